@@ -1,0 +1,186 @@
+/**
+ * JSON as the system knows it: plain data only, and one canonical text for each value (RFC 8785).
+ *
+ * Invariants:
+ *   J1. What `plain` returns is a copy made of null-free primitives, arrays and ordinary objects
+ *       with own data fields: no getter, proxy or prototype of the caller survives it.
+ *   J2. `canonical` gives equal texts for equal values, whatever the order of their keys.
+ * @module
+ */
+
+import { hash as digest } from "node:crypto";
+import { SysError } from "./errors.ts";
+
+/** A JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+/** A JSON object. */
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** What bounds a value from outside. */
+export interface JsonBounds {
+  /** Levels of nesting. */
+  readonly depthMax: number;
+  /** Length of the whole as text, counted roughly as it is walked. */
+  readonly bytesMax: number;
+}
+
+/**
+ * Canonical text of a value: keys sorted by UTF-16 code units, no white space, numbers as
+ * ECMAScript prints them. Throws `EINVAL` for what JSON cannot say.
+ */
+export function canonical(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return text(value);
+    case "number":
+      if (!Number.isFinite(value)) {
+        throw new SysError("EINVAL", `Cannot encode ${value}: not finite, expected a JSON number`);
+      }
+      return Object.is(value, -0) ? "0" : String(value);
+    case "boolean":
+      return value ? "true" : "false";
+    case "object":
+      if (value === null) return "null";
+      if (Array.isArray(value)) return canonicalArray(value);
+      return canonicalObject(value as Record<string, unknown>);
+    default:
+      throw new SysError("EINVAL", `Cannot encode a ${typeof value}: expected a JSON value`);
+  }
+}
+
+function text(value: string): string {
+  if (!value.isWellFormed()) {
+    throw new SysError("EINVAL", "Cannot encode text: lone surrogate, expected Unicode text");
+  }
+  return JSON.stringify(value);
+}
+
+function canonicalArray(value: readonly unknown[]): string {
+  let out = "[";
+  for (let i = 0; i < value.length; i++) {
+    if (i > 0) out += ",";
+    out += canonical(value[i]);
+  }
+  return out + "]";
+}
+
+function canonicalObject(value: Record<string, unknown>): string {
+  const keys = Object.keys(value).sort();
+  let out = "{";
+  for (const key of keys) {
+    const field = value[key];
+    if (field === undefined) continue;
+    out += out === "{" ? "" : ",";
+    out += `${text(key)}:${canonical(field)}`;
+  }
+  return out + "}";
+}
+
+/** SHA-256 of a text, as 64 hexadecimal digits. */
+export function sha256(value: string | Uint8Array): string {
+  return digest("sha256", value, "hex");
+}
+
+/** SHA-256 of a value's canonical text. */
+export function hashOf(value: unknown): string {
+  return sha256(canonical(value));
+}
+
+/**
+ * Copies a value from outside into plain JSON data, or refuses it with the path of what is wrong.
+ * Cyclic values end as too deep; accessors are refused and never called.
+ */
+export function plain(value: unknown, bounds: JsonBounds, what: string): Json {
+  const walk: Walk = { left: bounds.bytesMax, bounds, what };
+  return copy(value, walk, 0, "");
+}
+
+interface Walk {
+  left: number;
+  readonly bounds: JsonBounds;
+  readonly what: string;
+}
+
+function copy(value: unknown, walk: Walk, depth: number, path: string): Json {
+  switch (typeof value) {
+    case "string":
+      if (!value.isWellFormed()) refuse(walk, path, "a lone surrogate, expected Unicode text");
+      spend(walk, value.length + 2);
+      return value;
+    case "number":
+      spend(walk, 8);
+      return number(value, walk, path);
+    case "boolean":
+      spend(walk, 5);
+      return value;
+    case "object":
+      if (value === null) return null;
+      if (depth >= walk.bounds.depthMax) {
+        const limit =
+          `Cannot use ${walk.what}: deeper than ${walk.bounds.depthMax} levels or cyclic`;
+        throw new SysError("ELIMIT", `${limit}, expected flatter data`, { limit: "depthMax" });
+      }
+      return Array.isArray(value)
+        ? copyArray(value, walk, depth, path)
+        : copyObject(value, walk, depth, path);
+    default:
+      return refuse(walk, path, `a ${typeof value}, expected a JSON value`);
+  }
+}
+
+function number(value: number, walk: Walk, path: string): number {
+  if (!Number.isFinite(value)) refuse(walk, path, `${value}, expected a finite number`);
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    refuse(walk, path, "an integer beyond 2^53, expected a smaller one or text");
+  }
+  return Object.is(value, -0) ? 0 : value;
+}
+
+function copyArray(value: readonly unknown[], walk: Walk, depth: number, path: string): Json[] {
+  spend(walk, 2 + value.length);
+  const out: Json[] = [];
+  for (let i = 0; i < value.length; i++) {
+    const field = Object.getOwnPropertyDescriptor(value, i);
+    if (field === undefined || !("value" in field)) {
+      refuse(walk, `${path}[${i}]`, "no plain element, expected a JSON value");
+    }
+    out.push(copy(field?.value, walk, depth + 1, `${path}[${i}]`));
+  }
+  return out;
+}
+
+function copyObject(value: object, walk: Walk, depth: number, path: string): JsonObject {
+  const proto = Object.getPrototypeOf(value);
+  if (proto !== null && proto !== Object.prototype) {
+    refuse(walk, path, "an instance of a class, expected a plain object");
+  }
+  const out: Record<string, Json> = {};
+  for (const key of Object.keys(value)) {
+    const at = path === "" ? key : `${path}.${key}`;
+    if (key === "__proto__") refuse(walk, at, "a reserved name, expected another");
+    const field = Object.getOwnPropertyDescriptor(value, key);
+    if (field === undefined || !("value" in field)) {
+      refuse(walk, at, "an accessor, expected a plain value");
+    }
+    if (field?.value === undefined) continue;
+    if (!key.isWellFormed()) refuse(walk, at, "a lone surrogate, expected Unicode text");
+    spend(walk, key.length + 4);
+    out[key] = copy(field.value, walk, depth + 1, at);
+  }
+  return out;
+}
+
+function spend(walk: Walk, bytes: number): void {
+  walk.left -= bytes;
+  if (walk.left < 0) {
+    const over = `Cannot use ${walk.what}: larger than ${walk.bounds.bytesMax} bytes`;
+    throw new SysError("ELIMIT", `${over}, expected less`, { limit: "bytesMax" });
+  }
+}
+
+function refuse(walk: Walk, path: string, found: string): never {
+  const where = path === "" ? "" : ` at "${path}"`;
+  throw new SysError("EINVAL", `Cannot use ${walk.what}${where}: ${found}`);
+}

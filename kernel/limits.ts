@@ -1,0 +1,83 @@
+/**
+ * Limits: every queue, payload, depth, count and time is bounded here (G10), units last.
+ *
+ * Reaching one is `ELIMIT` (or `EAGAIN` for a queue), and names the limit.
+ * @module
+ */
+
+import { assert } from "./errors.ts";
+
+/** All limits. */
+export const LIMITS = {
+  // Calls
+  callArgumentBytesMax: 2 ** 20,
+  callReplyBytesMax: 4 * 2 ** 20,
+  callDepthMax: 32,
+  callNestingMax: 8,
+  callsInFlightPerProcessMax: 32,
+  callsPerStepMax: 4_096,
+  jsonDepthMax: 64,
+  inlineBytesMax: 256,
+  // Processes
+  processesPerTreeMax: 4_096,
+  processDepthMax: 16,
+  goalBytesMax: 16_384,
+  labelsPerProcessMax: 32,
+  stepsInFlightMax: 64,
+  toolsPerProcessMax: 512,
+  // Authority
+  capabilitiesPerProcessMax: 16_384,
+  capabilityDepthMax: 16,
+  constraintBytesMax: 8_192,
+  ruleBytesMax: 1_024,
+  resourceSegmentsMax: 64,
+  policyRulesMax: 2_048,
+  policyBytesMax: 262_144,
+  // Memory
+  objectBytesMax: 4 * 2 ** 20,
+  objectsPerTreeMax: 100_000,
+  objectItemsMax: 1_000_000,
+  objectVersionsKeptMax: 1_000,
+  namespacesPerTreeMax: 4_096,
+  linksPerObjectMax: 1_024,
+  findResultsMax: 100,
+  typesPerTreeMax: 256,
+  // People
+  requestsPendingPerTreeMax: 256,
+  requestPromptBytesMax: 8_192,
+  requestExpiryMsDefault: 3_600_000,
+  grantExpiryMsDefault: 900_000,
+  grantExpiryMsMax: 30 * 86_400_000,
+  // Messages
+  mailboxMessagesMax: 1_024,
+  messageBytesMax: 65_536,
+  inboxItemsPerTurnMax: 256,
+  // Files
+  fileBytesMax: 4 * 2 ** 20,
+  fileEntriesMax: 10_000,
+  pathBytesMax: 4_096,
+  // Models
+  modelContextBytesMax: 8 * 2 ** 20,
+  modelRetriesMax: 4,
+  modelRetryMsMax: 60_000,
+  modelTimeoutMsDefault: 300_000,
+  modelRepairsMax: 3,
+  toolResultBytesMax: 65_536,
+  // Log
+  batchLinesMax: 4_096,
+  snapshotEveryLinesMin: 1_000,
+  verifyAtOpenLinesMax: 10_000,
+  tailLinesMax: 50_000,
+  leaseMsDefault: 30_000,
+  sleepMsMax: 366 * 86_400_000,
+  randomBytesMax: 65_536,
+} as const;
+
+assert(LIMITS.callArgumentBytesMax <= LIMITS.objectBytesMax, "An object holds less than one call");
+assert(LIMITS.inlineBytesMax < LIMITS.callArgumentBytesMax, "No argument would ever be a payload");
+assert(LIMITS.toolResultBytesMax < LIMITS.modelContextBytesMax, "One result fills a context");
+assert(LIMITS.snapshotEveryLinesMin < LIMITS.tailLinesMax, "A tail would end before its snapshot");
+assert(
+  LIMITS.grantExpiryMsDefault <= LIMITS.grantExpiryMsMax,
+  "The default grant outlives the max",
+);

@@ -1,0 +1,150 @@
+/**
+ * The store: where trees' logs live. One small interface, one conformance suite, several kinds.
+ *
+ * Invariants every store keeps:
+ *   S1. A commit is all or nothing: its lines, payloads, blobs, inbox changes and due time
+ *       together, for every tree named in it.
+ *   S2. A batch is taken only at the expected position and the current epoch of its tree; otherwise
+ *       the whole commit is refused with `ESTALE` or `EFENCED`, and nothing is changed.
+ *   S3. When `commit` returns at durability "power", a crash of the machine loses none of it.
+ *   S4. Blobs are addressed by the SHA-256 of their text; a second put of the same is no change.
+ *   S5. What `read` returns is what was appended, in order, or `EINTEGRITY`.
+ * @module
+ */
+
+import type { JsonObject } from "./json.ts";
+import type { TreeId } from "./ids.ts";
+
+/** "power": synced to the disk before an answer is given. "process": survives a kill, not a power cut. */
+export type Durability = "power" | "process";
+
+/** One item which came from outside: an answer, a signal, a message from another tree. */
+export interface InboxItem {
+  /** Unique in the tree; a second put of the same id is no change. */
+  readonly id: string;
+  /** What it is; read by the kernel's inbox rules. */
+  readonly body: JsonObject;
+}
+
+/** What one tree adds to its log in one commit. */
+export interface Batch {
+  readonly tree: TreeId;
+  /** The epoch under which the writer claimed the tree. */
+  readonly epoch: number;
+  /** Sequence number of the first line; the log must end just before it (the first line is 1). */
+  readonly seq: number;
+  /** Canonical JSON texts, one a line, in order; at least one. */
+  readonly lines: readonly string[];
+  /** SHA-256 of the last line: the head of the chain after this batch. */
+  readonly head: string;
+  /** Large arguments and replies the lines refer to: hash → canonical text. Kept beside the lines. */
+  readonly payloads: ReadonlyMap<string, string>;
+  /** Object values the lines refer to: hash → canonical text. Shared by all trees. */
+  readonly blobs: ReadonlyMap<string, string>;
+  /** Inbox items which these lines have dealt with; removed in the same commit. */
+  readonly taken: readonly string[];
+  /** When the tree next wants to be woken, or null. */
+  readonly dueMs: number | null;
+  /** Items for other trees, put in the same commit. */
+  readonly puts: readonly { readonly tree: TreeId; readonly item: InboxItem }[];
+  /** What lists show of the tree without opening it. */
+  readonly summary: TreeSummary;
+}
+
+/** What lists show of a tree without opening it. */
+export interface TreeSummary {
+  /** Whether any process of it has not ended. */
+  readonly live: boolean;
+  /** The root's image and goal, shortened. */
+  readonly title: string;
+  /** The key given at creation, so that a second start finds the same tree; or null. */
+  readonly key: string | null;
+  /** Whether it has something to do now, without anything from outside. */
+  readonly ready: boolean;
+}
+
+/** What the store knows of a tree. */
+export interface TreeHead {
+  readonly tree: TreeId;
+  /** Sequence number of the last line; 0 for an empty log. */
+  readonly seq: number;
+  /** SHA-256 of the last line; 64 zeros for an empty log. */
+  readonly head: string;
+  readonly epoch: number;
+  /** The node which owns it, or null. */
+  readonly owner: string | null;
+  readonly leaseMs: number;
+  readonly dueMs: number | null;
+  readonly summary: TreeSummary;
+}
+
+/** Lines as they were appended, with the payloads they refer to. */
+export interface StoredBatch {
+  readonly seq: number;
+  readonly lines: readonly string[];
+  readonly payloads: ReadonlyMap<string, string>;
+}
+
+/** A state written down, so that start-up need not read the whole log. */
+export interface Snapshot {
+  readonly seq: number;
+  /** SHA-256 of the line at `seq`. */
+  readonly head: string;
+  /** Canonical JSON of the state after `seq`. */
+  readonly state: string;
+}
+
+/** Where trees live. Methods are asynchronous for stores that are; the embedded ones answer at once. */
+export interface Store {
+  /** What kind it is, for people: "memory", "sqlite ./.libos/libos.db". */
+  readonly name: string;
+  /** Makes a new, empty tree, owned by nobody, or returns the live one that has the same `key`. */
+  create(key: string | null): Promise<{ readonly tree: TreeId; readonly created: boolean }>;
+  /**
+   * Appends batches of several trees in one transaction and one sync (S1, S2, S3). Throws
+   * `ESTALE`, `EFENCED`, `ENOSPC` or `EIO` with nothing changed.
+   */
+  commit(batches: readonly Batch[]): Promise<void>;
+  /** The stored batches which hold lines from `fromSeq` on, in order. */
+  read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch>;
+  /** What is known of one tree; undefined when there is none. */
+  head(tree: TreeId): Promise<TreeHead | undefined>;
+  /** Trees in order of number, after `after`. `live` limits to those that have not ended. */
+  list(options: {
+    readonly live?: boolean;
+    readonly after?: TreeId;
+    readonly limit: number;
+  }): Promise<readonly TreeHead[]>;
+  /** Writes the latest snapshot; an older one of the tree may go. */
+  putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void>;
+  /** The latest snapshot. */
+  getSnapshot(tree: TreeId): Promise<Snapshot | undefined>;
+  /** The text of a blob; undefined when it is not there. Checked against its hash (`EINTEGRITY`). */
+  getBlob(hash: string): Promise<string | undefined>;
+  /** Puts an item into a tree's durable inbox. `ENOENT` for a tree that is not there. */
+  putInbox(tree: TreeId, item: InboxItem): Promise<void>;
+  /** The items in a tree's inbox, oldest first. */
+  getInbox(tree: TreeId): Promise<readonly InboxItem[]>;
+  /** Trees that have something in their inbox, are due at `nowMs`, or are ready. */
+  due(nowMs: number, limit: number): Promise<readonly TreeId[]>;
+  /** The earliest due time of any live tree, or null. */
+  nextDueMs(): Promise<number | null>;
+  /**
+   * Takes or renews ownership of a tree until `nowMs + ttlMs`. A claim by a new owner raises the
+   * epoch, which fences the old one. Undefined when another owner's lease runs still, unless `steal`.
+   */
+  claim(tree: TreeId, node: string, options: {
+    readonly nowMs: number;
+    readonly ttlMs: number;
+    readonly steal?: boolean;
+  }): Promise<{ readonly epoch: number } | undefined>;
+  /** Gives a tree up, if `node` still owns it at `epoch`. */
+  release(tree: TreeId, node: string, epoch: number): Promise<void>;
+  /**
+   * A number that changes whenever another process may have changed the store: cheap to poll.
+   */
+  version(): Promise<number>;
+  /** Looks for damage; a sentence for each thing found. */
+  check(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}

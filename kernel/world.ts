@@ -1,0 +1,181 @@
+/**
+ * The world as the kernel sees it: interfaces for everything that is outside (G8).
+ *
+ * Providers implement these; boot code hands them in. Nothing else reaches a clock, chance, a file,
+ * a model or a person.
+ * @module
+ */
+
+import type { Json, JsonObject } from "./json.ts";
+import type { RequestId } from "./ids.ts";
+
+/** Time. */
+export interface Clock {
+  /** Milliseconds since 1970. May go backwards; the kernel never lets a log's time do so. */
+  now(): number;
+  /** Resolves `ms` from now, or rejects with the signal's reason when it is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Runs `job` soon, after everything which is ready now. */
+  soon(job: () => void): void;
+}
+
+/** Chance. */
+export interface Random {
+  /** `length` random bytes. */
+  bytes(length: number): Uint8Array;
+}
+
+/** What a file or folder is. */
+export interface FileStat {
+  readonly kind: "file" | "directory" | "other";
+  /** Size in bytes; 0 for a directory. */
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+/** One entry of a folder. */
+export interface FileEntry {
+  readonly name: string;
+  readonly kind: "file" | "directory" | "other";
+}
+
+/**
+ * Files under one root. Every `path` is already resolved and normalized: relative to the root, "/"
+ * between segments, "" for the root itself. The provider acts on exactly this path, follows no link
+ * out of the root, and verifies what it opened rather than what was named.
+ * Errors: `ENOENT EEXIST EINVAL EACCES ELIMIT ENOSPC EIO EINDOUBT`.
+ */
+export interface Files {
+  read(path: string, options: { readonly bytesMax: number }): Promise<Uint8Array>;
+  /** Replaces or makes a file in one step: afterwards it has all of `bytes` or is as before. */
+  write(
+    path: string,
+    bytes: Uint8Array,
+    options: { readonly create: boolean; readonly replace: boolean },
+  ): Promise<void>;
+  list(path: string, options: { readonly entriesMax: number }): Promise<readonly FileEntry[]>;
+  stat(path: string): Promise<FileStat | undefined>;
+  mkdir(path: string): Promise<void>;
+  /** Refuses with `EEXIST` when `to` is there. */
+  move(from: string, to: string): Promise<void>;
+  /** Removes a file or an empty folder. */
+  remove(path: string): Promise<void>;
+  /** SHA-256 of a file's content; null when there is no file. For reconciling after a crash. */
+  digest(path: string): Promise<string | null>;
+}
+
+/** One turn of a conversation with a model. */
+export type ModelMessage =
+  | { readonly role: "system" | "user"; readonly text: string }
+  | {
+    readonly role: "assistant";
+    readonly text: string;
+    readonly calls: readonly ModelCall[];
+  }
+  | {
+    readonly role: "tool";
+    readonly id: string;
+    readonly name: string;
+    readonly output: Json;
+    readonly isError: boolean;
+  };
+
+/** A tool call that a model asked for. `input` is undefined when the model wrote no valid JSON. */
+export interface ModelCall {
+  readonly id: string;
+  readonly name: string;
+  readonly input?: Json;
+  /** The text as the model wrote it, when it could not be read. */
+  readonly raw?: string;
+}
+
+/** A tool as a model sees it. */
+export interface ModelTool {
+  readonly name: string;
+  readonly description: string;
+  readonly inputSchema: JsonObject;
+}
+
+/** What is asked of a model. */
+export interface ModelRequest {
+  /** `provider/model`. */
+  readonly model: string;
+  readonly messages: readonly ModelMessage[];
+  readonly tools: readonly ModelTool[];
+  readonly maxOutputTokens?: number;
+  readonly temperature?: number;
+  /** The same for every attempt at the same call. */
+  readonly idempotencyKey: string;
+}
+
+/** What a model answered. */
+export interface ModelReply {
+  readonly text: string;
+  readonly calls: readonly ModelCall[];
+  readonly finish: "stop" | "length" | "tool-calls" | "content-filter" | "error" | "other";
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Cost in US dollars, where the provider says. */
+  readonly usd?: number;
+}
+
+/**
+ * A model. Errors: `EAGAIN` with `detail.retryAfterMs` (rate limit), `ETIMEDOUT`, `EIO` (5xx, cut
+ * stream), `EACCES` (401/403), `EINVAL` (4xx), `ECANCELED` (the signal).
+ */
+export interface Model {
+  /** `provider/model`, the resource of `model.generate`. */
+  readonly id: string;
+  generate(
+    request: ModelRequest,
+    options: { readonly signal: AbortSignal; readonly onText?: (chunk: string) => void },
+  ): Promise<ModelReply>;
+}
+
+/** A request as a person sees it. */
+export interface PersonRequest {
+  readonly id: RequestId;
+  readonly kind: "permission" | "question" | "notice";
+  readonly pid: string;
+  readonly lineage: readonly string[];
+  readonly prompt: string;
+  readonly call?: {
+    readonly name: string;
+    readonly right: string;
+    readonly resource: string;
+    readonly args: Json;
+    readonly argsHash: string;
+  };
+  readonly schema?: JsonObject;
+  readonly choices?: readonly string[];
+  readonly risk: "low" | "medium" | "high" | "destructive";
+  readonly preview?: string;
+  readonly createdMs: number;
+  readonly expiresMs: number | null;
+}
+
+/** How far an approval reaches. */
+export const SCOPES = ["once", "process", "subtree", "tree"] as const;
+/** How far an approval reaches. */
+export type Scope = (typeof SCOPES)[number];
+
+/** What a person says to a request. */
+export type PersonAnswer =
+  | {
+    readonly outcome: "approve";
+    readonly scope?: Scope;
+    /** Wider than once: how long it holds. */
+    readonly forMs?: number;
+    readonly uses?: number;
+    /** Wider than once: a pattern which the call's resource matches. */
+    readonly resource?: string;
+    readonly note?: string;
+  }
+  | { readonly outcome: "deny"; readonly reason?: string }
+  | { readonly outcome: "answer"; readonly value: Json };
+
+/** Someone who answers requests: a terminal, a script, a queue. */
+export interface Person {
+  /** Undefined means: not now; the request stays in the queue. */
+  ask(request: PersonRequest, signal: AbortSignal): Promise<PersonAnswer | undefined>;
+}
