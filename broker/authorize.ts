@@ -1,0 +1,159 @@
+/**
+ * May this call be made? Capabilities first, then rules, then people (G2, G3, G9).
+ *
+ * Invariants:
+ *   A1. Needs are computed from arguments and names alone, so a refusal tells nothing about what exists.
+ *   A2. A rule can only take away: without a covering capability no rule is even looked at.
+ *   A3. Where a rule says ask, only a grant that a person gave for this call will do.
+ * @module
+ */
+
+import { authorize, ceilingAllows, leastGrant } from "../kernel/capability.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { Decision } from "../kernel/event.ts";
+import type { CapId, Pid } from "../kernel/ids.ts";
+import { hashOf, type Json } from "../kernel/json.ts";
+import { judge, type PolicyRule } from "../kernel/policy.ts";
+import type { Process } from "../kernel/state.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Need } from "./syscall.ts";
+
+/** The question: may this process make this call now? */
+export interface Question {
+  readonly tree: Tree;
+  readonly process: Process;
+  readonly name: string;
+  readonly args: Json;
+  readonly needs: readonly Need[];
+  readonly nowMs: number;
+}
+
+/** Let through, with what covered it; or a person has to be asked; or refused. */
+export type Verdict =
+  | { readonly is: "allowed"; readonly decision: Decision; readonly spends: readonly CapId[] }
+  | { readonly is: "ask"; readonly need: Need; readonly under: CapId; readonly rule: PolicyRule }
+  | { readonly is: "refused"; readonly decision: Decision; readonly error: SysError };
+
+const OPEN: Verdict = {
+  is: "allowed",
+  decision: { needs: [], by: [], effect: "allow" },
+  spends: [],
+};
+
+/** Judges a call. Pure: the same state gives the same verdict. */
+export function judgeCall(question: Question): Verdict {
+  const { needs, tree, process } = question;
+  if (needs.length === 0) return OPEN;
+  const lineage = tree.lineage(process.pid);
+  const by: (readonly CapId[])[] = [];
+  const spends: CapId[] = [];
+  let decided: PolicyRule | undefined;
+  let argsHash: string | undefined;
+  const hash = (): string => argsHash ??= hashOf({ name: question.name, args: question.args });
+  for (const need of needs) {
+    const query = {
+      lineage,
+      right: need.right,
+      resource: need.resource,
+      args: question.args,
+      argsHash: hash,
+      nowMs: question.nowMs,
+      needsGrant: false,
+      call: question.name,
+      ...(need.bytes === undefined ? {} : { bytes: need.bytes }),
+    };
+    const held = authorize(tree.caps, query);
+    if (!held.ok) return refuse(question, need, "EPERM");
+    const ruled = ruleFor(tree, lineage, { need, nowMs: question.nowMs, process });
+    if (ruled?.effect === "deny") return refuse(question, need, "EACCES", ruled);
+    let chosen = held;
+    if (ruled?.effect === "ask") {
+      const granted = authorize(tree.caps, { ...query, needsGrant: true });
+      if (!granted.ok) return { is: "ask", need, under: held.cap.id, rule: ruled };
+      chosen = granted;
+    }
+    decided = ruled ?? decided;
+    by.push(chosen.chain);
+    for (const id of chosen.chain) if (tree.cap(id)?.usesMax != null) spends.push(id);
+  }
+  const decision: Decision = {
+    needs: needs.map(({ right, resource }) => ({ right, resource })),
+    by,
+    effect: "allow",
+    ...(decided === undefined ? {} : { rule: ruleText(decided) }),
+  };
+  return { is: "allowed", decision, spends };
+}
+
+/** The rule that decides a need: deny beats ask beats allow, over the tree's and the lineage's rules. */
+export function ruleFor(
+  tree: Tree,
+  lineage: readonly Pid[],
+  at: { readonly need: Need; readonly nowMs: number; readonly process: Process },
+): PolicyRule | undefined {
+  const { right, resource } = at.need;
+  const query = { right, resource, label: at.process.label, nowMs: at.nowMs };
+  let asks: PolicyRule | undefined;
+  let allows: PolicyRule | undefined;
+  const weigh = (rule: PolicyRule | undefined): PolicyRule | undefined => {
+    if (rule?.effect === "deny") return rule;
+    if (rule?.effect === "ask") asks ??= rule;
+    else allows ??= rule;
+    return undefined;
+  };
+  const { policy } = tree.state;
+  if (policy.text !== "") {
+    const denied = weigh(judge(tree.policy, { ...query, sinceMs: policy.sinceMs }).rule);
+    if (denied !== undefined) return denied;
+  }
+  for (const pid of lineage) {
+    const process = tree.state.processes[pid]!;
+    if (process.rules === "") continue;
+    const sinceMs = process.startedMs;
+    const denied = weigh(judge(tree.rulesOf(process), { ...query, sinceMs }).rule);
+    if (denied !== undefined) return denied;
+  }
+  return asks ?? allows;
+}
+
+/** A rule as people wrote it. */
+export function ruleText(rule: PolicyRule): string {
+  return `${rule.effect} ${rule.pattern.right}(${rule.pattern.resource})`;
+}
+
+function refuse(
+  question: Question,
+  need: Need,
+  code: "EPERM" | "EACCES",
+  rule?: PolicyRule,
+): Verdict {
+  const what = `${need.right}(${need.resource})`;
+  const call = `Cannot call "${question.name}"`;
+  const sentence = rule === undefined
+    ? `${call}: no capability of "${question.process.pid}" covers ${what}, expected one; ` +
+      `capability.request asks a person`
+    : `${call}: rule "${ruleText(rule)}" refuses ${what}${
+      rule.reason === null ? "" : ` because ${rule.reason}`
+    }`;
+  const least = leastGrant(need.right, need.resource);
+  const error = new SysError(code, sentence, {
+    right: need.right,
+    resource: need.resource,
+    ...(rule === undefined ? { least } : { rule: ruleText(rule) }),
+  });
+  return {
+    is: "refused",
+    decision: {
+      needs: [{ right: need.right, resource: need.resource }],
+      by: [],
+      effect: "deny",
+      ...(rule === undefined ? {} : { rule: ruleText(rule) }),
+    },
+    error,
+  };
+}
+
+/** Whether a right on a resource is inside the tree's ceiling at all. */
+export function underCeiling(tree: Tree, right: string, resource: string): boolean {
+  return ceilingAllows(tree.state.ceiling, { right, resource });
+}

@@ -1,0 +1,462 @@
+/**
+ * The door: the one path of every call (G1, G2, G5).
+ *
+ * Look up → decode → replay → authorize → judge → (person) → prepare → authorize again → intent →
+ * act → outcome. Everything that can refuse comes before anything that changes, and no `await`
+ * stands between the last check and the commit.
+ *
+ * Invariants:
+ *   D1. A call is answered from the log when it was answered before; it is then not done again.
+ *   D2. An effect is sent only after its intent is durable, and at most once for it (G5).
+ *   D3. What a call changed is durable before its caller hears of it.
+ *   D4. Every decision, and every refusal by authority, is a line of the log.
+ * @module
+ */
+
+import { afford } from "../kernel/budget.ts";
+import { Draft } from "../kernel/draft.ts";
+import { assert, Panic, SysError, toError, toOutcome } from "../kernel/errors.ts";
+import type { CallResult, Decision, Spending } from "../kernel/event.ts";
+import { canonical, type Json, plain, sha256 } from "../kernel/json.ts";
+import { joinLabels, type Label } from "../kernel/label.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { processOf, wait } from "../kernel/process.ts";
+import type { Process, Recorded } from "../kernel/state.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { ValueRef } from "../kernel/event.ts";
+import { askPerson, refusedByPerson } from "./ask.ts";
+import { judgeCall, type Verdict } from "./authorize.ts";
+import { failure, sendEffect, settleLost } from "./effect.ts";
+import { freeze } from "./freeze.ts";
+import { never, Run } from "./run.ts";
+import {
+  type AnySyscall,
+  type CallContext,
+  type Need,
+  Parked,
+  STEP_OVER,
+  type World,
+} from "./syscall.ts";
+
+/** What the broker needs from the node that hosts a tree. */
+export interface Host {
+  /** Resolves when everything committed to the tree so far is durable (D2, D3). */
+  durable(tree: Tree): Promise<void>;
+  /** Fetches a value which is not in memory. */
+  load(tree: Tree, hash: string): Promise<Json>;
+  /** Lines were committed: someone may have become ready. */
+  changed(tree: Tree): void;
+}
+
+/** One call on its way through the door. */
+export interface Call {
+  readonly run: Run;
+  readonly tree: Tree;
+  readonly process: Process;
+  readonly key: string;
+  readonly name: string;
+  readonly def: AnySyscall;
+  readonly args: Json;
+  /** What handlers noted on the way. */
+  readonly notes: { label: Label | null; spent: Spent };
+}
+
+/** The door. */
+export class Broker {
+  readonly table: ReadonlyMap<string, AnySyscall>;
+  readonly world: World;
+  readonly host: Host;
+  /** Effects that are being sent now, by call id: a run that comes again waits for the same one. */
+  readonly sending: Map<string, Promise<CallResult>> = new Map();
+
+  /** A door over a table of calls. */
+  constructor(table: Readonly<Record<string, AnySyscall>>, world: World, host: Host) {
+    this.table = new Map(Object.entries(table));
+    this.world = world;
+    this.host = host;
+  }
+
+  /** Makes a call from inside `parent` ("" for the step itself). Throws `SysError`. */
+  async call(run: Run, parent: string, name: string, rawArgs: unknown): Promise<unknown> {
+    if (!run.alive) return never();
+    const key = run.nextKey(parent);
+    run.inFlight += 1;
+    try {
+      return await this.#call(run, key, name, rawArgs);
+    } finally {
+      run.inFlight -= 1;
+    }
+  }
+
+  #call(run: Run, key: string, name: string, rawArgs: unknown): unknown {
+    const def = this.#lookUp(name);
+    const args = this.#decode(def, name, rawArgs);
+    this.#bound(run, key, name);
+    const { tree } = run;
+    const process = processOf(tree.state, run.pid);
+    const notes = { label: null, spent: {} };
+    const call: Call = { run, tree, process, key, name, def, args, notes };
+    const recorded = Object.hasOwn(process.journal, key) ? process.journal[key] : undefined;
+    if (recorded !== undefined) return this.#again(call, recorded);
+    if (process.life.state !== "ready") {
+      throw new SysError("ECANCELED", `Cannot call "${name}": process "${run.pid}" is stopped`);
+    }
+    if (process.parked[key]?.interrupted === true) {
+      return this.#fail(call, new SysError("ECANCELED", `Cannot finish "${name}": interrupted`));
+    }
+    return this.#fresh(call);
+  }
+
+  #lookUp(name: string): AnySyscall {
+    const def = this.table.get(name);
+    if (def !== undefined) return def;
+    throw new SysError("ENOSYS", `Cannot call "${name}": no such syscall`);
+  }
+
+  #decode(def: AnySyscall, name: string, rawArgs: unknown): Json {
+    const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };
+    const copied = plain(rawArgs ?? {}, bounds, `arguments of "${name}"`);
+    const parsed = def.args.safeParse(copied);
+    if (parsed.success) return freeze(parsed.data as Json);
+    const issues = parsed.error.issues.slice(0, 4).map((issue) => {
+      const where = issue.path.length === 0 ? "" : ` at "${issue.path.join(".")}"`;
+      return `${issue.message}${where}`;
+    });
+    throw new SysError("EINVAL", `Cannot call "${name}": ${issues.join("; ")}`);
+  }
+
+  #bound(run: Run, key: string, name: string): void {
+    if (run.inFlight > LIMITS.callsInFlightPerProcessMax + LIMITS.callNestingMax) {
+      const sentence = `Cannot call "${name}": ${run.inFlight - 1} calls are in flight`;
+      throw new SysError("EAGAIN", `${sentence}, expected fewer`, {
+        limit: "callsInFlightPerProcessMax",
+      });
+    }
+    const over = run.calls > LIMITS.callsPerStepMax
+      ? "callsPerStepMax"
+      : key.split(".", LIMITS.callNestingMax + 1).length > LIMITS.callNestingMax
+      ? "callNestingMax"
+      : undefined;
+    if (over === undefined) return;
+    const sentence = `Cannot call "${name}": more than ${LIMITS[over]} calls in a step or nest`;
+    throw new SysError("ELIMIT", `${sentence}, expected fewer`, { limit: over });
+  }
+
+  /** A call which the log knows: answered from there (D1), or an effect whose outcome is open. */
+  #again(call: Call, recorded: Recorded): unknown {
+    const { name, args, process, key } = call;
+    if (recorded.name !== name || canonical(recorded.args) !== canonical(args)) {
+      const sentence = `Cannot go on with step ${process.step} of process "${process.pid}": ` +
+        `call ${key} was "${recorded.name}" before and is "${name}" now`;
+      const differs = recorded.name === name ? " with other arguments" : "";
+      throw new SysError("EREPLAY", `${sentence}${differs}, expected the same call`);
+    }
+    if (recorded.state === "done") return settle(recorded.result);
+    const sending = this.sending.get(callId(call));
+    if (sending !== undefined) return this.#hear(call, sending);
+    return this.#hear(call, this.#track(call, () => settleLost(this, call, recorded.intent)));
+  }
+
+  /** A call that is made for the first time. */
+  #fresh(call: Call): unknown {
+    const { def } = call;
+    const judged = this.#judge(call);
+    if (judged.is === "refused") return this.#fail(call, judged.error, judged.decision);
+    if (judged.is === "ask") return this.#ask(call, judged);
+    try {
+      this.#afford(call);
+    } catch (error) {
+      return this.#failWith(call, error, judged.decision);
+    }
+    if ("compose" in def) return this.#compose(call, judged.decision);
+    if (def.prepare !== undefined) return this.#prepared(call, def.prepare);
+    return this.#act(call, judged, undefined);
+  }
+
+  async #prepared(
+    call: Call,
+    prepare: NonNullable<AnySyscall["prepare"]>,
+  ): Promise<unknown> {
+    let prepared: unknown;
+    try {
+      prepared = await prepare(this.context(call), call.args);
+    } catch (error) {
+      return this.#failWith(call, error);
+    }
+    if (!this.#stillMay(call)) return never();
+    // Again: a capability may have been revoked, or spent, while this was being prepared.
+    const judged = this.#judge(call);
+    if (judged.is === "refused") return this.#fail(call, judged.error, judged.decision);
+    if (judged.is === "ask") return this.#ask(call, judged);
+    try {
+      this.#afford(call);
+    } catch (error) {
+      return this.#failWith(call, error, judged.decision);
+    }
+    return this.#act(call, judged, prepared);
+  }
+
+  #act(call: Call, judged: Verdict & { is: "allowed" }, prepared: unknown): unknown {
+    switch (call.def.effect) {
+      case "observe":
+        return this.#observe(call, judged, prepared);
+      case "mutate":
+        return this.#mutate(call, judged, prepared);
+      case "emit":
+        return this.#hear(
+          call,
+          this.#track(call, () => sendEffect(this, call, { judged, prepared })),
+        );
+    }
+  }
+
+  #judge(call: Call): Verdict {
+    const { tree, process, name, args, def } = call;
+    const nowMs = this.now(tree);
+    let needs: readonly Need[];
+    try {
+      needs = def.needs(args, { tree, process });
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      const decision: Decision = { needs: [], by: [], effect: "deny" };
+      return { is: "refused", decision, error };
+    }
+    return judgeCall({ tree, process, name, args, needs, nowMs });
+  }
+
+  #afford(call: Call): void {
+    const { tree, process, def, args } = call;
+    const cost = def.cost?.(args);
+    if (cost !== undefined) afford(tree.state, process, cost, this.now(tree));
+  }
+
+  /** A rule wants a person's word: asks for it, or hears that it was no. */
+  #ask(call: Call, judged: Verdict & { is: "ask" }): unknown {
+    const refused = refusedByPerson(call);
+    if (refused !== null) {
+      return this.#fail(call, refused, {
+        needs: [{ right: judged.need.right, resource: judged.need.resource }],
+        by: [],
+        effect: "deny",
+      });
+    }
+    const draft = new Draft(call.tree, this.now(call.tree));
+    try {
+      askPerson(draft, call, judged);
+    } catch (error) {
+      return this.#failWith(call, error);
+    }
+    return this.#park(call, draft);
+  }
+
+  async #observe(
+    call: Call,
+    judged: Verdict & { is: "allowed" },
+    prepared: unknown,
+  ): Promise<unknown> {
+    const def = call.def as AnySyscall & { effect: "observe" };
+    try {
+      let reply = def.run(this.context(call), call.args, prepared);
+      if (reply instanceof Promise) {
+        reply = await reply;
+        if (!this.#stillMay(call)) return never();
+        const later = this.#judge(call);
+        if (later.is === "refused") throw later.error;
+      }
+      const result: CallResult = { ok: true, reply: replyOf(call, reply) };
+      this.#record(call, result, judged);
+      return result.reply;
+    } catch (error) {
+      return this.#failWith(call, error, judged.decision);
+    }
+  }
+
+  async #mutate(
+    call: Call,
+    judged: Verdict & { is: "allowed" },
+    prepared: unknown,
+  ): Promise<unknown> {
+    const def = call.def as AnySyscall & { effect: "mutate"; run: unknown };
+    assert(!("compose" in def), `"${call.name}" is composed and was run as one`);
+    const draft = new Draft(call.tree, this.now(call.tree));
+    let reply: unknown;
+    let result: CallResult & { ok: true };
+    try {
+      reply = def.run({ ...this.context(call), draft }, call.args, prepared);
+      if (reply instanceof Parked) wait(draft, call.process, reply.on);
+      const plainReply = reply === STEP_OVER || reply instanceof Parked ? null : reply;
+      result = { ok: true, reply: replyOf(call, plainReply) };
+    } catch (error) {
+      return this.#failWith(call, error, judged.decision);
+    }
+    if (reply instanceof Parked) return this.#park(call, draft);
+    this.#record(call, result, judged, draft);
+    if (reply === STEP_OVER) call.run.end("over");
+    await this.host.durable(call.tree);
+    return reply === STEP_OVER ? never() : result.reply;
+  }
+
+  async #compose(call: Call, decision: Decision): Promise<unknown> {
+    const { def } = call;
+    assert("compose" in def, `"${call.name}" is not composed`);
+    let result: CallResult & { ok: true };
+    try {
+      const reply = await def.compose(this.context(call), call.args);
+      if (!this.#stillMay(call)) return never();
+      result = { ok: true, reply: replyOf(call, reply) };
+    } catch (error) {
+      return this.#failWith(call, error, decision);
+    }
+    const cost = call.def.cost?.(call.args);
+    if (cost !== undefined) addTo(call.notes.spent, cost);
+    this.#record(call, result, { is: "allowed", decision, spends: [] });
+    await this.host.durable(call.tree);
+    return result.reply;
+  }
+
+  /** Writes down what was decided, and lets the run go until it is woken. */
+  async #park(call: Call, draft: Draft): Promise<never> {
+    call.tree.commit(draft);
+    call.run.end("parked");
+    this.host.changed(call.tree);
+    await this.host.durable(call.tree);
+    return never();
+  }
+
+  /** Follows one sending of an effect; only one per call is ever on its way. */
+  #track(call: Call, send: () => Promise<CallResult | Parked>): Promise<CallResult> {
+    const id = callId(call);
+    const sent = send().then((result) => {
+      this.sending.delete(id);
+      if (!(result instanceof Parked)) return result;
+      call.run.end("parked");
+      return never();
+    }, (error) => {
+      this.sending.delete(id);
+      throw error;
+    });
+    this.sending.set(id, sent);
+    return sent;
+  }
+
+  async #hear(call: Call, sent: Promise<CallResult>): Promise<unknown> {
+    const result = await sent;
+    if (!call.run.alive) return never();
+    return settle(result);
+  }
+
+  #record(
+    call: Call,
+    result: CallResult,
+    judged: Verdict & { is: "allowed" },
+    draft: Draft = new Draft(call.tree, this.now(call.tree)),
+  ): void {
+    const { process, key, name, args, notes } = call;
+    draft.add("call.done", {
+      pid: process.pid,
+      step: process.step,
+      key,
+      name,
+      args,
+      decision: judged.decision,
+      result,
+      ...(judged.spends.length === 0 ? {} : { spends: judged.spends }),
+      ...(Object.keys(notes.spent).length === 0 ? {} : { spent: notes.spent }),
+      ...(notes.label === null ? {} : { label: notes.label }),
+    });
+    call.tree.commit(draft);
+    this.host.changed(call.tree);
+  }
+
+  #failWith(call: Call, error: unknown, decision?: Decision): Promise<never> {
+    if (error instanceof Panic) throw error;
+    if (!this.#stillMay(call)) return never();
+    const outcome = toOutcome(error);
+    return this.#fail(call, toError(outcome), decision);
+  }
+
+  /** Records a refusal or failure, so that a later run is told the same, and throws it. */
+  #fail(call: Call, error: SysError, decision?: Decision): Promise<never> {
+    const said = decision ?? { needs: [], by: [], effect: "allow" };
+    const result = failure(error);
+    if (call.process.life.state !== "ended") {
+      this.#record(call, result, { is: "allowed", decision: said, spends: [] });
+    }
+    throw error;
+  }
+
+  /** Whether the run may still change anything: its code lives and its process was not stopped. */
+  #stillMay(call: Call): boolean {
+    return call.run.alive && call.process.life.state !== "ended";
+  }
+
+  /** Now, never before the tree's last line. */
+  now(tree: Tree): number {
+    return Math.max(this.world.clock.now(), tree.state.atMs);
+  }
+
+  /** What a handler is told of its call. */
+  context(call: Call): CallContext {
+    const { run, tree, process, key, notes } = call;
+    const id = callId(call);
+    return {
+      tree,
+      process,
+      pid: process.pid,
+      key,
+      call: id,
+      nowMs: this.now(tree),
+      world: this.world,
+      parked: process.parked[key],
+      signal: run.signal,
+      get idempotencyKey() {
+        return idempotencyKey(tree, id);
+      },
+      load: (ref) => this.#load(tree, ref),
+      taint: (label) => {
+        notes.label = notes.label === null ? label : joinLabels(notes.label, label);
+      },
+      book: (spent) => addTo(notes.spent, spent),
+      sys: (name, args) => this.call(run, key, name, args),
+      stream: run.stream,
+    };
+  }
+
+  async #load(tree: Tree, ref: ValueRef): Promise<Json> {
+    return tree.peek(ref) ?? await this.host.load(tree, (ref as { hash: string }).hash);
+  }
+}
+
+/** A call's id: its process, step and place. */
+export function callId(call: { process: Process; key: string }): string {
+  return `${call.process.pid}#${call.process.step}.${call.key}`;
+}
+
+/** A key that is the same for every attempt at a call, and no other call anywhere has. */
+export function idempotencyKey(tree: Tree, call: string): string {
+  return sha256(`${tree.state.nonce}/${call}`).slice(0, 32);
+}
+
+function settle(result: CallResult): Json {
+  if (result.ok) return result.reply;
+  throw new SysError(result.code, result.message, result.detail);
+}
+
+/** A reply as the log and the caller both see it: plain, bounded and frozen. */
+export function replyOf(call: { name: string }, reply: unknown): Json {
+  const bounds = {
+    depthMax: LIMITS.jsonDepthMax + 8,
+    bytesMax: LIMITS.callReplyBytesMax + LIMITS.callArgumentBytesMax,
+  };
+  return freeze(plain(reply ?? null, bounds, `reply of "${call.name}"`));
+}
+
+type Spent = { -readonly [K in keyof Spending]: number };
+
+function addTo(spent: Spent, more: Spending): void {
+  for (const [kind, amount] of Object.entries(more)) {
+    const at = kind as keyof Spending;
+    spent[at] = (spent[at] ?? 0) + amount;
+  }
+}
+

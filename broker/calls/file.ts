@@ -1,0 +1,211 @@
+/**
+ * Files: paths are resolved once, against the process's working directory; what is authorized is
+ * what the provider acts on.
+ * @module
+ */
+
+import { z } from "zod";
+import { SysError } from "../../kernel/errors.ts";
+import { sha256 } from "../../kernel/json.ts";
+import { LIMITS } from "../../kernel/limits.ts";
+import { resolvePath, toProviderPath } from "../../kernel/path.ts";
+import { labelFor } from "../../kernel/policy.ts";
+import type { Process } from "../../kernel/state.ts";
+import type { Files } from "../../kernel/world.ts";
+import { nothing, pathShape } from "../shapes.ts";
+import { type CallContext, type Need, type Reconciled, syscall } from "../syscall.ts";
+
+/** What files carry when no rule says otherwise: nobody vouches for what is written in them. */
+export const FILE_LABEL = { sensitivity: "internal", trust: "untrusted" } as const;
+
+/** The provider of files, or `ENOSYS` when this runtime has none. */
+export function filesOf(at: CallContext): Files {
+  if (at.world.files !== null) return at.world.files;
+  throw new SysError("ENOSYS", "Cannot use files: this runtime has no workspace");
+}
+
+/** A need of a right on a path. */
+export function need(right: string, process: Process, path: string): Need {
+  return { right, resource: resolvePath(process.cwd, path) };
+}
+
+function inside(at: CallContext, path: string): { resource: string; path: string } {
+  const resource = resolvePath(at.process.cwd, path);
+  return { resource, path: toProviderPath(resource) };
+}
+
+/** Bytes as text, or `EINVAL` when they are not UTF-8. */
+export function decodeText(path: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    const expected = 'expected text; read it with encoding "base64"';
+    throw new SysError("EINVAL", `Cannot read file "${path}" as text: not UTF-8, ${expected}`);
+  }
+}
+
+/** Bytes of a text or of base64. */
+export function encodeBytes(text: string, encoding: "utf8" | "base64"): Uint8Array {
+  if (encoding === "utf8") return new TextEncoder().encode(text);
+  try {
+    return Uint8Array.fromBase64(text);
+  } catch {
+    throw new SysError("EINVAL", "Cannot write the file: its text is not base64");
+  }
+}
+
+/** After a crash: the content tells whether a write happened. */
+export async function reconcileContent(
+  at: CallContext,
+  given: { readonly path: string; readonly wanted: string; readonly before: unknown },
+): Promise<Reconciled> {
+  const now = await filesOf(at).digest(given.path);
+  if (now === given.wanted) return { state: "done", reply: null };
+  return now === given.before ? { state: "not-done" } : { state: "unknown" };
+}
+
+const encoding = z.enum(["utf8", "base64"]).default("utf8");
+
+/** Calls on files. */
+export const fileCalls = {
+  "file.read": syscall({
+    about: "Read a file",
+    effect: "observe",
+    args: z.strictObject({
+      path: pathShape,
+      encoding,
+      bytesMax: z.number().int().min(1).max(LIMITS.fileBytesMax).default(LIMITS.fileBytesMax),
+    }),
+    reply: z.strictObject({ text: z.string(), bytes: z.number(), sha256: z.string() }),
+    needs: ({ path }, { process }) => [need("file.read", process, path)],
+    async run(at, args) {
+      const { path, resource } = inside(at, args.path);
+      const bytes = await filesOf(at).read(path, { bytesMax: args.bytesMax });
+      at.taint(labelFor(at.tree.policy, "file.read", resource) ?? FILE_LABEL);
+      const text = args.encoding === "utf8" ? decodeText(resource, bytes) : bytes.toBase64();
+      return { text, bytes: bytes.length, sha256: sha256(bytes) };
+    },
+  }),
+  "file.list": syscall({
+    about: "List a folder",
+    effect: "observe",
+    args: z.strictObject({ path: pathShape.default(".") }),
+    reply: z.strictObject({
+      entries: z.array(z.strictObject({ name: z.string(), kind: z.string() })),
+    }),
+    needs: ({ path }, { process }) => [need("file.list", process, path)],
+    async run(at, args) {
+      const { path } = inside(at, args.path);
+      const entries = await filesOf(at).list(path, { entriesMax: LIMITS.fileEntriesMax });
+      return { entries: entries.map(({ name, kind }) => ({ name, kind })) };
+    },
+  }),
+  "file.stat": syscall({
+    about: "Tell what a path is; null when there is nothing",
+    effect: "observe",
+    args: z.strictObject({ path: pathShape }),
+    reply: z.strictObject({
+      stat: z.strictObject({ kind: z.string(), bytes: z.number(), modifiedMs: z.number() })
+        .nullable(),
+    }),
+    needs: ({ path }, { process }) => [need("file.stat", process, path)],
+    async run(at, args) {
+      return { stat: await filesOf(at).stat(inside(at, args.path).path) ?? null };
+    },
+  }),
+  "file.write": syscall({
+    about: "Write a file, whole, in one step",
+    effect: "emit",
+    risk: "medium",
+    args: z.strictObject({
+      path: pathShape,
+      text: z.string(),
+      encoding,
+      mode: z.enum(["create", "replace", "either"]).default("either")
+        .describe("create: it must not exist; replace: it must exist"),
+    }),
+    reply: z.strictObject({ bytes: z.number(), sha256: z.string() }),
+    needs: ({ path, text }, { process }) => [
+      { ...need("file.write", process, path), bytes: text.length },
+    ],
+    async prepare(at, args) {
+      const bytes = encodeBytes(args.text, args.encoding);
+      if (bytes.length > LIMITS.fileBytesMax) {
+        const sentence = `Cannot write file "${args.path}": ${bytes.length} bytes`;
+        throw new SysError("ELIMIT", `${sentence}, expected ${LIMITS.fileBytesMax} at most`);
+      }
+      const { path } = inside(at, args.path);
+      return { path, bytes, before: await filesOf(at).digest(path) };
+    },
+    before: ({ before }) => before,
+    async run(at, args, { path, bytes }) {
+      await filesOf(at).write(path, bytes, {
+        create: args.mode !== "replace",
+        replace: args.mode !== "create",
+      });
+      return { bytes: bytes.length, sha256: sha256(bytes) };
+    },
+    async lost(at, args, before) {
+      const bytes = encodeBytes(args.text, args.encoding);
+      const wanted = sha256(bytes);
+      const found = await reconcileContent(at, {
+        path: inside(at, args.path).path,
+        wanted,
+        before,
+      });
+      return found.state === "done"
+        ? { state: "done", reply: { bytes: bytes.length, sha256: wanted } }
+        : found;
+    },
+  }),
+  "file.mkdir": syscall({
+    about: "Make a folder, and those above it",
+    effect: "emit",
+    args: z.strictObject({ path: pathShape }),
+    reply: nothing,
+    needs: ({ path }, { process }) => [need("file.mkdir", process, path)],
+    async run(at, args) {
+      await filesOf(at).mkdir(inside(at, args.path).path);
+      return {};
+    },
+    lost: "safe",
+  }),
+  "file.move": syscall({
+    about: "Move a file or folder to a name that is free",
+    effect: "emit",
+    risk: "high",
+    args: z.strictObject({ from: pathShape, to: pathShape }),
+    reply: nothing,
+    needs: ({ from, to }, { process }) => [
+      need("file.move", process, from),
+      need("file.write", process, to),
+    ],
+    async run(at, args) {
+      await filesOf(at).move(inside(at, args.from).path, inside(at, args.to).path);
+      return {};
+    },
+    async lost(at, args) {
+      const files = filesOf(at);
+      const from = await files.stat(inside(at, args.from).path);
+      const to = await files.stat(inside(at, args.to).path);
+      if (from === undefined && to !== undefined) return { state: "done", reply: {} };
+      return from !== undefined && to === undefined ? { state: "not-done" } : { state: "unknown" };
+    },
+  }),
+  "file.remove": syscall({
+    about: "Remove a file or an empty folder",
+    effect: "emit",
+    risk: "destructive",
+    args: z.strictObject({ path: pathShape }),
+    reply: nothing,
+    needs: ({ path }, { process }) => [need("file.remove", process, path)],
+    async run(at, args) {
+      await filesOf(at).remove(inside(at, args.path).path);
+      return {};
+    },
+    async lost(at, args) {
+      const stat = await filesOf(at).stat(inside(at, args.path).path);
+      return stat === undefined ? { state: "done", reply: {} } : { state: "not-done" };
+    },
+  }),
+};

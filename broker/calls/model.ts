@@ -1,0 +1,163 @@
+/**
+ * Models: a turn of a conversation that lies in Object Memory.
+ *
+ * The prompt is named, not passed: the log of a long conversation grows with what is new in it, not
+ * with its square.
+ * @module
+ */
+
+import { z } from "zod";
+import { SysError } from "../../kernel/errors.ts";
+import type { Json } from "../../kernel/json.ts";
+import { LIMITS } from "../../kernel/limits.ts";
+import { existing, itemsOf, lengthAt } from "../../kernel/memory.ts";
+import type { Model, ModelMessage, ModelReply, ModelTool } from "../../kernel/world.ts";
+import { jsonShape, objectShape } from "../shapes.ts";
+import { type CallContext, syscall } from "../syscall.ts";
+import { visibleTools } from "./tool.ts";
+
+const message = z.looseObject({ role: z.enum(["system", "user", "assistant", "tool"]) });
+
+/** Calls to models. */
+export const modelCalls = {
+  "model.generate": syscall({
+    about: "Let a model take the next turn of a conversation",
+    effect: "emit",
+    risk: "low",
+    args: z.strictObject({
+      model: z.string().min(1).max(256).describe("provider/model"),
+      context: objectShape.optional().describe("A list object of messages; or give messages"),
+      length: z.number().int().min(0).optional().describe("How many items of it to use"),
+      messages: z.array(message).max(1_024).optional(),
+      system: z.string().max(65_536).optional(),
+      tools: z.boolean().default(true).describe("Whether the model may call the own tools"),
+      maxOutputTokens: z.number().int().min(1).optional(),
+      temperature: z.number().min(0).max(2).optional(),
+      timeoutMs: z.number().int().min(1).default(LIMITS.modelTimeoutMsDefault),
+    }),
+    reply: z.looseObject({ text: z.string(), calls: z.array(jsonShape) }),
+    cost: () => ({ modelCalls: 1, tokens: 0, usd: 0 }),
+    needs: ({ model, context }, { tree, process }) => [
+      { right: "model.generate", resource: model },
+      ...(context === undefined ? [] : [{
+        right: "object.read",
+        resource: tree.resolve(process.pid, context).name,
+      }]),
+    ],
+    async prepare(at, args) {
+      const model = at.world.model(args.model);
+      if (model === undefined) {
+        const expected = "expected one this runtime was given; see --model and createRuntime";
+        throw new SysError("ENOSYS", `Cannot use model "${args.model}": unknown, ${expected}`);
+      }
+      const messages: ModelMessage[] = [
+        ...(args.system === undefined ? [] : [{ role: "system", text: args.system } as const]),
+        ...await conversation(at, args.context, args.length),
+        ...(args.messages ?? []) as unknown as ModelMessage[],
+      ];
+      const bytes = JSON.stringify(messages).length;
+      if (bytes > LIMITS.modelContextBytesMax) {
+        const sentence = `Cannot ask model "${args.model}": the prompt has ${bytes} bytes`;
+        throw new SysError("ELIMIT", `${sentence}, expected ${LIMITS.modelContextBytesMax}`, {
+          limit: "modelContextBytesMax",
+        });
+      }
+      return { model, messages, tools: args.tools ? toolsOf(at) : [] };
+    },
+    async run(at, args, { model, messages, tools }) {
+      at.book({ modelCalls: 1 });
+      const request = {
+        model: args.model,
+        messages,
+        tools,
+        idempotencyKey: at.idempotencyKey,
+        ...(args.maxOutputTokens === undefined ? {} : { maxOutputTokens: args.maxOutputTokens }),
+        ...(args.temperature === undefined ? {} : { temperature: args.temperature }),
+      };
+      const reply = await insist(at, model, { request, timeoutMs: args.timeoutMs });
+      at.book({
+        tokens: reply.inputTokens + reply.outputTokens,
+        ...(reply.usd === undefined ? {} : { usd: reply.usd }),
+      });
+      return reply;
+    },
+    // A lost answer is asked for again: it costs tokens, and changes nothing outside.
+    lost: "safe",
+  }),
+};
+
+function toolsOf(at: CallContext): ModelTool[] {
+  return visibleTools(at).map(({ name, description, inputSchema }) => ({
+    name,
+    description,
+    inputSchema,
+  }));
+}
+
+/** The messages in a list object, as the process's memory has them. */
+async function conversation(
+  at: CallContext,
+  ref: string | undefined,
+  length: number | undefined,
+): Promise<ModelMessage[]> {
+  if (ref === undefined) return [];
+  const found = at.tree.resolve(at.pid, ref);
+  const object = existing(found, "read");
+  at.taint(object.label);
+  const to = Math.min(length ?? Infinity, lengthAt(object, found.asOf));
+  const items = itemsOf(at.tree.state, object, 0, to);
+  const values: Json[] = await Promise.all(items.map((item) => at.load(item.value)));
+  return values as unknown as ModelMessage[];
+}
+
+/** Asks a model, again where it is busy: bounded in tries and in time, as it says itself. */
+async function insist(at: CallContext, model: Model, given: {
+  readonly request: Parameters<Model["generate"]>[0];
+  readonly timeoutMs: number;
+}): Promise<ModelReply> {
+  const signal = AbortSignal.any([at.signal]);
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await bounded(at, given.timeoutMs, (limit) =>
+        model.generate(given.request, {
+          signal: AbortSignal.any([signal, limit]),
+          onText: (chunk) => at.stream(chunk),
+        }));
+    } catch (error) {
+      const again = error instanceof SysError && error.retry && attempt < LIMITS.modelRetriesMax;
+      if (!again || signal.aborted) throw error;
+      const asked = error.detail?.["retryAfterMs"];
+      const pause = typeof asked === "number" ? asked : 250 * 2 ** attempt;
+      if (pause > LIMITS.modelRetryMsMax) throw error;
+      await at.world.clock.sleep(pause, signal);
+    }
+  }
+}
+
+/** Runs `job` under a time limit that the clock keeps, even when it ignores its signal. */
+async function bounded<T>(
+  at: CallContext,
+  timeoutMs: number,
+  job: (limit: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const over = new AbortController();
+  const late = at.world.clock.sleep(timeoutMs, over.signal).then(() => {
+    limit.abort(new SysError("ETIMEDOUT", "Cannot wait longer"));
+    const sentence = `Cannot get an answer of the model: none in ${timeoutMs} ms`;
+    throw new SysError("ETIMEDOUT", sentence);
+  });
+  late.catch(() => {});
+  const stopped = new Promise<never>((_, reject) => {
+    const stop = (): void =>
+      reject(new SysError("ECANCELED", "Cannot get an answer of the model: stopped"));
+    if (at.signal.aborted) stop();
+    else at.signal.addEventListener("abort", stop, { once: true, signal: over.signal });
+  });
+  stopped.catch(() => {});
+  try {
+    return await Promise.race([job(limit.signal), late, stopped]);
+  } finally {
+    over.abort();
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Effects: intent first, then the act, then the outcome (G5).
+ *
+ * Invariants:
+ *   E1. The intent, with the finite uses it spends, is durable before anything is sent.
+ *   E2. A provider's error other than `EINDOUBT` says that nothing happened: uses are given back.
+ *   E3. After a crash an open intent is reconciled by the provider, or put before a person. Only an
+ *       effect declared "safe" is sent again without asking, under the same idempotency key.
+ * @module
+ */
+
+import { Draft } from "../kernel/draft.ts";
+import { Panic, SysError } from "../kernel/errors.ts";
+import type { CallResult, EventMap } from "../kernel/event.ts";
+import { ask } from "../kernel/human.ts";
+import type { Json } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { drain, wait } from "../kernel/process.ts";
+import type { OpenIntent } from "../kernel/state.ts";
+import type { Verdict } from "./authorize.ts";
+import { type Broker, type Call, callId, idempotencyKey, replyOf } from "./broker.ts";
+import { type AnySyscall, Parked } from "./syscall.ts";
+
+type Emitting = AnySyscall & { effect: "emit" };
+type Via = EventMap["call.outcome"]["via"];
+
+/** Sends an effect for the first time. Runs to its outcome even when the caller is gone. */
+export async function sendEffect(broker: Broker, call: Call, given: {
+  readonly judged: Verdict & { is: "allowed" };
+  readonly prepared: unknown;
+}): Promise<CallResult> {
+  const { tree, process, key, name, args } = call;
+  const def = call.def as Emitting;
+  const { decision, spends } = given.judged;
+  const draft = new Draft(tree, broker.now(tree));
+  draft.add("call.intent", {
+    pid: process.pid,
+    step: process.step,
+    key,
+    name,
+    args,
+    decision,
+    idempotencyKey: idempotencyKey(tree, callId(call)),
+    spends,
+    before: def.before?.(given.prepared) ?? null,
+  });
+  tree.commit(draft);
+  await broker.host.durable(tree);
+  return await act(broker, call, { prepared: given.prepared, spends, via: "call" });
+}
+
+interface Attempt {
+  readonly prepared: unknown;
+  readonly spends: OpenIntent["spends"];
+  readonly via: Via;
+}
+
+async function act(broker: Broker, call: Call, attempt: Attempt): Promise<CallResult> {
+  const def = call.def as Emitting;
+  let result: CallResult;
+  try {
+    const reply = await def.run(broker.context(call), call.args, attempt.prepared);
+    result = { ok: true, reply: replyOf(call, reply) };
+  } catch (error) {
+    if (error instanceof Panic) throw error;
+    result = failed(call, error);
+  }
+  return await conclude(broker, call, { result, spends: attempt.spends, via: attempt.via });
+}
+
+/** A refusal as the log keeps it. */
+export function failure(error: SysError): CallResult & { ok: false } {
+  const { code, message, detail } = error;
+  return { ok: false, code, message, ...(detail === undefined ? {} : { detail }) };
+}
+
+/** A provider that throws anything but a `SysError` leaves it open whether something happened. */
+function failed(call: Call, error: unknown): CallResult {
+  if (error instanceof SysError) return failure(error);
+  const what = error instanceof Error ? error.message : String(error);
+  const sentence = `Cannot tell whether "${call.name}" happened: ${what}`;
+  return { ok: false, code: "EINDOUBT", message: sentence };
+}
+
+async function conclude(broker: Broker, call: Call, known: {
+  readonly result: CallResult;
+  readonly spends: OpenIntent["spends"];
+  readonly via: Via;
+}): Promise<CallResult> {
+  const { tree, process, key, notes } = call;
+  const { result } = known;
+  const certain = !result.ok && result.code !== "EINDOUBT";
+  const draft = new Draft(tree, broker.now(tree));
+  draft.add("call.outcome", {
+    pid: process.pid,
+    step: call.run.step,
+    key,
+    result,
+    restores: certain ? known.spends : [],
+    via: known.via,
+    ...(Object.keys(notes.spent).length === 0 ? {} : { spent: notes.spent }),
+    ...(notes.label === null ? {} : { label: notes.label }),
+  });
+  drain(draft, process, key);
+  tree.commit(draft);
+  broker.host.changed(tree);
+  await broker.host.durable(tree);
+  return result;
+}
+
+/** An effect that was under way when the kernel died (E3). */
+export async function settleLost(
+  broker: Broker,
+  call: Call,
+  intent: OpenIntent,
+): Promise<CallResult | Parked> {
+  const def = call.def as Emitting;
+  const { spends } = intent;
+  if (def.lost === "safe") return await repeat(broker, call, { spends, via: "repeated" });
+  const said = answered(call);
+  if (said === "retry") return await repeat(broker, call, { spends, via: "person" });
+  if (said === "happened") {
+    return await conclude(broker, call, { result: { ok: true, reply: null }, spends, via: "person" });
+  }
+  if (said === "did not happen") {
+    const message = `Cannot finish "${call.name}": a person says it did not happen`;
+    return await conclude(broker, call, {
+      result: { ok: false, code: "EIO", message },
+      spends,
+      via: "person",
+    });
+  }
+  if (said === "unanswered") {
+    const message = `Cannot tell whether "${call.name}" happened: the kernel died meanwhile`;
+    return await conclude(broker, call, {
+      result: { ok: false, code: "EINDOUBT", message },
+      spends,
+      via: "abandoned",
+    });
+  }
+  const found = await def.lost(broker.context(call), call.args, intent.before);
+  if (found.state === "done") {
+    const result: CallResult = { ok: true, reply: replyOf(call, found.reply) };
+    return await conclude(broker, call, { result, spends, via: "reconciled" });
+  }
+  if (found.state === "not-done") return await repeat(broker, call, { spends, via: "reconciled" });
+  return doubt(broker, call);
+}
+
+/** Sends an effect again which certainly did not happen, or may happen twice. */
+async function repeat(
+  broker: Broker,
+  call: Call,
+  attempt: Omit<Attempt, "prepared">,
+): Promise<CallResult> {
+  const prepared = await call.def.prepare?.(broker.context(call), call.args);
+  return await act(broker, call, { ...attempt, prepared });
+}
+
+type Said = "retry" | "happened" | "did not happen" | "unanswered" | undefined;
+const CHOICES = ["happened", "did not happen", "retry"];
+
+/** What a person said about a doubtful effect. */
+function answered(call: Call): Said {
+  const on = call.process.parked[call.key];
+  if (on?.reason !== "call") return undefined;
+  const request = call.tree.state.requests[on.request];
+  if (request?.status === "answered" && request.answer?.outcome === "answer") {
+    return String(request.answer.value) as Said;
+  }
+  return request === undefined || request.status === "pending" ? undefined : "unanswered";
+}
+
+/** Puts a doubtful effect before a person, and parks the caller meanwhile. */
+function doubt(broker: Broker, call: Call): Parked {
+  const { tree, process, key, name, args } = call;
+  const draft = new Draft(tree, broker.now(tree));
+  const preview = JSON.stringify(args as Json).slice(0, 2_000);
+  const request = ask(draft, process, key, {
+    kind: "doubt",
+    prompt: `The kernel died while "${name}" was under way. Did it happen?`,
+    call: null,
+    schema: null,
+    choices: CHOICES,
+    risk: "high",
+    preview,
+    expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
+  });
+  const on = { reason: "call", key, request } as const;
+  wait(draft, process, on);
+  tree.commit(draft);
+  broker.host.changed(tree);
+  return new Parked(on);
+}

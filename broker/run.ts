@@ -1,0 +1,74 @@
+/**
+ * A run: one execution of one step of one process.
+ *
+ * A step is code that may be run again from the top: after a crash, or after it waited. Each call
+ * it makes has a place in the step, and calls that were answered before are answered again from the
+ * log. A run that is over, because its process waits or ended, never hears of its calls again: their
+ * promises do not settle, and the abandoned code is collected as garbage.
+ *
+ * Invariants:
+ *   S1. At most one run of a process is alive.
+ *   S2. Keys depend only on the order in which the code makes its calls.
+ * @module
+ */
+
+import type { Pid } from "../kernel/ids.ts";
+import type { Tree } from "../kernel/tree.ts";
+
+/** How a run came to its end. */
+export type RunEnd = "parked" | "over" | "stopped";
+
+/** One execution of one step. */
+export class Run {
+  readonly tree: Tree;
+  readonly pid: Pid;
+  readonly step: number;
+  readonly signal: AbortSignal;
+  /** Settles when the run is over for another reason than that its code returned. */
+  readonly ended: Promise<RunEnd>;
+  readonly stream: (chunk: string) => void;
+  readonly #abort = new AbortController();
+  readonly #counts = new Map<string, number>();
+  #end: (how: RunEnd) => void = () => {};
+  #alive = true;
+  /** Calls made that have not returned. */
+  inFlight = 0;
+  /** Calls made in all. */
+  calls = 0;
+
+  /** Starts a run of the process's current step. */
+  constructor(tree: Tree, pid: Pid, stream: (chunk: string) => void = () => {}) {
+    this.tree = tree;
+    this.pid = pid;
+    this.step = tree.state.processes[pid]?.step ?? 0;
+    this.stream = stream;
+    this.signal = this.#abort.signal;
+    this.ended = new Promise((resolve) => this.#end = resolve);
+  }
+
+  /** Whether its code may still call. */
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** The place of the next call made inside `parent` ("" for the step itself). */
+  nextKey(parent: string): string {
+    const n = (this.#counts.get(parent) ?? 0) + 1;
+    this.#counts.set(parent, n);
+    this.calls += 1;
+    return parent === "" ? String(n) : `${parent}.${n}`;
+  }
+
+  /** Ends the run; what it still calls is never answered. */
+  end(how: RunEnd): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    if (how !== "parked") this.#abort.abort(how);
+    this.#end(how);
+  }
+}
+
+/** What a call of an abandoned run gets: nothing, ever. */
+export function never(): Promise<never> {
+  return new Promise(() => {});
+}

@@ -1,0 +1,156 @@
+/**
+ * A system call as one record: meaning, effect, schemas, authority and handler together.
+ *
+ * All else is derived from the table of these records: dispatch, client types, the JSON Schema
+ * which models see, the reference page, the test that every call is covered.
+ * @module
+ */
+
+import type { z } from "zod";
+import type { Draft } from "../kernel/draft.ts";
+import type { Spending, ValueRef, Wait } from "../kernel/event.ts";
+import type { Pid } from "../kernel/ids.ts";
+import type { Json } from "../kernel/json.ts";
+import type { Label } from "../kernel/label.ts";
+import type { Process } from "../kernel/state.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Clock, Files, Model, Random } from "../kernel/world.ts";
+import type { Tool } from "./tool.ts";
+
+/** Everything outside, as boot code hands it to the broker (G8). */
+export interface World {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Files | null;
+  /** The model behind an id or pattern, or undefined. */
+  model(id: string): Model | undefined;
+  /** The code of a tool, or undefined when this node does not have it. */
+  tool(name: string): Tool | undefined;
+}
+
+/** `observe` reads; `mutate` changes only the log; `emit` touches the world. */
+export type Effect = "observe" | "mutate" | "emit";
+
+/** One right that a call needs, on one resource. */
+export interface Need {
+  readonly right: string;
+  readonly resource: string;
+  /** Bytes that the call moves, for capabilities which bound them. */
+  readonly bytes?: number;
+}
+
+/** What a handler knows about the call it handles. */
+export interface CallContext {
+  readonly tree: Tree;
+  readonly process: Process;
+  readonly pid: Pid;
+  /** Place of the call in its step. */
+  readonly key: string;
+  /** The call's id for people and provenance: `p_1#4.2`. */
+  readonly call: string;
+  readonly nowMs: number;
+  readonly world: World;
+  /** What this call waited for when it was issued before; undefined the first time. */
+  readonly parked: (Wait & { interrupted?: boolean }) | undefined;
+  readonly signal: AbortSignal;
+  /** The same for every attempt at this effect. */
+  readonly idempotencyKey: string;
+  /** Fetches a value that is not in memory. */
+  load(ref: ValueRef): Promise<Json>;
+  /** Joins a label into the caller's, since what it reads carries it. */
+  taint(label: Label): void;
+  /** Books spending that is known only afterwards. */
+  book(spent: Spending): void;
+  /** Calls from inside this one, in the caller's name. */
+  sys(name: string, args: unknown): Promise<unknown>;
+  /** A chunk of text for whoever listens; never part of the log. */
+  stream(chunk: string): void;
+}
+
+/** What a mutating handler has besides: the draft of what it decides. */
+export interface DecideContext extends CallContext {
+  readonly draft: Draft;
+}
+
+/** Returned by a handler whose process has to wait; the call is issued again from the top. */
+export class Parked {
+  readonly on: Wait;
+  /** Parks the caller on `on`. */
+  constructor(on: Wait) {
+    this.on = on;
+  }
+}
+
+/** Returned by a handler after which the running step is over: exit, exec. */
+export const STEP_OVER = Symbol("step over");
+
+/** What a provider says of an effect whose outcome was lost. */
+export type Reconciled =
+  | { readonly state: "done"; readonly reply: Json }
+  | { readonly state: "not-done" }
+  | { readonly state: "unknown" };
+
+interface Common<A, P> {
+  /** One sentence: what it does. */
+  readonly about: string;
+  /** Reachable only by boot code and people, never by tools. */
+  readonly hostOnly?: boolean;
+  /** How much harm a wrong call could do, as people are shown it. */
+  readonly risk?: "low" | "medium" | "high" | "destructive";
+  readonly args: z.ZodType<A>;
+  readonly reply: z.ZodType;
+  /** Rights the call needs; empty means that only the caller's own things are touched. */
+  needs(args: A, at: { readonly tree: Tree; readonly process: Process }): readonly Need[];
+  /** What it uses up; 0 where the amount is known only afterwards. */
+  cost?(args: A): Spending;
+  /** Reads what the decision needs, before the last check. */
+  prepare?(at: CallContext, args: A): Promise<P>;
+}
+
+/** A call that reads. */
+export interface Observe<A, P> extends Common<A, P> {
+  readonly effect: "observe";
+  run(at: CallContext, args: A, prepared: P): unknown | Promise<unknown>;
+}
+
+/** A call that changes only the log; decides in one turn. */
+export interface Mutate<A, P> extends Common<A, P> {
+  readonly effect: "mutate";
+  run(at: DecideContext, args: A, prepared: P): unknown | Parked | typeof STEP_OVER;
+}
+
+/** A call made of other calls. */
+export interface Compose<A, P> extends Common<A, P> {
+  readonly effect: "mutate";
+  compose(at: CallContext, args: A): Promise<unknown>;
+}
+
+/** A call that touches the world. */
+export interface Emit<A, P> extends Common<A, P> {
+  readonly effect: "emit";
+  /** What the world looked like before, kept with the intent for reconciling. */
+  before?(prepared: P): Json;
+  run(at: CallContext, args: A, prepared: P): Promise<unknown>;
+  /** After a crash: "safe" may simply be sent again; a function asks the provider. */
+  readonly lost:
+    | "safe"
+    | ((at: CallContext, args: A, before: Json) => Promise<Reconciled>);
+}
+
+/** A system call. */
+export type Syscall<A = never, P = never> =
+  | Observe<A, P>
+  | Mutate<A, P>
+  | Compose<A, P>
+  | Emit<A, P>;
+
+/** A call of any arguments, as the table holds it. */
+// deno-lint-ignore no-explicit-any -- a table of calls with different arguments has no other type
+export type AnySyscall = Syscall<any, any>;
+
+/** Declares a call; keeps the types of its arguments and reply. */
+export function syscall<A extends z.ZodType, R extends z.ZodType, P = undefined>(
+  record: Syscall<z.output<A>, P> & { readonly args: A; readonly reply: R },
+): Syscall<z.output<A>, P> & { readonly args: A; readonly reply: R } {
+  return record;
+}

@@ -1,0 +1,38 @@
+/**
+ * The table of all system calls: the only dispatch, and the source of everything about them.
+ * @module
+ */
+
+import { capabilityCalls } from "./calls/capability.ts";
+import { fileCalls } from "./calls/file.ts";
+import { modelCalls } from "./calls/model.ts";
+import { namespaceCalls, objectCalls } from "./calls/object.ts";
+import { processCalls } from "./calls/process.ts";
+import { humanCalls, messageCalls } from "./calls/talk.ts";
+import { budgetCalls, clockCalls, randomCalls } from "./calls/time.ts";
+import { toolCalls } from "./calls/tool.ts";
+
+/** Every call by name. */
+export const SYSCALLS = {
+  ...processCalls,
+  ...objectCalls,
+  ...namespaceCalls,
+  ...capabilityCalls,
+  ...humanCalls,
+  ...messageCalls,
+  ...clockCalls,
+  ...randomCalls,
+  ...fileCalls,
+  ...modelCalls,
+  ...toolCalls,
+  ...budgetCalls,
+};
+
+/** The name of a call. */
+export type SyscallName = keyof typeof SYSCALLS;
+
+/** Rights that no call is named for, but rules may name. */
+export const EXTRA_RIGHTS: readonly string[] = ["message.interrupt"];
+
+/** All rights which policy may name. */
+export const RIGHTS: readonly string[] = [...Object.keys(SYSCALLS), ...EXTRA_RIGHTS];

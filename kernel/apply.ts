@@ -1,0 +1,434 @@
+/**
+ * Apply: what each event does to state. Pure, total, and the only writer of state (G4).
+ *
+ * A handler looks at nothing but the state and the line. It may not refuse, wait, or ask for the
+ * time: whatever could go wrong was refused before the event was committed.
+ * @module
+ */
+
+import { book, nothingSpent } from "./budget.ts";
+import { bury, hold, restore, revoke, spend } from "./capability.ts";
+import { assert } from "./errors.ts";
+import type { EventMap, EventType, Line, Wait } from "./event.ts";
+import type { Pid, RequestId } from "./ids.ts";
+import { joinLabels } from "./label.ts";
+import { LIMITS } from "./limits.ts";
+import { namespaceOf } from "./names.ts";
+import { innerWait } from "./process.ts";
+import type { ObjectRecord, Process, State } from "./state.ts";
+import type { Tree } from "./tree.ts";
+
+type Handlers = {
+  readonly [T in EventType]: (tree: Tree, data: EventMap[T], line: Line) => void;
+};
+
+/** Applies one line. */
+export function apply(tree: Tree, line: Line): void {
+  const { state } = tree;
+  assert(line.seq === state.seq + 1, `Line ${line.seq} came after line ${state.seq}`);
+  state.seq = line.seq;
+  state.atMs = line.atMs;
+  const handler = HANDLERS[line.type] as (tree: Tree, data: unknown, line: Line) => void;
+  assert(handler !== undefined, `No handler for event "${line.type}"`);
+  handler(tree, line.data, line);
+}
+
+function process(state: State, pid: Pid): Process {
+  const found = state.processes[pid];
+  assert(found !== undefined, `An event names process "${pid}", which is not there`);
+  return found;
+}
+
+const TREE = {
+  "tree.created": ({ state }, data) => {
+    state.key = data.key;
+    state.nonce = data.nonce;
+    state.ceiling = data.ceiling;
+  },
+  "tree.opened": ({ state }, data) => {
+    state.epoch = data.epoch;
+  },
+  "policy.loaded": (tree, data, line) => {
+    tree.state.policy = { text: data.text, sinceMs: line.atMs };
+    tree.reloadPolicy();
+  },
+  "image.registered": ({ state }, data) => {
+    state.images[data.hash] = data;
+  },
+  "inbox.refused": () => {},
+  "inbox.taken": () => {},
+  "budget.limited": ({ state }, data) => {
+    const at = process(state, data.pid);
+    at.limits = { ...at.limits, ...data.limits };
+  },
+} satisfies Partial<Handlers>;
+
+const PROCESS = {
+  "process.spawned": (tree, data, line) => {
+    const { state } = tree;
+    forgetOldest(tree);
+    state.processes[data.pid] = {
+      pid: data.pid,
+      parent: data.parent,
+      startedMs: line.atMs,
+      mode: data.mode,
+      ephemeral: data.ephemeral,
+      image: data.image,
+      goal: data.goal,
+      input: data.input,
+      cwd: data.cwd,
+      labels: data.labels,
+      tools: data.tools,
+      rules: data.rules,
+      priority: data.priority,
+      life: { state: "ready" },
+      step: 1,
+      calls: { allowed: 0, asked: 0, denied: 0 },
+      label: data.label,
+      limits: data.budget,
+      spent: nothingSpent(),
+      journal: {},
+      parked: {},
+      children: [],
+    };
+    state.next.p += 1;
+    const base = data.view === null || data.parent === null
+      ? null
+      : { name: data.parent, seq: line.seq, only: data.view.only };
+    state.namespaces[data.pid] = { owner: data.pid, base, hidden: {} };
+    if (data.parent === null) return;
+    const parent = process(state, data.parent);
+    parent.children.push(data.pid);
+    book(state, parent, { children: 1 });
+  },
+  "process.executed": ({ state }, data) => {
+    const at = process(state, data.pid);
+    at.image = data.image;
+    at.goal = data.goal;
+    at.tools = data.tools;
+  },
+  "process.stepped": ({ state }, data) => {
+    const at = process(state, data.pid);
+    at.step = data.step;
+    at.journal = {};
+    at.parked = {};
+  },
+  "process.waiting": ({ state }, data, line) => {
+    const at = process(state, data.pid);
+    at.life = { state: "waiting", on: data.on, sinceMs: line.atMs };
+    const on = innerWait(data.on);
+    if (on !== null) at.parked[on.key] = on;
+  },
+  "process.woken": ({ state }, data, line) => {
+    const at = process(state, data.pid);
+    if (at.life.state !== "waiting") return;
+    const on = innerWait(at.life.on);
+    if (on !== null && data.interrupted) at.parked[on.key] = { ...on, interrupted: true };
+    at.life = at.life.on.reason === "paused"
+      ? { state: "waiting", on: { ...at.life.on, was: null }, sinceMs: line.atMs }
+      : { state: "ready" };
+  },
+  "process.paused": ({ state }, data, line) => {
+    const at = process(state, data.pid);
+    const was = at.life.state === "waiting" ? at.life.on : null;
+    const on: Wait = { reason: "paused", by: data.by, was };
+    at.life = { state: "waiting", on, sinceMs: line.atMs };
+  },
+  "process.resumed": ({ state }, data, line) => {
+    const at = process(state, data.pid);
+    if (at.life.state !== "waiting" || at.life.on.reason !== "paused") return;
+    const { was } = at.life.on;
+    at.life = was === null
+      ? { state: "ready" }
+      : { state: "waiting", on: was, sinceMs: line.atMs };
+  },
+  "process.canceling": ({ state }, data) => {
+    process(state, data.pid).life = { state: "canceling", by: data.by, reason: data.reason };
+  },
+  "process.ended": (tree, data, line) => {
+    const { state } = tree;
+    const at = process(state, data.pid);
+    at.life = { state: "ended", outcome: data.outcome, atMs: line.atMs };
+    for (const key of Object.keys(at.journal)) {
+      if (at.journal[key]?.state === "done") delete at.journal[key];
+    }
+    at.parked = {};
+    delete state.mail[data.pid];
+    withdraw(state, data.pid);
+    if (at.ephemeral) releaseAll(tree, data.pid, line.seq);
+    // A capability lives as long as its holder; what was derived from it goes with it.
+    for (const cap of [...tree.caps.heldBy([data.pid])]) revoke(state, tree.caps, cap.id);
+  },
+  "process.moved": ({ state }, data) => {
+    process(state, data.pid).cwd = data.cwd;
+  },
+  "process.labeled": ({ state }, data) => {
+    const at = process(state, data.pid);
+    at.label = joinLabels(at.label, data.label);
+  },
+} satisfies Partial<Handlers>;
+
+/** Keeps the number of processes bounded: the oldest ended one without children is forgotten. */
+function forgetOldest(tree: Tree): void {
+  const { state } = tree;
+  const pids = Object.keys(state.processes) as Pid[];
+  if (pids.length < LIMITS.processesPerTreeMax) return;
+  const gone = pids.find((pid) => {
+    const at = state.processes[pid]!;
+    return at.life.state === "ended" && at.parent !== null && at.children.length === 0;
+  });
+  if (gone === undefined) return;
+  const parent = state.processes[gone]?.parent;
+  if (parent != null) {
+    const at = process(state, parent);
+    at.children = at.children.filter((pid) => pid !== gone);
+  }
+  delete state.processes[gone];
+}
+
+/** Takes a process off the requests it waits for; a request that nobody waits for goes. */
+function withdraw(state: State, pid: Pid): void {
+  for (const id of Object.keys(state.requests) as RequestId[]) {
+    const request = state.requests[id]!;
+    if (!request.askers.some((asker) => asker.pid === pid)) continue;
+    request.askers = request.askers.filter((asker) => asker.pid !== pid);
+    if (request.askers.length === 0) delete state.requests[id];
+  }
+}
+
+const CALL = {
+  "call.done": (tree, data, line) => {
+    const { state } = tree;
+    const at = process(state, data.pid);
+    const { name, args, result } = data;
+    at.journal[data.key] = { name, args, state: "done", result, seq: line.seq };
+    dropInner(at, data.key);
+    settleParked(state, at, data.key);
+    if (data.spends !== undefined) {
+      spend(tree.caps, data.spends);
+      bury(state, tree.caps, data.spends);
+    }
+    if (data.spent !== undefined) book(state, at, data.spent);
+    if (data.label !== undefined) at.label = joinLabels(at.label, data.label);
+    if (data.decision.effect === "ask") at.calls.asked += 1;
+    const denied = !data.result.ok && data.decision.effect === "deny";
+    if (denied) at.calls.denied += 1;
+    else if (data.decision.effect === "allow") at.calls.allowed += 1;
+  },
+  "call.intent": (tree, data, line) => {
+    const at = process(tree.state, data.pid);
+    const { name, args } = data;
+    const intent = { ...data, seq: line.seq };
+    at.journal[data.key] = { name, args, state: "open", intent };
+    settleParked(tree.state, at, data.key);
+    spend(tree.caps, data.spends);
+    if (data.decision.effect === "ask") at.calls.asked += 1;
+    else at.calls.allowed += 1;
+  },
+  "call.outcome": (tree, data, line) => {
+    const at = process(tree.state, data.pid);
+    const open = at.journal[data.key];
+    restore(tree.caps, data.restores);
+    if (open?.state === "open") {
+      bury(tree.state, tree.caps, open.intent.spends);
+      const { name, args } = open;
+      at.journal[data.key] = { name, args, state: "done", result: data.result, seq: line.seq };
+    }
+    settleParked(tree.state, at, data.key);
+    if (data.spent !== undefined) book(tree.state, at, data.spent);
+    if (data.label !== undefined) at.label = joinLabels(at.label, data.label);
+    if (at.life.state === "ended") delete at.journal[data.key];
+  },
+} satisfies Partial<Handlers>;
+
+/** A finished call stands for all the calls inside it. */
+function dropInner(at: Process, key: string): void {
+  const inside = `${key}.`;
+  for (const each in at.journal) if (each.startsWith(inside)) delete at.journal[each];
+}
+
+/** A call that has its answer no longer waits, and its request is used up. */
+function settleParked(state: State, at: Process, key: string): void {
+  const on = at.parked[key];
+  if (on === undefined) return;
+  delete at.parked[key];
+  if (on.reason !== "person" && on.reason !== "call") return;
+  const request = state.requests[on.request];
+  if (request === undefined) return;
+  request.askers = request.askers.filter((asker) => asker.pid !== at.pid || asker.key !== key);
+  if (request.askers.length === 0) delete state.requests[on.request];
+}
+
+const AUTHORITY = {
+  "cap.granted": (tree, data) => {
+    hold(tree.state, tree.caps, data);
+    tree.state.next.cap += 1;
+  },
+  "cap.revoked": (tree, data) => {
+    for (const id of data.ids) revoke(tree.state, tree.caps, id);
+  },
+} satisfies Partial<Handlers>;
+
+const MEMORY = {
+  "namespace.created": ({ state }, data) => {
+    state.namespaces[data.name] = { owner: data.owner, base: null, hidden: {} };
+  },
+  "object.created": (tree, data, line) => {
+    const { value } = data;
+    tree.state.objects[data.id] = {
+      id: data.id,
+      name: data.name,
+      owner: data.owner,
+      type: data.type,
+      mutable: data.mutable,
+      list: data.list,
+      createdSeq: line.seq,
+      deletedSeq: null,
+      version: data.version,
+      label: data.label,
+      versions: value === undefined ? [] : [{
+        version: data.version,
+        seq: line.seq,
+        value,
+        label: data.label,
+        from: data.from,
+        atMs: line.atMs,
+      }],
+      items: [],
+      prefix: data.prefix ?? null,
+      links: [],
+      from: data.from,
+      atMs: line.atMs,
+    };
+    tree.state.next.obj += 1;
+    tree.names.add(data.name, data.id);
+    tree.objectCount += 1;
+    if (value !== undefined) bookBytes(tree.state, data.owner, value);
+  },
+  "object.written": ({ state }, data, line) => {
+    const object = objectOf(state, data.id);
+    object.version = data.version;
+    object.label = data.label;
+    const { value, label, from } = data;
+    object.versions.push({
+      version: data.version,
+      seq: line.seq,
+      value,
+      label,
+      from,
+      atMs: line.atMs,
+    });
+    if (object.versions.length > LIMITS.objectVersionsKeptMax) object.versions.shift();
+    bookBytes(state, data.from.pid, value);
+  },
+  "object.appended": ({ state }, data, line) => {
+    const object = objectOf(state, data.id);
+    object.version = data.version;
+    object.label = data.label;
+    object.items.push({ seq: line.seq, value: data.item });
+    bookBytes(state, data.from.pid, data.item);
+  },
+  "object.deleted": (tree, data, line) => release(tree, objectOf(tree.state, data.id), line.seq),
+  "object.hidden": ({ state }, data, line) => {
+    const space = namespaceOf(data.name);
+    const at = state.namespaces[space];
+    if (at !== undefined) at.hidden[data.name.slice(space.length + 1)] = line.seq;
+  },
+  "object.moved": (tree, data) => {
+    const object = objectOf(tree.state, data.id);
+    tree.names.remove(object.name, object.id);
+    object.name = data.name;
+    object.owner = data.owner;
+    tree.names.add(data.name, data.id);
+  },
+  "object.linked": ({ state }, data) => {
+    objectOf(state, data.id).links.push({ relation: data.relation, to: data.to });
+  },
+} satisfies Partial<Handlers>;
+
+function objectOf(state: State, id: ObjectRecord["id"]): ObjectRecord {
+  const object = state.objects[id];
+  assert(object !== undefined, `An event names object "${id}", which is not there`);
+  return object;
+}
+
+function bookBytes(state: State, pid: Pid, value: { hash?: string; bytes?: number } | object): void {
+  const bytes = "bytes" in value ? value.bytes ?? 0 : LIMITS.inlineBytesMax;
+  const at = state.processes[pid];
+  if (at !== undefined) book(state, at, { bytes });
+}
+
+/** Deletes an object; its record stays while a fork of its namespace still sees it. */
+function release(tree: Tree, object: ObjectRecord, seq: number): void {
+  const space = namespaceOf(object.name);
+  const seen = Object.values(tree.state.namespaces).some((each) => each.base?.name === space);
+  tree.objectCount -= 1;
+  object.deletedSeq = seq;
+  if (seen || Object.values(tree.state.objects).some((each) => each.prefix?.object === object.id)) {
+    return;
+  }
+  tree.names.remove(object.name, object.id);
+  delete tree.state.objects[object.id];
+}
+
+function releaseAll(tree: Tree, pid: Pid, seq: number): void {
+  for (const object of Object.values(tree.state.objects)) {
+    if (object.owner === pid && object.deletedSeq === null) release(tree, object, seq);
+  }
+}
+
+const PEOPLE = {
+  "human.asked": ({ state }, data, line) => {
+    const { pid, key, ...rest } = data;
+    state.requests[data.id] = {
+      ...rest,
+      pid,
+      askers: [{ pid, key }],
+      createdMs: line.atMs,
+      status: "pending",
+      answer: null,
+      by: null,
+    };
+    state.next.req += 1;
+  },
+  "human.joined": ({ state }, data) => {
+    state.requests[data.id]?.askers.push({ pid: data.pid, key: data.key });
+  },
+  "human.answered": ({ state }, data) => {
+    const request = state.requests[data.id];
+    assert(request?.status === "pending", `Request "${data.id}" was answered twice`);
+    request.answer = data.answer;
+    request.by = data.by;
+    const { outcome } = data.answer;
+    request.status = outcome === "approve"
+      ? "approved"
+      : outcome === "deny"
+      ? "denied"
+      : "answered";
+    if (request.kind === "notice") delete state.requests[data.id];
+  },
+  "human.expired": ({ state }, data) => {
+    const request = state.requests[data.id];
+    if (request === undefined) return;
+    request.status = "expired";
+    if (request.kind === "notice") delete state.requests[data.id];
+  },
+  "message.sent": ({ state }, data) => {
+    (state.mail[data.to] ??= []).push(data);
+    state.next.msg += 1;
+  },
+  "message.received": ({ state }, data) => {
+    const left = (state.mail[data.pid] ?? []).filter((each) => !data.ids.includes(each.id));
+    if (left.length > 0) state.mail[data.pid] = left;
+    else delete state.mail[data.pid];
+  },
+} satisfies Partial<Handlers>;
+
+const HANDLERS: Handlers = {
+  ...TREE,
+  ...PROCESS,
+  ...CALL,
+  ...AUTHORITY,
+  ...MEMORY,
+  ...PEOPLE,
+};

@@ -1,0 +1,178 @@
+/**
+ * The log: lines in canonical JSON, chained by SHA-256 (G4).
+ *
+ * The text of a line is the RFC 8785 text of `{at, data, prev, seq, tree, type}`; `prev` is the
+ * SHA-256 of the text before, so anyone can check a log with a JSON reader and a hash.
+ *
+ * Invariants:
+ *   L1. Large arguments and replies stand beside a line, not in it: the line holds their hash.
+ *       Taking a payload away later leaves the chain valid.
+ *   L2. decode(encode(line)) = line, and any changed byte is found at its position.
+ * @module
+ */
+
+import { Panic, SysError } from "./errors.ts";
+import type { Event, EventType, Line } from "./event.ts";
+import { canonical, sha256 } from "./json.ts";
+import { LIMITS } from "./limits.ts";
+import type { TreeId } from "./ids.ts";
+import type { StoredBatch } from "./store.ts";
+
+/** What stands before the first line. */
+export const GENESIS = "0".repeat(64);
+
+/** Places in an event's data where large values are, as paths. */
+const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } = {
+  "call.done": [["args"], ["result", "reply"]],
+  "call.intent": [["args"], ["before"]],
+  "call.outcome": [["result", "reply"]],
+  "human.asked": [["call", "args"], ["preview"]],
+  "human.answered": [["answer", "value"]],
+  "message.sent": [["data"]],
+  "process.spawned": [["input"]],
+  "process.ended": [["outcome", "result"]],
+};
+
+const MARK = "$payload";
+type Fields = { [key: string]: unknown };
+
+/** A line as text, with what stands beside it. */
+export interface EncodedLine {
+  readonly text: string;
+  readonly hash: string;
+}
+
+/** Writes a line's text; large values go into `payloads` (L1). */
+export function encodeLine(line: Line, payloads: Map<string, string>): EncodedLine {
+  let data: unknown = line.data;
+  for (const path of PAYLOADS[line.type] ?? []) data = extract(data, path, payloads);
+  const text = `{"at":${line.atMs},"data":${canonical(data)},"prev":"${line.prev}",` +
+    `"seq":${line.seq},"tree":"${line.tree}","type":"${line.type}"}`;
+  return { text, hash: sha256(text) };
+}
+
+/** A copy of `data` whose field at `path` is replaced by its hash, when it is large. */
+function extract(data: unknown, path: readonly string[], payloads: Map<string, string>): unknown {
+  if (typeof data !== "object" || data === null) return data;
+  const [field, ...rest] = path;
+  const inner = (data as Fields)[field!];
+  if (inner === undefined) return data;
+  if (rest.length > 0) {
+    const replaced = extract(inner, rest, payloads);
+    return replaced === inner ? data : { ...data, [field!]: replaced };
+  }
+  if (isSmall(inner)) return data;
+  const text = canonical(inner);
+  if (text.length <= LIMITS.inlineBytesMax && !text.includes(MARK)) return data;
+  const hash = sha256(text);
+  payloads.set(hash, text);
+  return { ...data, [field!]: { [MARK]: hash, bytes: text.length } };
+}
+
+function isSmall(value: unknown): boolean {
+  return value === null || typeof value === "number" || typeof value === "boolean" ||
+    (typeof value === "string" && value.length < LIMITS.inlineBytesMax / 2);
+}
+
+/** Reads a line's text back; `payloads` has what stands beside it. */
+export function decodeLine(
+  text: string,
+  payloads: ReadonlyMap<string, string>,
+): Line {
+  const raw = JSON.parse(text) as {
+    readonly at: number;
+    readonly data: unknown;
+    readonly prev: string;
+    readonly seq: number;
+    readonly tree: TreeId;
+    readonly type: EventType;
+  };
+  for (const path of PAYLOADS[raw.type] ?? []) restore(raw.data, path, payloads);
+  return {
+    tree: raw.tree,
+    seq: raw.seq,
+    atMs: raw.at,
+    type: raw.type,
+    data: raw.data as Event["data"],
+    prev: raw.prev,
+  };
+}
+
+function restore(
+  data: unknown,
+  path: readonly string[],
+  payloads: ReadonlyMap<string, string>,
+): void {
+  if (typeof data !== "object" || data === null) return;
+  const fields = data as Fields;
+  const [field, ...rest] = path;
+  const inner = fields[field!];
+  if (inner === undefined || inner === null) return;
+  if (rest.length > 0) return restore(inner, rest, payloads);
+  const hash = (inner as Fields)[MARK];
+  if (typeof hash !== "string") return;
+  const text = payloads.get(hash);
+  if (text === undefined || sha256(text) !== hash) {
+    throw new SysError("EINTEGRITY", `Cannot read payload "${hash}": missing or changed`);
+  }
+  fields[field!] = JSON.parse(text);
+}
+
+/** Follows a chain from a known head, and says where it breaks. */
+export class ChainReader {
+  #seq: number;
+  #head: string;
+  readonly #tree: TreeId;
+
+  /** Starts after line `seq`, whose hash is `head`. */
+  constructor(tree: TreeId, seq: number, head: string) {
+    this.#tree = tree;
+    this.#seq = seq;
+    this.#head = head;
+  }
+
+  /** Sequence number of the last line read. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Hash of the last line read. */
+  get head(): string {
+    return this.#head;
+  }
+
+  /** The lines of a batch that come next, checked. Throws `EINTEGRITY` with the position. */
+  *read(batch: StoredBatch): Iterable<Line> {
+    let seq = batch.seq;
+    for (const text of batch.lines) {
+      if (seq++ <= this.#seq) continue;
+      const at = this.#seq + 1;
+      let line: Line;
+      try {
+        line = decodeLine(text, batch.payloads);
+      } catch (error) {
+        if (error instanceof Panic) throw error;
+        throw broken(this.#tree, at, error instanceof SysError ? error.message : "not JSON");
+      }
+      if (line.seq !== at) throw broken(this.#tree, at, `line ${line.seq} stands there`);
+      if (line.tree !== this.#tree) throw broken(this.#tree, at, "it is of another tree");
+      if (line.prev !== this.#head) throw broken(this.#tree, at, "the line before was changed");
+      this.#head = sha256(text);
+      this.#seq = at;
+      yield line;
+    }
+  }
+
+  /** Checks that the log ended where the store says. */
+  finish(seq: number, head: string): void {
+    if (this.#seq !== seq) {
+      throw broken(this.#tree, this.#seq + 1, `the log ends there, expected line ${seq}`);
+    }
+    if (this.#head !== head) throw broken(this.#tree, this.#seq, "the last line was changed");
+  }
+}
+
+function broken(tree: TreeId, seq: number, why: string): SysError {
+  const sentence = `Cannot read tree "${tree}" at line ${seq}: ${why}, expected an unbroken chain`;
+  return new SysError("EINTEGRITY", sentence, { tree, seq });
+}

@@ -1,0 +1,315 @@
+/**
+ * Policy as text: one rule a line.
+ *
+ * `allow|ask|deny right(resource) [when test] [expires 8h] [risk high] [because reason]`
+ * `label right(resource) sensitivity=secret trust=untrusted`
+ *
+ * A test is `sensitivity>=secret` or `trust<=untrusted`, with `>=`, `<=` or `=`. White space between
+ * words is free. `#` at the start of a line or after white space begins a comment, but not within
+ * parentheses, and not in a reason, which takes the rest of its line as it is. Parentheses within a
+ * resource come in pairs.
+ *
+ * Invariants:
+ *   X1. All errors of a text are reported together, each with its line.
+ *   X2. Reading what was formatted gives the same rules; formatting is stable.
+ * @module
+ */
+
+import { SysError } from "./errors.ts";
+import { formatPattern, matchRight, parsePattern, type Pattern, splitResource } from "./grammar.ts";
+import { sha256 } from "./json.ts";
+import { type Label, SENSITIVITIES, type Sensitivity, type Trust, TRUSTS } from "./label.ts";
+import { LIMITS } from "./limits.ts";
+import { isPathRight, resolvePatternPath } from "./path.ts";
+import { PatternIndex } from "./pattern_index.ts";
+import type { Comparison, LabelRule, LabelTest, Policy, PolicyRule, Risk } from "./policy.ts";
+import { suggest } from "./suggest.ts";
+
+/** What the text is read against. */
+export interface PolicyContext {
+  /** The names of all syscalls; tools of MCP servers need not be known. */
+  readonly rights: readonly string[];
+}
+
+/** One thing that is wrong with a text. */
+export interface PolicyError {
+  readonly line: number;
+  readonly message: string;
+}
+
+interface Reading {
+  readonly context: PolicyContext;
+  readonly rules: PolicyRule[];
+  readonly labels: LabelRule[];
+  readonly errors: PolicyError[];
+}
+
+/** What is wrong with a line; never leaves this file. */
+class Wrong extends Error {}
+
+/** Reads a policy. Throws `EINVAL` with all errors, in the message and as `detail.errors`. */
+export function parsePolicy(text: string, context: PolicyContext): Policy {
+  if (text.length > LIMITS.policyBytesMax) {
+    const found = `${text.length} characters, expected at most ${LIMITS.policyBytesMax}`;
+    throw new SysError("EINVAL", `Cannot load policy: ${found}`, { limit: "policyBytesMax" });
+  }
+  const reading: Reading = { context, rules: [], labels: [], errors: [] };
+  for (const [i, line] of text.split(/\r?\n/).entries()) readLine(reading, line, i + 1);
+  const count = reading.rules.length + reading.labels.length;
+  if (count > LIMITS.policyRulesMax) {
+    const message = `${count} rules, expected at most ${LIMITS.policyRulesMax}`;
+    reading.errors.unshift({ line: 1, message });
+  } else {
+    checkTogether(reading);
+  }
+  if (reading.errors.length > 0) throw allErrors(reading.errors);
+  return { text, hash: sha256(text), rules: reading.rules, labels: reading.labels };
+}
+
+/** Writes a policy's rules one a line, in their order, without comments. */
+export function formatPolicy(policy: Policy): string {
+  const lines = [...policy.rules, ...policy.labels].sort((a, b) => a.line - b.line);
+  return lines.map((rule) => `${formatRule(rule)}\n`).join("");
+}
+
+/** Writes one rule. */
+export function formatRule(rule: PolicyRule | LabelRule): string {
+  const pattern = formatPattern(rule.pattern);
+  if ("label" in rule) {
+    return `label ${pattern} sensitivity=${rule.label.sensitivity} trust=${rule.label.trust}`;
+  }
+  const { when, expiresMs, risk, reason } = rule;
+  let text = `${rule.effect} ${pattern}`;
+  if (when !== null) text += ` when ${when.field}${when.is}${when.value}`;
+  if (expiresMs !== null) text += ` expires ${formatDuration(expiresMs)}`;
+  if (risk !== null) text += ` risk ${risk}`;
+  if (reason !== null) text += ` because ${reason}`;
+  return text;
+}
+
+function allErrors(errors: readonly PolicyError[]): SysError {
+  const sorted = errors.toSorted((a, b) => a.line - b.line);
+  const count = sorted.length === 1 ? "1 error" : `${sorted.length} errors`;
+  const lines = sorted.map(({ line, message }) => `\nline ${line}: ${message}`);
+  const message = `Cannot load policy: ${count}, expected none${lines.join("")}`;
+  return new SysError("EINVAL", message, { errors: sorted });
+}
+
+function readLine(reading: Reading, line: string, number: number): void {
+  const rest = line.trim();
+  if (rest === "" || rest.startsWith("#")) return;
+  try {
+    if (line.length > LIMITS.ruleBytesMax) {
+      throw new Wrong(`${line.length} characters, expected at most ${LIMITS.ruleBytesMax}`);
+    }
+    readRule(reading, rest, number);
+  } catch (error) {
+    if (!(error instanceof Wrong) && !(error instanceof SysError)) throw error;
+    reading.errors.push({ line: number, message: error.message });
+  }
+}
+
+function readRule(reading: Reading, text: string, line: number): void {
+  const word = /^\S*/.exec(text)?.[0] ?? "";
+  if (!isOneOf(["allow", "ask", "deny", "label"] as const, word)) {
+    throw new Wrong(`"${word}", expected "allow", "ask", "deny" or "label"${near(word, VERBS)}`);
+  }
+  const after = text.slice(word.length).trimStart();
+  const end = endOfPattern(after);
+  const pattern = readPattern(after.slice(0, end), reading.context);
+  const rest = after.slice(end);
+  if (word === "label") {
+    reading.labels.push({ line, pattern, label: readLabel(rest) });
+  } else {
+    reading.rules.push({ line, effect: word, pattern, ...readClauses(rest) });
+  }
+}
+
+const VERBS = ["allow", "ask", "deny", "label"];
+
+/** Where `right(resource)` ends: after its closing parenthesis, or at white space without one. */
+function endOfPattern(text: string): number {
+  const open = /[\s(]/.exec(text);
+  if (open === null) return text.length;
+  if (open[0] !== "(") return open.index;
+  let depth = 0;
+  for (let i = open.index; i < text.length; i++) {
+    if (text[i] === "(") depth++;
+    if (text[i] === ")" && --depth === 0) return i + 1;
+  }
+  throw new Wrong(`no ")" for "(" in "${text}", expected "right(resource)"`);
+}
+
+function readPattern(text: string, context: PolicyContext): Pattern {
+  if (text === "") throw new Wrong('no right, expected "right(resource)"');
+  const { right, resource } = parsePattern(text);
+  checkRightIsKnown(right, context);
+  if (!isPathRight(right)) return { right, resource };
+  return { right, resource: resolvePatternPath(".", resource) };
+}
+
+function checkRightIsKnown(right: string, context: PolicyContext): void {
+  const { rights } = context;
+  if (rights.some((known) => matchRight(right, known))) return;
+  const [noun = "", server = "", tool] = right.split(".");
+  if (noun === "mcp" && tool !== undefined) return;
+  if (noun === "mcp" && server.includes("*")) return;
+  const hint = noun === "mcp" ? `, did you mean "${right}.*"?` : near(right, rights);
+  throw new Wrong(`no syscall "${right}"${hint}`);
+}
+
+type Clauses = Pick<PolicyRule, "when" | "reason" | "risk" | "expiresMs">;
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+const CLAUSES = ["when", "expires", "risk", "because"] as const;
+
+function readClauses(text: string): Clauses {
+  const clauses: Mutable<Clauses> = { when: null, reason: null, risk: null, expiresMs: null };
+  const seen = new Set<string>();
+  let rest = text;
+  for (;;) {
+    const [word, after] = nextWord(rest);
+    if (word === "") return clauses;
+    if (!isOneOf(CLAUSES, word)) {
+      const known = '"when", "expires", "risk" or "because"';
+      throw new Wrong(`"${word}" after the pattern, expected ${known}${near(word, CLAUSES)}`);
+    }
+    if (seen.has(word)) throw new Wrong(`"${word}" twice, expected once`);
+    seen.add(word);
+    if (word === "because") {
+      clauses.reason = readReason(after);
+      return clauses;
+    }
+    const [value, behind] = nextWord(after);
+    if (word === "when") clauses.when = readTest(value);
+    else if (word === "expires") clauses.expiresMs = readDuration(value);
+    else clauses.risk = readRisk(value);
+    rest = behind;
+  }
+}
+
+/** The next word and what is behind it; nothing at a comment or the end. */
+function nextWord(text: string): [string, string] {
+  const match = /^\s+(\S+)/.exec(text);
+  if (match === null) {
+    if (text.trim() === "") return ["", ""];
+    throw new Wrong(`"${text.trim()}" right after ")", expected white space`);
+  }
+  const word = match[1] ?? "";
+  return word.startsWith("#") ? ["", ""] : [word, text.slice(match[0].length)];
+}
+
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+function readReason(text: string): string {
+  const reason = text.trim();
+  if (reason === "") throw new Wrong('nothing after "because", expected a reason');
+  if (CONTROL.test(reason)) throw new Wrong("a control character in the reason, expected none");
+  if (!reason.isWellFormed()) throw new Wrong("a lone surrogate, expected Unicode text");
+  return reason;
+}
+
+function readTest(text: string): LabelTest {
+  const match = /^(sensitivity|trust)(>=|<=|=)([a-z]+)$/.exec(text);
+  if (match === null) {
+    throw new Wrong(`"${text}" after "when", expected a test like "sensitivity>=secret"`);
+  }
+  const is = match[2] as Comparison;
+  const value = match[3] ?? "";
+  return match[1] === "sensitivity"
+    ? { field: "sensitivity", is, value: readSensitivity(value) }
+    : { field: "trust", is, value: readTrust(value) };
+}
+
+function readLabel(text: string): Label {
+  let label: { sensitivity?: Sensitivity; trust?: Trust } = {};
+  let rest = text;
+  for (;;) {
+    const [word, after] = nextWord(rest);
+    if (word === "") break;
+    const [field, value = ""] = word.split(/=(.*)/s);
+    if (field === "sensitivity" && label.sensitivity === undefined) {
+      label = { ...label, sensitivity: readSensitivity(value) };
+    } else if (field === "trust" && label.trust === undefined) {
+      label = { ...label, trust: readTrust(value) };
+    } else {
+      throw new Wrong(`"${word}", expected "sensitivity=…" and "trust=…" once each`);
+    }
+    rest = after;
+  }
+  const { sensitivity, trust } = label;
+  if (sensitivity === undefined || trust === undefined) {
+    throw new Wrong('half a label, expected "sensitivity=…" and "trust=…"');
+  }
+  return { sensitivity, trust };
+}
+
+function readSensitivity(text: string): Sensitivity {
+  return readOne(SENSITIVITIES, text, "sensitivity");
+}
+
+function readTrust(text: string): Trust {
+  return readOne(TRUSTS, text, "trust");
+}
+
+function readRisk(text: string): Risk {
+  return readOne(["low", "medium", "high", "destructive"] as const, text, "risk");
+}
+
+function readOne<T extends string>(all: readonly T[], text: string, what: string): T {
+  if (isOneOf(all, text)) return text;
+  throw new Wrong(`${what} "${text}", expected one of ${all.join(", ")}${near(text, all)}`);
+}
+
+function isOneOf<T extends string>(all: readonly T[], text: string): text is T {
+  return (all as readonly string[]).includes(text);
+}
+
+const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
+
+function readDuration(text: string): number {
+  const match = /^([1-9]\d{0,11})(ms|s|m|h|d)$/.exec(text);
+  const ms = match === null ? 0 : Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
+  if (ms > 0 && ms <= LIMITS.sleepMsMax) return ms;
+  const most = formatDuration(LIMITS.sleepMsMax);
+  throw new Wrong(`"${text}" after "expires", expected a time like "8h", at most ${most}`);
+}
+
+function formatDuration(ms: number): string {
+  for (const [unit, length] of Object.entries(UNITS)) {
+    if (ms % length === 0) return `${ms / length}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+function near(word: string, known: Iterable<string>): string {
+  const nearest = suggest(word, known);
+  return nearest === undefined ? "" : `, did you mean "${nearest}"?`;
+}
+
+/** Rules that other rules make useless. */
+function checkTogether({ rules, labels, errors }: Reading): void {
+  const lines = new Map<string, number>();
+  for (const rule of [...rules, ...labels]) {
+    const key = "label" in rule
+      ? `label ${formatPattern(rule.pattern)}`
+      : formatRule({ ...rule, reason: null, risk: null, expiresMs: null });
+    const first = lines.get(key);
+    if (first === undefined) lines.set(key, rule.line);
+    else errors.push({ line: rule.line, message: `"${key}" again, expected once (line ${first})` });
+  }
+  const denies = new PatternIndex<PolicyRule>();
+  for (const rule of rules) {
+    const always = rule.when === null && rule.expiresMs === null;
+    if (rule.effect === "deny" && always) denies.add(rule.pattern, rule);
+  }
+  for (const rule of rules) {
+    if (rule.effect === "deny") continue;
+    const over = denies.find(rule.pattern.right, splitResource(rule.pattern.resource))[0];
+    if (over === undefined) continue;
+    const text = `"${rule.effect} ${formatPattern(rule.pattern)}" can never match`;
+    const by = `line ${over.line} denies "${formatPattern(over.pattern)}"`;
+    errors.push({ line: rule.line, message: `${text}, since ${by} and deny always wins` });
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What a tree wants: whether it lives, whether it can run, and when it must be woken.
+ * @module
+ */
+
+import type { Pid } from "./ids.ts";
+import { innerWait } from "./process.ts";
+import type { State } from "./state.ts";
+
+/** Whether any process has not ended. */
+export function isLive(state: State): boolean {
+  for (const pid in state.processes) {
+    if (state.processes[pid as Pid]!.life.state !== "ended") return true;
+  }
+  return false;
+}
+
+/** Whether any process can run now. */
+export function isReady(state: State): boolean {
+  for (const pid in state.processes) {
+    const { state: life } = state.processes[pid as Pid]!.life;
+    if (life === "ready" || life === "canceling") return true;
+  }
+  return false;
+}
+
+/** Processes that can run now. */
+export function readyPids(state: State): Pid[] {
+  return (Object.keys(state.processes) as Pid[])
+    .filter((pid) => state.processes[pid]!.life.state === "ready");
+}
+
+/** When something of the tree is due: a timer, a wait with an end, a request's expiry. Or null. */
+export function due(state: State): number | null {
+  let earliest: number | null = null;
+  const consider = (atMs: number | null): void => {
+    if (atMs !== null && (earliest === null || atMs < earliest)) earliest = atMs;
+  };
+  for (const pid in state.processes) {
+    const { life } = state.processes[pid as Pid]!;
+    if (life.state !== "waiting") continue;
+    const on = innerWait(life.on);
+    if (on !== null && "untilMs" in on) consider(on.untilMs);
+  }
+  for (const id in state.requests) {
+    const request = state.requests[id as `req_${string}`]!;
+    if (request.status === "pending") consider(request.expiresMs);
+  }
+  return earliest;
+}
+
+/** A short title for lists: the root's image and goal. */
+export function summaryTitle(state: State): string {
+  const root = state.processes[`p_${state.tree.slice(2)}`];
+  if (root === undefined) return "";
+  const name = state.images[root.image]?.name ?? "?";
+  return `${name}: ${root.goal}`.slice(0, 120);
+}

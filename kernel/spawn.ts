@@ -1,0 +1,269 @@
+/**
+ * Birth: new trees, children and forks, each with no more authority than its parent.
+ *
+ * Invariants:
+ *   F1. Every capability of a child is derived from one of its parent's (G3). An image grants nothing.
+ *   F2. A fork copies no value: it sees its parent's memory as it was, copy-on-write.
+ * @module
+ */
+
+import { afford } from "./budget.ts";
+import {
+  type Capability,
+  ceilingAllows,
+  coveringFor,
+  derive,
+  type HeldCapability,
+} from "./capability.ts";
+import type { Draft } from "./draft.ts";
+import { SysError } from "./errors.ts";
+import type { BudgetLimits, EventMap, ImageData } from "./event.ts";
+import { type Pattern, parsePattern } from "./grammar.ts";
+import type { Pid } from "./ids.ts";
+import type { Json } from "./json.ts";
+import { BOTTOM } from "./label.ts";
+import { LIMITS } from "./limits.ts";
+import { isPathRight, resolvePatternPath } from "./path.ts";
+import { parsePolicy } from "./policy.ts";
+import { lifeState } from "./process.ts";
+import type { Process, State } from "./state.ts";
+
+/** An image of a tree and its reference `name@version`. */
+export interface FoundImage {
+  readonly ref: string;
+  readonly image: ImageData;
+}
+
+/** An image by `name`, `name@version` or hash; the one registered last of a name. */
+export function findImage(state: State, wanted: string): FoundImage | undefined {
+  let found: FoundImage | undefined;
+  for (const image of Object.values(state.images)) {
+    const ref = `${image.name}@${image.version}`;
+    if (wanted === ref || wanted === image.name || wanted === image.hash) found = { ref, image };
+  }
+  return found;
+}
+
+/** What a child is started with. */
+export interface SpawnSpec {
+  readonly image: ImageData;
+  readonly goal: string;
+  readonly input: Json;
+  readonly cwd: string;
+  /** `right(resource)` each. */
+  readonly grants: readonly string[];
+  readonly rules: string;
+  readonly labels: { readonly [key: string]: string };
+  readonly budget: BudgetLimits;
+  readonly priority: number;
+}
+
+/** Reads a grant; paths are relative to `cwd`. */
+export function parseGrant(text: string, cwd: string): Pattern {
+  const pattern = parsePattern(text);
+  return isPathRight(pattern.right)
+    ? { right: pattern.right, resource: resolvePatternPath(cwd, pattern.resource) }
+    : pattern;
+}
+
+/** Decides a child process. */
+export function spawn(draft: Draft, parent: Process, spec: SpawnSpec): Pid {
+  checkRoom(draft, parent, spec);
+  const pid = draft.id("p");
+  const grants = spec.grants.map((text) => derivedGrant(draft, parent, pid, text));
+  draft.add("process.spawned", {
+    ...common(spec),
+    pid,
+    parent: parent.pid,
+    mode: "spawn",
+    view: null,
+    ephemeral: false,
+    label: parent.label,
+    tools: spec.image.tools,
+  });
+  for (const cap of [...ownCaps(draft, pid, parent.pid), ...grants]) draft.add("cap.granted", cap);
+  return pid;
+}
+
+/** What a fork is started with. */
+export interface ForkSpec extends Omit<SpawnSpec, "image"> {
+  readonly mode: "copy" | "restricted";
+  readonly share: readonly string[];
+  readonly ephemeral: boolean;
+}
+
+/** Decides a fork (F2). */
+export function fork(draft: Draft, parent: Process, spec: ForkSpec): Pid {
+  checkRoom(draft, parent, spec);
+  const { state, caps } = draft.tree;
+  const pid = draft.id("p");
+  const facts = { via: "spawn", by: parent.pid, nowMs: draft.nowMs } as const;
+  const derived = spec.mode === "restricted"
+    ? spec.grants.map((text) => derivedGrant(draft, parent, pid, text))
+    : [...caps.heldBy([parent.pid])]
+      .filter((cap) => inheritable(cap, parent.pid, draft.nowMs))
+      .map((cap) => derive(cap, { subject: pid }, { ...facts, id: draft.id("cap") }));
+  draft.add("process.spawned", {
+    ...common({ ...spec, image: state.images[parent.image]! }),
+    pid,
+    parent: parent.pid,
+    mode: "fork",
+    view: { only: spec.mode === "restricted" ? spec.share : null },
+    ephemeral: spec.ephemeral,
+    label: parent.label,
+    tools: parent.tools,
+  });
+  for (const cap of [...ownCaps(draft, pid, parent.pid), ...derived]) draft.add("cap.granted", cap);
+  return pid;
+}
+
+/** One-shots and what is about the parent itself stay with the parent. */
+function inheritable(cap: HeldCapability, parent: Pid, nowMs: number): boolean {
+  return cap.delegable && cap.depthMax > 0 && cap.usesMax === null && cap.grant === null &&
+    (cap.expiresMs === null || cap.expiresMs > nowMs) && cap.depth < LIMITS.capabilityDepthMax &&
+    !cap.resource.startsWith(`${parent}/`);
+}
+
+function common(spec: SpawnSpec): Pick<
+  EventMap["process.spawned"],
+  "image" | "goal" | "input" | "cwd" | "labels" | "rules" | "priority" | "budget"
+> {
+  const { image, goal, input, cwd, labels, rules, priority } = spec;
+  return {
+    image: image.hash,
+    goal,
+    input,
+    cwd,
+    labels,
+    rules,
+    priority,
+    budget: { ...image.budget, ...spec.budget },
+  };
+}
+
+function checkRoom(draft: Draft, parent: Process, spec: { readonly rules: string }): void {
+  const { tree } = draft;
+  const depth = tree.lineage(parent.pid).length;
+  const refused = `Cannot start a child of "${parent.pid}"`;
+  if (depth >= LIMITS.processDepthMax) {
+    throw new SysError("ELIMIT", `${refused}: depth ${depth}, expected less`, {
+      limit: "processDepthMax",
+    });
+  }
+  for (const [i, pid] of tree.lineage(parent.pid).entries()) {
+    const { depth: below } = tree.state.processes[pid]!.limits;
+    if (below !== undefined && i + 1 > below) {
+      throw new SysError("EBUDGET", `${refused}: "${pid}" allows depth ${below} below it`);
+    }
+  }
+  const live = Object.values(tree.state.processes).filter(({ life }) =>
+    lifeState(life) !== "ended"
+  );
+  if (live.length >= LIMITS.processesPerTreeMax) {
+    throw new SysError("ELIMIT", `${refused}: ${live.length} processes live, expected fewer`, {
+      limit: "processesPerTreeMax",
+    });
+  }
+  afford(tree.state, parent, { children: 1 }, draft.nowMs);
+  parsePolicy(spec.rules, tree.context);
+}
+
+/** A capability of the parent's that provably covers a grant, narrowed to it. */
+function derivedGrant(draft: Draft, parent: Process, subject: Pid, text: string): Capability {
+  const pattern = parseGrant(text, parent.cwd);
+  const { tree, nowMs } = draft;
+  const lineage = tree.lineage(parent.pid);
+  const from = coveringFor(tree.caps, { lineage, pattern, nowMs });
+  if (from === undefined) {
+    const shown = `${pattern.right}(${pattern.resource})`;
+    const expected = "expected a part of what the parent holds and may hand on";
+    throw new SysError(
+      "EPERM",
+      `Cannot grant ${shown}: no capability of "${parent.pid}" covers it, ${expected}`,
+      { right: pattern.right, resource: pattern.resource },
+    );
+  }
+  return derive(from, { subject, ...pattern }, {
+    id: draft.id("cap"),
+    via: "spawn",
+    by: parent.pid,
+    nowMs,
+  });
+}
+
+/** What every process has from the start: its own memory, and its own voice. */
+function ownCaps(draft: Draft, pid: Pid, by: string): Capability[] {
+  return [
+    root(draft, { subject: pid, right: "object.*", resource: `${pid}/**` }, { via: "spawn", by }),
+  ];
+}
+
+/** A capability that stands on its own; only boot code, operators and birth make one. */
+export function root(
+  draft: Draft,
+  given: Pick<Capability, "subject" | "right" | "resource"> & Partial<Capability>,
+  source: Pick<Capability, "via" | "by">,
+): Capability {
+  return {
+    parent: null,
+    depth: 0,
+    constraint: null,
+    usesMax: null,
+    expiresMs: null,
+    bytesMax: null,
+    delegable: true,
+    depthMax: LIMITS.capabilityDepthMax,
+    scope: "process",
+    grant: null,
+    ...given,
+    ...source,
+    id: draft.id("cap"),
+    atMs: draft.nowMs,
+  };
+}
+
+/** What a tree is started with. */
+export interface TreeSpec extends SpawnSpec {
+  readonly key: string | null;
+  readonly nonce: string;
+  readonly policy: string;
+  /** Nothing outside it is ever put before a person. */
+  readonly ceiling: readonly Pattern[];
+  readonly images: readonly ImageData[];
+  readonly caps: readonly (
+    & Pick<Capability, "right" | "resource">
+    & Partial<Pick<Capability, "constraint" | "usesMax" | "expiresMs" | "bytesMax" | "delegable">>
+  )[];
+}
+
+/** Decides a tree's first lines: the root process and its authority. */
+export function plant(draft: Draft, spec: TreeSpec): Pid {
+  const pid = draft.id("p");
+  for (const cap of spec.caps) {
+    if (!ceilingAllows(spec.ceiling, cap)) {
+      const shown = `${cap.right}(${cap.resource})`;
+      throw new SysError("EPERM", `Cannot grant ${shown}: over the tree's ceiling`);
+    }
+  }
+  parsePolicy(spec.rules, draft.tree.context);
+  parsePolicy(spec.policy, draft.tree.context);
+  const { key, nonce, ceiling, policy } = spec;
+  draft.add("tree.created", { root: pid, key, nonce, ceiling, policy });
+  draft.add("policy.loaded", { text: policy, by: "boot" });
+  for (const image of spec.images) draft.add("image.registered", image);
+  draft.add("process.spawned", {
+    ...common(spec),
+    pid,
+    parent: null,
+    mode: "spawn",
+    view: null,
+    ephemeral: false,
+    label: BOTTOM,
+    tools: spec.image.tools,
+  });
+  for (const cap of ownCaps(draft, pid, "boot")) draft.add("cap.granted", cap);
+  for (const cap of spec.caps) {
+    draft.add("cap.granted", root(draft, { ...cap, subject: pid }, { via: "boot", by: "boot" }));
+  }
+  return pid;
+}

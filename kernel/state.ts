@@ -1,0 +1,195 @@
+/**
+ * State: what a tree is at one position of its log. Plain JSON, nothing derived.
+ *
+ * Invariants:
+ *   T1. State is a function of the log: two folds of the same lines give equal canonical texts.
+ *   T2. Nothing in it is shared with an event: `apply` copies what it may change later.
+ * @module
+ */
+
+import type { HeldCapability } from "./capability.ts";
+import type {
+  BudgetLimits,
+  CallHead,
+  CallResult,
+  EndOutcome,
+  ImageData,
+  Message,
+  Provenance,
+  RequestCall,
+  SpentKind,
+  ValueRef,
+  Wait,
+} from "./event.ts";
+import type { Pattern } from "./grammar.ts";
+import type { CapId, IdKind, ObjectId, Pid, RequestId, TreeId } from "./ids.ts";
+import type { Json, JsonObject } from "./json.ts";
+import type { Label } from "./label.ts";
+import type { PersonAnswer } from "./world.ts";
+
+/** Where a process is in its life. */
+export type Life =
+  | { readonly state: "ready" }
+  | { readonly state: "waiting"; readonly on: Wait; readonly sinceMs: number }
+  | { readonly state: "canceling"; readonly by: string; readonly reason: string }
+  | { readonly state: "ended"; readonly outcome: EndOutcome; readonly atMs: number };
+
+/** A call of the step in hand, so that the step can be run again from the top. */
+export type Recorded =
+  & { readonly name: string; readonly args: Json }
+  & (
+    | { readonly state: "done"; readonly result: CallResult; readonly seq: number }
+    | { readonly state: "open"; readonly intent: OpenIntent }
+  );
+
+/** An effect whose outcome is not known yet. */
+export interface OpenIntent extends CallHead {
+  readonly idempotencyKey: string;
+  readonly spends: readonly CapId[];
+  readonly before: Json;
+  readonly seq: number;
+}
+
+/** A process. */
+export interface Process {
+  readonly pid: Pid;
+  readonly parent: Pid | null;
+  readonly startedMs: number;
+  readonly mode: "spawn" | "fork";
+  readonly ephemeral: boolean;
+  image: string;
+  goal: string;
+  readonly input: Json;
+  cwd: string;
+  readonly labels: { readonly [key: string]: string };
+  tools: readonly string[];
+  /** Ask and deny rules that hold for it and its descendants, as policy text. */
+  readonly rules: string;
+  readonly priority: number;
+  life: Life;
+  step: number;
+  /** Calls made over the whole life. */
+  calls: { allowed: number; asked: number; denied: number };
+  label: Label;
+  limits: BudgetLimits;
+  spent: { [K in SpentKind]: number };
+  /** Calls of the current step by key. */
+  journal: { [key: string]: Recorded };
+  /** What parked calls of the current step waited for, by key. */
+  parked: { [key: string]: Wait & { interrupted?: boolean } };
+  children: Pid[];
+}
+
+/** A version of an object's value. */
+export interface Version {
+  readonly version: number;
+  readonly seq: number;
+  readonly value: ValueRef;
+  readonly label: Label;
+  readonly from: Provenance;
+  readonly atMs: number;
+}
+
+/** An item of a list object. */
+export interface Item {
+  readonly seq: number;
+  readonly value: ValueRef;
+}
+
+/** A typed value with versions, or an append-only list. */
+export interface ObjectRecord {
+  readonly id: ObjectId;
+  /** Namespace and name: `p_1/notes/monday`. */
+  name: string;
+  owner: Pid;
+  readonly type: string;
+  readonly mutable: boolean;
+  readonly list: boolean;
+  readonly createdSeq: number;
+  deletedSeq: number | null;
+  version: number;
+  label: Label;
+  /** Newest last; a list has none. */
+  versions: Version[];
+  items: Item[];
+  readonly prefix: { readonly object: ObjectId; readonly length: number } | null;
+  links: { readonly relation: string; readonly to: ObjectId }[];
+  readonly from: Provenance;
+  readonly atMs: number;
+}
+
+/** A namespace: whose it is, and which other namespace shows through it. */
+export interface Namespace {
+  readonly owner: Pid;
+  /** Copy-on-write: names not written here are looked up there, as of `seq`. */
+  readonly base: {
+    readonly name: string;
+    readonly seq: number;
+    /** Patterns of the names that show through; null for all. */
+    readonly only: readonly string[] | null;
+  } | null;
+  /** Names of the base which were deleted here, and when. */
+  hidden: { [rest: string]: number };
+}
+
+/** A request to a person. */
+export interface RequestRecord {
+  readonly id: RequestId;
+  readonly kind: "permission" | "question" | "notice" | "doubt";
+  /** Who asked first; others with the same call wait for the same answer. */
+  readonly pid: Pid;
+  askers: { readonly pid: Pid; readonly key: string }[];
+  readonly prompt: string;
+  readonly call: RequestCall | null;
+  readonly schema: JsonObject | null;
+  readonly choices: readonly string[];
+  readonly risk: "low" | "medium" | "high" | "destructive";
+  readonly preview: string | null;
+  readonly createdMs: number;
+  readonly expiresMs: number | null;
+  status: "pending" | "approved" | "denied" | "answered" | "expired";
+  answer: PersonAnswer | null;
+  by: string | null;
+}
+
+/** The state of a tree. */
+export interface State {
+  readonly tree: TreeId;
+  seq: number;
+  atMs: number;
+  epoch: number;
+  key: string | null;
+  nonce: string;
+  next: { [K in IdKind]: number };
+  policy: { text: string; sinceMs: number };
+  ceiling: readonly Pattern[];
+  images: { [hash: string]: ImageData };
+  processes: { [pid: Pid]: Process };
+  caps: { [id: CapId]: HeldCapability };
+  objects: { [id: ObjectId]: ObjectRecord };
+  namespaces: { [name: string]: Namespace };
+  requests: { [id: RequestId]: RequestRecord };
+  mail: { [pid: Pid]: Message[] };
+}
+
+/** The state before the first line. */
+export function emptyState(tree: TreeId): State {
+  return {
+    tree,
+    seq: 0,
+    atMs: 0,
+    epoch: 0,
+    key: null,
+    nonce: "",
+    next: { p: 0, cap: 1, obj: 1, req: 1, msg: 1 },
+    policy: { text: "", sinceMs: 0 },
+    ceiling: [],
+    images: {},
+    processes: {},
+    caps: {},
+    objects: {},
+    namespaces: {},
+    requests: {},
+    mail: {},
+  };
+}

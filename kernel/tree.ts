@@ -1,0 +1,212 @@
+/**
+ * A tree in memory: its state, what is derived from it, and the end of its log.
+ *
+ * Invariants:
+ *   R1. `commit` is the only way to change state; it cannot refuse (G4).
+ *   R2. Lines are numbered, timed and applied in the turn in which they were decided; they become
+ *       durable in that order. Whoever lets something out waits for `durable` first.
+ *   R3. What is derived (index, names, policy) can be thrown away and rebuilt from state.
+ * @module
+ */
+
+import { apply } from "./apply.ts";
+import { CapabilityIndex } from "./capability_index.ts";
+import type { Draft } from "./draft.ts";
+import { assert } from "./errors.ts";
+import type { Line } from "./event.ts";
+import type { CapId, Pid, TreeId } from "./ids.ts";
+import { canonical, type Json } from "./json.ts";
+import { encodeLine, GENESIS } from "./log.ts";
+import { type Found, listNames, lookUp, Names, resolve } from "./names.ts";
+import { parsePolicy, type Policy } from "./policy.ts";
+import { lineageOf } from "./process.ts";
+import type { HeldCapability } from "./capability.ts";
+import { emptyState, type Process, type State } from "./state.ts";
+import { due, isLive, isReady, summaryTitle } from "./schedule.ts";
+import type { Batch, InboxItem } from "./store.ts";
+import { ValueCache } from "./values.ts";
+
+/** What a tree needs to know that no log says: the syscalls which policy may name. */
+export interface TreeContext {
+  readonly rights: readonly string[];
+}
+
+/** A tree: state, indexes and the tail of its log that is not durable yet. */
+export class Tree {
+  readonly state: State;
+  readonly context: TreeContext;
+  readonly caps: CapabilityIndex = new CapabilityIndex();
+  readonly names: Names = new Names();
+  readonly values: ValueCache = new ValueCache();
+  /** Objects that are not deleted. */
+  objectCount = 0;
+  #policy: Policy;
+  #rules = new Map<string, Policy>();
+  #lineages = new Map<Pid, readonly Pid[]>();
+  #head: string;
+  #tail: Line[] = [];
+  #blobs = new Map<string, string>();
+  #taken: string[] = [];
+  #puts: { readonly tree: TreeId; readonly item: InboxItem }[] = [];
+
+  /** A tree in `state`, whose last line has the hash `head`. */
+  constructor(state: State, head: string, context: TreeContext) {
+    this.state = state;
+    this.context = context;
+    this.#head = head;
+    this.#policy = parsePolicy(state.policy.text, context);
+    this.#reindex();
+  }
+
+  /** A tree with an empty log. */
+  static empty(tree: TreeId, context: TreeContext): Tree {
+    return new Tree(emptyState(tree), GENESIS, context);
+  }
+
+  #reindex(): void {
+    for (const cap of Object.values(this.state.caps)) this.caps.add(cap);
+    for (const object of Object.values(this.state.objects)) {
+      this.names.add(object.name, object.id);
+      if (object.deletedSeq === null) this.objectCount += 1;
+    }
+  }
+
+  /** The tree's policy. */
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  /** The ask and deny rules that came with a process. */
+  rulesOf(process: Process): Policy {
+    let policy = this.#rules.get(process.rules);
+    if (policy === undefined) {
+      policy = parsePolicy(process.rules, this.context);
+      this.#rules.set(process.rules, policy);
+    }
+    return policy;
+  }
+
+  /** Reads the policy text again, after an event changed it. */
+  reloadPolicy(): void {
+    this.#policy = parsePolicy(this.state.policy.text, this.context);
+  }
+
+  /** A process and its ancestors, itself first. Parents never change, so this is kept. */
+  lineage(pid: Pid): readonly Pid[] {
+    let line = this.#lineages.get(pid);
+    if (line === undefined) {
+      line = lineageOf(this.state, pid);
+      this.#lineages.set(pid, line);
+    }
+    return line;
+  }
+
+  /** A held capability, for walking chains. */
+  cap(id: CapId): HeldCapability | undefined {
+    return Object.hasOwn(this.state.caps, id) ? this.state.caps[id] : undefined;
+  }
+
+  /** What a full object name means now. */
+  lookUp(name: string): Found {
+    return lookUp(this.state, this.names, name);
+  }
+
+  /** What a process means by a name or an id. */
+  resolve(pid: Pid, ref: string): Found {
+    return resolve(this.state, this.names, pid, ref);
+  }
+
+  /** What a process could see in a namespace. */
+  listNames(space: string): Iterable<Found> {
+    return listNames(this.state, this.names, space);
+  }
+
+  /** Commits what a verb decided: numbers, applies and queues its lines. Cannot refuse (R1). */
+  commit(draft: Draft): readonly Line[] {
+    assert(draft.tree === this, `A draft of another tree was committed to "${this.state.tree}"`);
+    const first = this.#tail.length;
+    for (const event of draft.events) {
+      const line: Line = {
+        tree: this.state.tree,
+        seq: this.state.seq + 1,
+        atMs: draft.nowMs,
+        type: event.type,
+        data: event.data,
+        prev: "",
+      };
+      apply(this, line);
+      this.#tail.push(line);
+    }
+    for (const [hash, text] of draft.blobs) this.#blobs.set(hash, text);
+    this.#taken.push(...draft.taken);
+    this.#puts.push(...draft.puts);
+    return this.#tail.slice(first);
+  }
+
+  /** Applies a line that was read from the log. */
+  replay(line: Line, hash: string): void {
+    apply(this, line);
+    this.#head = hash;
+  }
+
+  /** Lines which no batch has taken yet. */
+  get tailLength(): number {
+    return this.#tail.length;
+  }
+
+  /** Hash of the last line that was put into a batch. */
+  get head(): string {
+    return this.#head;
+  }
+
+  /** Takes the tail as a batch for the store; it counts as written unless the store fails. */
+  takeBatch(): Batch | undefined {
+    const [first] = this.#tail;
+    if (first === undefined) return undefined;
+    const payloads = new Map<string, string>();
+    const lines: string[] = [];
+    for (const line of this.#tail) {
+      const { text, hash } = encodeLine({ ...line, prev: this.#head }, payloads);
+      lines.push(text);
+      this.#head = hash;
+    }
+    const batch: Batch = {
+      tree: this.state.tree,
+      epoch: this.state.epoch,
+      seq: first.seq,
+      lines,
+      head: this.#head,
+      payloads,
+      blobs: this.#blobs,
+      taken: this.#taken,
+      dueMs: due(this.state),
+      puts: this.#puts,
+      summary: {
+        live: isLive(this.state),
+        title: summaryTitle(this.state),
+        key: this.state.key,
+        ready: isReady(this.state),
+      },
+    };
+    this.#tail = [];
+    this.#blobs = new Map();
+    this.#taken = [];
+    this.#puts = [];
+    return batch;
+  }
+
+  /** State as canonical text: what a snapshot holds, and what tests compare. */
+  dump(): string {
+    return canonical(this.state);
+  }
+
+  /** The reverse of {@linkcode dump}. */
+  static load(text: string, head: string, context: TreeContext): Tree {
+    return new Tree(JSON.parse(text) as State, head, context);
+  }
+
+  /** A value that is in memory already, or undefined when it has to be fetched. */
+  peek(ref: { readonly value: Json } | { readonly hash: string }): Json | undefined {
+    return "value" in ref ? ref.value : this.values.get(ref.hash);
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * The store for tests and for trees that need not outlive the process.
+ *
+ * Invariants:
+ *   M1. A commit is checked as a whole before the first change, and nothing waits in between (S1).
+ *   M2. What callers hand in is copied where they could change it afterwards; what they get back is
+ *       frozen by type only, since all of it is text.
+ * @module
+ */
+
+import { treeNumber } from "../kernel/ids.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { sha256 } from "../kernel/json.ts";
+import type {
+  Batch,
+  InboxItem,
+  Snapshot,
+  Store,
+  StoredBatch,
+  TreeHead,
+  TreeSummary,
+} from "../kernel/store.ts";
+import {
+  absentTree,
+  byNumber,
+  checkedBlob,
+  closedStore,
+  EMPTY_HEAD,
+  refuseMalformed,
+  refuseUnfit,
+  refuseUnwritten,
+} from "./store_refusals.ts";
+import type { Position } from "./store_refusals.ts";
+
+interface Tree {
+  readonly id: TreeId;
+  readonly batches: StoredBatch[];
+  readonly inbox: Map<string, InboxItem>;
+  seq: number;
+  head: string;
+  epoch: number;
+  owner: string | null;
+  leaseMs: number;
+  dueMs: number | null;
+  summary: TreeSummary;
+  snapshot: Snapshot | undefined;
+}
+
+/** A store in the memory of this process: durable as long as the process. */
+export class MemoryStore implements Store {
+  readonly name = "memory";
+  readonly #trees = new Map<TreeId, Tree>();
+  readonly #keys = new Map<string, TreeId>();
+  readonly #blobs = new Map<string, string>();
+  #closed = false;
+
+  create(key: string | null): Promise<{ readonly tree: TreeId; readonly created: boolean }> {
+    return this.#answer("create a tree in", () => {
+      const known = key === null ? undefined : this.#keys.get(key);
+      if (known !== undefined) return { tree: known, created: false };
+      const id: TreeId = `t_${this.#trees.size + 1}`;
+      this.#trees.set(id, emptyTree(id, key));
+      if (key !== null) this.#keys.set(key, id);
+      return { tree: id, created: true };
+    });
+  }
+
+  commit(batches: readonly Batch[]): Promise<void> {
+    return this.#answer("commit to", () => {
+      this.#refuse(batches);
+      for (const batch of batches) this.#append(batch);
+    });
+  }
+
+  async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
+    const stored = await this.#answer("read", () => this.#tree("read", tree));
+    const end = stored.batches.length;
+    for (let i = firstHolding(stored.batches, fromSeq); i < end; i++) {
+      this.#refuseClosed("read");
+      const batch = stored.batches[i];
+      if (batch !== undefined) yield batch;
+    }
+  }
+
+  head(tree: TreeId): Promise<TreeHead | undefined> {
+    return this.#answer("read", () => {
+      const stored = this.#trees.get(tree);
+      return stored === undefined ? undefined : headOf(stored);
+    });
+  }
+
+  list(options: {
+    readonly live?: boolean;
+    readonly after?: TreeId;
+    readonly limit: number;
+  }): Promise<readonly TreeHead[]> {
+    return this.#answer("list trees of", () => {
+      const after = options.after === undefined ? 0 : treeNumber(options.after);
+      const heads: TreeHead[] = [];
+      for (const tree of this.#trees.values()) {
+        if (heads.length >= options.limit) break;
+        if (treeNumber(tree.id) <= after) continue;
+        if (options.live === true && !tree.summary.live) continue;
+        heads.push(headOf(tree));
+      }
+      return heads;
+    });
+  }
+
+  putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void> {
+    return this.#answer("write a snapshot to", () => {
+      const stored = this.#trees.get(tree);
+      refuseUnwritten(tree, snapshot, stored?.seq);
+      if (stored === undefined || (stored.snapshot?.seq ?? 0) > snapshot.seq) return;
+      stored.snapshot = { ...snapshot };
+    });
+  }
+
+  getSnapshot(tree: TreeId): Promise<Snapshot | undefined> {
+    return this.#answer("read", () => this.#trees.get(tree)?.snapshot);
+  }
+
+  getBlob(hash: string): Promise<string | undefined> {
+    return this.#answer("read", () => {
+      const text = this.#blobs.get(hash);
+      return text === undefined ? undefined : checkedBlob(hash, text);
+    });
+  }
+
+  putInbox(tree: TreeId, item: InboxItem): Promise<void> {
+    return this.#answer("write to", () => put(this.#tree("put an item into", tree), item));
+  }
+
+  getInbox(tree: TreeId): Promise<readonly InboxItem[]> {
+    return this.#answer("read", () => [...(this.#trees.get(tree)?.inbox.values() ?? [])]);
+  }
+
+  due(nowMs: number, limit: number): Promise<readonly TreeId[]> {
+    return this.#answer("list trees of", () => {
+      const due: TreeId[] = [];
+      for (const tree of this.#trees.values()) {
+        if (due.length >= limit) break;
+        if (isDue(tree, nowMs)) due.push(tree.id);
+      }
+      return due.sort(byNumber);
+    });
+  }
+
+  nextDueMs(): Promise<number | null> {
+    return this.#answer("read", () => {
+      let next: number | null = null;
+      for (const { dueMs, summary } of this.#trees.values()) {
+        if (dueMs === null || !summary.live) continue;
+        if (next === null || dueMs < next) next = dueMs;
+      }
+      return next;
+    });
+  }
+
+  claim(tree: TreeId, node: string, options: {
+    readonly nowMs: number;
+    readonly ttlMs: number;
+    readonly steal?: boolean;
+  }): Promise<{ readonly epoch: number } | undefined> {
+    return this.#answer("claim a tree of", () => {
+      const stored = this.#tree("claim", tree);
+      const held = stored.owner !== null && stored.leaseMs > options.nowMs;
+      if (stored.owner !== node) {
+        if (held && options.steal !== true) return undefined;
+        stored.epoch += 1;
+        stored.owner = node;
+      }
+      stored.leaseMs = options.nowMs + options.ttlMs;
+      return { epoch: stored.epoch };
+    });
+  }
+
+  release(tree: TreeId, node: string, epoch: number): Promise<void> {
+    return this.#answer("release a tree of", () => {
+      const stored = this.#trees.get(tree);
+      if (stored === undefined || stored.owner !== node || stored.epoch !== epoch) return;
+      stored.owner = null;
+      stored.leaseMs = 0;
+      stored.epoch += 1;
+    });
+  }
+
+  version(): Promise<number> {
+    return this.#answer("read", () => 0);
+  }
+
+  check(): Promise<readonly string[]> {
+    return this.#answer("check", () => {
+      const found: string[] = [];
+      for (const [hash, text] of this.#blobs) {
+        if (sha256(text) !== hash) found.push(`Blob "${hash}" has a text with another hash`);
+      }
+      return found;
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  #answer<T>(verb: string, job: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#refuseClosed(verb);
+      resolve(job());
+    });
+  }
+
+  #refuseClosed(verb: string): void {
+    if (this.#closed) throw closedStore(verb, this.name);
+  }
+
+  #tree(verb: string, id: TreeId): Tree {
+    const tree = this.#trees.get(id);
+    if (tree === undefined) throw absentTree(verb, id);
+    return tree;
+  }
+
+  #refuse(batches: readonly Batch[]): void {
+    const ends = new Map<TreeId, Position>();
+    for (const batch of batches) {
+      refuseMalformed(batch);
+      const position = ends.get(batch.tree) ?? this.#trees.get(batch.tree);
+      refuseUnfit(batch, position);
+      ends.set(batch.tree, {
+        seq: position.seq + batch.lines.length,
+        epoch: position.epoch,
+        owner: position.owner,
+      });
+      for (const { tree } of batch.puts) this.#tree("put an item into", tree);
+    }
+  }
+
+  #append(batch: Batch): void {
+    const tree = this.#tree("append to", batch.tree);
+    const { seq, lines, payloads } = batch;
+    tree.batches.push({ seq, lines: [...lines], payloads: new Map(payloads) });
+    tree.seq += lines.length;
+    tree.head = batch.head;
+    tree.dueMs = batch.dueMs;
+    this.#summarize(tree, batch.summary);
+    for (const [hash, text] of batch.blobs) {
+      if (!this.#blobs.has(hash)) this.#blobs.set(hash, text);
+    }
+    for (const id of batch.taken) tree.inbox.delete(id);
+    for (const { tree: other, item } of batch.puts) {
+      put(this.#tree("put an item into", other), item);
+    }
+  }
+
+  #summarize(tree: Tree, summary: TreeSummary): void {
+    const was = tree.summary.key;
+    if (was !== null && this.#keys.get(was) === tree.id) this.#keys.delete(was);
+    tree.summary = { ...summary };
+    const { key, live } = summary;
+    if (key !== null && live && !this.#keys.has(key)) this.#keys.set(key, tree.id);
+  }
+}
+
+function emptyTree(id: TreeId, key: string | null): Tree {
+  return {
+    id,
+    batches: [],
+    inbox: new Map(),
+    seq: 0,
+    head: EMPTY_HEAD,
+    epoch: 0,
+    owner: null,
+    leaseMs: 0,
+    dueMs: null,
+    summary: { live: true, title: "", key, ready: false },
+    snapshot: undefined,
+  };
+}
+
+function put(tree: Tree, item: InboxItem): void {
+  if (!tree.inbox.has(item.id)) tree.inbox.set(item.id, structuredClone(item));
+}
+
+function isDue(tree: Tree, nowMs: number): boolean {
+  if (tree.inbox.size > 0) return true;
+  if (!tree.summary.live) return false;
+  return tree.summary.ready || (tree.dueMs !== null && tree.dueMs <= nowMs);
+}
+
+function headOf(tree: Tree): TreeHead {
+  const { id, seq, head, epoch, owner, leaseMs, dueMs, summary } = tree;
+  return { tree: id, seq, head, epoch, owner, leaseMs, dueMs, summary };
+}
+
+/** The index of the batch which holds line `seq`; the length when all lines come before. */
+function firstHolding(batches: readonly StoredBatch[], seq: number): number {
+  let low = 0;
+  let high = batches.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const batch = batches[middle];
+    if (batch !== undefined && batch.seq + batch.lines.length <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

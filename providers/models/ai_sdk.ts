@@ -1,0 +1,388 @@
+/**
+ * Any language model of the AI SDK as a model of this system: specifications v2, v3 and v4.
+ *
+ * The three differ here only in how a reply says its usage and why it ended; what is asked has one
+ * shape. The SDK itself is not loaded: its objects are taken by their form.
+ *
+ * Invariants:
+ *   A1. One call is one attempt: nothing is tried again here.
+ *   A2. A reply is whole. A stream that ends without saying why, or says that it was interrupted,
+ *       is `EIO`, whatever came before.
+ *   A3. All text is well-formed Unicode, in `onText` as in the reply; the chunks make the text.
+ *   A4. Ids of calls are unique in their conversation. One that is missing or was used before is
+ *       `call_<turn>_<index>`, the same for the same reply.
+ *   A5. A call whose arguments are no plain JSON keeps them as `raw`; it is not an error.
+ *   A6. Every wait ends when the signal is aborted, and the stream is canceled, even if the
+ *       provider does not listen to the signal.
+ * @module
+ */
+
+import { SysError } from "../../kernel/errors.ts";
+import { type Json, plain } from "../../kernel/json.ts";
+import { LIMITS } from "../../kernel/limits.ts";
+import type {
+  Model,
+  ModelCall,
+  ModelMessage,
+  ModelReply,
+  ModelRequest,
+} from "../../kernel/world.ts";
+import { countRequestTokens, countTokens, turnOf } from "./scripted.ts";
+import { toFailure } from "./ai_sdk_failure.ts";
+
+const SPECIFICATIONS: readonly string[] = ["v2", "v3", "v4"];
+const FINISHES: readonly string[] = [
+  "stop",
+  "length",
+  "tool-calls",
+  "content-filter",
+  "error",
+  "other",
+] satisfies readonly ModelReply["finish"][];
+
+/** A language model object of the AI SDK, as far as it is used here. */
+export interface LanguageModel {
+  readonly specificationVersion: string;
+  readonly provider: string;
+  readonly modelId: string;
+  doStream(options: never): PromiseLike<{ readonly stream: ReadableStream<unknown> }>;
+}
+
+/** What tokens cost, in US dollars for a million. */
+export interface Pricing {
+  readonly inputUsd: number;
+  readonly outputUsd: number;
+  /** For input which the provider had in its cache; `inputUsd` when absent. */
+  readonly cachedInputUsd?: number;
+}
+
+/** How an AI SDK model is used. */
+export interface AiSdkOptions {
+  /** Makes replies say `usd`. */
+  readonly pricing?: Pricing;
+  /** `<provider>/<model>` when absent, without what follows a dot in the provider's name. */
+  readonly id?: string;
+}
+
+/**
+ * Makes a model of an AI SDK language model.
+ *
+ * Throws `EINVAL` for a specification other than v2, v3 and v4. Errors of `generate`: `EAGAIN`
+ * (rate limit), `ETIMEDOUT`, `EIO` (5xx, network, cut stream), `EACCES` (401, 403), `EINVAL` (other
+ * 4xx), `ELIMIT` (a reply beyond `callReplyBytesMax`), `ECANCELED` (the signal; when its reason is
+ * a `SysError`, that). `EAGAIN` and `EIO` carry `detail.retryAfterMs` where the provider says.
+ * Usage which the provider does not report is counted roughly.
+ *
+ * @example
+ * ```ts
+ * import { aiSdkModel } from "@agent-libos/core";
+ * const stream = ReadableStream.from([
+ *   { type: "text-delta", id: "1", delta: "Hello" },
+ *   { type: "finish", finishReason: "stop", usage: { inputTokens: 2, outputTokens: 1 } },
+ * ]);
+ * const doStream = () => Promise.resolve({ stream });
+ * const base = { specificationVersion: "v2", provider: "my", modelId: "echo" };
+ * const model = aiSdkModel({ ...base, doStream });
+ * const request = { model: model.id, messages: [], tools: [], idempotencyKey: "1" };
+ * const reply = await model.generate(request, { signal: new AbortController().signal });
+ * console.assert(model.id === "my/echo" && reply.text === "Hello");
+ * ```
+ */
+export function aiSdkModel(languageModel: LanguageModel, options: AiSdkOptions = {}): Model {
+  const { specificationVersion, provider, modelId } = languageModel;
+  const id = options.id ?? `${provider.split(".")[0]}/${modelId}`;
+  if (!SPECIFICATIONS.includes(specificationVersion)) {
+    const found = `specification "${specificationVersion}"`;
+    throw new SysError("EINVAL", `Cannot use model "${id}": ${found}, expected v2, v3 or v4`);
+  }
+  return {
+    id,
+    async generate(request, { signal, onText }) {
+      try {
+        const parts = await ask(languageModel, request, signal);
+        const answer = await listen(parts, signal, onText);
+        return replyOf(answer, request, options.pricing);
+      } catch (thrown) {
+        throw toFailure(thrown, id, signal);
+      }
+    },
+  };
+}
+
+/** What has come so far. */
+interface Answer {
+  text: string;
+  /** A high surrogate whose other half is still to come. */
+  half: string;
+  readonly asked: { readonly id: string; readonly name: string; readonly input: string }[];
+  finish: { readonly reason: string; readonly usage: unknown } | undefined;
+}
+
+type Part = Readonly<Record<string, unknown>>;
+
+async function ask(
+  languageModel: LanguageModel,
+  request: ModelRequest,
+  signal: AbortSignal,
+): Promise<ReadableStreamDefaultReader<unknown>> {
+  signal.throwIfAborted();
+  const question = {
+    prompt: promptOf(request.messages),
+    ...(request.tools.length === 0 ? {} : {
+      tools: request.tools.map((tool) => ({ type: "function", ...tool })),
+      toolChoice: { type: "auto" },
+    }),
+    ...(request.maxOutputTokens === undefined ? {} : { maxOutputTokens: request.maxOutputTokens }),
+    ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
+    headers: { "idempotency-key": request.idempotencyKey },
+    abortSignal: signal,
+  };
+  const opening = Promise.resolve(languageModel.doStream(question as never));
+  const late = () => opening.then(({ stream }) => stream.cancel(signal.reason)).catch(() => {});
+  const { stream } = await untilAborted(opening, signal, late);
+  return stream.getReader();
+}
+
+async function listen(
+  parts: ReadableStreamDefaultReader<unknown>,
+  signal: AbortSignal,
+  onText: ((chunk: string) => void) | undefined,
+): Promise<Answer> {
+  const answer: Answer = { text: "", half: "", asked: [], finish: undefined };
+  let left: number = LIMITS.callReplyBytesMax;
+  try {
+    for (;;) {
+      const { done, value } = await untilAborted(parts.read(), signal);
+      if (done) break;
+      const part = value as Part;
+      left -= sizeOf(part);
+      if (left < 0) throw tooLarge();
+      const chunk = take(part, answer);
+      if (chunk !== "") onText?.(chunk);
+    }
+    if (answer.half !== "") {
+      answer.text += "\ufffd";
+      onText?.("\ufffd");
+    }
+    return answer;
+  } finally {
+    // Canceling a stream that has ended does nothing; one that does not end is left behind.
+    await untilAborted(parts.cancel(), signal).catch(() => {});
+  }
+}
+
+/** Adds a part to the answer and returns the text that is new. */
+function take(part: Part, answer: Answer): string {
+  switch (part["type"]) {
+    case "text-delta":
+      return takeText(textOf(part["delta"]), answer);
+    case "tool-call":
+      // What the provider runs itself is no call of ours.
+      if (part["providerExecuted"] !== true) {
+        const id = textOf(part["toolCallId"]).toWellFormed();
+        const name = textOf(part["toolName"]).toWellFormed();
+        answer.asked.push({ id, name, input: textOf(part["input"]) });
+      }
+      return "";
+    case "error":
+      throw part["error"];
+    case "finish": {
+      const said = part["finishReason"];
+      const reason = textOf(typeof said === "object" ? field(said, "unified") : said);
+      answer.finish = { reason, usage: part["usage"] };
+      return "";
+    }
+    default:
+      return "";
+  }
+}
+
+function takeText(delta: string, answer: Answer): string {
+  const all = answer.half + delta;
+  const splits = /[\ud800-\udbff]$/.test(all);
+  answer.half = splits ? all.slice(-1) : "";
+  const chunk = (splits ? all.slice(0, -1) : all).toWellFormed();
+  answer.text += chunk;
+  return chunk;
+}
+
+function sizeOf(part: Part): number {
+  return textOf(part["delta"]).length + textOf(part["input"]).length;
+}
+
+function tooLarge(): SysError {
+  const limit = LIMITS.callReplyBytesMax;
+  const sentence = `Cannot use the model's reply: larger than ${limit} bytes, expected less`;
+  return new SysError("ELIMIT", sentence, { limit: "callReplyBytesMax" });
+}
+
+function replyOf(
+  answer: Answer,
+  request: ModelRequest,
+  pricing: Pricing | undefined,
+): ModelReply {
+  const { text, asked, finish } = answer;
+  const empty = text === "" && asked.length === 0;
+  // v2 says "unknown" both for a stream that broke off and for a reason it has no name for.
+  const cut = finish === undefined || finish.reason === "interrupted" ||
+    (finish.reason === "unknown" && empty);
+  if (cut) {
+    throw new SysError("EIO", "Cannot use the model's reply: cut, expected a stream to its end");
+  }
+  const calls = callsOf(asked, request);
+  const usage = usageOf(finish.usage);
+  const inputTokens = usage.input ?? countRequestTokens(request);
+  const outputTokens = usage.output ?? countTokens(text + asked.map((call) => call.input).join());
+  return {
+    text,
+    calls,
+    finish: finishOf(finish.reason, calls),
+    inputTokens,
+    outputTokens,
+    ...(pricing === undefined
+      ? {}
+      : { usd: priceOf({ inputTokens, outputTokens, cached: usage.cached }, pricing) }),
+  };
+}
+
+function finishOf(reason: string, calls: readonly ModelCall[]): ModelReply["finish"] {
+  if (reason === "stop" && calls.length > 0) return "tool-calls";
+  return FINISHES.includes(reason) ? reason as ModelReply["finish"] : "other";
+}
+
+function callsOf(asked: Answer["asked"], request: ModelRequest): readonly ModelCall[] {
+  const taken = new Set<string>();
+  for (const message of request.messages) {
+    if (message.role === "assistant") { for (const call of message.calls) taken.add(call.id); }
+  }
+  return asked.map(({ id: sent, name, input }, index) => {
+    let id = sent.trim() === "" || taken.has(sent) ? `call_${turnOf(request)}_${index}` : sent;
+    
+    taken.add(id);
+    const value = argumentsOf(input);
+    return value === undefined
+      ? { id, name, raw: input.toWellFormed() }
+      : { id, name, input: value };
+  });
+}
+
+/** What a call's text says; undefined when it is no plain JSON. No text means no arguments. */
+function argumentsOf(text: string): Json | undefined {
+  if (text.trim() === "") return {};
+  const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };
+  try {
+    return plain(JSON.parse(text), bounds, "a tool call");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads usage: a number each in v2, `{ total, … }` each since v3. */
+function usageOf(usage: unknown): { input?: number; output?: number; cached: number } {
+  const input = field(usage, "inputTokens");
+  const output = field(usage, "outputTokens");
+  const inputTotal = countOf(input) ?? countOf(field(input, "total"));
+  const outputTotal = countOf(output) ?? countOf(field(output, "total"));
+  const cached = countOf(field(usage, "cachedInputTokens")) ?? countOf(field(input, "cacheRead"));
+  return {
+    ...(inputTotal === undefined ? {} : { input: inputTotal }),
+    ...(outputTotal === undefined ? {} : { output: outputTotal }),
+    cached: cached ?? 0,
+  };
+}
+
+function priceOf(
+  used: { inputTokens: number; outputTokens: number; cached: number },
+  pricing: Pricing,
+): number {
+  const cached = Math.min(used.cached, used.inputTokens);
+  const input = (used.inputTokens - cached) * pricing.inputUsd +
+    cached * (pricing.cachedInputUsd ?? pricing.inputUsd);
+  return (input + used.outputTokens * pricing.outputUsd) / 1_000_000;
+}
+
+/** The conversation in the SDK's form; results which follow each other are one message there. */
+function promptOf(messages: readonly ModelMessage[]): readonly Part[] {
+  const prompt: Part[] = [];
+  let results: Part[] | undefined;
+  for (const message of messages) {
+    if (message.role === "tool") {
+      if (results === undefined) prompt.push({ role: "tool", content: results = [] });
+      results.push(resultOf(message));
+      continue;
+    }
+    results = undefined;
+    prompt.push(messageOf(message));
+  }
+  return prompt;
+}
+
+function messageOf(message: Exclude<ModelMessage, { readonly role: "tool" }>): Part {
+  switch (message.role) {
+    case "system":
+      return { role: "system", content: message.text };
+    case "user":
+      return { role: "user", content: [{ type: "text", text: message.text }] };
+    case "assistant": {
+      const text = message.text === "" ? [] : [{ type: "text", text: message.text }];
+      const calls = message.calls.map((call) => ({
+        type: "tool-call",
+        toolCallId: call.id,
+        toolName: call.name,
+        input: inputOf(call),
+      }));
+      return { role: "assistant", content: [...text, ...calls] };
+    }
+  }
+}
+
+/** Arguments as they go back to a model: always an object, since many endpoints refuse others. */
+function inputOf({ input, raw }: ModelCall): unknown {
+  if (typeof input === "object" && input !== null && !Array.isArray(input)) return input;
+  return { malformed: raw ?? input ?? null };
+}
+
+function resultOf(message: Extract<ModelMessage, { readonly role: "tool" }>): Part {
+  const { output, isError } = message;
+  const kind = typeof output === "string" ? "text" : "json";
+  const type = isError ? `error-${kind}` : kind;
+  return {
+    type: "tool-result",
+    toolCallId: message.id,
+    toolName: message.name,
+    output: { type, value: output },
+  };
+}
+
+/** Waits for `work`, but no longer than the signal; `late` is then told to clean up after it. */
+async function untilAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  late?: () => void,
+): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = () => {
+    late?.();
+    reject(signal.reason);
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  return (value as Part)[name];
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function countOf(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : undefined;
+}

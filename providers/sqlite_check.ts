@@ -1,0 +1,106 @@
+/**
+ * Looks for damage in a SQLite store: a sentence for each thing found, in plain words.
+ *
+ * Whether the lines say what was written is the business of the kernel, which checks their hashes;
+ * here the pages, links, counts and blobs are checked.
+ * @module
+ */
+
+import { sha256 } from "../kernel/json.ts";
+import { numberIn, textIn } from "./sqlite_handle.ts";
+import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
+
+/** Sentences of one kind that are worth reading. */
+const SENTENCES_MAX = 100;
+/** Blobs in hand at a time. */
+const BLOBS_AT_ONCE = 16;
+
+/** A question whose every row is damage, and the sentence for a row. */
+interface Question {
+  readonly sql: string;
+  readonly say: (row: SqliteRow) => string;
+}
+
+const QUESTIONS: readonly Question[] = [
+  {
+    sql: "SELECT b.tree AS tree, b.seq AS seq FROM batches AS b LEFT JOIN batches AS p " +
+      "ON p.id = b.back WHERE b.seq > 1 AND " +
+      "(p.id IS NULL OR p.tree <> b.tree OR p.seq + p.count <> b.seq OR p.id >= b.id)",
+    say: (row) => `Tree "${tree(row)}" has a broken link before line ${numberIn(row, "seq")}`,
+  },
+  {
+    sql:
+      "SELECT tree, seq FROM batches WHERE seq < 1 OR count < 1 OR (seq = 1 AND back IS NOT NULL)",
+    say: (row) => `Tree "${tree(row)}" has a misnumbered batch at line ${numberIn(row, "seq")}`,
+  },
+  {
+    sql: "SELECT tree, seq, count FROM batches " +
+      "WHERE length(body) - length(replace(body, char(10), '')) + 1 <> count",
+    say: (row) =>
+      `Tree "${tree(row)}" has a batch at line ${numberIn(row, "seq")} ` +
+      `with other than ${numberIn(row, "count")} lines`,
+  },
+  {
+    sql: "SELECT t.id AS tree, t.seq AS seq FROM trees AS t LEFT JOIN batches AS b " +
+      "ON b.id = t.last WHERE (t.seq = 0) <> (t.last IS NULL) OR (t.seq > 0 AND " +
+      "(b.id IS NULL OR b.tree <> t.id OR b.seq + b.count - 1 <> t.seq))",
+    say: (row) => `Tree "${tree(row)}" has no batch which ends at line ${numberIn(row, "seq")}`,
+  },
+  {
+    sql: "SELECT b.tree AS tree, sum(b.count) AS count FROM batches AS b " +
+      "LEFT JOIN trees AS t ON t.id = b.tree GROUP BY b.tree HAVING sum(b.count) <> ifnull(t.seq, 0)",
+    say: (row) =>
+      `Tree "${tree(row)}" has ${numberIn(row, "count")} lines stored, which is not its length`,
+  },
+  {
+    sql: "SELECT m.tree AS tree, m.seq AS seq FROM marks AS m LEFT JOIN batches AS b " +
+      "ON b.id = m.id WHERE b.id IS NULL OR b.tree <> m.tree OR b.seq <> m.seq",
+    say: (row) => `Tree "${tree(row)}" has a mark at line ${numberIn(row, "seq")} of another batch`,
+  },
+  {
+    sql: "SELECT s.tree AS tree, s.seq AS seq FROM snapshots AS s LEFT JOIN trees AS t " +
+      "ON t.id = s.tree WHERE t.id IS NULL OR s.seq > t.seq",
+    say: (row) =>
+      `Tree "${tree(row)}" has a snapshot beyond its end, at line ${numberIn(row, "seq")}`,
+  },
+  {
+    sql:
+      "SELECT i.tree AS tree, i.id AS id FROM inbox AS i LEFT JOIN trees AS t ON t.id = i.tree " +
+      "WHERE t.id IS NULL",
+    say: (row) => `Inbox item "${textIn(row, "id")}" is for tree "${tree(row)}", which is absent`,
+  },
+];
+
+/** Everything that is wrong; empty for a sound store. */
+export function findDamage(db: SqliteConnection): readonly string[] {
+  const found: string[] = [];
+  for (const row of db.all(`PRAGMA quick_check(${SENTENCES_MAX})`)) {
+    const sentence = textIn(row, "quick_check");
+    if (sentence !== "ok") found.push(`The file is damaged: ${sentence}`);
+  }
+  for (const { sql, say } of QUESTIONS) {
+    for (const row of db.all(`${sql} LIMIT ${SENTENCES_MAX}`)) found.push(say(row));
+  }
+  for (const hash of tamperedBlobs(db)) found.push(`Blob "${hash}" has a text with another hash`);
+  return found;
+}
+
+function* tamperedBlobs(db: SqliteConnection): Iterable<string> {
+  for (let after = 0;;) {
+    const rows = db.all(
+      "SELECT id, hash, body FROM blobs WHERE id > ? ORDER BY id LIMIT ?",
+      after,
+      BLOBS_AT_ONCE,
+    );
+    if (rows.length === 0) return;
+    for (const row of rows) {
+      after = numberIn(row, "id");
+      const hash = textIn(row, "hash");
+      if (sha256(textIn(row, "body")) !== hash) yield hash;
+    }
+  }
+}
+
+function tree(row: SqliteRow): string {
+  return `t_${numberIn(row, "tree")}`;
+}

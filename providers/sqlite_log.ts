@@ -1,0 +1,220 @@
+/**
+ * Lines in a SQLite store: appended at the end of one heap, read by following links.
+ *
+ * Each batch names the batch of its tree before it, and every ~256 lines of a tree a mark names a
+ * batch, so that a read starts near its position. A read goes from mark to mark: it follows the
+ * links backwards between two of them, remembers only numbers, and gives the batches forwards.
+ *
+ * Invariants:
+ *   L1. Batches of a tree have rising ids and continuous lines, from 1 to the tree's `seq`.
+ *   L2. A read never holds more than one batch and the numbers of one stretch between marks.
+ *   L3. A link that leads nowhere, elsewhere or not backwards ends a read with `EINTEGRITY`.
+ * @module
+ */
+
+import { treeNumber } from "../kernel/ids.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { canonical } from "../kernel/json.ts";
+import type { Batch, InboxItem, StoredBatch, TreeSummary } from "../kernel/store.ts";
+import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
+import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
+import { MARK_LINES } from "./sqlite_schema.ts";
+import { absentTree, brokenLog, refuseMalformed, refuseUnfit } from "./store_refusals.ts";
+
+/** Appends batches in order; runs inside the caller's transaction. */
+export function appendAll(db: SqliteConnection, batches: readonly Batch[]): void {
+  for (const batch of batches) refuseMalformed(batch);
+  const top = db.get("SELECT max(id) AS id FROM batches");
+  let id = top === undefined ? 0 : numberOrNull(top, "id") ?? 0;
+  for (const batch of batches) append(db, batch, ++id);
+}
+
+function append(db: SqliteConnection, batch: Batch, id: number): void {
+  const { seq, lines } = batch;
+  const tree = treeNumber(batch.tree);
+  const row = db.get(
+    "SELECT epoch, seq, last, owner, due, live, ready, key, title FROM trees WHERE id = ?",
+    tree,
+  );
+  refuseUnfit(batch, row && positionOf(row));
+  if (row === undefined) return;
+  const end = seq + lines.length - 1;
+  db.run(
+    "INSERT INTO batches(id, tree, seq, count, back, body, payloads) VALUES(?, ?, ?, ?, ?, ?, ?)",
+    id,
+    tree,
+    seq,
+    lines.length,
+    numberOrNull(row, "last"),
+    lines.length === 1 ? lines[0] ?? "" : lines.join("\n"),
+    joinPayloads(batch.payloads),
+  );
+  db.run("UPDATE trees SET seq = ?, head = ?, last = ? WHERE id = ?", end, batch.head, id, tree);
+  if (Math.floor(end / MARK_LINES) > Math.floor((seq - 1) / MARK_LINES)) {
+    db.run("INSERT INTO marks(tree, seq, id) VALUES(?, ?, ?)", tree, seq, id);
+  }
+  writeChanges(db, tree, { row, dueMs: batch.dueMs, summary: batch.summary });
+  writeBeside(db, batch);
+}
+
+function positionOf(row: SqliteRow): { seq: number; epoch: number; owner: string | null } {
+  return {
+    seq: numberIn(row, "seq"),
+    epoch: numberIn(row, "epoch"),
+    owner: textOrNull(row, "owner"),
+  };
+}
+
+/** Writes what lists show, each only when it changed: an index named in SET is always rewritten. */
+function writeChanges(db: SqliteConnection, tree: number, to: {
+  readonly row: SqliteRow;
+  readonly dueMs: number | null;
+  readonly summary: TreeSummary;
+}): void {
+  const { row, dueMs, summary } = to;
+  const ready = summary.ready ? 1 : 0;
+  const live = summary.live ? 1 : 0;
+  if (numberOrNull(row, "due") !== dueMs) {
+    db.run("UPDATE trees SET due = ? WHERE id = ?", dueMs, tree);
+  }
+  if (numberIn(row, "ready") !== ready) {
+    db.run("UPDATE trees SET ready = ? WHERE id = ?", ready, tree);
+  }
+  if (numberIn(row, "live") !== live) {
+    db.run("UPDATE trees SET live = ? WHERE id = ?", live, tree);
+  }
+  if (textOrNull(row, "key") !== summary.key) {
+    db.run("UPDATE trees SET key = ? WHERE id = ?", summary.key, tree);
+  }
+  if (textIn(row, "title") !== summary.title) {
+    db.run("UPDATE trees SET title = ? WHERE id = ?", summary.title, tree);
+  }
+}
+
+/** Writes what goes with a batch to other places: blobs and inboxes. */
+function writeBeside(db: SqliteConnection, batch: Batch): void {
+  for (const [hash, text] of batch.blobs) {
+    db.run("INSERT INTO blobs(hash, body) VALUES(?, ?) ON CONFLICT DO NOTHING", hash, text);
+  }
+  for (const id of batch.taken) {
+    db.run("DELETE FROM inbox WHERE tree = ? AND id = ?", treeNumber(batch.tree), id);
+  }
+  for (const { tree, item } of batch.puts) putItem(db, tree, item);
+}
+
+/** Puts an item into an inbox; runs inside the caller's transaction. */
+export function putItem(db: SqliteConnection, tree: TreeId, item: InboxItem): void {
+  const number = treeNumber(tree);
+  if (db.get("SELECT id FROM trees WHERE id = ?", number) === undefined) {
+    throw absentTree("put an item into", tree);
+  }
+  db.run(
+    "INSERT INTO inbox(tree, id, body) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+    number,
+    item.id,
+    canonical(item.body),
+  );
+}
+
+/** How far a read goes: the log as it was when the read began. */
+interface Reach {
+  readonly tree: TreeId;
+  /** Number of the last line. */
+  readonly end: number;
+  /** Id of the batch which holds it; null for an empty log. */
+  readonly last: number | null;
+}
+
+/** What a stretch of a read remembers of a batch. */
+interface Link {
+  readonly id: number;
+  readonly seq: number;
+  readonly count: number;
+}
+
+/** Where the log of a tree ends now. */
+export function reachOf(db: SqliteConnection, tree: TreeId): Reach {
+  const row = db.get("SELECT seq, last FROM trees WHERE id = ?", treeNumber(tree));
+  if (row === undefined) throw absentTree("read", tree);
+  return { tree, end: numberIn(row, "seq"), last: numberOrNull(row, "last") };
+}
+
+/** The batches which hold line `next` and those after it, as far as the next mark or the end. */
+export function stretch(db: SqliteConnection, reach: Reach, next: number): readonly Link[] {
+  const tree = treeNumber(reach.tree);
+  const mark = db.get(
+    "SELECT id FROM marks WHERE tree = ? AND seq >= ? AND seq <= ? ORDER BY seq LIMIT 1",
+    tree,
+    next,
+    reach.end,
+  );
+  const rows = db.all(
+    "WITH RECURSIVE walk(id, seq, count, back) AS (" +
+      "SELECT id, seq, count, back FROM batches WHERE id = ? AND tree = ? " +
+      "UNION ALL " +
+      "SELECT b.id, b.seq, b.count, b.back FROM walk AS w CROSS JOIN batches AS b " +
+      "ON b.id = w.back WHERE w.seq > ? AND b.tree = ? AND b.id < w.id" +
+      ") SELECT id, seq, count FROM walk",
+    mark === undefined ? reach.last : numberIn(mark, "id"),
+    tree,
+    next,
+    tree,
+  );
+  const links = rows.map(linkOf).sort((one, other) => one.id - other.id);
+  refuseBroken(reach.tree, links, next);
+  return links;
+}
+
+function linkOf(row: SqliteRow): Link {
+  return { id: numberIn(row, "id"), seq: numberIn(row, "seq"), count: numberIn(row, "count") };
+}
+
+/** Refuses links which do not lead from line `next` on without a gap (L1, L3). */
+function refuseBroken(tree: TreeId, links: readonly Link[], next: number): void {
+  const first = links[0];
+  if (first === undefined || first.seq > next || first.seq + first.count <= next) {
+    throw brokenLog(tree, next, "a broken link, expected the batch which holds it");
+  }
+  let seq = first.seq;
+  for (const link of links) {
+    if (link.seq !== seq) {
+      throw brokenLog(tree, seq, `followed by line ${link.seq}, expected line ${seq}`);
+    }
+    seq += link.count;
+  }
+}
+
+/** The batch a link leads to. */
+export function batchAt(db: SqliteConnection, tree: TreeId, link: Link): StoredBatch {
+  const row = db.get("SELECT body, payloads FROM batches WHERE id = ?", link.id);
+  if (row === undefined) throw brokenLog(tree, link.seq, "absent, expected a batch");
+  const lines = textIn(row, "body").split("\n");
+  if (lines.length !== link.count) {
+    const found = `a batch of ${lines.length} lines, expected ${link.count}`;
+    throw brokenLog(tree, link.seq, found);
+  }
+  const payloads = splitPayloads(textOrNull(row, "payloads"));
+  if (payloads === undefined) {
+    throw brokenLog(tree, link.seq, "payloads without a hash, expected a hash for each");
+  }
+  return { seq: link.seq, lines, payloads };
+}
+
+/** Hashes and texts in turn, one a line: canonical JSON has no line breaks of its own. */
+function joinPayloads(payloads: ReadonlyMap<string, string>): string | null {
+  if (payloads.size === 0) return null;
+  const parts: string[] = [];
+  for (const [hash, text] of payloads) parts.push(hash, text);
+  return parts.join("\n");
+}
+
+const NO_PAYLOADS: ReadonlyMap<string, string> = new Map();
+
+function splitPayloads(joined: string | null): ReadonlyMap<string, string> | undefined {
+  if (joined === null) return NO_PAYLOADS;
+  const parts = joined.split("\n");
+  if (parts.length % 2 !== 0) return undefined;
+  const payloads = new Map<string, string>();
+  for (let i = 0; i < parts.length; i += 2) payloads.set(parts[i] ?? "", parts[i + 1] ?? "");
+  return payloads;
+}

@@ -1,0 +1,319 @@
+/**
+ * The embedded store: one SQLite file with a write-ahead log, owned by one kernel.
+ *
+ * Creating, claiming and releasing trees, and snapshots, do not wait for the disk by themselves: the
+ * next commit's sync covers them, since the log is one file. Should the machine lose power before
+ * it, nobody was told of anything that hung on them, and every claimer is gone as well.
+ *
+ * Invariants:
+ *   Q1. At most one connection commits, claims and creates: the one which holds the file's lock, or
+ *       whose handle the embedder vouches for. Others may read, and put items into inboxes.
+ *   Q2. A transaction begins and ends within one call, with no wait in between (S1).
+ *   Q3. A file that is refused is left as it was.
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { SysError } from "../kernel/errors.ts";
+import { treeNumber } from "../kernel/ids.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import type { JsonObject } from "../kernel/json.ts";
+import type {
+  Batch,
+  Durability,
+  InboxItem,
+  Snapshot,
+  Store,
+  StoredBatch,
+  TreeHead,
+} from "../kernel/store.ts";
+import { findDamage } from "./sqlite_check.ts";
+import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
+import type { SqliteHandle } from "./sqlite_handle.ts";
+import { appendAll, batchAt, putItem, reachOf, stretch } from "./sqlite_log.ts";
+import { readSchema, refuseNarrow, writeSchema } from "./sqlite_schema.ts";
+import {
+  claimTree,
+  createTree,
+  dueTrees,
+  earliestDue,
+  headOfTree,
+  listTrees,
+  releaseTree,
+} from "./sqlite_trees.ts";
+import { makeFile, StoreLock } from "./store_lock.ts";
+import { checkedBlob, closedStore, refuseUnwritten } from "./store_refusals.ts";
+
+/** What a store was opened for: to run a kernel on it, to send items to that kernel, or to look. */
+export type SqliteMode = "own" | "join" | "read";
+
+/** What a store is made of. */
+interface Parts {
+  readonly name: string;
+  readonly db: SqliteConnection;
+  readonly mode: SqliteMode;
+  readonly lock: StoreLock | undefined;
+}
+
+/** A store in a SQLite file. */
+export class SqliteStore implements Store {
+  readonly name: string;
+  readonly #db: SqliteConnection;
+  readonly #mode: SqliteMode;
+  readonly #lock: StoreLock | undefined;
+  #closed = false;
+
+  private constructor(parts: Parts) {
+    this.name = parts.name;
+    this.#db = parts.db;
+    this.#mode = parts.mode;
+    this.#lock = parts.lock;
+  }
+
+  /**
+   * Opens the store at `path`, or in memory for ":memory:". "own" makes it when it is absent, and
+   * refuses with `EFENCED` while another process owns it.
+   */
+  static open(
+    path: string,
+    options: { readonly durability?: Durability; readonly mode?: SqliteMode } = {},
+  ): SqliteStore {
+    const { durability = "power", mode = "own" } = options;
+    const isFile = path !== ":memory:";
+    let lock: StoreLock | undefined;
+    let db: SqliteConnection | undefined;
+    try {
+      if (isFile) prepareFile(path, mode);
+      if (isFile && mode === "own") lock = StoreLock.take(path);
+      db = new SqliteConnection(openFile(path, mode), durability);
+      prepareDatabase(db, path, mode);
+      return new SqliteStore({ name: `sqlite ${path}`, db, mode, lock });
+    } catch (thrown) {
+      db?.close();
+      lock?.release();
+      throw sqliteFailure(thrown, `open store "${path}"`);
+    }
+  }
+
+  /**
+   * A store over an open database of `node:sqlite` or `@db/sqlite` (with `int64: true`). The store
+   * closes it. The embedder vouches that no other kernel runs on it: no lock is taken.
+   */
+  static over(
+    handle: SqliteHandle,
+    options: { readonly durability?: Durability } = {},
+  ): SqliteStore {
+    const db = new SqliteConnection(handle, options.durability ?? "power");
+    try {
+      refuseNarrow(db, "sqlite");
+      prepareDatabase(db, "sqlite", "own");
+      return new SqliteStore({ name: "sqlite", db, mode: "own", lock: undefined });
+    } catch (thrown) {
+      throw sqliteFailure(thrown, 'open store "sqlite"');
+    }
+  }
+
+  create(key: string | null): Promise<{ readonly tree: TreeId; readonly created: boolean }> {
+    return this.#write("create a tree in", () => createTree(this.#db, key), { synced: false });
+  }
+
+  commit(batches: readonly Batch[]): Promise<void> {
+    return this.#write("commit to", () => appendAll(this.#db, batches), { synced: true });
+  }
+
+  async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
+    const reach = await this.#answer("read", () => reachOf(this.#db, tree));
+    let next = Math.max(fromSeq, 1);
+    while (next <= reach.end) {
+      for (const link of this.#guard("read", () => stretch(this.#db, reach, next))) {
+        yield this.#guard("read", () => batchAt(this.#db, tree, link));
+        next = link.seq + link.count;
+      }
+    }
+  }
+
+  head(tree: TreeId): Promise<TreeHead | undefined> {
+    return this.#answer("read", () => headOfTree(this.#db, tree));
+  }
+
+  list(options: {
+    readonly live?: boolean;
+    readonly after?: TreeId;
+    readonly limit: number;
+  }): Promise<readonly TreeHead[]> {
+    return this.#answer("list trees of", () => listTrees(this.#db, options));
+  }
+
+  putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void> {
+    return this.#write("write a snapshot to", () => {
+      const { seq, head, state } = snapshot;
+      refuseUnwritten(tree, snapshot, headOfTree(this.#db, tree)?.seq);
+      this.#db.run(
+        "INSERT INTO snapshots(tree, seq, head, state) VALUES(?, ?, ?, ?) ON CONFLICT(tree) " +
+          "DO UPDATE SET seq = excluded.seq, head = excluded.head, state = excluded.state " +
+          "WHERE excluded.seq >= snapshots.seq",
+        treeNumber(tree),
+        seq,
+        head,
+        state,
+      );
+    }, { synced: false });
+  }
+
+  getSnapshot(tree: TreeId): Promise<Snapshot | undefined> {
+    return this.#answer("read", () => {
+      const row = this.#db.get(
+        "SELECT seq, head, state FROM snapshots WHERE tree = ?",
+        treeNumber(tree),
+      );
+      if (row === undefined) return undefined;
+      return { seq: numberIn(row, "seq"), head: textIn(row, "head"), state: textIn(row, "state") };
+    });
+  }
+
+  getBlob(hash: string): Promise<string | undefined> {
+    return this.#answer("read", () => {
+      const row = this.#db.get("SELECT body FROM blobs WHERE hash = ?", hash);
+      return row === undefined ? undefined : checkedBlob(hash, textIn(row, "body"));
+    });
+  }
+
+  putInbox(tree: TreeId, item: InboxItem): Promise<void> {
+    return this.#write("write to", () => putItem(this.#db, tree, item), {
+      synced: true,
+      modes: ["own", "join"],
+    });
+  }
+
+  getInbox(tree: TreeId): Promise<readonly InboxItem[]> {
+    return this.#answer("read", () => {
+      const number = treeNumber(tree);
+      const rows = this.#db.all("SELECT id, body FROM inbox WHERE tree = ? ORDER BY n", number);
+      return rows.map((row) => ({
+        id: textIn(row, "id"),
+        body: parseBody(tree, textIn(row, "body")),
+      }));
+    });
+  }
+
+  due(nowMs: number, limit: number): Promise<readonly TreeId[]> {
+    return this.#answer("list trees of", () => dueTrees(this.#db, nowMs, limit));
+  }
+
+  nextDueMs(): Promise<number | null> {
+    return this.#answer("read", () => earliestDue(this.#db));
+  }
+
+  claim(tree: TreeId, node: string, options: {
+    readonly nowMs: number;
+    readonly ttlMs: number;
+    readonly steal?: boolean;
+  }): Promise<{ readonly epoch: number } | undefined> {
+    return this.#write("claim a tree of", () => claimTree(this.#db, { tree, node }, options), {
+      synced: false,
+    });
+  }
+
+  release(tree: TreeId, node: string, epoch: number): Promise<void> {
+    return this.#write("release a tree of", () => releaseTree(this.#db, { tree, node }, epoch), {
+      synced: false,
+    });
+  }
+
+  version(): Promise<number> {
+    return this.#answer("read", () => {
+      const row = this.#db.get("PRAGMA data_version");
+      return row === undefined ? 0 : numberIn(row, "data_version");
+    });
+  }
+
+  check(): Promise<readonly string[]> {
+    return this.#answer("check", () => findDamage(this.#db));
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    return this.#answer("close", () => {
+      this.#closed = true;
+      this.#db.close();
+      this.#lock?.release();
+    });
+  }
+
+  #write<T>(verb: string, job: () => T, options: {
+    readonly synced: boolean;
+    readonly modes?: readonly SqliteMode[];
+  }): Promise<T> {
+    return this.#answer(verb, () => {
+      const { synced, modes = ["own"] } = options;
+      if (!modes.includes(this.#mode)) throw this.#unowned(verb);
+      return this.#db.transaction({ synced }, job);
+    });
+  }
+
+  #unowned(verb: string): SysError {
+    return new SysError(
+      "EFENCED",
+      `Cannot ${verb} store "${this.name}": opened with mode "${this.#mode}", expected mode "own"`,
+    );
+  }
+
+  #answer<T>(verb: string, job: () => T): Promise<T> {
+    return new Promise((resolve) => resolve(this.#guard(verb, job)));
+  }
+
+  #guard<T>(verb: string, job: () => T): T {
+    if (this.#closed) throw closedStore(verb, this.name);
+    try {
+      return job();
+    } catch (thrown) {
+      throw sqliteFailure(thrown, `${verb} store "${this.name}"`);
+    }
+  }
+}
+
+function prepareFile(path: string, mode: SqliteMode): void {
+  if (mode === "own") {
+    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFile(path);
+    return;
+  }
+  try {
+    Deno.statSync(path);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) throw absentStore(path, "absent");
+    throw thrown;
+  }
+}
+
+function openFile(path: string, mode: SqliteMode): SqliteHandle {
+  return new DatabaseSync(path, { readOnly: mode === "read" });
+}
+
+function prepareDatabase(db: SqliteConnection, path: string, mode: SqliteMode): void {
+  db.tune({ checkpoints: mode === "own" });
+  const schema = readSchema(db, path);
+  if (schema === "present") return;
+  if (mode !== "own") throw absentStore(path, "empty");
+  writeSchema(db);
+}
+
+function absentStore(path: string, state: string): SysError {
+  return new SysError(
+    "ENOENT",
+    `Cannot open store "${path}": ${state}, expected a store; open it with mode "own" to make one`,
+  );
+}
+
+function parseBody(tree: TreeId, text: string): JsonObject {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new SysError(
+      "EINTEGRITY",
+      `Cannot read the inbox of tree "${tree}": no JSON, expected what was put`,
+      { tree },
+    );
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Trees in a SQLite store: one compact row each; lists, wake-ups and ownership read no log.
+ *
+ * Invariants:
+ *   O1. A tree's epoch only rises: by one whenever it gets another owner, and when it is given up.
+ *   O2. Numbers of trees rise and are never used again.
+ * @module
+ */
+
+import { treeNumber } from "../kernel/ids.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import type { TreeHead } from "../kernel/store.ts";
+import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
+import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
+import { absentTree, EMPTY_HEAD } from "./store_refusals.ts";
+
+const HEAD = "SELECT id, seq, head, epoch, owner, lease, due, live, ready, key, title FROM trees ";
+
+/** Makes an empty tree, or finds the live one with the same key; inside a transaction. */
+export function createTree(
+  db: SqliteConnection,
+  key: string | null,
+): { readonly tree: TreeId; readonly created: boolean } {
+  if (key !== null) {
+    const known = db.get(
+      "SELECT id FROM trees WHERE key = ? AND live = 1 ORDER BY id LIMIT 1",
+      key,
+    );
+    if (known !== undefined) return { tree: treeIn(known), created: false };
+  }
+  const top = db.get("SELECT max(id) AS id FROM trees");
+  const number = (top === undefined ? 0 : numberOrNull(top, "id") ?? 0) + 1;
+  db.run(
+    "INSERT INTO trees(id, epoch, seq, head, lease, live, ready, key, title) " +
+      "VALUES(?, 0, 0, ?, 0, 1, 0, ?, '')",
+    number,
+    EMPTY_HEAD,
+    key,
+  );
+  return { tree: `t_${number}`, created: true };
+}
+
+/** What is known of one tree. */
+export function headOfTree(db: SqliteConnection, tree: TreeId): TreeHead | undefined {
+  const row = db.get(HEAD + "WHERE id = ?", treeNumber(tree));
+  return row === undefined ? undefined : headIn(row);
+}
+
+/** A page of trees in order of number. */
+export function listTrees(db: SqliteConnection, options: {
+  readonly live?: boolean;
+  readonly after?: TreeId;
+  readonly limit: number;
+}): readonly TreeHead[] {
+  const after = options.after === undefined ? 0 : treeNumber(options.after);
+  const rows = options.live === true
+    ? db.all(HEAD + "WHERE live = 1 AND id > ? ORDER BY id LIMIT ?", after, options.limit)
+    : db.all(HEAD + "WHERE id > ? ORDER BY id LIMIT ?", after, options.limit);
+  return rows.map(headIn);
+}
+
+/** Trees which have something to do at `nowMs`, in order of number. */
+export function dueTrees(db: SqliteConnection, nowMs: number, limit: number): readonly TreeId[] {
+  // Each part gives its own first `limit`, so that a long list of one kind is not sorted whole.
+  const rows = db.all(
+    "SELECT id FROM (SELECT DISTINCT tree AS id FROM inbox ORDER BY tree LIMIT ?) UNION " +
+      "SELECT id FROM (SELECT id FROM trees WHERE ready = 1 AND live = 1 ORDER BY id LIMIT ?) " +
+      "UNION SELECT id FROM (SELECT id FROM trees INDEXED BY trees_due " +
+      "WHERE due IS NOT NULL AND due <= ? AND live = 1 ORDER BY id LIMIT ?) ORDER BY id LIMIT ?",
+    limit,
+    limit,
+    nowMs,
+    limit,
+    limit,
+  );
+  return rows.map(treeIn);
+}
+
+/** The earliest due time of any live tree. */
+export function earliestDue(db: SqliteConnection): number | null {
+  const row = db.get(
+    "SELECT due FROM trees INDEXED BY trees_due WHERE due IS NOT NULL AND live = 1 " +
+      "ORDER BY due LIMIT 1",
+  );
+  return row === undefined ? null : numberIn(row, "due");
+}
+
+/** Takes or renews ownership; inside a transaction. */
+export function claimTree(
+  db: SqliteConnection,
+  claim: { readonly tree: TreeId; readonly node: string },
+  options: { readonly nowMs: number; readonly ttlMs: number; readonly steal?: boolean },
+): { readonly epoch: number } | undefined {
+  const number = treeNumber(claim.tree);
+  const row = db.get("SELECT epoch, owner, lease FROM trees WHERE id = ?", number);
+  if (row === undefined) throw absentTree("claim", claim.tree);
+  const owner = textOrNull(row, "owner");
+  const isOwner = owner === claim.node;
+  const held = owner !== null && numberIn(row, "lease") > options.nowMs;
+  if (!isOwner && held && options.steal !== true) return undefined;
+  const epoch = numberIn(row, "epoch") + (isOwner ? 0 : 1);
+  db.run(
+    "UPDATE trees SET owner = ?, epoch = ?, lease = ? WHERE id = ?",
+    claim.node,
+    epoch,
+    options.nowMs + options.ttlMs,
+    number,
+  );
+  return { epoch };
+}
+
+/** Gives a tree up and fences who had it; inside a transaction. */
+export function releaseTree(
+  db: SqliteConnection,
+  claim: { readonly tree: TreeId; readonly node: string },
+  epoch: number,
+): void {
+  db.run(
+    "UPDATE trees SET owner = NULL, lease = 0, epoch = epoch + 1 " +
+      "WHERE id = ? AND owner = ? AND epoch = ?",
+    treeNumber(claim.tree),
+    claim.node,
+    epoch,
+  );
+}
+
+function treeIn(row: SqliteRow): TreeId {
+  return `t_${numberIn(row, "id")}`;
+}
+
+function headIn(row: SqliteRow): TreeHead {
+  return {
+    tree: treeIn(row),
+    seq: numberIn(row, "seq"),
+    head: textIn(row, "head"),
+    epoch: numberIn(row, "epoch"),
+    owner: textOrNull(row, "owner"),
+    leaseMs: numberIn(row, "lease"),
+    dueMs: numberOrNull(row, "due"),
+    summary: {
+      live: numberIn(row, "live") === 1,
+      title: textIn(row, "title"),
+      key: textOrNull(row, "key"),
+      ready: numberIn(row, "ready") === 1,
+    },
+  };
+}
