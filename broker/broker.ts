@@ -26,7 +26,7 @@ import type { Tree } from "../kernel/tree.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import { askPerson, refusedByPerson } from "./ask.ts";
 import { judgeCall, type Verdict } from "./authorize.ts";
-import { failure, sendEffect, settleLost } from "./effect.ts";
+import { failure, sendEffect, settleLost, settleStopped } from "./effect.ts";
 import { freeze } from "./freeze.ts";
 import { never, Run } from "./run.ts";
 import {
@@ -151,7 +151,11 @@ export class Broker {
       const differs = recorded.name === name ? " with other arguments" : "";
       throw new SysError("EREPLAY", `${sentence}${differs}, expected the same call`);
     }
-    if (recorded.state === "done") return settle(recorded.result);
+    if (recorded.state === "done") {
+      if (call.def.ends !== true || !recorded.result.ok) return settle(recorded.result);
+      call.run.end("over");
+      return never();
+    }
     const sending = this.sending.get(callId(call));
     if (sending !== undefined) return this.#hear(call, sending);
     return this.#hear(call, this.#track(call, () => settleLost(this, call, recorded.intent)));
@@ -388,6 +392,19 @@ export class Broker {
   /** Whether the run may still change anything: its code lives and its process was not stopped. */
   #stillMay(call: Call): boolean {
     return call.run.alive && call.process.life.state !== "ended";
+  }
+
+  /** Settles what a stopped process left open when the kernel died: asks, and never sends again. */
+  async recover(run: Run): Promise<void> {
+    const process = processOf(run.tree.state, run.pid);
+    for (const [key, recorded] of Object.entries(process.journal)) {
+      if (recorded.state !== "open") continue;
+      const { name, args } = recorded;
+      const notes = { label: null, spent: {} };
+      const def = this.#lookUp(name);
+      const call: Call = { run, tree: run.tree, process, key, name, def, args, notes };
+      await settleStopped(this, call, recorded.intent);
+    }
   }
 
   /** Now, never before the tree's last line. */

@@ -147,6 +147,24 @@ export async function settleLost(
   return doubt(broker, call);
 }
 
+/** An effect of a process that was stopped: its provider may know; it is not sent again. */
+export async function settleStopped(
+  broker: Broker,
+  call: Call,
+  intent: OpenIntent,
+): Promise<void> {
+  const def = call.def as Emitting;
+  const found = def.lost === "safe"
+    ? { state: "not-done" } as const
+    : await def.lost(broker.context(call), call.args, intent.before);
+  const message = `Cannot finish "${call.name}": its process was stopped`;
+  const result: CallResult = found.state === "done"
+    ? { ok: true, reply: replyOf(call, found.reply) }
+    : { ok: false, code: found.state === "unknown" ? "EINDOUBT" : "ECANCELED", message };
+  const via = found.state === "unknown" ? "abandoned" : "reconciled";
+  await conclude(broker, call, { result, spends: intent.spends, via });
+}
+
 /** Sends an effect again which certainly did not happen, or may happen twice. */
 async function repeat(
   broker: Broker,

@@ -95,6 +95,8 @@ interface Common<A, P> {
   readonly about: string;
   /** Reachable only by boot code and people, never by tools. */
   readonly hostOnly?: boolean;
+  /** After it the running step is over, also when it is answered from the log. */
+  readonly ends?: boolean;
   /** How much harm a wrong call could do, as people are shown it. */
   readonly risk?: "low" | "medium" | "high" | "destructive";
   readonly args: z.ZodType<A>;

@@ -14,13 +14,6 @@ import { satisfies } from "./constraint.ts";
 import { compileResource, matchRight, matchSegments } from "./grammar.ts";
 import type { CapId } from "./ids.ts";
 
-/** Why a capability does nothing at this time whatever the call, or null. */
-export function standing(cap: HeldCapability, nowMs: number): string | null {
-  if (cap.expiresMs !== null && cap.expiresMs <= nowMs) return WHY.expired;
-  if (cap.usesMax !== null && cap.usesSpent >= cap.usesMax) return WHY.spent;
-  return null;
-}
-
 /** Reasons, in the order in which a capability is checked. */
 export const WHY = {
   right: "the right differs",
@@ -34,6 +27,13 @@ export const WHY = {
   constraint: "its constraint does not allow these arguments",
   covers: "covers the call",
 } as const;
+
+/** Why a capability does nothing at this time whatever the call, or null. */
+export function standing(cap: HeldCapability, nowMs: number): string | null {
+  if (cap.expiresMs !== null && cap.expiresMs <= nowMs) return WHY.expired;
+  if (cap.usesMax !== null && cap.usesSpent >= cap.usesMax) return WHY.spent;
+  return null;
+}
 
 /** What a call is checked against along a chain. */
 export interface ChainQuery {

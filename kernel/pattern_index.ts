@@ -2,8 +2,8 @@
  * Many patterns, found by right and resource: a tree over segments with the rights at its nodes.
  *
  * Invariants:
- *   I1. What is found is exactly what a scan with `matchRight` and `matchResource` would find, for a
- *       real resource and for a pattern taken as text (M1 of the grammar).
+ *   I1. What is found is exactly what a scan with `matchRight` and `matchResource` would find, for
+ *       a real resource and for a pattern taken as text (M1 of the grammar).
  *   I2. The cost follows the segments of the resource and what is found, not how much is kept:
  *       literal siblings cost one look-up together; only sibling globs are tried one by one.
  *   I3. A node with nothing in or below it is gone.

@@ -4,10 +4,10 @@
  * `allow|ask|deny right(resource) [when test] [expires 8h] [risk high] [because reason]`
  * `label right(resource) sensitivity=secret trust=untrusted`
  *
- * A test is `sensitivity>=secret` or `trust<=untrusted`, with `>=`, `<=` or `=`. White space between
- * words is free. `#` at the start of a line or after white space begins a comment, but not within
- * parentheses, and not in a reason, which takes the rest of its line as it is. Parentheses within a
- * resource come in pairs.
+ * A test is `sensitivity>=secret` or `trust<=untrusted`, with `>=`, `<=` or `=`. White space
+ * between words is free. `#` at the start of a line or after white space begins a comment, but not
+ * within parentheses, and not in a reason, which takes the rest of its line as it is. Parentheses
+ * within a resource come in pairs.
  *
  * Invariants:
  *   X1. All errors of a text are reported together, each with its line.

@@ -13,7 +13,8 @@ export function checkAgainst(schema: JsonObject, value: Json): string | null {
   if (Object.keys(schema).length === 0) return null;
   let validator = validators.get(schema);
   if (validator === undefined) {
-    validator = new Validator(schema as Schema, "2020-12", true);
+    // The validator writes into its schema, hence the copy.
+    validator = new Validator(JSON.parse(JSON.stringify(schema)) as Schema, "2020-12", true);
     validators.set(schema, validator);
   }
   const { valid, errors } = validator.validate(value);

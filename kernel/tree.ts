@@ -144,9 +144,14 @@ export class Tree {
   }
 
   /** Applies a line that was read from the log. */
-  replay(line: Line, hash: string): void {
+  replay(line: Line): void {
     apply(this, line);
-    this.#head = hash;
+  }
+
+  /** Says what the last replayed line's hash is: the next line is chained to it. */
+  rebase(head: string): void {
+    assert(this.#tail.length === 0, "A tree was rebased with lines in its tail");
+    this.#head = head;
   }
 
   /** Lines which no batch has taken yet. */
@@ -160,7 +165,7 @@ export class Tree {
   }
 
   /** Takes the tail as a batch for the store; it counts as written unless the store fails. */
-  takeBatch(): Batch | undefined {
+  takeBatch(): { readonly batch: Batch; readonly lines: readonly Line[] } | undefined {
     const [first] = this.#tail;
     if (first === undefined) return undefined;
     const payloads = new Map<string, string>();
@@ -188,11 +193,12 @@ export class Tree {
         ready: isReady(this.state),
       },
     };
+    const taken = this.#tail;
     this.#tail = [];
     this.#blobs = new Map();
     this.#taken = [];
     this.#puts = [];
-    return batch;
+    return { batch, lines: taken };
   }
 
   /** State as canonical text: what a snapshot holds, and what tests compare. */

@@ -98,7 +98,7 @@ export class VirtualClock implements Clock {
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
-  /** Goes to the moment when the next sleeper is due, and wakes that one; false when none sleeps. */
+  /** Goes to when the next sleeper is due, and wakes that one; false when none sleeps. */
   async advanceToNext(): Promise<boolean> {
     await this.settle();
     const next = this.#next();

@@ -10,7 +10,8 @@
  *     Deno resolves links itself before it opens, so neither `O_NOFOLLOW` nor the permission stops
  *     a link; only the proof does. It asks for the same answers many times over, so a process that
  *     flips a folder at random is met. What cannot be closed so is the instant between the proof
- *     and the one system call after it: do not share a root with hostile processes in this mode.
+ *     and the one system call after it, for calls that change something, and a list of names that
+ *     is read between two proofs: do not share a root with hostile processes in this mode.
  *
  * Invariants:
  *   D1. No link is followed below the root: each segment is a folder, stored under that very name.

@@ -2,7 +2,8 @@
  * Writing in one step: a whole new file beside the old one, then one change of a name.
  *
  * Invariants:
- *   W1. Content goes only into a file that was proven to be in the held folder.
+ *   W1. Content goes only into a file that was proven to be in the held folder. Where folders are
+ *       only checked, a swap can leave an empty file elsewhere, under a name that is nobody's.
  *   W2. A name leads to all of the old content or all of the new, also after a crash.
  *   W3. What a crash leaves is a file with one of our names: never listed, never taken as a path,
  *       removed when the root is next opened.
@@ -34,6 +35,7 @@ export interface Staged {
 
 const NEW_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFE_FLAGS;
 const TEMP_AGE_MS_MAX = 3_600_000;
+const DISCARD_TRIES_MAX = 100;
 const SWEEP_ENTRIES_MAX = 100_000;
 // What a file system without hard links answers.
 const CANNOT_LINK = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
@@ -146,10 +148,14 @@ function publishNew(folder: Folder, staged: Staged, target: string): void {
   discard(folder, staged.temp);
 }
 
+/** Removes a temporary file; nobody else has its name, so it is safe wherever that leads. */
 function discard(folder: Folder, temp: string): void {
-  try {
-    unlinkSync(folder.at(temp));
-  } catch {
-    // It is swept later.
+  // Often: while a folder is swapped to and fro, the file is found only at times.
+  for (let tries = 0; tries < DISCARD_TRIES_MAX; tries++) {
+    try {
+      return unlinkSync(folder.at(temp));
+    } catch {
+      // What is left in the end is swept later.
+    }
   }
 }

@@ -178,7 +178,7 @@ function refuseBroken(tree: TreeId, links: readonly Link[], next: number): void 
   let seq = first.seq;
   for (const link of links) {
     if (link.seq !== seq) {
-      throw brokenLog(tree, seq, `followed by line ${link.seq}, expected line ${seq}`);
+      throw brokenLog(tree, seq, `found line ${link.seq}, expected line ${seq}`);
     }
     seq += link.count;
   }

@@ -35,6 +35,8 @@ export class StoreLock {
     const held = new DatabaseSync(`${real}.lock`);
     try {
       held.exec("PRAGMA busy_timeout = 0");
+      // Nothing is ever written into it, so that no journal needs to lie beside it.
+      held.exec("PRAGMA journal_mode = MEMORY");
       held.exec("BEGIN EXCLUSIVE");
     } catch (thrown) {
       held.close();

@@ -62,7 +62,7 @@ const queries: fc.Arbitrary<AuthorityQuery> = fc.record({
 }, plainRecord);
 
 type Step =
-  | { readonly do: "root"; readonly cap: Partial<Capability> }
+  | { readonly do: "give"; readonly cap: Partial<Capability>; readonly under: number | null }
   | { readonly do: "derive"; readonly from: number; readonly request: DeriveRequest }
   | { readonly do: "use" | "restore"; readonly query: AuthorityQuery }
   | { readonly do: "revoke"; readonly which: number };
@@ -76,7 +76,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      do: fc.constant("root" as const),
+      do: fc.constant("give" as const),
+      under: fc.option(which),
       cap: fc.record({ ...bounds, grant: grants }, plainRecord),
     }, plainRecord),
   },
@@ -104,8 +105,8 @@ class Family {
 
   take(step: Step): void {
     switch (step.do) {
-      case "root":
-        return hold(this.authority, this.index, this.#root(step.cap));
+      case "give":
+        return this.#give(step.cap, step.under);
       case "derive":
         return this.#derive(step.from, step.request);
       case "use":
@@ -116,13 +117,15 @@ class Family {
     }
   }
 
-  #root(more: Partial<Capability>): Capability {
-    return {
+  // What a person grants hangs under another capability without having been derived from it.
+  #give(more: Partial<Capability>, under: number | null): void {
+    const parent = under === null ? null : this.held()[under]?.id ?? null;
+    hold(this.authority, this.index, {
       id: `cap_1.${++this.count}`,
       subject: "p_1",
       right: "*",
       resource: "**",
-      parent: null,
+      parent,
       depth: 0,
       constraint: null,
       usesMax: null,
@@ -136,7 +139,7 @@ class Family {
       by: "",
       atMs: 0,
       ...more,
-    };
+    });
   }
 
   #derive(from: number, request: DeriveRequest): void {

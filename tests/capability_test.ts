@@ -114,6 +114,29 @@ Deno.test("authorize() prefers what is held outright, then unlimited, then the o
   assert.equal(chosen(world, ask("file.read", "./z")), granted.id);
 });
 
+Deno.test("authorize() counts a capability under a finite one as finite", () => {
+  const world = new World();
+  const top = world.root("file.*", { usesMax: 9, subject: CHILD });
+  world.root("file.read", { parent: top.id, depth: 1 });
+  const free = world.root("file.read");
+  assert.equal(chosen(world, ask("file.read", "./a")), free.id);
+});
+
+Deno.test("CapabilityIndex.candidates() leaves out what has no use left", () => {
+  const world = new World();
+  const used = world.root("file.read", { usesMax: 1 });
+  const find = () => world.index.candidates([P], "file.read", "./a").length;
+  assert.equal(find(), 1);
+  spend(world.index, [used.id]);
+  assert.equal(find(), 0);
+  assert.deepEqual(
+    CapabilityIndex.of(world.authority.caps).candidates([P], "file.read", "./a"),
+    [],
+  );
+  restore(world.index, [used.id]);
+  assert.equal(find(), 1);
+});
+
 Deno.test("authorize() checks the whole chain", () => {
   const world = new World();
   const schema = { properties: { n: { maximum: 10 } }, required: ["n"] };

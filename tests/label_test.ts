@@ -16,7 +16,7 @@ const label: fc.Arbitrary<Label> = fc.record({
   trust: fc.constantFrom(...TRUSTS),
 }, { noNullPrototype: true });
 
-Deno.test("joinLabels() is associative, commutative, idempotent, and BOTTOM changes nothing", () => {
+Deno.test("joinLabels() is associative, commutative and idempotent, with BOTTOM neutral", () => {
   fc.assert(fc.property(label, label, label, (a, b, c) => {
     assert.deepEqual(joinLabels(a, joinLabels(b, c)), joinLabels(joinLabels(a, b), c));
     assert.deepEqual(joinLabels(a, b), joinLabels(b, a));

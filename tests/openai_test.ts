@@ -99,7 +99,7 @@ Deno.test("openaiCompatibleModel() reads text, usage and price", async () => {
   });
 });
 
-Deno.test("openaiCompatibleModel() reads several calls whose arguments come in pieces", async () => {
+Deno.test("openaiCompatibleModel() reads several calls in pieces", async () => {
   const reply = await replyTo({
     kind: "answer",
     text: "Let me see",

@@ -203,7 +203,7 @@ Deno.test("TerminalPerson gives no answer of a withdrawn request to the next one
   deepEqual(await second, { outcome: "deny" });
 });
 
-Deno.test("TerminalPerson asks one after the other, and skips who was withdrawn waiting", async () => {
+Deno.test("TerminalPerson asks one after the other and skips who was withdrawn", async () => {
   const reads: ((line: string | null) => void)[] = [];
   let screen = "";
   const person = new TerminalPerson({

@@ -144,7 +144,7 @@ Deno.test("parsePolicy() keeps an ask beside a deny that does not always apply",
   assert.equal(says(policy, "file.read", "./a", secret), "deny");
 });
 
-Deno.test("judge() lets a deny beat an ask beat an allow, and nothing is allowed by default", () => {
+Deno.test("judge() lets a deny beat an ask beat an allow, and without a rule allows", () => {
   const policy = read("allow file.*", "ask file.write(./out/**)", "deny file.write(./out/x/**)");
   assert.equal(says(policy, "file.write", "./a"), "allow");
   assert.equal(says(policy, "file.write", "./out/a"), "ask");

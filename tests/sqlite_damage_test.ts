@@ -97,7 +97,7 @@ const INJURIES: readonly (readonly [string, string, number])[] = [
   ["a link leads to itself", "UPDATE batches SET back = id WHERE seq = 100", 1],
   ["a link leads forwards", "UPDATE batches SET back = id + 1 WHERE seq = 100", 1],
   ["a batch is another tree's", "UPDATE batches SET tree = 2 WHERE seq = 300", 257],
-  ["a batch lost a line", "UPDATE batches SET count = 2 WHERE seq = 300", 301],
+  ["a batch lost a line", "UPDATE batches SET count = 2 WHERE seq = 300", 302],
   [
     "a body has a line too many",
     "UPDATE batches SET body = '1' || char(10) || '2' WHERE seq = 9",

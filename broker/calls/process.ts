@@ -131,6 +131,7 @@ export const processCalls = {
   "process.exec": syscall({
     about: "Become another image, keeping identity, memory and authority",
     effect: "mutate",
+    ends: true,
     args: z.strictObject({ image: z.string().min(1).max(256), goal: goal.optional() }),
     reply: z.null(),
     needs: ({ image }, { tree }) => [{
@@ -194,6 +195,7 @@ export const processCalls = {
   "process.exit": syscall({
     about: "End, with a result",
     effect: "mutate",
+    ends: true,
     args: z.strictObject({
       result: jsonShape.optional(),
       code: z.number().int().min(0).max(255).default(0),

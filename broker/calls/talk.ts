@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { checkConstraint } from "../../kernel/constraint.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { ask } from "../../kernel/human.ts";
 import { treeOf } from "../../kernel/ids.ts";
@@ -45,6 +46,7 @@ export const humanCalls = {
         }
         if (request?.status === "pending") return new Parked(at.parked);
       }
+      if (args.schema !== undefined) checkConstraint(args.schema);
       const request = ask(at.draft, at.process, at.key, {
         kind: "question",
         prompt: args.prompt,

@@ -42,15 +42,21 @@ const FINISHES: readonly string[] = [
 
 /** A language model object of the AI SDK, as far as it is used here. */
 export interface LanguageModel {
+  /** "v2", "v3" or "v4". */
   readonly specificationVersion: string;
+  /** Like "openai.chat". */
   readonly provider: string;
+  /** What the provider calls the model. */
   readonly modelId: string;
+  /** Starts one attempt. */
   doStream(options: never): PromiseLike<{ readonly stream: ReadableStream<unknown> }>;
 }
 
 /** What tokens cost, in US dollars for a million. */
 export interface Pricing {
+  /** For what is sent. */
   readonly inputUsd: number;
+  /** For what is written. */
   readonly outputUsd: number;
   /** For input which the provider had in its cache; `inputUsd` when absent. */
   readonly cachedInputUsd?: number;
@@ -257,7 +263,7 @@ function callsOf(asked: Answer["asked"], request: ModelRequest): readonly ModelC
   }
   return asked.map(({ id: sent, name, input }, index) => {
     let id = sent.trim() === "" || taken.has(sent) ? `call_${turnOf(request)}_${index}` : sent;
-    
+    while (taken.has(id)) id += "_";
     taken.add(id);
     const value = argumentsOf(input);
     return value === undefined

@@ -28,6 +28,7 @@ export interface OpenAiCompatibleOptions {
   readonly url: string;
   /** What the endpoint calls the model. */
   readonly modelId: string;
+  /** Sent as a bearer token. */
   readonly apiKey?: string;
   /** First part of the model's id; "openai-compatible" when absent. */
   readonly name?: string;
@@ -35,6 +36,7 @@ export interface OpenAiCompatibleOptions {
   readonly timeoutMs?: number;
   /** How long an endpoint may be silent, which includes its thinking; two minutes when absent. */
   readonly idleTimeoutMs?: number;
+  /** Makes replies say `usd`. */
   readonly pricing?: Pricing;
   /** Instead of the global one. It gets the signal that ends the call. */
   readonly fetch?: typeof globalThis.fetch;

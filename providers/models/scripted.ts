@@ -28,6 +28,7 @@ export interface ScriptedCall {
 
 /** A turn that fails. */
 export interface ScriptedFailure {
+  /** The code. */
   readonly error: Errno;
   /** The sentence of the error. */
   readonly message?: string;
@@ -50,6 +51,7 @@ export type ScriptedTurn =
 
 /** A model that plays a script. */
 export interface ScriptedModel extends Model {
+  /** The script. */
   readonly turns: readonly ScriptedTurn[];
 }
 

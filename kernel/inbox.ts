@@ -1,0 +1,167 @@
+/**
+ * The inbox: what comes into a tree from outside, and what it does (G7).
+ *
+ * Answers, signals, messages of other trees and operators' orders are put into the tree's durable
+ * inbox by whoever has them, and taken out by the one node that owns the tree, in the same commit as
+ * their events. An item that is refused leaves a line which says why.
+ * @module
+ */
+
+import { z } from "zod";
+import { ceilingAllows, type CapabilityIndex } from "./capability.ts";
+import type { Draft } from "./draft.ts";
+import { SysError } from "./errors.ts";
+import type { CapId, Pid, RequestId } from "./ids.ts";
+import { isId } from "./ids.ts";
+import { answer } from "./human.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { SENSITIVITIES, TRUSTS } from "./label.ts";
+import { deliver } from "./message.ts";
+import { parsePolicy } from "./policy.ts";
+import { processOf, SIGNALS, signal } from "./process.ts";
+import { parseGrant, root } from "./spawn.ts";
+import type { InboxItem } from "./store.ts";
+import { SCOPES } from "./world.ts";
+
+const pid = z.custom<Pid>((value) => isId("p", value), "expected a pid");
+const json = z.any() as unknown as z.ZodType<Json>;
+const by = z.string().min(1).max(256);
+
+const ANSWER = z.discriminatedUnion("outcome", [
+  z.strictObject({
+    outcome: z.literal("approve"),
+    scope: z.enum(SCOPES).optional(),
+    forMs: z.number().optional(),
+    uses: z.number().optional(),
+    resource: z.string().max(1_024).optional(),
+    note: z.string().max(2_000).optional(),
+  }),
+  z.strictObject({ outcome: z.literal("deny"), reason: z.string().max(2_000).optional() }),
+  z.strictObject({ outcome: z.literal("answer"), value: json }),
+]);
+
+/** Everything that may enter, by kind. */
+export const ORDERS = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("answer"),
+    request: z.custom<RequestId>((value) => isId("req", value), "expected a request id"),
+    answer: ANSWER,
+    argsHash: z.string().optional(),
+    by,
+  }),
+  z.strictObject({
+    kind: z.literal("signal"),
+    pid,
+    signal: z.enum(SIGNALS),
+    reason: z.string().max(512),
+    by,
+  }),
+  z.strictObject({
+    kind: z.literal("message"),
+    to: pid,
+    from: z.string().min(1).max(256),
+    type: z.string().min(1).max(64),
+    data: json,
+    interrupt: z.boolean(),
+    replyTo: z.custom<`msg_${string}`>((value) => isId("msg", value)).nullable(),
+    label: z.strictObject({ sensitivity: z.enum(SENSITIVITIES), trust: z.enum(TRUSTS) }),
+  }),
+  z.strictObject({
+    kind: z.literal("grant"),
+    pid,
+    rule: z.string().max(1_024),
+    uses: z.number().int().min(1).optional(),
+    forMs: z.number().int().min(1).optional(),
+    by,
+  }),
+  z.strictObject({
+    kind: z.literal("revoke"),
+    capability: z.custom<CapId>((value) => isId("cap", value), "expected a capability id"),
+    reason: z.string().max(512),
+    by,
+  }),
+  z.strictObject({
+    kind: z.literal("budget"),
+    pid,
+    limits: z.record(
+      z.enum(["modelCalls", "tokens", "usd", "toolCalls", "children", "depth", "wallMs", "bytes"]),
+      z.number().min(0).optional(),
+    ),
+    by,
+  }),
+  z.strictObject({ kind: z.literal("policy"), text: z.string().max(262_144), by }),
+]);
+
+/** One order from outside. */
+export type Order = z.input<typeof ORDERS>;
+
+/** Decides what an item does; throws `SysError` when it is refused. */
+export function accept(draft: Draft, item: InboxItem): void {
+  const parsed = ORDERS.safeParse(item.body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue === undefined ? "" : `: ${issue.message} at "${issue.path.join(".")}"`;
+    throw new SysError("EINVAL", `Cannot take inbox item "${item.id}"${where}`);
+  }
+  const order = parsed.data;
+  const { state } = draft.tree;
+  switch (order.kind) {
+    case "answer":
+      answer(draft, order.request, { ...order, inbox: item.id } as never);
+      break;
+    case "signal":
+      signal(draft, processOf(state, order.pid), order);
+      break;
+    case "message": {
+      const { to, from, type, data, interrupt, replyTo, label } = order;
+      deliver(draft, { to, from, type, data, interrupt, replyTo, label });
+      break;
+    }
+    case "grant":
+      grant(draft, order);
+      break;
+    case "revoke":
+      revoke(draft, draft.tree.caps, order);
+      break;
+    case "budget":
+      processOf(state, order.pid);
+      draft.add("budget.limited", { pid: order.pid, limits: order.limits, by: order.by });
+      break;
+    case "policy":
+      parsePolicy(order.text, draft.tree.context);
+      draft.add("policy.loaded", { text: order.text, by: order.by });
+      break;
+  }
+  const who = "by" in order ? order.by : order.from;
+  draft.add("inbox.taken", { inbox: item.id, by: who, what: order.kind });
+}
+
+function grant(draft: Draft, order: Order & { kind: "grant" }): void {
+  const process = processOf(draft.tree.state, order.pid);
+  const pattern = parseGrant(order.rule, process.cwd);
+  if (!ceilingAllows(draft.tree.state.ceiling, pattern)) {
+    throw new SysError("EPERM", `Cannot grant ${order.rule}: over the tree's ceiling`);
+  }
+  draft.add(
+    "cap.granted",
+    root(draft, {
+      subject: order.pid,
+      ...pattern,
+      ...(order.uses === undefined ? {} : { usesMax: order.uses }),
+      ...(order.forMs === undefined ? {} : { expiresMs: draft.nowMs + order.forMs }),
+    }, { via: "operator", by: order.by }),
+  );
+}
+
+function revoke(draft: Draft, caps: CapabilityIndex, order: Order & { kind: "revoke" }): void {
+  if (draft.tree.cap(order.capability) === undefined) {
+    throw new SysError("ENOENT", `Cannot revoke capability "${order.capability}": absent`);
+  }
+  const ids = [order.capability, ...caps.descendants(order.capability)];
+  draft.add("cap.revoked", { ids, by: order.by, reason: order.reason });
+}
+
+/** An order as an inbox item. */
+export function orderItem(id: string, order: Order): InboxItem {
+  return { id, body: order as unknown as JsonObject };
+}

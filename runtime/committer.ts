@@ -1,0 +1,114 @@
+/**
+ * Group commit: batches of all trees that are ready together share one transaction and one sync.
+ *
+ * Invariants:
+ *   K1. A tree's batches are committed in order; one is under way at a time.
+ *   K2. Who waits for a tree hears of it only after the store has said yes.
+ *   K3. A tree whose batch the store refused stops; the others of the group are committed alone.
+ * @module
+ */
+
+import type { Line } from "../kernel/event.ts";
+import type { Store } from "../kernel/store.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Clock } from "../kernel/world.ts";
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What the committer tells its node. */
+export interface CommitListener {
+  /** Lines are durable. */
+  committed(tree: Tree, lines: readonly Line[]): void;
+  /** The store refused a tree's batch: what is in memory never happened. */
+  refused(tree: Tree, error: unknown): void;
+}
+
+/** Collects what is to be written, and writes it together. */
+export class Committer {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #listener: CommitListener;
+  #waiting = new Map<Tree, Waiter[]>();
+  #flushing: Promise<void> | null = null;
+
+  /** A committer over a store. */
+  constructor(store: Store, clock: Clock, listener: CommitListener) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  /** Resolves when all that is in the tree's tail now is durable (K2). */
+  durable(tree: Tree): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiters = this.#waiting.get(tree);
+      if (waiters === undefined) this.#waiting.set(tree, [{ resolve, reject }]);
+      else waiters.push({ resolve, reject });
+      this.#flushing ??= this.#start();
+    });
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing;
+  }
+
+  /** Lets everything which is ready now get its lines in, then writes until nobody waits. */
+  #start(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.soon(async () => {
+        while (this.#waiting.size > 0) await this.#flush();
+        this.#flushing = null;
+        resolve();
+      });
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = new Map();
+    const group: Group = [];
+    for (const [tree, waiters] of waiting) {
+      const taken = tree.takeBatch();
+      if (taken === undefined) for (const waiter of waiters) waiter.resolve();
+      else group.push({ tree, waiters, ...taken });
+    }
+    if (group.length === 0) return;
+    try {
+      await this.#store.commit(group.map(({ batch }) => batch));
+    } catch (error) {
+      await this.#alone(group, error);
+      return;
+    }
+    for (const one of group) this.#done(one);
+  }
+
+  /** One bad batch spoils the group: each is tried alone (K3). */
+  async #alone(group: Group, first: unknown): Promise<void> {
+    for (const one of group) {
+      try {
+        if (group.length === 1) throw first;
+        await this.#store.commit([one.batch]);
+      } catch (error) {
+        this.#listener.refused(one.tree, error);
+        for (const waiter of one.waiters) waiter.reject(error);
+        continue;
+      }
+      this.#done(one);
+    }
+  }
+
+  #done(one: Group[number]): void {
+    this.#listener.committed(one.tree, one.lines);
+    for (const waiter of one.waiters) waiter.resolve();
+  }
+}
+
+type Group = (NonNullable<ReturnType<Tree["takeBatch"]>> & {
+  readonly tree: Tree;
+  readonly waiters: readonly Waiter[];
+})[];
+

@@ -1,0 +1,116 @@
+/**
+ * Loading a tree: snapshot and tail, with the chain checked on the way.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type { Line } from "../kernel/event.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { ChainReader, GENESIS } from "../kernel/log.ts";
+import type { Store, TreeHead } from "../kernel/store.ts";
+import { Tree, type TreeContext } from "../kernel/tree.ts";
+
+/** A tree as it was loaded. */
+export interface Loaded {
+  readonly tree: Tree;
+  readonly head: TreeHead;
+  /** Position and size of the snapshot it was loaded from; zeros when there was none. */
+  readonly snapshotSeq: number;
+  readonly snapshotBytes: number;
+}
+
+/** The head of a tree, or `ENOENT`. */
+export async function headOf(store: Store, id: TreeId): Promise<TreeHead> {
+  const head = await store.head(id);
+  if (head !== undefined) return head;
+  throw new SysError("ENOENT", `Cannot find tree "${id}": absent, expected one of the store`);
+}
+
+/**
+ * Loads a tree. The tail after the snapshot is always checked, and the whole chain when it is not
+ * longer than `LIMITS.verifyAtOpenLinesMax`; `libos verify` checks all of any length.
+ * Throws `EINTEGRITY` with the position of the first broken line.
+ */
+export async function loadTree(store: Store, id: TreeId, context: TreeContext): Promise<Loaded> {
+  const head = await headOf(store, id);
+  const snapshot = await store.getSnapshot(id);
+  const tree = snapshot === undefined
+    ? Tree.empty(id, context)
+    : Tree.load(snapshot.state, snapshot.head, context);
+  const start = snapshot?.seq ?? 0;
+  if (tree.state.seq !== start || tree.state.tree !== id) {
+    throw new SysError("EINTEGRITY", `Cannot load tree "${id}": its snapshot is of another place`);
+  }
+  const whole = head.seq <= LIMITS.verifyAtOpenLinesMax;
+  const reader = whole || snapshot === undefined
+    ? new ChainReader(id, 0, GENESIS)
+    : new ChainReader(id, start, snapshot.head);
+  for await (const batch of store.read(id, whole ? 1 : start + 1)) {
+    if (batch.seq + batch.lines.length - 1 <= start) {
+      reader.skim(batch);
+      continue;
+    }
+    for (const line of reader.read(batch)) {
+      if (line.seq > start) tree.replay(line);
+    }
+    if (reader.seq === start && snapshot !== undefined && reader.head !== snapshot.head) {
+      throw new SysError("EINTEGRITY", `Cannot load tree "${id}": its snapshot is of another log`);
+    }
+  }
+  reader.finish(head.seq, head.head);
+  tree.rebase(reader.head);
+  return { tree, head, snapshotSeq: start, snapshotBytes: snapshot?.state.length ?? 0 };
+}
+
+/** Every line of a tree from `fromSeq` on, checked. */
+export async function* readLines(
+  store: Store,
+  id: TreeId,
+  fromSeq = 1,
+): AsyncGenerator<Line> {
+  const head = await headOf(store, id);
+  const reader = new ChainReader(id, 0, GENESIS);
+  for await (const batch of store.read(id, 1)) {
+    if (batch.seq + batch.lines.length - 1 < fromSeq) {
+      reader.skim(batch);
+      continue;
+    }
+    for (const line of reader.read(batch)) if (line.seq >= fromSeq) yield line;
+  }
+  reader.finish(head.seq, head.head);
+}
+
+/** What verifying a tree found. */
+export interface Verified {
+  readonly tree: TreeId;
+  readonly lines: number;
+  readonly head: string;
+  /** The first thing that is wrong, or null. */
+  readonly broken: string | null;
+}
+
+/** Checks a whole chain, and that state is what the log says: fold and snapshot agree. */
+export async function verifyTree(
+  store: Store,
+  id: TreeId,
+  context: TreeContext,
+): Promise<Verified> {
+  const head = await headOf(store, id);
+  const snapshot = await store.getSnapshot(id);
+  const tree = Tree.empty(id, context);
+  let broken: string | null = null;
+  try {
+    for await (const line of readLines(store, id)) {
+      tree.replay(line);
+      if (snapshot !== undefined && line.seq === snapshot.seq && tree.dump() !== snapshot.state) {
+        broken = `Snapshot at line ${line.seq} differs from what the log says`;
+        break;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    broken = error.message;
+  }
+  return { tree: id, lines: head.seq, head: head.head, broken };
+}
