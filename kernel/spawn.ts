@@ -70,7 +70,10 @@ export function parseGrant(text: string, cwd: string): Pattern {
 export function spawn(draft: Draft, parent: Process, spec: SpawnSpec): Pid {
   checkRoom(draft, parent, spec);
   const pid = draft.id("p");
-  const grants = spec.grants.map((text) => derivedGrant(draft, parent, pid, text));
+  const grants = [
+    ...spec.grants.map((text) => derivedGrant(draft, parent, pid, text)),
+    ...modelGrant(draft, parent, { pid, model: spec.image.model }),
+  ];
   draft.add("process.spawned", {
     ...common(spec),
     pid,
@@ -189,6 +192,22 @@ function derivedGrant(draft: Draft, parent: Process, subject: Pid, text: string)
     by: parent.pid,
     nowMs,
   });
+}
+
+/** The image's model, where the parent may use it itself: a child that cannot think is no use. */
+function modelGrant(
+  draft: Draft,
+  parent: Process,
+  child: { readonly pid: Pid; readonly model: string | null },
+): Capability[] {
+  if (child.model === null) return [];
+  const pattern = { right: "model.generate", resource: child.model };
+  const { tree, nowMs } = draft;
+  const lineage = tree.lineage(parent.pid);
+  const from = coveringFor(tree.caps, { lineage, pattern, nowMs });
+  if (from === undefined) return [];
+  const facts = { id: draft.id("cap"), via: "spawn", by: parent.pid, nowMs } as const;
+  return [derive(from, { subject: child.pid, ...pattern }, facts)];
 }
 
 /** What every process has from the start: its own memory, and its own voice. */

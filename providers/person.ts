@@ -40,6 +40,11 @@ export class TerminalPerson implements Person {
     return new TerminalPerson(openTerminal());
   }
 
+  /** Whether somebody can be asked: input and messages are both a terminal. */
+  static isThere(): boolean {
+    return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+  }
+
   /** Shows the request and waits for its answer; undefined at the end of the input or on abort. */
   ask(request: PersonRequest, signal: AbortSignal): Promise<PersonAnswer | undefined> {
     const asked = this.#turn.then(() => this.#ask(request, signal));

@@ -22,18 +22,14 @@ function open(path: string, mode: "own" | "join" | "read" = "own"): Promise<Sqli
   return new Promise((resolve) => resolve(SqliteStore.open(path, { mode })));
 }
 
-function childCommand(path: string, job: "write" | "hold"): Deno.Command {
+function childArgs(path: string, job: "write" | "hold"): string[] {
   const program = new URL("./sqlite_child.ts", import.meta.url).pathname;
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "--no-lock", program, path, job],
-    stdin: job === "hold" ? "piped" : "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
+  return ["run", "-A", "--no-check", "--no-lock", program, path, job];
 }
 
 function startChild(path: string, job: "write" | "hold"): Deno.ChildProcess {
-  return childCommand(path, job).spawn();
+  const args = childArgs(path, job);
+  return new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" }).spawn();
 }
 
 /** Kills a child once it has said `words`, and gives back all that it said until its end. */
@@ -101,7 +97,8 @@ Deno.test("SqliteStore.open() refuses a second kernel of the same process, by an
       assert.match(error.message, /mode "read"$/);
     }
     // What was refused has not freed the lock of the one that holds it.
-    const { code, stderr } = await childCommand(path, "hold").output();
+    const args = childArgs(path, "hold");
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
     assert.notEqual(code, 0);
     assert.match(new TextDecoder().decode(stderr), /another kernel runs on it/);
     await store.close();

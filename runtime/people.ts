@@ -1,0 +1,124 @@
+/**
+ * People: brings pending requests to whoever answers them, and answers back to the tree.
+ *
+ * One request is shown at a time. An answer goes through the tree's durable inbox, so that a crash
+ * after it was given never asks again.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { type RequestId, treeOf } from "../kernel/ids.ts";
+import type { RequestRecord } from "../kernel/state.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Person, PersonAnswer, PersonRequest } from "../kernel/world.ts";
+import type { Node } from "./node.ts";
+
+/** A request as people see it. */
+export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest {
+  const { call } = request;
+  return {
+    id: request.id,
+    kind: request.kind === "doubt" ? "question" : request.kind,
+    pid: request.pid,
+    lineage: tree.lineage(request.pid).toReversed(),
+    prompt: request.prompt,
+    ...(call === null ? {} : {
+      call: {
+        name: call.name,
+        right: call.right,
+        resource: call.resource,
+        args: call.args,
+        argsHash: call.argsHash,
+      },
+    }),
+    ...(request.schema === null ? {} : { schema: request.schema }),
+    choices: request.choices,
+    risk: request.risk,
+    ...(request.preview === null ? {} : { preview: request.preview }),
+    createdMs: request.createdMs,
+    expiresMs: request.expiresMs,
+  };
+}
+
+/** All requests of the trees in memory that wait for an answer, oldest first. */
+export function pendingRequests(trees: readonly Tree[]): { tree: Tree; request: RequestRecord }[] {
+  return trees
+    .flatMap((tree) => Object.values(tree.state.requests).map((request) => ({ tree, request })))
+    .filter(({ request }) => request.status === "pending")
+    .sort((a, b) => a.request.createdMs - b.request.createdMs);
+}
+
+/** Puts requests before a person. */
+export class Desk {
+  readonly #node: Node;
+  readonly #person: Person;
+  readonly #by: string;
+  readonly #stop = new AbortController();
+  readonly #seen = new Set<RequestId>();
+  #busy: Promise<void> | null = null;
+  #off: () => void = () => {};
+
+  /** A desk where `person`, known to the log as `by`, sits. */
+  constructor(node: Node, person: Person, by: string) {
+    this.#node = node;
+    this.#person = person;
+    this.#by = by;
+  }
+
+  /** Starts; requests that are pending already are shown first. */
+  start(): void {
+    this.#off = this.#node.listen(() => this.look());
+    this.look();
+  }
+
+  /** Looks for requests that nobody was shown. */
+  look(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#busy ??= this.#serve().finally(() => {
+      this.#busy = null;
+    });
+  }
+
+  /** Stops; a question on the screen is withdrawn. */
+  async stop(): Promise<void> {
+    this.#off();
+    this.#stop.abort();
+    await this.#busy;
+  }
+
+  /** Resolves when every pending request was put before the person. */
+  async settled(): Promise<void> {
+    while (this.#busy !== null) await this.#busy;
+  }
+
+  async #serve(): Promise<void> {
+    for (;;) {
+      const next = pendingRequests(this.#node.trees)
+        .find(({ request }) => !this.#seen.has(request.id));
+      if (next === undefined || this.#stop.signal.aborted) return;
+      this.#seen.add(next.request.id);
+      const shown = shownRequest(next.tree, next.request);
+      const answer = await this.#person.ask(shown, this.#stop.signal);
+      if (answer !== undefined) await this.#answer(shown, answer);
+    }
+  }
+
+  async #answer(shown: PersonRequest, answer: PersonAnswer): Promise<void> {
+    const fitting = shown.kind === "notice" && answer.outcome === "answer"
+      ? { outcome: "approve" } as const
+      : answer;
+    try {
+      await this.#node.order(treeOf(shown.id), {
+        kind: "answer",
+        request: shown.id,
+        answer: fitting as never,
+        ...(shown.call === undefined ? {} : { argsHash: shown.call.argsHash }),
+        by: this.#by,
+      });
+    } catch (error) {
+      // Answered elsewhere, expired or withdrawn meanwhile: then there is nothing to say.
+      if (!(error instanceof SysError)) throw error;
+      if (error.code === "EINVAL") this.#seen.delete(shown.id);
+    }
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * A handle on a process, as an embedder holds it.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type { BudgetLimits, EndOutcome, Line, Wait } from "../kernel/event.ts";
+import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import type { Json } from "../kernel/json.ts";
+import { lifeState, processOf, type Signal } from "../kernel/process.ts";
+import type { Process, State } from "../kernel/state.ts";
+import { readLines } from "./load.ts";
+import type { Node } from "./node.ts";
+import { formatPatternOf, type Rule } from "./rule.ts";
+
+/** What can be told of a process. */
+export interface ProcessInfo {
+  readonly pid: Pid;
+  readonly parent: Pid | null;
+  readonly tree: TreeId;
+  /** `name@version`. */
+  readonly image: string;
+  readonly state: ReturnType<typeof lifeState>;
+  /** What it waits for, and since when. */
+  readonly waiting: { readonly on: Wait; readonly sinceMs: number } | null;
+  readonly outcome: EndOutcome | null;
+  readonly goal: string;
+  readonly cwd: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly step: number;
+  readonly calls: { readonly allowed: number; readonly asked: number; readonly denied: number };
+  readonly spent: Process["spent"];
+  readonly budget: BudgetLimits;
+  readonly tools: readonly string[];
+  readonly startedMs: number;
+}
+
+/** What can be told of a process. */
+export function info(state: State, process: Process): ProcessInfo {
+  const { life } = process;
+  const image = state.images[process.image];
+  return {
+    pid: process.pid,
+    parent: process.parent,
+    tree: state.tree,
+    image: `${image?.name}@${image?.version}`,
+    state: lifeState(life),
+    waiting: life.state === "waiting" ? { on: life.on, sinceMs: life.sinceMs } : null,
+    outcome: life.state === "ended" ? life.outcome : null,
+    goal: process.goal,
+    cwd: process.cwd,
+    labels: process.labels,
+    step: process.step,
+    calls: { ...process.calls },
+    spent: { ...process.spent },
+    budget: process.limits,
+    tools: process.tools,
+    startedMs: process.startedMs,
+  };
+}
+
+/** How a process ended. */
+export interface ExitStatus {
+  readonly pid: Pid;
+  /** Whether it exited by itself with code 0. */
+  readonly ok: boolean;
+  readonly outcome: EndOutcome;
+  /** What it exited with; null otherwise. */
+  readonly result: Json;
+  readonly spent: Process["spent"];
+}
+
+/** A handle on a process. It does not keep the process alive, nor does dropping it end it. */
+export class AgentProcess {
+  readonly pid: Pid;
+  readonly #node: Node;
+  readonly #operator: string;
+
+  /** Made by the runtime. */
+  constructor(node: Node, pid: Pid, operator: string) {
+    this.#node = node;
+    this.pid = pid;
+    this.#operator = operator;
+  }
+
+  /** What can be told of it now. */
+  async info(): Promise<ProcessInfo> {
+    const { state } = await this.#node.open(treeOf(this.pid));
+    return info(state, processOf(state, this.pid));
+  }
+
+  /** Resolves when it has ended, however it ended. Rejects only by the signal, or when its tree broke. */
+  async wait(options: { readonly signal?: AbortSignal } = {}): Promise<ExitStatus> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    let wake: () => void = () => {};
+    const off = this.#node.listen(() => wake());
+    const aborted = (): void => wake();
+    signal?.addEventListener("abort", aborted);
+    try {
+      for (;;) {
+        const changed = new Promise<void>((resolve) => wake = resolve);
+        const ended = await this.#ended();
+        if (ended !== null) return ended;
+        signal?.throwIfAborted();
+        await changed;
+      }
+    } finally {
+      off();
+      signal?.removeEventListener("abort", aborted);
+    }
+  }
+
+  async #ended(): Promise<ExitStatus | null> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    const { life, spent } = processOf(tree.state, this.pid);
+    if (life.state !== "ended") return null;
+    const { outcome } = life;
+    await this.#node.durable(tree);
+    return {
+      pid: this.pid,
+      ok: outcome.kind === "exited" && outcome.code === 0,
+      outcome,
+      result: outcome.kind === "exited" ? outcome.result : null,
+      spent: { ...spent },
+    };
+  }
+
+  /** Sends a signal to it and all below it. */
+  async signal(signal: Signal, reason = ""): Promise<void> {
+    await this.#node.order(treeOf(this.pid), {
+      kind: "signal",
+      pid: this.pid,
+      signal,
+      reason,
+      by: this.#operator,
+    });
+  }
+
+  /** Sends it a message. */
+  async send(
+    data: Json,
+    options: { readonly type?: string; readonly interrupt?: boolean } = {},
+  ): Promise<void> {
+    await this.#node.order(treeOf(this.pid), {
+      kind: "message",
+      to: this.pid,
+      from: `person:${this.#operator}`,
+      type: options.type ?? "message",
+      data,
+      interrupt: options.interrupt ?? false,
+      replyTo: null,
+      label: { sensitivity: "public", trust: "user" },
+    });
+  }
+
+  /** Gives it a right, inside the tree's ceiling. */
+  async grant(rule: Rule): Promise<void> {
+    if (rule.effect !== "allow") {
+      const expected = 'expected "allow"; load a policy for others';
+      throw new SysError("EINVAL", `Cannot grant a rule that says "${rule.effect}": ${expected}`);
+    }
+    await this.#node.order(treeOf(this.pid), {
+      kind: "grant",
+      pid: this.pid,
+      rule: formatPatternOf(rule),
+      ...(rule.uses === undefined ? {} : { uses: rule.uses }),
+      by: this.#operator,
+    });
+  }
+
+  /** Takes a capability back, with all that was derived from it. */
+  async revoke(capability: string, reason = ""): Promise<void> {
+    await this.#node.order(treeOf(this.pid), {
+      kind: "revoke",
+      capability: capability as `cap_${string}`,
+      reason,
+      by: this.#operator,
+    });
+  }
+
+  /** Text as its model writes it, until it has ended. Not part of the log: a restart shows none of it. */
+  async *text(): AsyncIterable<string> {
+    const chunks: string[] = [];
+    let wake: () => void = () => {};
+    const off = this.#node.listenText((pid, chunk) => {
+      if (pid !== this.pid) return;
+      chunks.push(chunk);
+      wake();
+    });
+    const offLines = this.#node.listen(() => wake());
+    try {
+      for (;;) {
+        const changed = new Promise<void>((resolve) => wake = resolve);
+        const ended = await this.#ended() !== null;
+        while (chunks.length > 0) yield chunks.shift()!;
+        if (ended) return;
+        await changed;
+      }
+    } finally {
+      off();
+      offLines();
+    }
+  }
+
+  /** Lines of its tree's log that are about it, so far. */
+  async *events(options: { readonly from?: number } = {}): AsyncIterable<Line> {
+    const tree = treeOf(this.pid);
+    await this.#node.durable(await this.#node.open(tree));
+    for await (const line of readLines(this.#node.options.store, tree, options.from ?? 1)) {
+      const data = line.data as { readonly pid?: string };
+      if (data.pid === this.pid) yield line;
+    }
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Rules as an embedder writes them: `allow("file.read", "./src/**")`.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { checkPattern, formatPattern, parsePattern } from "../kernel/grammar.ts";
+import type { JsonObject } from "../kernel/json.ts";
+import type { Effect } from "../kernel/policy.ts";
+
+/** A duration: `"15m"`, `"8h"`. */
+export type Duration = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
+
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/**
+ * Milliseconds of a duration. Throws `EINVAL`.
+ *
+ * @example
+ * ```ts
+ * import { milliseconds } from "@agent-libos/core";
+ * console.assert(milliseconds("15m") === 900_000);
+ * ```
+ */
+export function milliseconds(duration: Duration): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration);
+  if (match !== null) return Math.round(Number(match[1]) * UNITS[match[2]!]!);
+  const expected = 'expected a number with ms, s, m, h or d, such as "15m"';
+  throw new SysError("EINVAL", `Cannot use duration "${duration}": ${expected}`);
+}
+
+/** A rule: what is allowed, asked about or denied. */
+export interface Rule {
+  readonly effect: Effect;
+  /** Named like the call it opens. */
+  readonly right: string;
+  /** A pattern. */
+  readonly resource: string;
+  readonly uses?: number;
+  readonly expiresIn?: Duration;
+  readonly delegable?: boolean;
+  /** A JSON Schema over the call's arguments. */
+  readonly constraint?: JsonObject;
+}
+
+/** What narrows a rule. */
+export type RuleOptions = Pick<Rule, "uses" | "expiresIn" | "delegable" | "constraint">;
+
+function rule(effect: Effect, right: string, rest: {
+  readonly resource: string;
+  readonly options?: RuleOptions;
+}): Rule {
+  checkPattern({ right, resource: rest.resource });
+  return { effect, right, resource: rest.resource, ...rest.options };
+}
+
+/**
+ * A right, given outright.
+ *
+ * @example
+ * ```ts
+ * import { allow } from "@agent-libos/core";
+ * console.assert(allow("file.read", "./src/**").effect === "allow");
+ * ```
+ */
+export function allow(right: string, resource = "**", options: RuleOptions = {}): Rule {
+  return rule("allow", right, { resource, options });
+}
+
+/**
+ * A right that a person is asked about each time it is used.
+ *
+ * @example
+ * ```ts
+ * import { ask } from "@agent-libos/core";
+ * console.assert(ask("file.write", "./out/**").effect === "ask");
+ * ```
+ */
+export function ask(right: string, resource = "**", options: RuleOptions = {}): Rule {
+  return rule("ask", right, { resource, options });
+}
+
+/**
+ * What is refused whatever else is given.
+ *
+ * @example
+ * ```ts
+ * import { deny } from "@agent-libos/core";
+ * console.assert(deny("net.fetch").resource === "**");
+ * ```
+ */
+export function deny(right: string, resource = "**"): Rule {
+  return rule("deny", right, { resource });
+}
+
+/**
+ * Reads `allow file.read(./src/**)`. Throws `EINVAL` with the column.
+ *
+ * @example
+ * ```ts
+ * import { parseRule } from "@agent-libos/core";
+ * console.assert(parseRule("deny net.fetch").effect === "deny");
+ * ```
+ */
+export function parseRule(text: string): Rule {
+  const match = /^(allow|ask|deny)\s+(.*)$/s.exec(text.trim());
+  if (match === null) {
+    const expected = 'expected "allow", "ask" or "deny", and right(resource)';
+    throw new SysError("EINVAL", `Cannot read rule "${text}": ${expected}`);
+  }
+  return { effect: match[1] as Effect, ...parsePattern(match[2]!) };
+}
+
+/** A rule's right and resource as text. */
+export function formatPatternOf(one: Rule): string {
+  return formatPattern(one);
+}
+
+/** A rule as policy text. */
+export function formatRule(one: Rule): string {
+  return `${one.effect} ${formatPattern(one)}`;
+}

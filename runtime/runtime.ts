@@ -1,0 +1,459 @@
+/**
+ * The runtime: everything wired together, as an embedder uses it.
+ * @module
+ */
+
+import { explainCall } from "../broker/calls/capability.ts";
+import { RIGHTS, SYSCALLS } from "../broker/table.ts";
+import type { Tool } from "../broker/tool.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { Line } from "../kernel/event.ts";
+import type { Pattern } from "../kernel/grammar.ts";
+import { type Pid, type RequestId, type TreeId, treeOf } from "../kernel/ids.ts";
+import type { Order } from "../kernel/inbox.ts";
+import type { Json } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { isPathRight, resolvePath, resolvePatternPath } from "../kernel/path.ts";
+import { processOf } from "../kernel/process.ts";
+import { plant } from "../kernel/spawn.ts";
+import type { Store, TreeHead } from "../kernel/store.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type {
+  Clock,
+  Files,
+  Model,
+  Person,
+  PersonAnswer,
+  PersonRequest,
+  Random,
+} from "../kernel/world.ts";
+import { modelLoop } from "../agents/model_loop.ts";
+import { realClock } from "../providers/clock.ts";
+import { RootedFiles } from "../providers/files.ts";
+import { MemoryStore } from "../providers/memory_store.ts";
+import type { LanguageModel } from "../providers/models/ai_sdk.ts";
+import { QueuePerson, TerminalPerson } from "../providers/person.ts";
+import { realRandom } from "../providers/random.ts";
+import { SqliteStore } from "../providers/sqlite_store.ts";
+import { libc } from "../tools/libc.ts";
+import { Clockwork } from "./clockwork.ts";
+import { type AgentImage, asModel, type Budget, budgetLimits } from "./image.ts";
+import { readLines, type Verified, verifyTree } from "./load.ts";
+import { Node } from "./node.ts";
+import { Desk, pendingRequests, shownRequest } from "./people.ts";
+import { AgentProcess, info, type ProcessInfo } from "./process.ts";
+import type { Program } from "./program.ts";
+import { formatRule, milliseconds, type Rule } from "./rule.ts";
+
+/** How to make a runtime. */
+export interface RuntimeOptions {
+  /** A path, ":memory:", or a store. "./.libos/libos.db" by default. */
+  readonly store?: string | Store;
+  /** The folder that files are in; the current one by default. null: no files at all. */
+  readonly workspace?: string | null;
+  /** Images whose processes this runtime can run, besides those that are spawned. */
+  readonly images?: readonly AgentImage[];
+  /** Rules over all trees made here: text or rules. */
+  readonly policy?: string | readonly Rule[];
+  /** Models besides those of images. */
+  readonly models?: readonly (Model | LanguageModel)[];
+  /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
+  readonly approvals?: "queue" | "terminal" | "deny" | Person;
+  /** Steps that run at the same time. */
+  readonly concurrency?: number;
+  /** Time, for tests. */
+  readonly clock?: Clock;
+  /** Chance, for tests. */
+  readonly random?: Random;
+  /** false: nothing runs until `runUntilIdle` or `step`. */
+  readonly autorun?: boolean;
+  /** Who answers and orders here, as the log says it. */
+  readonly operator?: string;
+}
+
+/** How to start a process. */
+export interface SpawnOptions {
+  readonly goal: string;
+  readonly input?: Json;
+  /** What it may do. `ask` and `deny` rules hold for all that it starts. */
+  readonly grants?: readonly Rule[];
+  readonly budget?: Budget;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Relative to the workspace. */
+  readonly cwd?: string;
+  readonly priority?: number;
+  /** A second spawn with the same key returns the same live process. */
+  readonly idempotencyKey?: string;
+  /** What people may ever be asked for; the grants and the image's requests by default. */
+  readonly ceiling?: readonly Rule[];
+  /** Images that it may spawn, by name. */
+  readonly images?: readonly AgentImage[];
+}
+
+/** Requests to people, and their answers. */
+export interface Approvals {
+  /** What waits for an answer, oldest first. */
+  list(): PersonRequest[];
+  /** Requests as they come, those that wait already first. */
+  watch(options?: { readonly signal?: AbortSignal }): AsyncIterable<PersonRequest>;
+  /** Answers one. Throws `ESTATE` when it was answered, `EINVAL`, `EPERM`, `ENOENT`. */
+  decide(id: string, answer: PersonAnswer, by?: { readonly actor: string }): Promise<void>;
+}
+
+/** A running kernel with everything it needs. Made by {@linkcode createRuntime}. */
+export class Runtime implements AsyncDisposable {
+  /** The node beneath; for tools of operators. */
+  readonly node: Node;
+  /** Requests to people. */
+  readonly approvals: Approvals;
+  readonly #images = new Map<string, AgentImage>();
+  readonly #models = new Map<string, Model>();
+  readonly #tools = new Map<string, Tool>();
+  readonly #programs = new Map<string, Program>([["model-loop", modelLoop]]);
+  readonly #policy: string;
+  readonly #random: Random;
+  readonly #clockwork: Clockwork | null;
+  readonly #desk: Desk | null;
+  readonly #operator: string;
+  #closed = false;
+
+  /** Use {@linkcode createRuntime}. */
+  constructor(parts: {
+    readonly options: RuntimeOptions;
+    readonly store: Store;
+    readonly files: Files | null;
+    readonly alone: boolean;
+  }) {
+    const { options, store, files } = parts;
+    const clock = options.clock ?? realClock;
+    this.#random = options.random ?? realRandom;
+    this.#operator = options.operator ?? "operator";
+    this.#policy = policyText(options.policy);
+    for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);
+    for (const model of options.models ?? []) this.#know(asModel(model));
+    this.node = new Node({
+      id: `node-${this.#random.bytes(6).toHex()}`,
+      store,
+      table: SYSCALLS,
+      context: { rights: RIGHTS },
+      concurrency: options.concurrency ?? LIMITS.stepsInFlightMax,
+      alone: parts.alone,
+      program: (name) => this.#programs.get(name),
+      world: {
+        clock,
+        random: this.#random,
+        files,
+        model: (id) => this.#models.get(id),
+        tool: (name) => this.#tools.get(name),
+      },
+    });
+    for (const image of options.images ?? []) this.register(image);
+    this.approvals = approvalsOf(this.node, this.#operator);
+    const person = personOf(options.approvals ?? defaultPerson());
+    this.#desk = person === null ? null : new Desk(this.node, person, this.#operator);
+    this.#clockwork = options.autorun === false ? null : new Clockwork(this.node);
+  }
+
+  /** Starts what runs by itself. */
+  start(): void {
+    this.#clockwork?.start();
+    this.#desk?.start();
+  }
+
+  /** Makes an image's code known, so that its processes can run here. */
+  register(image: AgentImage): void {
+    this.#images.set(image.ref, image);
+    if (image.model !== undefined) this.#know(image.model);
+    for (const tool of image.tools) {
+      const known = this.#tools.get(tool.name);
+      if (known !== undefined && known !== tool) {
+        const expected = "expected another name";
+        throw new SysError("EEXIST", `Cannot register tool "${tool.name}": taken, ${expected}`);
+      }
+      this.#tools.set(tool.name, tool);
+    }
+    if (image.program !== undefined) this.#programs.set(image.data.program, image.program);
+    this.node.poke();
+  }
+
+  #know(model: Model): void {
+    this.#models.set(model.id, model);
+  }
+
+  /** Starts a tree: a root process with the authority given, and no more. */
+  async spawn(image: AgentImage, options: SpawnOptions): Promise<AgentProcess> {
+    this.register(image);
+    for (const other of options.images ?? []) this.register(other);
+    const cwd = resolvePath(".", options.cwd ?? ".");
+    const grants = (options.grants ?? []).map((rule) => absolute(rule, cwd));
+    const held = grants.filter(({ effect }) => effect !== "deny");
+    const key = options.idempotencyKey ?? null;
+    const nonce = this.#random.bytes(16).toHex();
+    const models = [...new Set([image, ...options.images ?? []].map(({ data }) => data.model))]
+      .filter((model) => model !== null);
+    const caps = [
+      ...held.map(capabilityOf(this.node.options.world.clock.now())),
+      ...models.map((resource) => ({ right: "model.generate", resource })),
+    ];
+    const asked = options.ceiling ?? [...held, ...image.data.requests.map(asAllowed)];
+    const ceiling: Pattern[] = [
+      ...caps,
+      ...asked.map((rule) => absolute(rule, cwd)),
+    ].map(({ right, resource }) => ({ right, resource }));
+    const images = [...new Map([...options.images ?? [], image].map((one) => [one.ref, one]))]
+      .map(([, { data }]) => data);
+    const pid = await this.node.plant(key, (draft) =>
+      plant(draft, {
+        key,
+        nonce,
+        policy: this.#policy,
+        ceiling,
+        images,
+        caps,
+        image: image.data,
+        goal: options.goal,
+        input: options.input ?? null,
+        cwd,
+        grants: [],
+        rules: rulesText(grants),
+        labels: options.labels ?? {},
+        budget: budgetLimits(options.budget),
+        priority: options.priority ?? 10,
+      }));
+    return new AgentProcess(this.node, pid, this.#operator);
+  }
+
+  /** A process by its id; undefined when there is none. */
+  async get(pid: string): Promise<AgentProcess | undefined> {
+    try {
+      const tree = await this.node.open(treeOf(pid));
+      processOf(tree.state, pid as Pid);
+    } catch (error) {
+      if (error instanceof SysError && error.code === "ENOENT") return undefined;
+      throw error;
+    }
+    return new AgentProcess(this.node, pid as Pid, this.#operator);
+  }
+
+  /** Trees of the store, newest last. */
+  async trees(options: { readonly all?: boolean } = {}): Promise<TreeHead[]> {
+    const found: TreeHead[] = [];
+    for (let after: TreeId | undefined;;) {
+      const page = await this.node.options.store.list({
+        live: options.all !== true,
+        ...(after === undefined ? {} : { after }),
+        limit: 500,
+      });
+      found.push(...page);
+      if (page.length < 500) return found;
+      after = page.at(-1)!.tree;
+    }
+  }
+
+  /** Processes; `all` shows those that ended too. */
+  async ps(options: { readonly all?: boolean } = {}): Promise<ProcessInfo[]> {
+    const shown: ProcessInfo[] = [];
+    for (const { tree, seq } of await this.trees(options)) {
+      if (seq === 0) continue;
+      const { state } = await this.node.open(tree);
+      for (const process of Object.values(state.processes)) {
+        if (options.all === true || process.life.state !== "ended") {
+          shown.push(info(state, process));
+        }
+      }
+    }
+    return shown;
+  }
+
+  /** Whether a process could do something now, why, and the least grant that would let it. */
+  async explain(pid: string, rule: string): Promise<Record<string, unknown>> {
+    const tree = await this.node.open(treeOf(pid));
+    const process = processOf(tree.state, pid as Pid);
+    const nowMs = Math.max(this.node.options.world.clock.now(), tree.state.atMs);
+    return explainCall({ tree, process, pid: process.pid, nowMs }, rule, {});
+  }
+
+  /** Gives an order to a tree: a signal, a grant, a message. Throws what refuses it. */
+  async order(tree: TreeId, order: Order): Promise<void> {
+    await this.node.order(tree, order);
+  }
+
+  /** The log of a tree, checked while it is read. */
+  log(tree: TreeId, options: { readonly from?: number } = {}): AsyncIterable<Line> {
+    return readLines(this.node.options.store, tree, options.from ?? 1);
+  }
+
+  /** Checks every tree's chain, and that its state is what its log says. */
+  async verify(): Promise<Verified[]> {
+    await Promise.all(this.node.trees.map((tree) => this.node.durable(tree)));
+    const { store, context } = this.node.options;
+    const found: Verified[] = [];
+    for (const { tree } of await this.trees({ all: true })) {
+      found.push(await verifyTree(store, tree, context));
+    }
+    return found;
+  }
+
+  /** Runs until every process waits or has ended. Timers are not waited for. */
+  async runUntilIdle(): Promise<void> {
+    do {
+      await this.node.runUntilIdle();
+      await this.#desk?.settled();
+    } while (!this.node.idle);
+  }
+
+  /** Runs one step of whichever process's turn it is; false when none is ready. */
+  step(): Promise<boolean> {
+    return this.node.stepOnce();
+  }
+
+  /** Stops: what runs comes to its next wait or its outcome, and all is written down. */
+  async close(options: { readonly drain: boolean } = { drain: true }): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#desk?.stop();
+    await this.#clockwork?.stop();
+    await this.node.stop(options);
+    await this.node.options.store.close();
+  }
+
+  /** {@linkcode close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** A tree in memory; what operators' tools read. */
+export type { Tree };
+
+/**
+ * Makes a runtime and starts it. Without options: the store "./.libos/libos.db", the current
+ * folder as workspace, a terminal for approvals when there is one, no network.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime, defineImage } from "@agent-libos/core";
+ * const image = defineImage({
+ *   name: "adder",
+ *   program: async ({ sys }) => {
+ *     await sys.process.exit({ result: 1 + 1 });
+ *   },
+ * });
+ * await using os = await createRuntime({ store: ":memory:", workspace: null });
+ * const process = await os.spawn(image, { goal: "add" });
+ * const { result } = await process.wait();
+ * console.assert(result === 2);
+ * ```
+ */
+export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  const given = options.store ?? "./.libos/libos.db";
+  const files = options.workspace === null
+    ? null
+    : await RootedFiles.open(options.workspace ?? ".");
+  const store = typeof given !== "string"
+    ? given
+    : given === ":memory:"
+    ? new MemoryStore()
+    : await SqliteStore.open(given);
+  const runtime = new Runtime({ options, store, files, alone: typeof given === "string" });
+  runtime.start();
+  return runtime;
+}
+
+function approvalsOf(node: Node, operator: string): Approvals {
+  const list = (): PersonRequest[] =>
+    pendingRequests(node.trees).map(({ tree, request }) => shownRequest(tree, request));
+  return {
+    list,
+    async *watch({ signal } = {}) {
+      const seen = new Set<string>();
+      let wake: () => void = () => {};
+      const off = node.listen(() => wake());
+      const aborted = (): void => wake();
+      signal?.addEventListener("abort", aborted);
+      try {
+        while (signal?.aborted !== true) {
+          const changed = new Promise<void>((resolve) => wake = resolve);
+          const fresh = list().filter(({ id }) => !seen.has(id));
+          for (const request of fresh) {
+            seen.add(request.id);
+            yield request;
+          }
+          if (fresh.length === 0) await changed;
+        }
+      } finally {
+        off();
+        signal?.removeEventListener("abort", aborted);
+      }
+    },
+    async decide(id, answer, by) {
+      await node.order(treeOf(id), {
+        kind: "answer",
+        request: id as RequestId,
+        answer: answer as never,
+        by: by?.actor ?? operator,
+      });
+    },
+  };
+}
+
+function personOf(given: NonNullable<RuntimeOptions["approvals"]>): Person | null {
+  if (typeof given === "object") return given;
+  switch (given) {
+    case "queue":
+      return null;
+    case "terminal":
+      return TerminalPerson.open();
+    case "deny":
+      return {
+        ask: ({ kind }) =>
+          Promise.resolve(
+            kind === "notice"
+              ? { outcome: "approve" } as const
+              : { outcome: "deny", reason: "nobody is there to ask" } as const,
+          ),
+      };
+  }
+}
+
+function defaultPerson(): Person {
+  return TerminalPerson.isThere() ? TerminalPerson.open() : new QueuePerson();
+}
+
+function policyText(policy: RuntimeOptions["policy"]): string {
+  if (policy === undefined || typeof policy === "string") return policy ?? "";
+  return policy.map(formatRule).join("\n");
+}
+
+function rulesText(grants: readonly Rule[]): string {
+  return grants.filter(({ effect }) => effect !== "allow").map(formatRule).join("\n");
+}
+
+function asAllowed(pattern: Pattern): Rule {
+  return { effect: "allow", ...pattern };
+}
+
+/** A rule whose path pattern is relative to the workspace, not to a working directory. */
+function absolute(rule: Rule, cwd: string): Rule {
+  return isPathRight(rule.right)
+    ? { ...rule, resource: resolvePatternPath(cwd, rule.resource) }
+    : rule;
+}
+
+function capabilityOf(nowMs: number): (rule: Rule) => {
+  readonly right: string;
+  readonly resource: string;
+  readonly usesMax?: number;
+  readonly expiresMs?: number;
+  readonly delegable?: boolean;
+  readonly constraint?: NonNullable<Rule["constraint"]>;
+} {
+  return ({ right, resource, uses, expiresIn, delegable, constraint }) => ({
+    right,
+    resource,
+    ...(uses === undefined ? {} : { usesMax: uses }),
+    ...(expiresIn === undefined ? {} : { expiresMs: nowMs + milliseconds(expiresIn) }),
+    ...(delegable === undefined ? {} : { delegable }),
+    ...(constraint === undefined ? {} : { constraint }),
+  });
+}
