@@ -18,9 +18,14 @@
  * @module
  */
 
-export { ERRORS, type Errno, SysError } from "./kernel/errors.ts";
-export { createRuntime, Runtime } from "./runtime/runtime.ts";
-export type { Approvals, RuntimeOptions, SpawnOptions } from "./runtime/runtime.ts";
+export { type Blame, type Errno, type ErrorDetail, ERRORS, SysError } from "./kernel/errors.ts";
+export type { Approvals } from "./runtime/approvals.ts";
+export {
+  createRuntime,
+  Runtime,
+  type RuntimeOptions,
+  type SpawnOptions,
+} from "./runtime/runtime.ts";
 export { AgentProcess, type ExitStatus, type ProcessInfo } from "./runtime/process.ts";
 export {
   type AgentImage,
@@ -28,10 +33,12 @@ export {
   defineImage,
   defineTool,
   type ImageSpec,
+  type StandardResult,
   type StandardSchema,
   type ToolSpec,
 } from "./runtime/image.ts";
 export type { Program, StepContext } from "./runtime/program.ts";
+export type { Verified } from "./runtime/load.ts";
 export {
   allow,
   ask,
@@ -42,23 +49,28 @@ export {
   type Rule,
   type RuleOptions,
 } from "./runtime/rule.ts";
-export type { Args, Reply, Sys } from "./broker/client.ts";
-export type { SyscallName } from "./broker/table.ts";
+export type { Args, Method, Noun, Nouns, Reply, Sys, Verb } from "./broker/client.ts";
+export type { SyscallName, SyscallTable } from "./broker/table.ts";
 export type { Tool, ToolContext } from "./broker/tool.ts";
-export type { Event, EventType, Line } from "./kernel/event.ts";
+export type * from "./kernel/event.ts";
+export type * from "./kernel/world.ts";
+export type * from "./kernel/store.ts";
+export type { Capability, CapabilityGrant } from "./kernel/capability.ts";
+export type { Pattern } from "./kernel/grammar.ts";
+export type { CapId, Id, MessageId, ObjectId, Pid, RequestId, TreeId } from "./kernel/ids.ts";
+export type { Order } from "./kernel/inbox.ts";
 export type { Json, JsonObject } from "./kernel/json.ts";
-export type { Store } from "./kernel/store.ts";
-export type {
-  Clock,
-  Files,
-  Model,
-  ModelReply,
-  ModelRequest,
-  Person,
-  PersonAnswer,
-  PersonRequest,
-  Random,
-} from "./kernel/world.ts";
+export type { Label, Sensitivity, Trust } from "./kernel/label.ts";
+export type { Effect } from "./kernel/policy.ts";
+export type { LifeState, Signal } from "./kernel/process.ts";
 export { SqliteStore } from "./providers/sqlite_store.ts";
-export { aiSdkModel, type LanguageModel } from "./providers/models/ai_sdk.ts";
-export { openaiCompatibleModel } from "./providers/models/openai_compatible.ts";
+export {
+  aiSdkModel,
+  type AiSdkOptions,
+  type LanguageModel,
+  type Pricing,
+} from "./providers/models/ai_sdk.ts";
+export {
+  openaiCompatibleModel,
+  type OpenAiCompatibleOptions,
+} from "./providers/models/openai_compatible.ts";

@@ -16,6 +16,7 @@ export {
 export {
   type ScriptedCall,
   type ScriptedFailure,
+  type ScriptedModel,
   scriptedModel,
   type ScriptedTurn,
 } from "./providers/models/scripted.ts";

@@ -124,6 +124,9 @@ export function bounded(output: Json): Json {
   };
 }
 
-async function say(sys: Sys, message: { readonly role: string } & Record<string, unknown>): Promise<void> {
+async function say(
+  sys: Sys,
+  message: { readonly role: string } & Record<string, unknown>,
+): Promise<void> {
   await sys.object.append({ object: CONTEXT, item: message as never });
 }

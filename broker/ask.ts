@@ -35,9 +35,7 @@ export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask
     schema: null,
     choices: [],
     risk: rule.risk ?? def.risk ?? "medium",
-    preview: `because of rule "${ruleText(rule)}"${
-      rule.reason === null ? "" : `: ${rule.reason}`
-    }`,
+    preview: `because of rule "${ruleText(rule)}"${rule.reason === null ? "" : `: ${rule.reason}`}`,
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
   });
   wait(draft, process, { reason: "person", key, request });

@@ -74,7 +74,9 @@ export function judgeCall(question: Question): Verdict {
     }
     decided = ruled ?? decided;
     by.push(chosen.chain);
-    for (const id of chosen.chain) if (tree.cap(id)?.usesMax != null && !spends.includes(id)) spends.push(id);
+    for (const id of chosen.chain) {
+      if (tree.cap(id)?.usesMax != null && !spends.includes(id)) spends.push(id);
+    }
   }
   const decision: Decision = {
     needs: needs.map(({ right, resource }) => ({ right, resource })),

@@ -476,4 +476,3 @@ function addTo(spent: Spent, more: Spending): void {
     spent[at] = (spent[at] ?? 0) + amount;
   }
 }
-

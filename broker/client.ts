@@ -5,21 +5,24 @@
  * @module
  */
 
-import type { z } from "zod";
-import type { SYSCALLS, SyscallName } from "./table.ts";
+import type { SyscallName, SyscallTable } from "./table.ts";
 
-type Table = typeof SYSCALLS;
 /** What a call takes. */
-export type Args<N extends SyscallName> = z.input<Table[N]["args"]>;
+export type Args<N extends SyscallName> = SyscallTable[N]["args"]["_zod"]["input"];
 /** What a call answers. */
-export type Reply<N extends SyscallName> = z.output<Table[N]["reply"]>;
-type Noun = SyscallName extends `${infer N}.${string}` ? N : never;
-type Verb<N extends string> = Extract<SyscallName, `${N}.${string}`> extends `${N}.${infer V}` ? V
+export type Reply<N extends SyscallName> = SyscallTable[N]["reply"]["_zod"]["output"];
+/** A noun of the table: "file", "object". */
+export type Noun = SyscallName extends `${infer N}.${string}` ? N : never;
+/** A verb of a noun. */
+export type Verb<N extends string> = Extract<SyscallName, `${N}.${string}`> extends
+  `${N}.${infer V}` ? V
   : never;
-type Method<N extends SyscallName> = (
+/** A call as a method. */
+export type Method<N extends SyscallName> = (
   ...args: Record<string, never> extends Args<N> ? [args?: Args<N>] : [args: Args<N>]
 ) => Promise<Reply<N>>;
-type Nouns = {
+/** The calls by noun and verb. */
+export type Nouns = {
   readonly [N in Noun]: {
     readonly [V in Verb<N>]: Method<Extract<SyscallName, `${N}.${V}`>>;
   };

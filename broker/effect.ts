@@ -120,7 +120,11 @@ export async function settleLost(
   const said = answered(call);
   if (said === "retry") return await repeat(broker, call, { spends, via: "person" });
   if (said === "happened") {
-    return await conclude(broker, call, { result: { ok: true, reply: null }, spends, via: "person" });
+    return await conclude(broker, call, {
+      result: { ok: true, reply: null },
+      spends,
+      via: "person",
+    });
   }
   if (said === "did not happen") {
     const message = `Cannot finish "${call.name}": a person says it did not happen`;

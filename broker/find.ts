@@ -53,9 +53,9 @@ export async function find(at: CallContext, options: {
     seen.push({ name, object, refs, words: await wordsOf(at, name, refs) });
   }
   const mean = seen.reduce((sum, each) => sum + each.words.length, 0) / Math.max(1, seen.length);
-  const frequency = new Map(query.map((word) =>
-    [word, seen.filter((each) => each.words.counts.has(word)).length] as const
-  ));
+  const frequency = new Map(
+    query.map((word) => [word, seen.filter((each) => each.words.counts.has(word)).length] as const),
+  );
   const scored = seen.map((each) => ({ ...each, score: 0 }));
   for (const each of scored) {
     for (const word of query) {

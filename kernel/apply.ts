@@ -6,21 +6,17 @@
  * @module
  */
 
+import { type Handlers, MEMORY, releaseAll } from "./apply_memory.ts";
 import { book, nothingSpent } from "./budget.ts";
 import { bury, hold, restore, revoke, spend } from "./capability.ts";
 import { assert } from "./errors.ts";
-import type { EventMap, EventType, Line, Wait } from "./event.ts";
+import type { Line, Wait } from "./event.ts";
 import type { Pid, RequestId } from "./ids.ts";
 import { joinLabels } from "./label.ts";
 import { LIMITS } from "./limits.ts";
-import { namespaceOf } from "./names.ts";
 import { innerWait } from "./process.ts";
-import type { ObjectRecord, Process, State } from "./state.ts";
+import type { Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
-
-type Handlers = {
-  readonly [T in EventType]: (tree: Tree, data: EventMap[T], line: Line) => void;
-};
 
 /** Applies one line. */
 export function apply(tree: Tree, line: Line): void {
@@ -138,9 +134,7 @@ const PROCESS = {
     const at = process(state, data.pid);
     if (at.life.state !== "waiting" || at.life.on.reason !== "paused") return;
     const { was } = at.life.on;
-    at.life = was === null
-      ? { state: "ready" }
-      : { state: "waiting", on: was, sinceMs: line.atMs };
+    at.life = was === null ? { state: "ready" } : { state: "waiting", on: was, sinceMs: line.atMs };
   },
   "process.canceling": ({ state }, data) => {
     process(state, data.pid).life = { state: "canceling", by: data.by, reason: data.reason };
@@ -268,114 +262,6 @@ const AUTHORITY = {
     for (const id of data.ids) revoke(tree.state, tree.caps, id);
   },
 } satisfies Partial<Handlers>;
-
-const MEMORY = {
-  "namespace.created": ({ state }, data) => {
-    state.namespaces[data.name] = { owner: data.owner, base: null, hidden: {} };
-  },
-  "object.created": (tree, data, line) => {
-    const { value } = data;
-    tree.state.objects[data.id] = {
-      id: data.id,
-      name: data.name,
-      owner: data.owner,
-      type: data.type,
-      mutable: data.mutable,
-      list: data.list,
-      createdSeq: line.seq,
-      deletedSeq: null,
-      version: data.version,
-      label: data.label,
-      versions: value === undefined ? [] : [{
-        version: data.version,
-        seq: line.seq,
-        value,
-        label: data.label,
-        from: data.from,
-        atMs: line.atMs,
-      }],
-      items: [],
-      prefix: data.prefix ?? null,
-      links: [],
-      from: data.from,
-      atMs: line.atMs,
-    };
-    tree.state.next.obj += 1;
-    tree.names.add(data.name, data.id);
-    tree.objectCount += 1;
-    if (value !== undefined) bookBytes(tree.state, data.owner, value);
-  },
-  "object.written": ({ state }, data, line) => {
-    const object = objectOf(state, data.id);
-    object.version = data.version;
-    object.label = data.label;
-    const { value, label, from } = data;
-    object.versions.push({
-      version: data.version,
-      seq: line.seq,
-      value,
-      label,
-      from,
-      atMs: line.atMs,
-    });
-    if (object.versions.length > LIMITS.objectVersionsKeptMax) object.versions.shift();
-    bookBytes(state, data.from.pid, value);
-  },
-  "object.appended": ({ state }, data, line) => {
-    const object = objectOf(state, data.id);
-    object.version = data.version;
-    object.label = data.label;
-    object.items.push({ seq: line.seq, value: data.item });
-    bookBytes(state, data.from.pid, data.item);
-  },
-  "object.deleted": (tree, data, line) => release(tree, objectOf(tree.state, data.id), line.seq),
-  "object.hidden": ({ state }, data, line) => {
-    const space = namespaceOf(data.name);
-    const at = state.namespaces[space];
-    if (at !== undefined) at.hidden[data.name.slice(space.length + 1)] = line.seq;
-  },
-  "object.moved": (tree, data) => {
-    const object = objectOf(tree.state, data.id);
-    tree.names.remove(object.name, object.id);
-    object.name = data.name;
-    object.owner = data.owner;
-    tree.names.add(data.name, data.id);
-  },
-  "object.linked": ({ state }, data) => {
-    objectOf(state, data.id).links.push({ relation: data.relation, to: data.to });
-  },
-} satisfies Partial<Handlers>;
-
-function objectOf(state: State, id: ObjectRecord["id"]): ObjectRecord {
-  const object = state.objects[id];
-  assert(object !== undefined, `An event names object "${id}", which is not there`);
-  return object;
-}
-
-function bookBytes(state: State, pid: Pid, value: { hash?: string; bytes?: number } | object): void {
-  const bytes = "bytes" in value ? value.bytes ?? 0 : LIMITS.inlineBytesMax;
-  const at = state.processes[pid];
-  if (at !== undefined) book(state, at, { bytes });
-}
-
-/** Deletes an object; its record stays while a fork of its namespace still sees it. */
-function release(tree: Tree, object: ObjectRecord, seq: number): void {
-  const space = namespaceOf(object.name);
-  const seen = Object.values(tree.state.namespaces).some((each) => each.base?.name === space);
-  tree.objectCount -= 1;
-  object.deletedSeq = seq;
-  if (seen || Object.values(tree.state.objects).some((each) => each.prefix?.object === object.id)) {
-    return;
-  }
-  tree.names.remove(object.name, object.id);
-  delete tree.state.objects[object.id];
-}
-
-function releaseAll(tree: Tree, pid: Pid, seq: number): void {
-  for (const object of Object.values(tree.state.objects)) {
-    if (object.owner === pid && object.deletedSeq === null) release(tree, object, seq);
-  }
-}
 
 const PEOPLE = {
   "human.asked": ({ state }, data, line) => {

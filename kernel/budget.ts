@@ -9,7 +9,7 @@
 
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
-import type { BudgetLimits, SpentKind, Spending } from "./event.ts";
+import type { BudgetLimits, Spending, SpentKind } from "./event.ts";
 import type { Process, State } from "./state.ts";
 
 /** The kinds that are spent by doing. */

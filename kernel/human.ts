@@ -9,7 +9,7 @@
  * @module
  */
 
-import { ceilingAllows, type Capability } from "./capability.ts";
+import { type Capability, ceilingAllows } from "./capability.ts";
 import { checkAgainst } from "./schema.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
@@ -17,7 +17,7 @@ import type { EventMap, RequestCall } from "./event.ts";
 import { matchResource } from "./grammar.ts";
 import type { Pid, RequestId } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
-import { processOf, wake, waitOf } from "./process.ts";
+import { processOf, waitOf, wake } from "./process.ts";
 import type { Process, RequestRecord } from "./state.ts";
 import type { PersonAnswer } from "./world.ts";
 

@@ -8,20 +8,21 @@
  */
 
 import { z } from "zod";
-import { ceilingAllows, type CapabilityIndex } from "./capability.ts";
+import { type CapabilityIndex, ceilingAllows } from "./capability.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { CapId, Pid, RequestId } from "./ids.ts";
 import { isId } from "./ids.ts";
 import { answer } from "./human.ts";
+import type { BudgetLimits, Message } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { SENSITIVITIES, TRUSTS } from "./label.ts";
 import { deliver } from "./message.ts";
 import { parsePolicy } from "./policy.ts";
-import { processOf, SIGNALS, signal } from "./process.ts";
+import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
 import { parseGrant, root } from "./spawn.ts";
 import type { InboxItem } from "./store.ts";
-import { SCOPES } from "./world.ts";
+import { type PersonAnswer, SCOPES } from "./world.ts";
 
 const pid = z.custom<Pid>((value) => isId("p", value), "expected a pid");
 const json = z.any() as unknown as z.ZodType<Json>;
@@ -41,7 +42,7 @@ const ANSWER = z.discriminatedUnion("outcome", [
 ]);
 
 /** Everything that may enter, by kind. */
-export const ORDERS = z.discriminatedUnion("kind", [
+const ORDERS = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("answer"),
     request: z.custom<RequestId>((value) => isId("req", value), "expected a request id"),
@@ -93,7 +94,44 @@ export const ORDERS = z.discriminatedUnion("kind", [
 ]);
 
 /** One order from outside. */
-export type Order = z.input<typeof ORDERS>;
+export type Order =
+  | {
+    readonly kind: "answer";
+    readonly request: RequestId;
+    readonly answer: PersonAnswer;
+    /** Hash of the call that the person was shown; another one is refused with `ESTALE`. */
+    readonly argsHash?: string | undefined;
+    readonly by: string;
+  }
+  | {
+    readonly kind: "signal";
+    readonly pid: Pid;
+    readonly signal: Signal;
+    readonly reason: string;
+    readonly by: string;
+  }
+  | ({ readonly kind: "message" } & Omit<Message, "id" | "atMs">)
+  | {
+    readonly kind: "grant";
+    readonly pid: Pid;
+    readonly rule: string;
+    readonly uses?: number | undefined;
+    readonly forMs?: number | undefined;
+    readonly by: string;
+  }
+  | {
+    readonly kind: "revoke";
+    readonly capability: CapId;
+    readonly reason: string;
+    readonly by: string;
+  }
+  | {
+    readonly kind: "budget";
+    readonly pid: Pid;
+    readonly limits: BudgetLimits;
+    readonly by: string;
+  }
+  | { readonly kind: "policy"; readonly text: string; readonly by: string };
 
 /** Decides what an item does; throws `SysError` when it is refused. */
 export function accept(draft: Draft, item: InboxItem): void {
@@ -103,11 +141,11 @@ export function accept(draft: Draft, item: InboxItem): void {
     const where = issue === undefined ? "" : `: ${issue.message} at "${issue.path.join(".")}"`;
     throw new SysError("EINVAL", `Cannot take inbox item "${item.id}"${where}`);
   }
-  const order = parsed.data;
+  const order = parsed.data as Order;
   const { state } = draft.tree;
   switch (order.kind) {
     case "answer":
-      answer(draft, order.request, { ...order, inbox: item.id } as never);
+      answer(draft, order.request, { ...order, inbox: item.id });
       break;
     case "signal":
       signal(draft, processOf(state, order.pid), order);

@@ -10,12 +10,12 @@
 /** How much harm it does when a value gets out, least first. */
 export const SENSITIVITIES = ["public", "internal", "confidential", "secret"] as const;
 /** How much harm it does when a value gets out. */
-export type Sensitivity = (typeof SENSITIVITIES)[number];
+export type Sensitivity = "public" | "internal" | "confidential" | "secret";
 
 /** Who vouches for a value, least trusted first. */
 export const TRUSTS = ["untrusted", "user", "trusted"] as const;
 /** Who vouches for a value. */
-export type Trust = (typeof TRUSTS)[number];
+export type Trust = "untrusted" | "user" | "trusted";
 
 /** What every value carries. */
 export interface Label {

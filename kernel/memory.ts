@@ -103,7 +103,10 @@ function needNamespace(state: State, name: string): void {
   const space = namespaceOf(name);
   if (Object.hasOwn(state.namespaces, space)) return;
   const expected = "expected an existing namespace; make it with namespace.create";
-  throw new SysError("ENOENT", `Cannot create object "${name}": no namespace "${space}", ${expected}`);
+  throw new SysError(
+    "ENOENT",
+    `Cannot create object "${name}": no namespace "${space}", ${expected}`,
+  );
 }
 
 function valueFor(draft: Draft, writing: Writing, type: string, value: Json): ValueRef {

@@ -12,7 +12,7 @@ import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { Message, MessageFilter } from "./event.ts";
 import { LIMITS } from "./limits.ts";
-import { processOf, wake, waitOf } from "./process.ts";
+import { processOf, waitOf, wake } from "./process.ts";
 
 /** Whether a filter takes a message. */
 export function matches(filter: MessageFilter, message: Message): boolean {

@@ -29,7 +29,7 @@ export { suggest } from "./suggest.ts";
 /** What a rule does, weakest first. */
 export const EFFECTS = ["allow", "ask", "deny"] as const;
 /** What a rule does. */
-export type Effect = (typeof EFFECTS)[number];
+export type Effect = "allow" | "ask" | "deny";
 
 /** How bad a mistake would be, least first; shown to who is asked. */
 export const RISKS = ["low", "medium", "high", "destructive"] as const;

@@ -28,10 +28,10 @@ export const TRANSITIONS = {
   paused: { wake: "paused", resume: "ready", cancel: "canceling", fail: "ended", kill: "ended" },
   canceling: { drain: "ended", exit: "ended", fail: "ended", kill: "ended" },
   ended: {},
-} as const satisfies Record<string, Readonly<Record<string, string>>>;
+} as const satisfies Record<LifeState, Readonly<Record<string, LifeState>>>;
 
 /** The states of a process, as people see them. */
-export type LifeState = keyof typeof TRANSITIONS;
+export type LifeState = "ready" | "waiting" | "paused" | "canceling" | "ended";
 /** What can happen to a process. */
 export const LIFE_EVENTS = [
   "wait",
@@ -48,9 +48,9 @@ export const LIFE_EVENTS = [
 export type LifeEvent = (typeof LIFE_EVENTS)[number];
 
 /** The signals a process can be sent. */
-export const SIGNALS = ["pause", "resume", "cancel", "kill"] as const;
+export const SIGNALS = ["pause", "resume", "cancel", "kill"] as const satisfies Signal[];
 /** A signal. */
-export type Signal = (typeof SIGNALS)[number];
+export type Signal = "pause" | "resume" | "cancel" | "kill";
 
 /** The state of a life, with "paused" told apart from other waits. */
 export function lifeState(life: Life): LifeState {

@@ -18,7 +18,7 @@ import {
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { BudgetLimits, EventMap, ImageData } from "./event.ts";
-import { type Pattern, parsePattern } from "./grammar.ts";
+import { parsePattern, type Pattern } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
 import type { Json } from "./json.ts";
 import { BOTTOM } from "./label.ts";

@@ -157,7 +157,7 @@ export interface PersonRequest {
 /** How far an approval reaches. */
 export const SCOPES = ["once", "process", "subtree", "tree"] as const;
 /** How far an approval reaches. */
-export type Scope = (typeof SCOPES)[number];
+export type Scope = "once" | "process" | "subtree" | "tree";
 
 /** What a person says to a request. */
 export type PersonAnswer =

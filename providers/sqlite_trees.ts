@@ -61,12 +61,13 @@ export function listTrees(db: SqliteConnection, options: {
 
 /** Trees which have something to do at `nowMs`, in order of number. */
 export function dueTrees(db: SqliteConnection, nowMs: number, limit: number): readonly TreeId[] {
-  // Each part gives its own first `limit`, so that a long list of one kind is not sorted whole.
+  // Each part gives its own first `limit` in the order of its index: sorting all of 100,000 trees
+  // that are due would take 30 ms a call.
   const rows = db.all(
     "SELECT id FROM (SELECT DISTINCT tree AS id FROM inbox ORDER BY tree LIMIT ?) UNION " +
       "SELECT id FROM (SELECT id FROM trees WHERE ready = 1 AND live = 1 ORDER BY id LIMIT ?) " +
       "UNION SELECT id FROM (SELECT id FROM trees INDEXED BY trees_due " +
-      "WHERE due IS NOT NULL AND due <= ? AND live = 1 ORDER BY id LIMIT ?) ORDER BY id LIMIT ?",
+      "WHERE due IS NOT NULL AND due <= ? AND live = 1 ORDER BY due LIMIT ?) ORDER BY id LIMIT ?",
     limit,
     limit,
     nowMs,

@@ -73,7 +73,7 @@ export class Committer {
     const group: Group = [];
     for (const [tree, waiters] of waiting) {
       const taken = tree.takeBatch();
-      if (taken === undefined) for (const waiter of waiters) waiter.resolve();
+      if (taken === undefined) { for (const waiter of waiters) waiter.resolve(); }
       else group.push({ tree, waiters, ...taken });
     }
     if (group.length === 0) return;
@@ -111,4 +111,3 @@ type Group = (NonNullable<ReturnType<Tree["takeBatch"]>> & {
   readonly tree: Tree;
   readonly waiters: readonly Waiter[];
 })[];
-

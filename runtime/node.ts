@@ -20,7 +20,7 @@ import type { Pid, TreeId } from "../kernel/ids.ts";
 import { accept, type Order, orderItem } from "../kernel/inbox.ts";
 import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { end, openIntents, wake, waitOf } from "../kernel/process.ts";
+import { end, openIntents, waitOf, wake } from "../kernel/process.ts";
 import { due, readyPids } from "../kernel/schedule.ts";
 import { Scheduler } from "../kernel/scheduler.ts";
 import type { Process } from "../kernel/state.ts";
@@ -545,7 +545,9 @@ export class Node implements Host {
   async stop(options: { readonly drain: boolean } = { drain: true }): Promise<void> {
     this.#stopping = true;
     if (!options.drain) {
-      for (const { runs } of this.#hosted.values()) for (const run of runs.values()) run.end("stopped");
+      for (const { runs } of this.#hosted.values()) {
+        for (const run of runs.values()) run.end("stopped");
+      }
     }
     await this.#drained();
     await Promise.all(this.trees.map((tree) => this.durable(tree).catch(() => {})));

@@ -111,7 +111,7 @@ export class Desk {
       await this.#node.order(treeOf(shown.id), {
         kind: "answer",
         request: shown.id,
-        answer: fitting as never,
+        answer: fitting,
         ...(shown.call === undefined ? {} : { argsHash: shown.call.argsHash }),
         by: this.#by,
       });

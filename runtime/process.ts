@@ -4,10 +4,10 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { BudgetLimits, EndOutcome, Line, Wait } from "../kernel/event.ts";
+import type { BudgetLimits, EndOutcome, Line, SpentKind, Wait } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
-import { lifeState, processOf, type Signal } from "../kernel/process.ts";
+import { type LifeState, lifeState, processOf, type Signal } from "../kernel/process.ts";
 import type { Process, State } from "../kernel/state.ts";
 import { readLines } from "./load.ts";
 import type { Node } from "./node.ts";
@@ -20,7 +20,7 @@ export interface ProcessInfo {
   readonly tree: TreeId;
   /** `name@version`. */
   readonly image: string;
-  readonly state: ReturnType<typeof lifeState>;
+  readonly state: LifeState;
   /** What it waits for, and since when. */
   readonly waiting: { readonly on: Wait; readonly sinceMs: number } | null;
   readonly outcome: EndOutcome | null;
@@ -29,7 +29,7 @@ export interface ProcessInfo {
   readonly labels: Readonly<Record<string, string>>;
   readonly step: number;
   readonly calls: { readonly allowed: number; readonly asked: number; readonly denied: number };
-  readonly spent: Process["spent"];
+  readonly spent: { readonly [K in SpentKind]: number };
   readonly budget: BudgetLimits;
   readonly tools: readonly string[];
   readonly startedMs: number;
@@ -67,7 +67,7 @@ export interface ExitStatus {
   readonly outcome: EndOutcome;
   /** What it exited with; null otherwise. */
   readonly result: Json;
-  readonly spent: Process["spent"];
+  readonly spent: { readonly [K in SpentKind]: number };
 }
 
 /** A handle on a process. It does not keep the process alive, nor does dropping it end it. */

@@ -9,7 +9,7 @@ import type { Tool } from "../broker/tool.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { Pattern } from "../kernel/grammar.ts";
-import { type Pid, type RequestId, type TreeId, treeOf } from "../kernel/ids.ts";
+import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
 import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -17,30 +17,21 @@ import { isPathRight, resolvePath, resolvePatternPath } from "../kernel/path.ts"
 import { processOf } from "../kernel/process.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
-import type { Tree } from "../kernel/tree.ts";
-import type {
-  Clock,
-  Files,
-  Model,
-  Person,
-  PersonAnswer,
-  PersonRequest,
-  Random,
-} from "../kernel/world.ts";
+import type { Clock, Files, Model, Person, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
 import { realClock } from "../providers/clock.ts";
 import { RootedFiles } from "../providers/files.ts";
 import { MemoryStore } from "../providers/memory_store.ts";
 import type { LanguageModel } from "../providers/models/ai_sdk.ts";
-import { QueuePerson, TerminalPerson } from "../providers/person.ts";
 import { realRandom } from "../providers/random.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { libc } from "../tools/libc.ts";
+import { type Approvals, approvalsOf, defaultPerson, personOf } from "./approvals.ts";
 import { Clockwork } from "./clockwork.ts";
 import { type AgentImage, asModel, type Budget, budgetLimits } from "./image.ts";
 import { readLines, type Verified, verifyTree } from "./load.ts";
 import { Node } from "./node.ts";
-import { Desk, pendingRequests, shownRequest } from "./people.ts";
+import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
 import { formatRule, milliseconds, type Rule } from "./rule.ts";
@@ -88,16 +79,6 @@ export interface SpawnOptions {
   readonly ceiling?: readonly Rule[];
   /** Images that it may spawn, by name. */
   readonly images?: readonly AgentImage[];
-}
-
-/** Requests to people, and their answers. */
-export interface Approvals {
-  /** What waits for an answer, oldest first. */
-  list(): PersonRequest[];
-  /** Requests as they come, those that wait already first. */
-  watch(options?: { readonly signal?: AbortSignal }): AsyncIterable<PersonRequest>;
-  /** Answers one. Throws `ESTATE` when it was answered, `EINVAL`, `EPERM`, `ENOENT`. */
-  decide(id: string, answer: PersonAnswer, by?: { readonly actor: string }): Promise<void>;
 }
 
 /** A running kernel with everything it needs. Made by {@linkcode createRuntime}. */
@@ -238,7 +219,8 @@ export class Runtime implements AsyncDisposable {
   /** Trees of the store, newest last. */
   async trees(options: { readonly all?: boolean } = {}): Promise<TreeHead[]> {
     const found: TreeHead[] = [];
-    for (let after: TreeId | undefined;;) {
+    let after: TreeId | undefined;
+    for (;;) {
       const page = await this.node.options.store.list({
         live: options.all !== true,
         ...(after === undefined ? {} : { after }),
@@ -323,9 +305,6 @@ export class Runtime implements AsyncDisposable {
   }
 }
 
-/** A tree in memory; what operators' tools read. */
-export type { Tree };
-
 /**
  * Makes a runtime and starts it. Without options: the store "./.libos/libos.db", the current
  * folder as workspace, a terminal for approvals when there is one, no network.
@@ -358,66 +337,6 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   const runtime = new Runtime({ options, store, files, alone: typeof given === "string" });
   runtime.start();
   return runtime;
-}
-
-function approvalsOf(node: Node, operator: string): Approvals {
-  const list = (): PersonRequest[] =>
-    pendingRequests(node.trees).map(({ tree, request }) => shownRequest(tree, request));
-  return {
-    list,
-    async *watch({ signal } = {}) {
-      const seen = new Set<string>();
-      let wake: () => void = () => {};
-      const off = node.listen(() => wake());
-      const aborted = (): void => wake();
-      signal?.addEventListener("abort", aborted);
-      try {
-        while (signal?.aborted !== true) {
-          const changed = new Promise<void>((resolve) => wake = resolve);
-          const fresh = list().filter(({ id }) => !seen.has(id));
-          for (const request of fresh) {
-            seen.add(request.id);
-            yield request;
-          }
-          if (fresh.length === 0) await changed;
-        }
-      } finally {
-        off();
-        signal?.removeEventListener("abort", aborted);
-      }
-    },
-    async decide(id, answer, by) {
-      await node.order(treeOf(id), {
-        kind: "answer",
-        request: id as RequestId,
-        answer: answer as never,
-        by: by?.actor ?? operator,
-      });
-    },
-  };
-}
-
-function personOf(given: NonNullable<RuntimeOptions["approvals"]>): Person | null {
-  if (typeof given === "object") return given;
-  switch (given) {
-    case "queue":
-      return null;
-    case "terminal":
-      return TerminalPerson.open();
-    case "deny":
-      return {
-        ask: ({ kind }) =>
-          Promise.resolve(
-            kind === "notice"
-              ? { outcome: "approve" } as const
-              : { outcome: "deny", reason: "nobody is there to ask" } as const,
-          ),
-      };
-  }
-}
-
-function defaultPerson(): Person {
-  return TerminalPerson.isThere() ? TerminalPerson.open() : new QueuePerson();
 }
 
 function policyText(policy: RuntimeOptions["policy"]): string {

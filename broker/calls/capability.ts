@@ -4,11 +4,7 @@
  */
 
 import { z } from "zod";
-import {
-  coveringFor,
-  derive,
-  type HeldCapability,
-} from "../../kernel/capability.ts";
+import { coveringFor, derive, type HeldCapability } from "../../kernel/capability.ts";
 import { explain } from "../../kernel/explain.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { parsePattern } from "../../kernel/grammar.ts";

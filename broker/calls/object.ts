@@ -330,4 +330,3 @@ export const namespaceCalls = {
     }),
   }),
 };
-

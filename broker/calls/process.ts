@@ -10,7 +10,7 @@ import { SysError } from "../../kernel/errors.ts";
 import type { EndOutcome } from "../../kernel/event.ts";
 import type { Pid } from "../../kernel/ids.ts";
 import { merge } from "../../kernel/memory.ts";
-import { end, lifeState, processOf, SIGNALS, signal } from "../../kernel/process.ts";
+import { end, lifeState, processOf, signal, SIGNALS } from "../../kernel/process.ts";
 import type { Process } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import { findImage, fork, spawn } from "../../kernel/spawn.ts";
@@ -285,4 +285,3 @@ export function untilOf(
   if (parked !== undefined && "untilMs" in parked) return parked.untilMs as number | null;
   return timeoutMs === undefined ? null : nowMs + timeoutMs;
 }
-

@@ -59,7 +59,9 @@ export const toolCalls = {
       const tool = visible.find(({ name }) => name === args.name);
       if (tool === undefined) {
         const near = suggest(args.name, visible.map(({ name }) => name));
-        const hint = near === undefined ? "tool.list shows what there is" : `did you mean "${near}"`;
+        const hint = near === undefined
+          ? "tool.list shows what there is"
+          : `did you mean "${near}"`;
         throw new SysError("ENOSYS", `Cannot call tool "${args.name}": not in the table; ${hint}`);
       }
       const input = await tool.parse(args.input ?? {});

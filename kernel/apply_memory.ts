@@ -1,0 +1,132 @@
+/**
+ * Apply, the part of Object Memory: what its events do to state.
+ * @module
+ */
+
+import { book } from "./budget.ts";
+import { assert } from "./errors.ts";
+import type { EventMap, EventType, Line } from "./event.ts";
+import type { Pid } from "./ids.ts";
+import { LIMITS } from "./limits.ts";
+import { namespaceOf } from "./names.ts";
+import type { ObjectRecord, State } from "./state.ts";
+import type { Tree } from "./tree.ts";
+
+/** What each event does; total over the events of the table it belongs to. */
+export type Handlers = {
+  readonly [T in EventType]: (tree: Tree, data: EventMap[T], line: Line) => void;
+};
+
+/** What the events of Object Memory do. */
+export const MEMORY = {
+  "namespace.created": ({ state }, data) => {
+    state.namespaces[data.name] = { owner: data.owner, base: null, hidden: {} };
+  },
+  "object.created": (tree, data, line) => {
+    const { value } = data;
+    tree.state.objects[data.id] = {
+      id: data.id,
+      name: data.name,
+      owner: data.owner,
+      type: data.type,
+      mutable: data.mutable,
+      list: data.list,
+      createdSeq: line.seq,
+      deletedSeq: null,
+      version: data.version,
+      label: data.label,
+      versions: value === undefined ? [] : [{
+        version: data.version,
+        seq: line.seq,
+        value,
+        label: data.label,
+        from: data.from,
+        atMs: line.atMs,
+      }],
+      items: [],
+      prefix: data.prefix ?? null,
+      links: [],
+      from: data.from,
+      atMs: line.atMs,
+    };
+    tree.state.next.obj += 1;
+    tree.names.add(data.name, data.id);
+    tree.objectCount += 1;
+    if (value !== undefined) bookBytes(tree.state, data.owner, value);
+  },
+  "object.written": ({ state }, data, line) => {
+    const object = objectOf(state, data.id);
+    object.version = data.version;
+    object.label = data.label;
+    const { value, label, from } = data;
+    object.versions.push({
+      version: data.version,
+      seq: line.seq,
+      value,
+      label,
+      from,
+      atMs: line.atMs,
+    });
+    if (object.versions.length > LIMITS.objectVersionsKeptMax) object.versions.shift();
+    bookBytes(state, data.from.pid, value);
+  },
+  "object.appended": ({ state }, data, line) => {
+    const object = objectOf(state, data.id);
+    object.version = data.version;
+    object.label = data.label;
+    object.items.push({ seq: line.seq, value: data.item });
+    bookBytes(state, data.from.pid, data.item);
+  },
+  "object.deleted": (tree, data, line) => release(tree, objectOf(tree.state, data.id), line.seq),
+  "object.hidden": ({ state }, data, line) => {
+    const space = namespaceOf(data.name);
+    const at = state.namespaces[space];
+    if (at !== undefined) at.hidden[data.name.slice(space.length + 1)] = line.seq;
+  },
+  "object.moved": (tree, data) => {
+    const object = objectOf(tree.state, data.id);
+    tree.names.remove(object.name, object.id);
+    object.name = data.name;
+    object.owner = data.owner;
+    tree.names.add(data.name, data.id);
+  },
+  "object.linked": ({ state }, data) => {
+    objectOf(state, data.id).links.push({ relation: data.relation, to: data.to });
+  },
+} satisfies Partial<Handlers>;
+
+function objectOf(state: State, id: ObjectRecord["id"]): ObjectRecord {
+  const object = state.objects[id];
+  assert(object !== undefined, `An event names object "${id}", which is not there`);
+  return object;
+}
+
+function bookBytes(
+  state: State,
+  pid: Pid,
+  value: { hash?: string; bytes?: number } | object,
+): void {
+  const bytes = "bytes" in value ? value.bytes ?? 0 : LIMITS.inlineBytesMax;
+  const at = state.processes[pid];
+  if (at !== undefined) book(state, at, { bytes });
+}
+
+/** Deletes an object; its record stays while a fork of its namespace still sees it. */
+function release(tree: Tree, object: ObjectRecord, seq: number): void {
+  const space = namespaceOf(object.name);
+  const seen = Object.values(tree.state.namespaces).some((each) => each.base?.name === space);
+  tree.objectCount -= 1;
+  object.deletedSeq = seq;
+  if (seen || Object.values(tree.state.objects).some((each) => each.prefix?.object === object.id)) {
+    return;
+  }
+  tree.names.remove(object.name, object.id);
+  delete tree.state.objects[object.id];
+}
+
+/** Deletes everything a process owns; for an ephemeral one that ended. */
+export function releaseAll(tree: Tree, pid: Pid, seq: number): void {
+  for (const object of Object.values(tree.state.objects)) {
+    if (object.owner === pid && object.deletedSeq === null) release(tree, object, seq);
+  }
+}
