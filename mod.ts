@@ -49,8 +49,8 @@ export {
   type Rule,
   type RuleOptions,
 } from "./runtime/rule.ts";
-export type { Args, Method, Noun, Nouns, Reply, Sys, Verb } from "./broker/client.ts";
-export type { SyscallName, SyscallTable } from "./broker/table.ts";
+export type { Calls } from "./broker/calls.ts";
+export type { Args, Method, Noun, Nouns, Reply, Sys, SyscallName, Verb } from "./broker/client.ts";
 export type { Tool, ToolContext } from "./broker/tool.ts";
 export type * from "./kernel/event.ts";
 export type * from "./kernel/world.ts";

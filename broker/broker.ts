@@ -260,15 +260,19 @@ export class Broker {
   ): Promise<unknown> {
     const def = call.def as AnySyscall & { effect: "observe" };
     try {
+      let by = judged;
       let reply = def.run(this.context(call), call.args, prepared);
       if (reply instanceof Promise) {
         reply = await reply;
         if (!this.#stillMay(call)) return never();
+        // Again: what covered the call may have been revoked, or spent by another, meanwhile.
         const later = this.#judge(call);
-        if (later.is === "refused") throw later.error;
+        if (later.is === "refused") return this.#fail(call, later.error, later.decision);
+        if (later.is === "ask") return await (this.#ask(call, later) as Promise<never>);
+        by = later;
       }
       const result: CallResult = { ok: true, reply: replyOf(call, reply) };
-      this.#record(call, result, judged);
+      this.#record(call, result, by);
       return result.reply;
     } catch (error) {
       return this.#failWith(call, error, judged.decision);

@@ -5,12 +5,15 @@
  * @module
  */
 
-import type { SyscallName, SyscallTable } from "./table.ts";
+import type { Calls } from "./calls.ts";
+
+/** The name of a call: `noun.verb`. */
+export type SyscallName = keyof Calls;
 
 /** What a call takes. */
-export type Args<N extends SyscallName> = SyscallTable[N]["args"]["_zod"]["input"];
+export type Args<N extends SyscallName> = Calls[N]["args"];
 /** What a call answers. */
-export type Reply<N extends SyscallName> = SyscallTable[N]["reply"]["_zod"]["output"];
+export type Reply<N extends SyscallName> = Calls[N]["reply"];
 /** A noun of the table: "file", "object". */
 export type Noun = SyscallName extends `${infer N}.${string}` ? N : never;
 /** A verb of a noun. */

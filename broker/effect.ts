@@ -159,7 +159,7 @@ export async function settleStopped(
 ): Promise<void> {
   const def = call.def as Emitting;
   const found = def.lost === "safe"
-    ? { state: "not-done" } as const
+    ? { state: "unknown" } as const
     : await def.lost(broker.context(call), call.args, intent.before);
   const message = `Cannot finish "${call.name}": its process was stopped`;
   const result: CallResult = found.state === "done"

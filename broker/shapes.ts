@@ -10,14 +10,16 @@ import { SENSITIVITIES, TRUSTS } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
 
 /** A process's id. */
-export const pidShape = z.custom<Pid>((value) => isId("p", value), "expected a pid like p_1.2");
+export const pidShape = z.custom<Pid>((value) => isId("p", value), "expected a pid like p_1.2")
+  .meta({ tsType: "Pid" });
 /** An object's id. */
-export const objectIdShape = z.custom<ObjectId>((value) => isId("obj", value), "expected an id");
+export const objectIdShape = z.custom<ObjectId>((value) => isId("obj", value), "expected an id")
+  .meta({ tsType: "ObjectId" });
 /** A capability's id. */
 export const capIdShape = z.custom<`cap_${string}`>(
   (value) => isId("cap", value),
   "expected a capability id like cap_1.4",
-);
+).meta({ tsType: "CapId" });
 /** A path of a file, relative to the working directory. */
 export const pathShape = z.string().min(1).max(LIMITS.pathBytesMax)
   .describe("Relative to the working directory");

@@ -28,12 +28,6 @@ export const SYSCALLS = {
   ...budgetCalls,
 };
 
-/** The types of the table. */
-export type SyscallTable = typeof SYSCALLS;
-
-/** The name of a call: `noun.verb`. */
-export type SyscallName = keyof SyscallTable;
-
 /** Rights that no call is named for, but rules may name. */
 export const EXTRA_RIGHTS: readonly string[] = ["message.interrupt"];
 

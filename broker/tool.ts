@@ -22,8 +22,11 @@ export interface ToolContext {
 
 /** A model-facing function: a thin wrapper over system calls. */
 export interface Tool {
+  /** What models call it; unique in a runtime. */
   readonly name: string;
+  /** What it does, for the model. */
   readonly description: string;
+  /** JSON Schema of the input, for the model. `parse` is what checks. */
   readonly inputSchema: JsonObject;
   /** The calls it makes; a bare deny of one hides the tool. */
   readonly uses: readonly string[];

@@ -167,9 +167,11 @@ function forgetOldest(tree: Tree): void {
   const { state } = tree;
   const pids = Object.keys(state.processes) as Pid[];
   if (pids.length < LIMITS.processesPerTreeMax) return;
-  const gone = pids.find((pid) => {
+  // By number: a state that was read from a snapshot has its keys in another order.
+  const gone = pids.sort(byAge).find((pid) => {
     const at = state.processes[pid]!;
-    return at.life.state === "ended" && at.parent !== null && at.children.length === 0;
+    const isOver = at.life.state === "ended" && Object.keys(at.journal).length === 0;
+    return isOver && at.parent !== null && at.children.length === 0;
   });
   if (gone === undefined) return;
   const parent = state.processes[gone]?.parent;
@@ -178,6 +180,10 @@ function forgetOldest(tree: Tree): void {
     at.children = at.children.filter((pid) => pid !== gone);
   }
   delete state.processes[gone];
+}
+
+function byAge(a: Pid, b: Pid): number {
+  return a.length - b.length || (a < b ? -1 : 1);
 }
 
 /** Takes a process off the requests it waits for; a request that nobody waits for goes. */
@@ -223,7 +229,8 @@ const CALL = {
     const at = process(tree.state, data.pid);
     const open = at.journal[data.key];
     restore(tree.caps, data.restores);
-    if (open?.state === "open") {
+    // A step that did not wait for its effect is over: the place may be another call's by now.
+    if (open?.state === "open" && open.intent.step === data.step) {
       bury(tree.state, tree.caps, open.intent.spends);
       const { name, args } = open;
       at.journal[data.key] = { name, args, state: "done", result: data.result, seq: line.seq };

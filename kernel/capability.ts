@@ -28,9 +28,13 @@ export { explain, type Explanation, type LeastGrant, leastGrant } from "./explai
 
 /** A permission, as the log says it was given. */
 export interface Capability {
+  /** Names it in logs and calls. Knowing it gives nothing. */
   readonly id: CapId;
+  /** The process that holds it. */
   readonly subject: Pid;
+  /** A right or pattern of rights: `file.read`, `file.*`. */
   readonly right: string;
+  /** A pattern of resources: `./src/**`. */
   readonly resource: string;
   /** What it was derived from; null for a root grant. */
   readonly parent: CapId | null;
@@ -38,9 +42,13 @@ export interface Capability {
   readonly depth: number;
   /** A JSON Schema over the arguments of the call, besides those of its ancestors. */
   readonly constraint: JsonObject | null;
+  /** Calls it opens in all; null: any number. */
   readonly usesMax: number | null;
+  /** When it ends, in milliseconds since 1970; null: with its holder. */
   readonly expiresMs: number | null;
+  /** Most bytes that one call may move, where a call says how many; null: any number. */
   readonly bytesMax: number | null;
+  /** Whether others may be derived from it. */
   readonly delegable: boolean;
   /** How many more delegations may follow. */
   readonly depthMax: number;
@@ -48,15 +56,21 @@ export interface Capability {
   readonly scope: "process" | "subtree";
   /** Set when it was born of a person's answer; `argsHash` binds it to one call. */
   readonly grant: CapabilityGrant | null;
+  /** How it came to be. */
   readonly via: "boot" | "spawn" | "delegate" | "approval" | "operator";
+  /** Who gave it: a pid, "boot", or the name of a person. */
   readonly by: string;
+  /** When it was given, in milliseconds since 1970. */
   readonly atMs: number;
 }
 
 /** The person's answer which a capability was born of. */
 export interface CapabilityGrant {
+  /** The request that was answered. */
   readonly request: RequestId;
+  /** Hash of the call's name and arguments, when only that call is open; else null. */
   readonly argsHash: string | null;
+  /** Name of the call that was asked about. */
   readonly call: string;
 }
 

@@ -55,6 +55,7 @@ export type ErrorDetail = { readonly [key: string]: unknown };
  * ```
  */
 export class SysError extends Error {
+  /** Always "SysError": tells it apart where `instanceof` does not reach, such as across a pipe. */
   override readonly name = "SysError";
   /** The code. */
   readonly code: Errno;

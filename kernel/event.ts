@@ -42,34 +42,53 @@ export type EndOutcome =
 
 /** Which messages a receiver waits for. Absent fields match all. */
 export interface MessageFilter {
+  /** Only of this sender. */
   readonly from?: string;
+  /** Only of this type. */
   readonly type?: string;
+  /** Only answers to this message. */
   readonly replyTo?: MessageId;
 }
 
 /** A message as it lies in a mailbox. */
 export interface Message {
+  /** Made by the receiver's tree. */
   readonly id: MessageId;
   /** A pid, or "person:NAME" or "operator". */
   readonly from: string;
+  /** Who receives it. */
   readonly to: Pid;
+  /** A word that sender and receiver agree on; "message" when nobody said. */
   readonly type: string;
+  /** What it says. */
   readonly data: Json;
+  /** The message it answers, or null. */
   readonly replyTo: MessageId | null;
+  /** Whether it ended whatever its receiver waited for. */
   readonly interrupt: boolean;
+  /** When it was delivered, in milliseconds since 1970. */
   readonly atMs: number;
+  /** What its sender had seen; joined into the receiver's label when it is received. */
   readonly label: Label;
 }
 
 /** What a process may use up. Absent: no limit of its own. */
 export interface BudgetLimits {
+  /** Calls to models. */
   readonly modelCalls?: number | undefined;
+  /** Tokens read and written by models. Counted afterwards, so the last call may exceed it. */
   readonly tokens?: number | undefined;
+  /** US dollars. Counted afterwards, and only where the model says what it cost. */
   readonly usd?: number | undefined;
+  /** Calls to tools. */
   readonly toolCalls?: number | undefined;
+  /** Processes started, ended ones included. */
   readonly children?: number | undefined;
+  /** Generations below it. */
   readonly depth?: number | undefined;
+  /** Milliseconds since it was started, waiting included. */
   readonly wallMs?: number | undefined;
+  /** Bytes written into Object Memory. */
   readonly bytes?: number | undefined;
 }
 
@@ -85,22 +104,35 @@ export type ValueRef =
 
 /** A value's ancestry: who wrote it, in which call, from which objects. */
 export interface Provenance {
+  /** The process that wrote it. */
   readonly pid: Pid;
+  /** The call in which it was written: `p_1#4.2`. */
   readonly call: string;
+  /** What it was made from: `file:⟨path⟩@⟨sha256⟩` or `⟨object⟩@⟨version⟩`. */
   readonly sources: readonly string[];
 }
 
 /** An image as the tree keeps it: data only. */
 export interface ImageData {
+  /** Name without the version. */
   readonly name: string;
+  /** A word that tells images of one name apart. */
   readonly version: string;
+  /** SHA-256 of the canonical text of the other fields. */
   readonly hash: string;
+  /** The program that runs its steps: "model-loop", or one that the embedder brought. */
   readonly program: string;
+  /** The system prompt; empty for none. */
   readonly instructions: string;
+  /** `provider/model`, or null when it uses none. */
   readonly model: string | null;
+  /** Names of its tools, in the order in which models see them. */
   readonly tools: readonly string[];
+  /** Rights it will ask people for. They give nothing. */
   readonly requests: readonly Pattern[];
+  /** Limits of every process of it, unless its spawn says others. */
   readonly budget: BudgetLimits;
+  /** Steps a process may make before it fails with `ELIMIT`. */
   readonly stepsMax: number;
   /** Object types with their JSON Schemas. */
   readonly types: { readonly [name: string]: JsonObject };
@@ -108,9 +140,11 @@ export interface ImageData {
 
 /** How a call was let through: what it needed, by what it was covered, what the rules said. */
 export interface Decision {
+  /** The rights that the call needed, in order. */
   readonly needs: readonly { readonly right: string; readonly resource: string }[];
   /** The capability used for each need, and its chain up to the root grant. */
   readonly by: readonly (readonly CapId[])[];
+  /** What came of it: let through, put before a person, or refused. */
   readonly effect: "allow" | "ask" | "deny";
   /** The deciding rule, as text, when a rule decided. */
   readonly rule?: string;
@@ -118,11 +152,15 @@ export interface Decision {
 
 /** What every event of a call says. */
 export interface CallHead {
+  /** The caller. */
   readonly pid: Pid;
+  /** The caller's step; 1 is the first. */
   readonly step: number;
   /** Place of the call in its step: "3", or "3.1" for the first call inside call 3. */
   readonly key: string;
+  /** Name of the call: `file.read`. */
   readonly name: string;
+  /** The arguments after their schema filled in defaults. */
   readonly args: Json;
   readonly decision: Decision;
 }
@@ -139,6 +177,7 @@ export type CallResult =
 
 /** The data of every kind of event. */
 export interface EventMap {
+  /** The first thing a tree says of itself: its root and its authority manifest. */
   "tree.created": {
     readonly root: Pid;
     readonly key: string | null;
@@ -146,9 +185,13 @@ export interface EventMap {
     readonly ceiling: readonly Pattern[];
     readonly policy: string;
   };
+  /** A node took the tree over; later lines are its. */
   "tree.opened": { readonly node: string; readonly epoch: number };
+  /** A policy took the place of the one before. */
   "policy.loaded": { readonly text: string; readonly by: string };
+  /** An image can be used in this tree. */
   "image.registered": ImageData;
+  /** A process was started. Its capabilities follow in the same commit. */
   "process.spawned": {
     readonly pid: Pid;
     readonly parent: Pid | null;
@@ -167,33 +210,46 @@ export interface EventMap {
     readonly budget: BudgetLimits;
     readonly label: Label;
   };
+  /** A process became another image and keeps its identity, memory and authority. */
   "process.executed": {
     readonly pid: Pid;
     readonly image: string;
     readonly goal: string;
     readonly tools: readonly string[];
   };
+  /** A step is over and the next, `step`, begins with an empty journal. */
   "process.stepped": { readonly pid: Pid; readonly step: number };
+  /** A process stopped running until something comes. */
   "process.waiting": { readonly pid: Pid; readonly on: Wait };
+  /** What a process waited for has come, or an interrupt ended the wait. */
   "process.woken": { readonly pid: Pid; readonly by: string; readonly interrupted: boolean };
+  /** A process stands still until it is resumed, whatever else comes. */
   "process.paused": { readonly pid: Pid; readonly by: string };
+  /** A paused process goes on, or waits again for what it waited for. */
   "process.resumed": { readonly pid: Pid; readonly by: string };
+  /** A process is to end as soon as the effects it sent have come home. */
   "process.canceling": { readonly pid: Pid; readonly by: string; readonly reason: string };
+  /** A process ended. Its capabilities and mail are gone with it. */
   "process.ended": { readonly pid: Pid; readonly outcome: EndOutcome };
+  /** A process changed its working directory. */
   "process.moved": { readonly pid: Pid; readonly cwd: string };
+  /** A process has seen something with this label. */
   "process.labeled": { readonly pid: Pid; readonly label: Label };
+  /** A call that touches nothing outside was answered or refused. */
   "call.done": CallHead & {
     readonly result: CallResult;
     readonly spends?: readonly CapId[];
     readonly spent?: Spending;
     readonly label?: Label;
   };
+  /** An effect is about to be sent. Durable before it is. */
   "call.intent": CallHead & {
     readonly idempotencyKey: string;
     readonly spends: readonly CapId[];
     /** What the provider saw before, for reconciling. */
     readonly before: Json;
   };
+  /** How an effect came out. */
   "call.outcome": {
     readonly pid: Pid;
     readonly step: number;
@@ -206,10 +262,15 @@ export interface EventMap {
     /** How the outcome came to be known: by the call itself, or after a restart. */
     readonly via: "call" | "reconciled" | "repeated" | "person" | "abandoned";
   };
+  /** A capability came to be. */
   "cap.granted": Capability;
+  /** Capabilities were taken back, with all that was derived from them. */
   "cap.revoked": { readonly ids: readonly CapId[]; readonly by: string; readonly reason: string };
+  /** Limits of a process changed; absent ones stay. */
   "budget.limited": { readonly pid: Pid; readonly limits: BudgetLimits; readonly by: string };
+  /** A namespace came to be; nobody but its owner has rights in it yet. */
   "namespace.created": { readonly name: string; readonly owner: Pid };
+  /** An object came to be: a value, or a list that is empty or continues another. */
   "object.created": {
     readonly id: ObjectId;
     readonly name: string;
@@ -225,6 +286,7 @@ export interface EventMap {
     readonly label: Label;
     readonly from: Provenance;
   };
+  /** A mutable object has a new version. */
   "object.written": {
     readonly id: ObjectId;
     readonly version: number;
@@ -232,6 +294,7 @@ export interface EventMap {
     readonly label: Label;
     readonly from: Provenance;
   };
+  /** A list has one item more. */
   "object.appended": {
     readonly id: ObjectId;
     readonly version: number;
@@ -239,15 +302,20 @@ export interface EventMap {
     readonly label: Label;
     readonly from: Provenance;
   };
+  /** An object is gone, except for views that were taken before. */
   "object.deleted": { readonly id: ObjectId; readonly by: string };
+  /** A name of the parent's memory no longer shows through a fork's view. */
   "object.hidden": { readonly name: string; readonly by: Pid };
+  /** An object changed its name and owner: a child's result became its parent's. */
   "object.moved": { readonly id: ObjectId; readonly name: string; readonly owner: Pid };
+  /** An object points to another. */
   "object.linked": {
     readonly id: ObjectId;
     readonly relation: string;
     readonly to: ObjectId;
     readonly from: Provenance;
   };
+  /** Something was put before people. */
   "human.asked": {
     readonly id: RequestId;
     readonly kind: "permission" | "question" | "notice" | "doubt";
@@ -261,26 +329,38 @@ export interface EventMap {
     readonly preview: string | null;
     readonly expiresMs: number | null;
   };
+  /** Another call waits for the answer to the same request. */
   "human.joined": { readonly id: RequestId; readonly pid: Pid; readonly key: string };
+  /** A person answered; what was granted follows in the same commit. */
   "human.answered": {
     readonly id: RequestId;
     readonly answer: PersonAnswer;
     readonly by: string;
     readonly inbox: string | null;
   };
+  /** Nobody answered in time, which means no. */
   "human.expired": { readonly id: RequestId };
+  /** An item from outside was refused and has changed nothing. */
   "inbox.refused": { readonly inbox: string; readonly code: Errno; readonly message: string };
+  /** An item from outside has had its effect, which stands before this line. */
   "inbox.taken": { readonly inbox: string; readonly by: string; readonly what: string };
+  /** A message lies in a mailbox. */
   "message.sent": Message;
+  /** Messages were taken out of a mailbox. */
   "message.received": { readonly pid: Pid; readonly ids: readonly MessageId[] };
 }
 
 /** The call a permission request is about. */
 export interface RequestCall {
+  /** Name of the call; of a right, where that was asked for. */
   readonly name: string;
+  /** The right which a grant will be for. */
   readonly right: string;
+  /** The resource which a grant will be for. */
   readonly resource: string;
+  /** The arguments that are shown. */
   readonly args: Json;
+  /** Hash of name and arguments, by which a grant "once" is bound to this call. */
   readonly argsHash: string;
   /** The capability that would cover it; a grant is derived from it. */
   readonly under: CapId | null;
@@ -290,7 +370,9 @@ export interface RequestCall {
 export type EventType = keyof EventMap;
 /** An event of type `T`. */
 export interface EventOf<T extends EventType> {
+  /** Which kind it is. */
   readonly type: T;
+  /** What happened. */
   readonly data: EventMap[T];
 }
 /** Any event. */
@@ -298,12 +380,15 @@ export type Event = { readonly [T in EventType]: EventOf<T> }[EventType];
 
 /** One line of a tree's log. */
 export interface Line {
+  /** Whose log it is in. */
   readonly tree: TreeId;
   /** 1 for the first line. */
   readonly seq: number;
   /** Never less than the line before. */
   readonly atMs: number;
+  /** Which kind of event it is. */
   readonly type: EventType;
+  /** What happened. */
   readonly data: Event["data"];
   /** SHA-256 of the line before; 64 zeros before the first. */
   readonly prev: string;

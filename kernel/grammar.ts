@@ -24,7 +24,9 @@ import { LIMITS } from "./limits.ts";
 
 /** What is covered: a pattern of rights and a pattern of resources. */
 export interface Pattern {
+  /** A right or pattern of rights, such as `file.read`, `file.*` or `*`. */
   readonly right: string;
+  /** A resource or pattern of resources, such as `./src/**`. */
   readonly resource: string;
 }
 

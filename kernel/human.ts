@@ -134,7 +134,8 @@ function grantsFor(
     scope: scope === "subtree" || scope === "tree" ? "subtree" : "process",
     grant: {
       request: request.id,
-      argsHash: scope === "once" ? call.argsHash : null,
+      // A right that was asked for before any call has no arguments it could be bound to.
+      argsHash: scope === "once" && call.under !== null ? call.argsHash : null,
       call: call.name,
     },
     via: "approval",

@@ -19,7 +19,9 @@ export type Trust = "untrusted" | "user" | "trusted";
 
 /** What every value carries. */
 export interface Label {
+  /** How much harm it does when the value gets out. */
   readonly sensitivity: Sensitivity;
+  /** Who vouches for the value. */
   readonly trust: Trust;
 }
 

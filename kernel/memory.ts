@@ -287,6 +287,9 @@ export function merge(draft: Draft, parent: Pid, child: Pid): readonly string[] 
     const object = found.object!;
     if (!found.name.startsWith(prefix) || namespaceOf(object.name) !== child) continue;
     const name = `${parent}/from/${child}/${found.name.slice(prefix.length)}`;
+    if (draft.tree.lookUp(name).object !== undefined) {
+      throw new SysError("EEXIST", `Cannot merge object "${found.name}": "${name}" exists already`);
+    }
     draft.add("object.moved", { id: object.id, name, owner: parent });
     moved.push(name.slice(parent.length + 1));
   }

@@ -28,6 +28,7 @@ export interface InboxItem {
 
 /** What one tree adds to its log in one commit. */
 export interface Batch {
+  /** The tree that it is added to. */
   readonly tree: TreeId;
   /** The epoch under which the writer claimed the tree. */
   readonly epoch: number;
@@ -65,28 +66,37 @@ export interface TreeSummary {
 
 /** What the store knows of a tree. */
 export interface TreeHead {
+  /** Its id. */
   readonly tree: TreeId;
   /** Sequence number of the last line; 0 for an empty log. */
   readonly seq: number;
   /** SHA-256 of the last line; 64 zeros for an empty log. */
   readonly head: string;
+  /** Rises with every new owner; a commit under an older one is refused. */
   readonly epoch: number;
   /** The node which owns it, or null. */
   readonly owner: string | null;
+  /** Until when the owner's claim holds, in milliseconds since 1970; 0 when nobody owns it. */
   readonly leaseMs: number;
+  /** When it next wants to be woken, in milliseconds since 1970; null: not by time. */
   readonly dueMs: number | null;
+  /** What lists show of it. */
   readonly summary: TreeSummary;
 }
 
 /** Lines as they were appended, with the payloads they refer to. */
 export interface StoredBatch {
+  /** Sequence number of its first line. */
   readonly seq: number;
+  /** The texts of its lines, in order. */
   readonly lines: readonly string[];
+  /** Hash to canonical text, for what its lines only name. */
   readonly payloads: ReadonlyMap<string, string>;
 }
 
 /** A state written down, so that start-up need not read the whole log. */
 export interface Snapshot {
+  /** The last line that it includes. */
   readonly seq: number;
   /** SHA-256 of the line at `seq`. */
   readonly head: string;
@@ -146,5 +156,6 @@ export interface Store {
   version(): Promise<number>;
   /** Looks for damage; a sentence for each thing found. */
   check(): Promise<readonly string[]>;
+  /** Lets go of everything; later calls are refused. A second close changes nothing. */
   close(): Promise<void>;
 }

@@ -27,15 +27,19 @@ export interface Random {
 
 /** What a file or folder is. */
 export interface FileStat {
+  /** "other" is what no call opens: links, pipes, devices, sockets. */
   readonly kind: "file" | "directory" | "other";
   /** Size in bytes; 0 for a directory. */
   readonly bytes: number;
+  /** When its content last changed, in milliseconds since 1970. */
   readonly modifiedMs: number;
 }
 
 /** One entry of a folder. */
 export interface FileEntry {
+  /** Its name in the folder, without a path. */
   readonly name: string;
+  /** "other" is what no call opens. */
   readonly kind: "file" | "directory" | "other";
 }
 
@@ -46,6 +50,7 @@ export interface FileEntry {
  * Errors: `ENOENT EEXIST EINVAL EACCES ELIMIT ENOSPC EIO EINDOUBT`.
  */
 export interface Files {
+  /** The whole of a file; `ELIMIT` when it has more than `bytesMax` bytes. */
   read(path: string, options: { readonly bytesMax: number }): Promise<Uint8Array>;
   /** Replaces or makes a file in one step: afterwards it has all of `bytes` or is as before. */
   write(
@@ -53,8 +58,11 @@ export interface Files {
     bytes: Uint8Array,
     options: { readonly create: boolean; readonly replace: boolean },
   ): Promise<void>;
+  /** The entries of a folder in a fixed order; `ELIMIT` beyond `entriesMax`. */
   list(path: string, options: { readonly entriesMax: number }): Promise<readonly FileEntry[]>;
+  /** What is there; undefined when nothing is. */
   stat(path: string): Promise<FileStat | undefined>;
+  /** Makes one folder. `EEXIST` when the name is taken, `ENOENT` when its parent is absent. */
   mkdir(path: string): Promise<void>;
   /** Refuses with `EEXIST` when `to` is there. */
   move(from: string, to: string): Promise<void>;
@@ -82,8 +90,11 @@ export type ModelMessage =
 
 /** A tool call that a model asked for. `input` is undefined when the model wrote no valid JSON. */
 export interface ModelCall {
+  /** Unique in its conversation; the tool's message answers to it. */
   readonly id: string;
+  /** Name of the tool. */
   readonly name: string;
+  /** The arguments. */
   readonly input?: Json;
   /** The text as the model wrote it, when it could not be read. */
   readonly raw?: string;
@@ -91,8 +102,11 @@ export interface ModelCall {
 
 /** A tool as a model sees it. */
 export interface ModelTool {
+  /** What the model calls it. */
   readonly name: string;
+  /** What it does. */
   readonly description: string;
+  /** JSON Schema of its arguments. */
   readonly inputSchema: JsonObject;
 }
 
@@ -100,9 +114,13 @@ export interface ModelTool {
 export interface ModelRequest {
   /** `provider/model`. */
   readonly model: string;
+  /** The conversation, oldest first. */
   readonly messages: readonly ModelMessage[];
+  /** The tools it may call; empty for none. */
   readonly tools: readonly ModelTool[];
+  /** Most tokens it may write; what the model does by default when absent. */
   readonly maxOutputTokens?: number;
+  /** 0 to 2; what the model does by default when absent. */
   readonly temperature?: number;
   /** The same for every attempt at the same call. */
   readonly idempotencyKey: string;
@@ -110,10 +128,15 @@ export interface ModelRequest {
 
 /** What a model answered. */
 export interface ModelReply {
+  /** What it wrote; empty when it only calls tools. */
   readonly text: string;
+  /** The tools it wants called, in order. */
   readonly calls: readonly ModelCall[];
+  /** Why it stopped writing. */
   readonly finish: "stop" | "length" | "tool-calls" | "content-filter" | "error" | "other";
+  /** Tokens it read. */
   readonly inputTokens: number;
+  /** Tokens it wrote. */
   readonly outputTokens: number;
   /** Cost in US dollars, where the provider says. */
   readonly usd?: number;
@@ -126,6 +149,10 @@ export interface ModelReply {
 export interface Model {
   /** `provider/model`, the resource of `model.generate`. */
   readonly id: string;
+  /**
+   * Makes one attempt at the next turn. `onText` hears chunks as they come; together they are the
+   * reply's text.
+   */
   generate(
     request: ModelRequest,
     options: { readonly signal: AbortSignal; readonly onText?: (chunk: string) => void },
@@ -134,11 +161,17 @@ export interface Model {
 
 /** A request as a person sees it. */
 export interface PersonRequest {
+  /** Names the request when it is answered. */
   readonly id: RequestId;
+  /** A permission is approved or denied, a question is answered, a notice is only read. */
   readonly kind: "permission" | "question" | "notice";
+  /** Who asks. */
   readonly pid: string;
+  /** The asking process and its ancestors, the root first. */
   readonly lineage: readonly string[];
+  /** What is asked. Agents may have written it: show it as text, never as markup. */
   readonly prompt: string;
+  /** What is to be permitted, with its exact arguments; absent when no call is asked about. */
   readonly call?: {
     readonly name: string;
     readonly right: string;
@@ -146,11 +179,17 @@ export interface PersonRequest {
     readonly args: Json;
     readonly argsHash: string;
   };
+  /** JSON Schema of the answer, for a question that has one. */
   readonly schema?: JsonObject;
+  /** The answers to choose from; empty when any will do. */
   readonly choices?: readonly string[];
+  /** How much harm a wrong yes could do. */
   readonly risk: "low" | "medium" | "high" | "destructive";
+  /** More for the person to see: the deciding rule, or what was under way. */
   readonly preview?: string;
+  /** When it was asked, in milliseconds since 1970. */
   readonly createdMs: number;
+  /** When it counts as refused, in milliseconds since 1970; null: never. */
   readonly expiresMs: number | null;
 }
 

@@ -199,6 +199,7 @@ export class MemoryStore implements Store {
     });
   }
 
+  /** Refuses all further use. What it holds goes with the object itself. */
   close(): Promise<void> {
     this.#closed = true;
     return Promise.resolve();

@@ -48,7 +48,8 @@ const QUESTIONS: readonly Question[] = [
   },
   {
     sql: "SELECT b.tree AS tree, sum(b.count) AS count FROM batches AS b " +
-      "LEFT JOIN trees AS t ON t.id = b.tree GROUP BY b.tree HAVING sum(b.count) <> ifnull(t.seq, 0)",
+      "LEFT JOIN trees AS t ON t.id = b.tree GROUP BY b.tree " +
+      "HAVING sum(b.count) <> ifnull(t.seq, 0)",
     say: (row) =>
       `Tree "${tree(row)}" has ${numberIn(row, "count")} lines stored, which is not its length`,
   },

@@ -2,8 +2,8 @@
  * The tables of a SQLite store, and whether a file has them.
  *
  * The layout is made for throughput: batches of all trees lie in one heap in order of arrival, and
- * each names the batch of its tree before it. An index over (tree, seq) was tried: with 100 trees in
- * a commit it dirties 100 more pages and halves what a second holds. Sparse `marks` do its work.
+ * each names the batch of its tree before it. An index over (tree, seq) was tried: with 100 trees
+ * in a commit it dirties 100 more pages and halves what a second holds. Sparse `marks` do its work.
  *
  * Invariants:
  *   T1. A file that is no store, or is of a newer layout, is refused and left as it was.

@@ -1,8 +1,8 @@
 /**
  * The embedded store: one SQLite file with a write-ahead log, owned by one kernel.
  *
- * Creating, claiming and releasing trees, and snapshots, do not wait for the disk by themselves: the
- * next commit's sync covers them, since the log is one file. Should the machine lose power before
+ * Creating, claiming and releasing trees, and snapshots, do not wait for the disk by themselves:
+ * the next commit's sync covers them, since the log is one file. Should the machine lose power before
  * it, nobody was told of anything that hung on them, and every claimer is gone as well.
  *
  * Invariants:
@@ -232,6 +232,7 @@ export class SqliteStore implements Store {
     return this.#answer("check", () => findDamage(this.#db));
   }
 
+  /** Closes the file and gives its lock up. A second close changes nothing. */
   close(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     return this.#answer("close", () => {

@@ -19,6 +19,7 @@ import { type Duration, milliseconds, type Rule } from "./rule.ts";
 
 /** Anything that follows Standard Schema v1: zod, valibot, arktype. */
 export interface StandardSchema<T = unknown> {
+  /** The part that Standard Schema v1 prescribes. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
@@ -38,14 +39,20 @@ export type StandardResult<T> =
 
 /** How to define a tool. */
 export interface ToolSpec<T> {
+  /** What models call it: a letter, then letters, digits, `_` and `-`, 64 characters at most. */
   readonly name: string;
   /** What it does, for the model. */
   readonly description: string;
+  /** Checks and converts what the model wrote, before `execute` sees it. */
   readonly inputSchema: StandardSchema<T>;
   /** JSON Schema of the input, for schemas that cannot say it themselves. */
   readonly inputJsonSchema?: JsonObject;
   /** The calls it makes; a bare deny of one hides the tool. */
   readonly uses?: readonly string[];
+  /**
+   * Does the work. What it returns is the tool's output and must be JSON; what it throws is told to
+   * the model.
+   */
   execute(input: T, context: ToolContext & { readonly sys: Sys }): unknown | Promise<unknown>;
 }
 
@@ -115,6 +122,7 @@ export function budgetLimits(budget: Budget = {}): BudgetLimits {
 
 /** How to define an image. */
 export interface ImageSpec {
+  /** Small letters, digits and `-` after a letter, 64 characters at most. */
   readonly name: string;
   /** "1" by default. */
   readonly version?: string;
@@ -128,6 +136,7 @@ export interface ImageSpec {
   readonly libc?: readonly string[];
   /** Rights it will ask people for. Requests, never grants. */
   readonly requests?: readonly Rule[];
+  /** Limits of every process of it; a spawn may set others in their place. */
   readonly budget?: Budget;
   /** Steps it may make in all. 1,000 by default. */
   readonly maxSteps?: number;
@@ -141,10 +150,15 @@ export interface ImageSpec {
 export interface AgentImage {
   /** `name@version`. */
   readonly ref: string;
+  /** SHA-256 of the canonical text of `data` without its hash. */
   readonly sha256: string;
+  /** What goes into the log of a tree. */
   readonly data: ImageData;
+  /** The model of this runtime, when the image brought one; not part of the hash. */
   readonly model: Model | undefined;
+  /** The code of its own tools; the hash covers only their names. */
   readonly tools: readonly Tool[];
+  /** Code that runs instead of the model loop. */
   readonly program: Program | undefined;
 }
 

@@ -33,8 +33,9 @@ export async function headOf(store: Store, id: TreeId): Promise<TreeHead> {
  * Throws `EINTEGRITY` with the position of the first broken line.
  */
 export async function loadTree(store: Store, id: TreeId, context: TreeContext): Promise<Loaded> {
-  const head = await headOf(store, id);
+  // In this order: beside a running kernel the log may grow between any two reads.
   const snapshot = await store.getSnapshot(id);
+  const head = await headOf(store, id);
   const tree = snapshot === undefined
     ? Tree.empty(id, context)
     : Tree.load(snapshot.state, snapshot.head, context);
@@ -47,6 +48,7 @@ export async function loadTree(store: Store, id: TreeId, context: TreeContext): 
     ? new ChainReader(id, 0, GENESIS)
     : new ChainReader(id, start, snapshot.head);
   for await (const batch of store.read(id, whole ? 1 : start + 1)) {
+    if (batch.seq > head.seq) break;
     if (batch.seq + batch.lines.length - 1 <= start) {
       reader.skim(batch);
       continue;
@@ -72,6 +74,8 @@ export async function* readLines(
   const head = await headOf(store, id);
   const reader = new ChainReader(id, 0, GENESIS);
   for await (const batch of store.read(id, 1)) {
+    // Written since the head was read.
+    if (batch.seq > head.seq) break;
     if (batch.seq + batch.lines.length - 1 < fromSeq) {
       reader.skim(batch);
       continue;
@@ -83,8 +87,11 @@ export async function* readLines(
 
 /** What verifying a tree found. */
 export interface Verified {
+  /** The tree that was checked. */
   readonly tree: TreeId;
+  /** How many lines the store says its log has. */
   readonly lines: number;
+  /** SHA-256 of the last line, as the store says: note it elsewhere to prove a log later. */
   readonly head: string;
   /** The first thing that is wrong, or null. */
   readonly broken: string | null;

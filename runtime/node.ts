@@ -41,6 +41,8 @@ export interface NodeOptions {
   program(name: string): Program | undefined;
   /** Runs at the same time. */
   readonly concurrency: number;
+  /** false: nothing runs but by `runUntilIdle` and `stepOnce`. */
+  readonly autorun?: boolean;
   /** Whether this node is known to be the store's only one, so that older claims are void. */
   readonly alone: boolean;
 }
@@ -81,12 +83,13 @@ export class Node implements Host {
   #again = false;
   #stopping = false;
   #limit: number;
+  #drivers = 0;
 
   /** A node that runs nothing yet; see {@linkcode pump} and `Clockwork`. */
   constructor(options: NodeOptions) {
     this.options = options;
     this.broker = new Broker(options.table, options.world, this);
-    this.#limit = options.concurrency;
+    this.#limit = options.autorun === false ? 0 : options.concurrency;
     this.#committer = new Committer(options.store, options.world.clock, {
       committed: (tree, lines) => this.#committed(tree, lines),
       refused: (tree, error) => this.#halt(tree, error),
@@ -468,6 +471,8 @@ export class Node implements Host {
       ? error
       : new SysError("EINTEGRITY", `Cannot go on with tree "${id}": ${String(error)}`);
     this.broken.set(id, known);
+    // Whoever waits for a process of the tree looks again, and hears that it broke.
+    for (const listener of this.#listeners) listener(id, []);
     this.poke();
   }
 
@@ -481,7 +486,12 @@ export class Node implements Host {
       try {
         await this.#takeInbox(await this.#open(id));
       } catch (error) {
-        if (!(error instanceof SysError)) throw error;
+        const hosted = this.#hosted.get(id);
+        if (!(error instanceof SysError) && hosted === undefined) throw error;
+        if (!(error instanceof SysError)) {
+          this.#halt(hosted!.tree, error);
+          continue;
+        }
         if (error.code !== "EFENCED") this.broken.set(id, error);
       }
     }
@@ -506,12 +516,19 @@ export class Node implements Host {
 
   /** Runs until every process waits or has ended, and all is durable. Timers are not waited for. */
   async runUntilIdle(): Promise<void> {
-    do {
-      await this.pump();
-      await this.#untilIdle();
-      await Promise.all(this.trees.map((tree) => this.durable(tree).catch(() => {})));
-      await this.#committer.idle();
-    } while (!this.idle);
+    this.#drivers += 1;
+    this.#limit = this.options.concurrency;
+    try {
+      do {
+        await this.pump();
+        await this.#untilIdle();
+        await Promise.all(this.trees.map((tree) => this.durable(tree).catch(() => {})));
+        await this.#committer.idle();
+      } while (!this.idle);
+    } finally {
+      this.#drivers -= 1;
+      if (this.#drivers === 0 && this.options.autorun === false) this.#limit = 0;
+    }
   }
 
   async #untilIdle(): Promise<void> {

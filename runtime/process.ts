@@ -15,23 +15,37 @@ import { formatPatternOf, type Rule } from "./rule.ts";
 
 /** What can be told of a process. */
 export interface ProcessInfo {
+  /** `p_3` is the root process of tree 3, `p_3.2` another process of it. */
   readonly pid: Pid;
+  /** The process that started it; null for a root. */
   readonly parent: Pid | null;
+  /** The tree it belongs to, whose log it is in. */
   readonly tree: TreeId;
   /** `name@version`. */
   readonly image: string;
+  /** Where it is in its life. */
   readonly state: LifeState;
   /** What it waits for, and since when. */
   readonly waiting: { readonly on: Wait; readonly sinceMs: number } | null;
+  /** How it ended; null while it lives. */
   readonly outcome: EndOutcome | null;
+  /** What it is to do. */
   readonly goal: string;
+  /** Its working directory as a canonical path: `.` is the workspace. */
   readonly cwd: string;
+  /** Words for people, as they were given at its start. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Number of the step it is in or ended in; 1 is the first. */
   readonly step: number;
+  /** Calls of its whole life: let through, put before a person, refused by authority. */
   readonly calls: { readonly allowed: number; readonly asked: number; readonly denied: number };
+  /** What it and all it started have used up. */
   readonly spent: { readonly [K in SpentKind]: number };
+  /** Its own limits. Those of its ancestors hold too. */
   readonly budget: BudgetLimits;
+  /** Names of its tools, those which a rule hides included. */
   readonly tools: readonly string[];
+  /** When it was started, in milliseconds since 1970. */
   readonly startedMs: number;
 }
 
@@ -61,17 +75,21 @@ export function info(state: State, process: Process): ProcessInfo {
 
 /** How a process ended. */
 export interface ExitStatus {
+  /** The process that ended. */
   readonly pid: Pid;
   /** Whether it exited by itself with code 0. */
   readonly ok: boolean;
+  /** How it came to its end. */
   readonly outcome: EndOutcome;
   /** What it exited with; null otherwise. */
   readonly result: Json;
+  /** What it and all it started have used up. */
   readonly spent: { readonly [K in SpentKind]: number };
 }
 
 /** A handle on a process. It does not keep the process alive, nor does dropping it end it. */
 export class AgentProcess {
+  /** Its id, good for `runtime.get` after a restart. */
   readonly pid: Pid;
   readonly #node: Node;
   readonly #operator: string;

@@ -12,13 +12,17 @@ import type { Pid } from "../kernel/ids.ts";
 
 /** What a step is given. */
 export interface StepContext {
+  /** The process whose step it is. */
   readonly pid: Pid;
   /** 1 for the first step of a process. */
   readonly step: number;
+  /** What the process is to do. */
   readonly goal: string;
+  /** Data that came with the goal; null when there was none. */
   readonly input: Json;
   /** The image's instructions and model. */
   readonly instructions: string;
+  /** `provider/model`, or null when the image names none. */
   readonly model: string | null;
   /** The only way to do anything. */
   readonly sys: Sys;

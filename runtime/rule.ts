@@ -37,13 +37,17 @@ export function milliseconds(duration: Duration): number {
 
 /** A rule: what is allowed, asked about or denied. */
 export interface Rule {
+  /** What it does to a call that it covers. */
   readonly effect: Effect;
   /** Named like the call it opens. */
   readonly right: string;
   /** A pattern. */
   readonly resource: string;
+  /** How many calls it opens; any number when absent. */
   readonly uses?: number;
+  /** How long it holds from the spawn on; as long as its holder when absent. */
   readonly expiresIn?: Duration;
+  /** Whether its holder may hand it on, narrowed or whole; true when absent. */
   readonly delegable?: boolean;
   /** A JSON Schema over the call's arguments. */
   readonly constraint?: JsonObject;

@@ -64,14 +64,19 @@ export interface RuntimeOptions {
 
 /** How to start a process. */
 export interface SpawnOptions {
+  /** What it is to do. The model reads it as the first message of the conversation. */
   readonly goal: string;
+  /** Data that goes with the goal; null when absent. A program finds it in `StepContext.input`. */
   readonly input?: Json;
   /** What it may do. `ask` and `deny` rules hold for all that it starts. */
   readonly grants?: readonly Rule[];
+  /** What it and all it starts may use up, besides what its image says. */
   readonly budget?: Budget;
+  /** Free words for people, shown by lists. They give no rights and are not value labels. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Relative to the workspace. */
   readonly cwd?: string;
+  /** Turns it gets against others, 1 to 100; 10 by default. More is sooner. */
   readonly priority?: number;
   /** A second spawn with the same key returns the same live process. */
   readonly idempotencyKey?: string;
@@ -83,7 +88,10 @@ export interface SpawnOptions {
 
 /** A running kernel with everything it needs. Made by {@linkcode createRuntime}. */
 export class Runtime implements AsyncDisposable {
-  /** The node beneath; for tools of operators. */
+  /**
+   * The node beneath; for tools of operators.
+   * @internal
+   */
   readonly node: Node;
   /** Requests to people. */
   readonly approvals: Approvals;
@@ -118,6 +126,7 @@ export class Runtime implements AsyncDisposable {
       table: SYSCALLS,
       context: { rights: RIGHTS },
       concurrency: options.concurrency ?? LIMITS.stepsInFlightMax,
+      autorun: options.autorun !== false,
       alone: parts.alone,
       program: (name) => this.#programs.get(name),
       world: {

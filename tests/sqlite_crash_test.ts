@@ -47,7 +47,7 @@ async function killAfter(child: Deno.ChildProcess, words: number): Promise<strin
   return said.split("\n").slice(0, -1);
 }
 
-Deno.test("SqliteStore keeps all it acknowledged when it is killed, and whole commits only", async () => {
+Deno.test("SqliteStore keeps all it acknowledged when killed, in whole commits", async () => {
   await withPath(async (path) => {
     for (const words of [1, 2, 40, 700]) {
       const said = await killAfter(startChild(path, "write"), words);
@@ -68,7 +68,7 @@ Deno.test("SqliteStore keeps all it acknowledged when it is killed, and whole co
   });
 });
 
-Deno.test("SqliteStore.open() refuses a second kernel by name, until the first is killed", async () => {
+Deno.test("SqliteStore.open() refuses a second kernel until the first is killed", async () => {
   await withPath(async (path) => {
     const child = startChild(path, "hold");
     const output = child.stdout.getReader();
@@ -87,7 +87,7 @@ Deno.test("SqliteStore.open() refuses a second kernel by name, until the first i
   });
 });
 
-Deno.test("SqliteStore.open() refuses a second kernel of the same process, by any name", async () => {
+Deno.test("SqliteStore.open() refuses a second kernel by any name of the file", async () => {
   await withPath(async (path) => {
     const store = await open(path);
     await Deno.symlink(path, `${path}.link`);
@@ -152,7 +152,7 @@ Deno.test("SqliteStore reads on while another commits between two batches", asyn
   });
 });
 
-Deno.test("SqliteStore with mode join puts items beside a running kernel, and nothing else", async () => {
+Deno.test("SqliteStore with mode join puts items beside a kernel, and no more", async () => {
   await withPath(async (path) => {
     const owner = await open(path);
     const { tree } = await owner.create(null);

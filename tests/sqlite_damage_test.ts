@@ -58,7 +58,7 @@ Deno.test("SqliteStore.open() refuses to join or read what is absent or empty", 
   });
 });
 
-Deno.test("SqliteStore.open() refuses a file that is no store, and leaves it as it was", async () => {
+Deno.test("SqliteStore.open() refuses a file that is no store, and changes nothing", async () => {
   await withFolder(async (folder) => {
     const text = `${folder}/text`;
     await Deno.writeTextFile(text, "This is a letter, not a database.\n".repeat(300));
@@ -108,7 +108,7 @@ const INJURIES: readonly (readonly [string, string, number])[] = [
   ["the tree is said to be longer", "UPDATE trees SET seq = 601 WHERE id = 1", 601],
 ];
 
-Deno.test("SqliteStore.read() refuses a log that does not hold together, and check() says so", async () => {
+Deno.test("SqliteStore.read() and check() find a log that does not hold together", async () => {
   for (const [what, sql, seq] of INJURIES) {
     const handle = new DatabaseSync(":memory:");
     const store = SqliteStore.over(handle);
@@ -170,7 +170,7 @@ Deno.test("SqliteStore says EINTEGRITY for pages which were overwritten", async 
   });
 });
 
-Deno.test("SqliteStore says ENOSPC on a full disk, changes nothing, and goes on with room", async () => {
+Deno.test("SqliteStore says ENOSPC on a full disk, and goes on once there is room", async () => {
   const handle = new DatabaseSync(":memory:");
   const store = SqliteStore.over(handle);
   const { tree } = await store.create(null);
@@ -197,7 +197,7 @@ Deno.test("SqliteStore says ENOSPC on a full disk, changes nothing, and goes on 
   await store.close();
 });
 
-Deno.test("SqliteStore says EAGAIN while another connection writes, and goes on after it", async () => {
+Deno.test("SqliteStore says EAGAIN while another connection writes, then goes on", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/libos.db`;
     const handle = new DatabaseSync(path);
@@ -252,7 +252,7 @@ class Spy implements SqliteHandle {
   }
 }
 
-Deno.test("S3 SqliteStore syncs commits and inbox items at power, and nothing at process", async () => {
+Deno.test("S3 SqliteStore syncs commits and items at power, nothing at process", async () => {
   for (const durability of ["power", "process"] as const) {
     const spy = new Spy();
     const store = SqliteStore.over(spy, { durability });

@@ -42,7 +42,7 @@ testStore("SqliteStore in a file", async () => openFile(await Deno.makeTempDir()
 });
 testStore("SqliteStore over node:sqlite", () => SqliteStore.over(new DatabaseSync(":memory:")));
 
-/** `Statement` of `@db/sqlite`: `run` counts changes, nothing found is undefined, rows are plain. */
+/** `Statement` of `@db/sqlite`: `run` counts changes, nothing found is undefined, rows plain. */
 class OtherStatement implements SqliteStatement {
   readonly #statement: StatementSync;
   readonly #isNarrow: boolean;

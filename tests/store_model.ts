@@ -1,6 +1,6 @@
 /**
- * A store against a model which is too simple to be wrong: random commands, then everything that can
- * be seen of both is compared. fast-check prints the seed and the shortest failing list of commands.
+ * A store against a model which is too simple to be wrong: random commands, then everything that
+ * can be seen of both is compared. fast-check prints the seed and the shortest failing commands.
  * @module
  */
 

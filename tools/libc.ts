@@ -70,6 +70,7 @@ export function argumentsSchema(args: z.ZodType): JsonObject {
     unrepresentable: "any",
     override({ zodSchema, jsonSchema }) {
       if (zodSchema._zod.def.type === "custom") jsonSchema.type = "string";
+      delete jsonSchema["tsType"];
     },
   });
   const { $schema: _, ...rest } = schema as Record<string, unknown>;

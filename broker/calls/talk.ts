@@ -7,7 +7,7 @@ import { z } from "zod";
 import { checkConstraint } from "../../kernel/constraint.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { ask } from "../../kernel/human.ts";
-import { treeOf } from "../../kernel/ids.ts";
+import { isId, type MessageId, treeOf } from "../../kernel/ids.ts";
 import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { deliver, waiting } from "../../kernel/message.ts";
@@ -19,7 +19,8 @@ import { Parked, syscall } from "../syscall.ts";
 import { untilOf } from "./process.ts";
 
 const prompt = z.string().min(1).max(LIMITS.requestPromptBytesMax);
-const messageId = z.custom<`msg_${string}`>((value) => /^msg_\d/.test(String(value)));
+const messageId = z.custom<MessageId>((value) => isId("msg", value), "expected a message id")
+  .meta({ tsType: "MessageId" });
 
 /** Calls to people. */
 export const humanCalls = {

@@ -1,0 +1,101 @@
+/**
+ * Durable steps: one effect, whose intent and outcome are each on the disk before the next.
+ * @module
+ */
+
+import { MemoryStore } from "../providers/memory_store.ts";
+import {
+  type Extent,
+  infoRow,
+  numberRow,
+  ratioRow,
+  type Section,
+  timed,
+  timeRow,
+  times,
+} from "./measure.ts";
+import { RawTable } from "./raw.ts";
+import { freshText, Stage } from "./stage.ts";
+
+const TEXT_BYTES = 1_024;
+const ALONE = 600;
+const WARM = 100;
+const CALLS_PER_STEP = 20;
+
+/** Steps of one tree, each next to two raw inserts of the same size. */
+async function alone(folder: string): Promise<{ ours: number[]; raw: number[] }> {
+  using table = new RawTable(`${folder}/raw_alone.db`);
+  await using stage = Stage.sqlite(`${folder}/alone.db`);
+  const ours: number[] = [];
+  const raw: number[] = [];
+  let made = 0;
+  await stage.play(async (call) => {
+    for (let i = 0; i < CALLS_PER_STEP; i++) {
+      const [text, args, reply] = [1, 2, 3].map(() => freshText(TEXT_BYTES)) as [
+        string,
+        string,
+        string,
+      ];
+      const rawMs = await timed(() => {
+        table.insert(args);
+        table.insert(reply);
+      });
+      const oursMs = await timed(() => call("bench.send", { to: "x", text }));
+      if (++made <= WARM) continue;
+      raw.push(rawMs);
+      ours.push(oursMs);
+    }
+    if (made >= ALONE + WARM) await call("process.exit", {});
+  });
+  return { ours, raw };
+}
+
+/** Milliseconds a step with `trees` trees ready, over `rounds` steps of each. */
+async function together(stage: Stage, trees: number, rounds: number): Promise<number> {
+  const name = `together-${trees}`;
+  for (let i = 0; i < trees; i++) await stage.plant(name);
+  stage.teach(name, async (call, { step }) => {
+    for (let i = 0; i < CALLS_PER_STEP; i++) {
+      await call("bench.send", { to: "x", text: freshText(TEXT_BYTES) });
+    }
+    if (step * CALLS_PER_STEP >= rounds) await call("process.exit", {});
+  });
+  return await timed(() => stage.run()) / (trees * rounds);
+}
+
+async function several(place: string | null, trees: number, rounds: number): Promise<number[]> {
+  const found: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    await using stage = place === null
+      ? new Stage(new MemoryStore())
+      : Stage.sqlite(`${place}/trees_${trees}_${i}.db`);
+    const ms = await together(stage, trees, rounds);
+    if (i > 0) found.push(ms);
+  }
+  return found;
+}
+
+/** Durable steps, against the raw cost of the same disk in the same run. */
+export async function durable({ folder }: Extent): Promise<Section> {
+  const one = await alone(folder);
+  const raw = times(one.raw);
+  const ours = times(one.ours);
+  const of64 = times(await several(folder, 64, 40));
+  const of100 = times(await several(folder, 100, 40));
+  const unsynced = times(await several(null, 100, 40));
+  return {
+    title: "Durable step: intent and outcome, 1 KB each way, SQLite, synced",
+    rows: [
+      infoRow("two raw synced inserts of 1 KB", raw),
+      ratioRow("one tree", ours, { raw, ratioMax: 1.5 }),
+      timeRow("one tree, without the raw syncs", times([ours.median - raw.median]), 0.3),
+      ratioRow("64 trees ready, a step", of64, { raw, ratioMax: 0.3 }),
+      numberRow("100 trees ready", 1_000 / of100.median, { atLeast: 15_000, unit: "steps/s" }),
+      numberRow("100 trees ready, memory store", 1_000 / unsynced.median, { unit: "steps/s" }),
+    ],
+    notes: [
+      `Raw and ours take turns in the same loop for one tree. ${CALLS_PER_STEP} calls a step of the ` +
+      "program; its closing line is part of the time when many trees are ready.",
+    ],
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * The bench: every number that the design asks of the kernel, and what this machine gives.
+ *
+ * `deno task bench` takes under four minutes; `--long` parks 100,000 trees as well; names of
+ * sections run only those, and then nothing is written.
+ * @module
+ */
+
+import { authority } from "./authority.ts";
+import { door } from "./door.ts";
+import { durable } from "./durable.ts";
+import { forking } from "./forking.ts";
+import { growth } from "./growth.ts";
+import type { Extent, Section } from "./measure.ts";
+import { parked } from "./parked.ts";
+import { asText, page } from "./report.ts";
+import { restart } from "./restart.ts";
+
+const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> = {
+  door,
+  authority,
+  durable,
+  restart,
+  forking,
+  growth,
+  parked,
+};
+
+const RESULTS = new URL("./RESULTS.md", import.meta.url);
+
+if (import.meta.main) {
+  const chosen = Deno.args.filter((arg) => !arg.startsWith("--"));
+  const long = Deno.args.includes("--long");
+  const taken = Deno.args.find((arg) => arg.startsWith("--date="))?.slice("--date=".length) ??
+    new Date().toISOString().slice(0, 10);
+  const folder = await Deno.makeTempDir({ prefix: "bench-", dir: import.meta.dirname! });
+  const start = performance.now();
+  const sections: Section[] = [];
+  try {
+    for (const [name, measure] of Object.entries(SECTIONS)) {
+      if (chosen.length > 0 && !chosen.includes(name)) continue;
+      const before = performance.now();
+      const section = await measure({ long, folder });
+      sections.push(section);
+      console.log(asText(section));
+      console.log(`  (${name}: ${Math.round((performance.now() - before) / 1_000)} s)`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  const took = `${Math.round((performance.now() - start) / 1_000)} s`;
+  const missed = sections.flatMap(({ rows }) => rows.filter(({ met }) => met === false));
+  console.log(`\n${took}; missed: ${missed.map(({ what }) => what).join("; ") || "nothing"}`);
+  if (chosen.length === 0) await Deno.writeTextFile(RESULTS, page(sections, { taken, took }));
+}

@@ -1,0 +1,172 @@
+/**
+ * A stage: one node on a store, with two calls of the bench's own, and programs to run on it.
+ * @module
+ */
+
+import { z } from "zod";
+import { RIGHTS, SYSCALLS } from "../broker/table.ts";
+import { type AnySyscall, syscall } from "../broker/syscall.ts";
+import type { ImageData } from "../kernel/event.ts";
+import { type Pid, treeOf } from "../kernel/ids.ts";
+import { hashOf } from "../kernel/json.ts";
+import { plant } from "../kernel/spawn.ts";
+import type { Store } from "../kernel/store.ts";
+import { realClock } from "../providers/clock.ts";
+import { realRandom } from "../providers/random.ts";
+import { SqliteStore } from "../providers/sqlite_store.ts";
+import { Node } from "../runtime/node.ts";
+import type { StepContext } from "../runtime/program.ts";
+
+/** The door without types, since some calls are the bench's own. */
+export type Call = (name: string, args: unknown) => Promise<Record<string, unknown>>;
+/** A program of the bench. */
+export type BenchProgram = (call: Call, step: StepContext) => Promise<void>;
+
+const BENCH_CALLS = {
+  "bench.look": syscall({
+    about: "Read nothing, with a capability",
+    effect: "observe",
+    args: z.strictObject({ at: z.string() }),
+    reply: z.strictObject({ seen: z.boolean() }),
+    needs: ({ at }) => [{ right: "bench.look", resource: at }],
+    run: () => ({ seen: true }),
+  }),
+  "bench.send": syscall({
+    about: "An effect that costs nothing outside: intent and outcome alone",
+    effect: "emit",
+    args: z.strictObject({ to: z.string(), text: z.string() }),
+    reply: z.strictObject({ text: z.string() }),
+    needs: ({ to }) => [{ right: "bench.send", resource: to }],
+    run: (_, { text }) => Promise.resolve({ text: text.split("").reverse().join("") }),
+    lost: "safe",
+  }),
+};
+
+const TABLE: Readonly<Record<string, AnySyscall>> = { ...SYSCALLS, ...BENCH_CALLS };
+const CONTEXT = { rights: [...RIGHTS, ...Object.keys(BENCH_CALLS)] };
+
+/** What a bench's process may do. */
+export const CAPS = [
+  { right: "bench.look", resource: "**" },
+  { right: "bench.send", resource: "**" },
+  { right: "human.ask", resource: "**" },
+  { right: "process.fork", resource: "self" },
+] as const;
+
+/** How a tree of the bench is planted. */
+export interface PlantOptions {
+  readonly policy?: string;
+  readonly caps?: readonly { readonly right: string; readonly resource: string }[];
+}
+
+/** A node and its programs. */
+export class Stage implements AsyncDisposable {
+  readonly node: Node;
+  readonly store: Store;
+  readonly #programs = new Map<string, BenchProgram>();
+
+  /** A stage over a store, which it closes. */
+  constructor(store: Store, concurrency = 128) {
+    this.store = store;
+    this.node = new Node({
+      id: "bench",
+      store,
+      table: TABLE,
+      context: CONTEXT,
+      concurrency,
+      alone: true,
+      program: (name) => {
+        const program = this.#programs.get(name);
+        if (program === undefined) return undefined;
+        return (step) => program(step.sys as unknown as Call, step);
+      },
+      world: {
+        clock: realClock,
+        random: realRandom,
+        files: null,
+        model: () => undefined,
+        tool: () => undefined,
+      },
+    });
+  }
+
+  /** A stage on a SQLite file. */
+  static sqlite(path: string, durability: "power" | "process" = "power"): Stage {
+    return new Stage(SqliteStore.open(path, { durability }));
+  }
+
+  /** Makes a program known under a name. */
+  teach(name: string, program: BenchProgram): void {
+    this.#programs.set(name, program);
+  }
+
+  /** Plants a tree whose root runs the program of this name, from when the stage is taught it. */
+  async plant(name: string, options: PlantOptions = {}): Promise<Pid> {
+    const caps = options.caps ?? CAPS;
+    const image = imageOf(name);
+    return await this.node.plant(null, (draft) =>
+      plant(draft, {
+        key: null,
+        nonce: "bench",
+        policy: options.policy ?? "",
+        ceiling: [{ right: "*", resource: "**" }],
+        images: [image],
+        caps,
+        image,
+        goal: name,
+        input: null,
+        cwd: ".",
+        grants: [],
+        rules: "",
+        labels: {},
+        budget: {},
+        priority: 10,
+      }));
+  }
+
+  /** Plants one tree with a program and runs it to its end. */
+  async play(program: BenchProgram, options: PlantOptions = {}): Promise<Pid> {
+    const name = `play-${this.#programs.size}`;
+    this.teach(name, program);
+    const pid = await this.plant(name, options);
+    await this.run(pid);
+    return pid;
+  }
+
+  /** Runs until nothing is ready. Throws when the tree of `pid` broke or its root failed. */
+  async run(pid?: Pid): Promise<void> {
+    await this.node.runUntilIdle();
+    if (pid === undefined) return;
+    const { life } = (await this.node.open(treeOf(pid))).state.processes[pid]!;
+    if (life.state === "ended" && life.outcome.kind === "failed") {
+      throw new Error(`A bench's process failed: ${life.outcome.message}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.node.stop();
+    await this.store.close();
+  }
+}
+
+function imageOf(name: string): ImageData {
+  const data = {
+    name,
+    version: "1",
+    program: name,
+    instructions: "",
+    model: null,
+    tools: [],
+    requests: [],
+    budget: {},
+    stepsMax: 10_000_000,
+    types: {},
+  };
+  return { ...data, hash: hashOf(data) };
+}
+
+/** A text of `bytes` characters that no other call of the run was given. */
+export function freshText(bytes: number): string {
+  const half = realRandom.bytes(Math.ceil(bytes * 3 / 4));
+  return half.toBase64().slice(0, bytes);
+}

@@ -1,0 +1,892 @@
+/**
+ * Every system call: what it takes and what it answers.
+ *
+ * Generated from the table by `deno task generate`; a test holds the two together.
+ * @module
+ */
+
+import type { CapId, MessageId, ObjectId, Pid } from "../kernel/ids.ts";
+import type { Json } from "../kernel/json.ts";
+
+/** The calls by name. */
+export interface Calls {
+  /** Start a child process from an image, with a part of the own authority. */
+  readonly "process.spawn": {
+    /** What it takes. */
+    readonly args: {
+      /** The image. */
+      readonly image: string;
+      /** The goal. */
+      readonly goal: string;
+      /** Any JSON value. */
+      readonly input?: Json | undefined;
+      /** What it may do: each a part of what the parent may. */
+      readonly grants?: readonly (string)[] | undefined;
+      /** More ask and deny rules for it and what it starts, as policy text. */
+      readonly rules?: string | undefined;
+      /** Relative to the working directory. */
+      readonly cwd?: string | undefined;
+      /** The labels. */
+      readonly labels?: { readonly [key: string]: string | undefined } | undefined;
+      /** The budget. */
+      readonly budget?: {
+        /** The model calls. */
+        readonly modelCalls?: number | undefined;
+        /** The tokens. */
+        readonly tokens?: number | undefined;
+        /** The usd. */
+        readonly usd?: number | undefined;
+        /** The tool calls. */
+        readonly toolCalls?: number | undefined;
+        /** The children. */
+        readonly children?: number | undefined;
+        /** The depth. */
+        readonly depth?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The bytes. */
+        readonly bytes?: number | undefined;
+      } | undefined;
+      /** The priority. */
+      readonly priority?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The pid. */
+      readonly pid: Pid;
+    };
+  };
+  /** Start a child that sees the own memory, copy-on-write. */
+  readonly "process.fork": {
+    /** What it takes. */
+    readonly args: {
+      /** The goal. */
+      readonly goal?: string | undefined;
+      /** Any JSON value. */
+      readonly input?: Json | undefined;
+      /** What it may do: each a part of what the parent may. */
+      readonly grants?: readonly (string)[] | undefined;
+      /** More ask and deny rules for it and what it starts, as policy text. */
+      readonly rules?: string | undefined;
+      /** Relative to the working directory. */
+      readonly cwd?: string | undefined;
+      /** The labels. */
+      readonly labels?: { readonly [key: string]: string | undefined } | undefined;
+      /** The budget. */
+      readonly budget?: {
+        /** The model calls. */
+        readonly modelCalls?: number | undefined;
+        /** The tokens. */
+        readonly tokens?: number | undefined;
+        /** The usd. */
+        readonly usd?: number | undefined;
+        /** The tool calls. */
+        readonly toolCalls?: number | undefined;
+        /** The children. */
+        readonly children?: number | undefined;
+        /** The depth. */
+        readonly depth?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The bytes. */
+        readonly bytes?: number | undefined;
+      } | undefined;
+      /** The priority. */
+      readonly priority?: number | undefined;
+      /** copy: all of the memory and authority; restricted: only what is named. */
+      readonly mode?: "copy" | "restricted" | undefined;
+      /** restricted: patterns of the names it sees. */
+      readonly share?: readonly (string)[] | undefined;
+      /** Its memory is released when it ends; only its result stays. */
+      readonly ephemeral?: boolean | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The pid. */
+      readonly pid: Pid;
+    };
+  };
+  /** Become another image, keeping identity, memory and authority. */
+  readonly "process.exec": {
+    /** What it takes. */
+    readonly args: {
+      /** The image. */
+      readonly image: string;
+      /** The goal. */
+      readonly goal?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: null;
+  };
+  /** Wait until one of the own children has ended, and take its result. */
+  readonly "process.wait": {
+    /** What it takes. */
+    readonly args: {
+      /** The pids. */
+      readonly pids: readonly (Pid)[];
+      /** The timeout in milliseconds. */
+      readonly timeoutMs?: number | undefined;
+      /** Take over what the child left under "results/", as "from/<pid>/...". */
+      readonly merge?: boolean | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The ended. */
+      readonly ended: {
+        /** The pid. */
+        readonly pid: Pid;
+        /** The outcome. */
+        readonly outcome: {
+          /** The kind. */
+          readonly kind: string;
+          readonly [key: string]: Json | undefined;
+        };
+      } | null;
+      /** The merged. */
+      readonly merged: readonly (string)[];
+    };
+  };
+  /** End, with a result. */
+  readonly "process.exit": {
+    /** What it takes. */
+    readonly args: {
+      /** Any JSON value. */
+      readonly result?: Json | undefined;
+      /** The code. */
+      readonly code?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: null;
+  };
+  /** Pause, resume, cancel or kill a process and all it started. */
+  readonly "process.signal": {
+    /** What it takes. */
+    readonly args: {
+      /** The pid. */
+      readonly pid: Pid;
+      /** The signal. */
+      readonly signal: "pause" | "resume" | "cancel" | "kill";
+      /** The reason. */
+      readonly reason?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** List the caller and the processes below it. */
+  readonly "process.list": {
+    /** What it takes. */
+    readonly args: {
+      /** The ended. */
+      readonly ended?: boolean | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The processes. */
+      readonly processes: readonly ({
+        /** The pid. */
+        readonly pid: Pid;
+        /** The state. */
+        readonly state: string;
+        readonly [key: string]: Json | undefined;
+      })[];
+    };
+  };
+  /** Tell about a process: state, goal, budget, children. */
+  readonly "process.inspect": {
+    /** What it takes. */
+    readonly args: {
+      /** The pid. */
+      readonly pid?: Pid | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The pid. */
+      readonly pid: Pid;
+      /** The state. */
+      readonly state: string;
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** Change the working directory. */
+  readonly "process.chdir": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The cwd. */
+      readonly cwd: string;
+    };
+  };
+  /** Tell the working directory. */
+  readonly "process.cwd": {
+    /** What it takes. */
+    readonly args: Record<string, never>;
+    /** What it answers. */
+    readonly reply: {
+      /** The cwd. */
+      readonly cwd: string;
+    };
+  };
+  /** Keep a value under a new name. */
+  readonly "object.create": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly name: string;
+      /** The type. */
+      readonly type?: string | undefined;
+      /** Any JSON value. */
+      readonly value?: Json | undefined;
+      /** The mutable. */
+      readonly mutable?: boolean | undefined;
+      /** An append-only list instead of one value. */
+      readonly list?: boolean | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The object. */
+      readonly object: ObjectId;
+      /** The version. */
+      readonly version: number;
+    };
+  };
+  /** Read an object's value, or items of a list. */
+  readonly "object.read": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+      /** List: first item. */
+      readonly from?: number | undefined;
+      /** List: one past the last item. */
+      readonly to?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** Any JSON value. */
+      readonly value: Json;
+      /** The version. */
+      readonly version: number;
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** Replace a mutable object's value, if it has not changed since it was read. */
+  readonly "object.write": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+      /** Any JSON value. */
+      readonly value: Json;
+      /** The from. */
+      readonly from: number;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The version. */
+      readonly version: number;
+    };
+  };
+  /** Add an item at the end of a list. */
+  readonly "object.append": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+      /** Any JSON value. */
+      readonly item: Json;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The version. */
+      readonly version: number;
+    };
+  };
+  /** Delete an object. */
+  readonly "object.delete": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** List objects under a prefix. */
+  readonly "object.list": {
+    /** What it takes. */
+    readonly args: {
+      /** Such as notes; all of the own memory. */
+      readonly prefix?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The objects. */
+      readonly objects: readonly ({
+        /** The name. */
+        readonly name: string;
+        readonly [key: string]: Json | undefined;
+      })[];
+    };
+  };
+  /** Find objects by words in their text, best first. */
+  readonly "object.find": {
+    /** What it takes. */
+    readonly args: {
+      /** The query. */
+      readonly query: string;
+      /** The prefix. */
+      readonly prefix?: string | undefined;
+      /** The limit. */
+      readonly limit?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The found. */
+      readonly found: readonly ({
+        /** The name. */
+        readonly name: string;
+        readonly [key: string]: Json | undefined;
+      })[];
+    };
+  };
+  /** Link one object to another by a relation. */
+  readonly "object.link": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+      /** The relation. */
+      readonly relation: string;
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly to: string;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** Keep a file's content as an object, without it passing through the caller. */
+  readonly "object.import": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly name: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The object. */
+      readonly object: ObjectId;
+      /** The version. */
+      readonly version: number;
+      /** The bytes. */
+      readonly bytes: number;
+    };
+  };
+  /** Write an object's value into a file, without it passing through the caller. */
+  readonly "object.export": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+      /** Relative to the working directory. */
+      readonly path: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The bytes. */
+      readonly bytes: number;
+      /** The sha256. */
+      readonly sha256: string;
+    };
+  };
+  /** Make a namespace that processes of the tree can be given rights in. */
+  readonly "namespace.create": {
+    /** What it takes. */
+    readonly args: {
+      /** The name. */
+      readonly name: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The name. */
+      readonly name: string;
+    };
+  };
+  /** List the namespaces the caller owns. */
+  readonly "namespace.list": {
+    /** What it takes. */
+    readonly args: Record<string, never>;
+    /** What it answers. */
+    readonly reply: {
+      /** The namespaces. */
+      readonly namespaces: readonly (string)[];
+    };
+  };
+  /** List the capabilities the caller can use. */
+  readonly "capability.list": {
+    /** What it takes. */
+    readonly args: Record<string, never>;
+    /** What it answers. */
+    readonly reply: {
+      /** The capabilities. */
+      readonly capabilities: readonly ({
+        /** The id. */
+        readonly id: CapId;
+        readonly [key: string]: Json | undefined;
+      })[];
+    };
+  };
+  /** Tell about one capability of the caller, or derived from one. */
+  readonly "capability.inspect": {
+    /** What it takes. */
+    readonly args: {
+      /** The capability. */
+      readonly capability: CapId;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The id. */
+      readonly id: CapId;
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** Tell whether the caller may do something, why, and what the least grant would be. */
+  readonly "capability.explain": {
+    /** What it takes. */
+    readonly args: {
+      /** right(resource), such as file.read(./src/**). */
+      readonly rule: string;
+      /** The args. */
+      readonly args?: { readonly [key: string]: Json | undefined } | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The decision. */
+      readonly decision: string;
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** Hand a part of a capability to another process of the tree. */
+  readonly "capability.delegate": {
+    /** What it takes. */
+    readonly args: {
+      /** The to. */
+      readonly to: Pid;
+      /** right(resource), such as file.read(./src/**). */
+      readonly rule: string;
+      /** Which to derive from; else one that covers. */
+      readonly capability?: CapId | undefined;
+      /** JSON Schema over the call's arguments. */
+      readonly constraint?: { readonly [key: string]: Json | undefined } | undefined;
+      /** The uses. */
+      readonly uses?: number | undefined;
+      /** The for in milliseconds. */
+      readonly forMs?: number | undefined;
+      /** The delegable. */
+      readonly delegable?: boolean | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The capability. */
+      readonly capability: CapId;
+    };
+  };
+  /** Take back a capability the caller holds or derived, and all derived from it. */
+  readonly "capability.revoke": {
+    /** What it takes. */
+    readonly args: {
+      /** The capability. */
+      readonly capability: CapId;
+      /** The reason. */
+      readonly reason?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The revoked. */
+      readonly revoked: readonly (CapId)[];
+    };
+  };
+  /** Ask a person for a right that the caller does not have, inside the tree's ceiling. */
+  readonly "capability.request": {
+    /** What it takes. */
+    readonly args: {
+      /** right(resource), such as file.read(./src/**). */
+      readonly rule: string;
+      /** The reason. */
+      readonly reason: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The granted. */
+      readonly granted: true;
+      /** The until. */
+      readonly until: Json;
+    };
+  };
+  /** Ask a person a question, and wait for the answer. */
+  readonly "human.ask": {
+    /** What it takes. */
+    readonly args: {
+      /** The prompt. */
+      readonly prompt: string;
+      /** The choices. */
+      readonly choices?: readonly (string)[] | undefined;
+      /** JSON Schema of the answer. */
+      readonly schema?: { readonly [key: string]: Json | undefined } | undefined;
+      /** The who. */
+      readonly who?: string | undefined;
+      /** The expires in milliseconds. */
+      readonly expiresMs?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** Any JSON value. */
+      readonly answer: Json;
+      /** The by. */
+      readonly by: string;
+    };
+  };
+  /** Tell a person something, without waiting. */
+  readonly "human.tell": {
+    /** What it takes. */
+    readonly args: {
+      /** The message. */
+      readonly message: string;
+      /** The who. */
+      readonly who?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** Send a message to a process; it stays until it is received. */
+  readonly "message.send": {
+    /** What it takes. */
+    readonly args: {
+      /** The to. */
+      readonly to: Pid;
+      /** The type. */
+      readonly type?: string | undefined;
+      /** Any JSON value. */
+      readonly data: Json;
+      /** The reply to. */
+      readonly replyTo?: MessageId | undefined;
+      /** End whatever the receiver waits for. */
+      readonly interrupt?: boolean | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The message. */
+      readonly message: MessageId | null;
+    };
+  };
+  /** Take messages from the own mailbox, waiting for one when there is none. */
+  readonly "message.receive": {
+    /** What it takes. */
+    readonly args: {
+      /** The filter. */
+      readonly filter?: {
+        /** The from. */
+        readonly from?: string | undefined;
+        /** The type. */
+        readonly type?: string | undefined;
+        /** The reply to. */
+        readonly replyTo?: MessageId | undefined;
+      } | undefined;
+      /** The max. */
+      readonly max?: number | undefined;
+      /** 0: do not wait. */
+      readonly timeoutMs?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The messages. */
+      readonly messages: readonly ({
+        /** The id. */
+        readonly id: MessageId;
+        readonly [key: string]: Json | undefined;
+      })[];
+    };
+  };
+  /** Tell the time, in milliseconds since 1970 and as text. */
+  readonly "clock.now": {
+    /** What it takes. */
+    readonly args: Record<string, never>;
+    /** What it answers. */
+    readonly reply: {
+      /** The ms. */
+      readonly ms: number;
+      /** The iso. */
+      readonly iso: string;
+    };
+  };
+  /** Sleep; costs nothing, and outlives restarts. */
+  readonly "clock.sleep": {
+    /** What it takes. */
+    readonly args: {
+      /** The ms. */
+      readonly ms: number;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** Give random bytes, as base64. */
+  readonly "random.bytes": {
+    /** What it takes. */
+    readonly args: {
+      /** The length. */
+      readonly length: number;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The base64. */
+      readonly base64: string;
+    };
+  };
+  /** Read a file. */
+  readonly "file.read": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+      /** The encoding. */
+      readonly encoding?: "utf8" | "base64" | undefined;
+      /** The bytes max. */
+      readonly bytesMax?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The text. */
+      readonly text: string;
+      /** The bytes. */
+      readonly bytes: number;
+      /** The sha256. */
+      readonly sha256: string;
+    };
+  };
+  /** List a folder. */
+  readonly "file.list": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The entries. */
+      readonly entries: readonly ({
+        /** The name. */
+        readonly name: string;
+        /** The kind. */
+        readonly kind: string;
+      })[];
+    };
+  };
+  /** Tell what a path is; null when there is nothing. */
+  readonly "file.stat": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The stat. */
+      readonly stat: {
+        /** The kind. */
+        readonly kind: string;
+        /** The bytes. */
+        readonly bytes: number;
+        /** The modified in milliseconds. */
+        readonly modifiedMs: number;
+      } | null;
+    };
+  };
+  /** Write a file, whole, in one step. */
+  readonly "file.write": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+      /** The text. */
+      readonly text: string;
+      /** The encoding. */
+      readonly encoding?: "utf8" | "base64" | undefined;
+      /** create: it must not exist; replace: it must exist. */
+      readonly mode?: "create" | "replace" | "either" | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The bytes. */
+      readonly bytes: number;
+      /** The sha256. */
+      readonly sha256: string;
+    };
+  };
+  /** Make a folder, and those above it. */
+  readonly "file.mkdir": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** Move a file or folder to a name that is free. */
+  readonly "file.move": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly from: string;
+      /** Relative to the working directory. */
+      readonly to: string;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** Remove a file or an empty folder. */
+  readonly "file.remove": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+  /** Let a model take the next turn of a conversation. */
+  readonly "model.generate": {
+    /** What it takes. */
+    readonly args: {
+      /** provider/model. */
+      readonly model: string;
+      /** A list object of messages; or give messages. */
+      readonly context?: string | undefined;
+      /** How many items of it to use. */
+      readonly length?: number | undefined;
+      /** The messages. */
+      readonly messages?:
+        | readonly ({
+          /** The role. */
+          readonly role: "system" | "user" | "assistant" | "tool";
+          readonly [key: string]: Json | undefined;
+        })[]
+        | undefined;
+      /** The system. */
+      readonly system?: string | undefined;
+      /** Whether the model may call the own tools. */
+      readonly tools?: boolean | undefined;
+      /** The max output tokens. */
+      readonly maxOutputTokens?: number | undefined;
+      /** The temperature. */
+      readonly temperature?: number | undefined;
+      /** The timeout in milliseconds. */
+      readonly timeoutMs?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The text. */
+      readonly text: string;
+      /** The calls. */
+      readonly calls: readonly (Json)[];
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** List the tools in the own tool table. */
+  readonly "tool.list": {
+    /** What it takes. */
+    readonly args: Record<string, never>;
+    /** What it answers. */
+    readonly reply: {
+      /** The tools. */
+      readonly tools: readonly ({
+        /** The name. */
+        readonly name: string;
+        /** The description. */
+        readonly description: string;
+        /** The input schema. */
+        readonly inputSchema: { readonly [key: string]: Json | undefined };
+      })[];
+    };
+  };
+  /** Call a tool of the own tool table. */
+  readonly "tool.call": {
+    /** What it takes. */
+    readonly args: {
+      /** The name. */
+      readonly name: string;
+      /** Any JSON value. */
+      readonly input?: Json | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** Any JSON value. */
+      readonly output: Json;
+    };
+  };
+  /** Tell what the caller may spend and has spent. */
+  readonly "budget.inspect": {
+    /** What it takes. */
+    readonly args: {
+      /** The pid. */
+      readonly pid?: Pid | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The limits. */
+      readonly limits: {
+        /** The model calls. */
+        readonly modelCalls?: number | undefined;
+        /** The tokens. */
+        readonly tokens?: number | undefined;
+        /** The usd. */
+        readonly usd?: number | undefined;
+        /** The tool calls. */
+        readonly toolCalls?: number | undefined;
+        /** The children. */
+        readonly children?: number | undefined;
+        /** The depth. */
+        readonly depth?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The bytes. */
+        readonly bytes?: number | undefined;
+      };
+      /** The spent. */
+      readonly spent: { readonly [key: string]: number | undefined };
+    };
+  };
+  /** Set limits of a process below the caller; its own it can only lower. */
+  readonly "budget.limit": {
+    /** What it takes. */
+    readonly args: {
+      /** The pid. */
+      readonly pid: Pid;
+      /** The limits. */
+      readonly limits: {
+        /** The model calls. */
+        readonly modelCalls?: number | undefined;
+        /** The tokens. */
+        readonly tokens?: number | undefined;
+        /** The usd. */
+        readonly usd?: number | undefined;
+        /** The tool calls. */
+        readonly toolCalls?: number | undefined;
+        /** The children. */
+        readonly children?: number | undefined;
+        /** The depth. */
+        readonly depth?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The bytes. */
+        readonly bytes?: number | undefined;
+      };
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * A command as one record, and what it is given when it runs.
+ * @module
+ */
+
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { UsageError } from "./exit.ts";
+import type { Io } from "./io.ts";
+
+/** Options as `node:util` reads them. */
+export type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** One command. */
+export interface Command {
+  readonly name: string;
+  readonly group: "start" | "processes" | "people" | "authority" | "state" | "evidence";
+  /** What follows the name: `ID [--scope S]`. */
+  readonly usage: string;
+  /** One sentence. */
+  readonly about: string;
+  readonly examples: readonly [string, string];
+  /** Besides those that every command takes. */
+  readonly options: Options;
+  /** The fewest and the most words besides options. */
+  readonly words: readonly [number, number];
+  run(at: Context): Promise<number>;
+}
+
+/** What every command takes. */
+export const GLOBAL_OPTIONS = {
+  db: { type: "string" },
+  output: { type: "string", short: "o" },
+  quiet: { type: "boolean", short: "q" },
+  "no-headers": { type: "boolean" },
+  yes: { type: "boolean", short: "y" },
+  workspace: { type: "string" },
+  policy: { type: "string" },
+  help: { type: "boolean", short: "h" },
+} as const satisfies Options;
+
+/** How a command prints. */
+export const FORMATS = ["table", "wide", "json", "jsonl", "name"] as const;
+/** How a command prints. */
+export type Format = (typeof FORMATS)[number];
+
+/** What a running command has. */
+export interface Context {
+  readonly io: Io;
+  readonly words: readonly string[];
+  readonly flags: Flags;
+  readonly format: Format;
+}
+
+/** The options that were given. */
+export class Flags {
+  readonly #values: Readonly<Record<string, unknown>>;
+
+  /** Over what was read. */
+  constructor(values: Readonly<Record<string, unknown>>) {
+    this.#values = values;
+  }
+
+  /** The text of an option; undefined when it was not given. */
+  text(name: string): string | undefined {
+    const value = this.#values[name];
+    return typeof value === "string" ? value : undefined;
+  }
+
+  /** Every text of an option that may be repeated. */
+  texts(name: string): readonly string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? value.map(String) : [];
+  }
+
+  /** Whether a switch was given. */
+  on(name: string): boolean {
+    return this.#values[name] === true;
+  }
+}
+
+/** Reads the arguments of a command; throws {@linkcode UsageError}. */
+export function contextOf(command: Command, argv: readonly string[], io: Io): Context {
+  const { values, positionals } = read(command, argv);
+  const flags = new Flags(values);
+  const format = flags.text("output") ?? "table";
+  if (!isFormat(format)) {
+    throw new UsageError(`Cannot print "${format}": unknown, expected ${FORMATS.join(", ")}`);
+  }
+  const [least, most] = command.words;
+  const isWrong = positionals.length < least || positionals.length > most;
+  if (isWrong && !flags.on("help")) {
+    const found = `${positionals.length} arguments`;
+    throw new UsageError(`Cannot run "${command.name}": ${found}, expected ${command.usage}`);
+  }
+  return { io, words: positionals, flags, format };
+}
+
+function read(
+  command: Command,
+  argv: readonly string[],
+): { readonly values: Record<string, unknown>; readonly positionals: readonly string[] } {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: { ...GLOBAL_OPTIONS, ...command.options },
+      allowPositionals: true,
+      strict: true,
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof Error)) throw thrown;
+    const [sentence] = thrown.message.split("\n");
+    throw new UsageError(`Cannot run "${command.name}": ${sentence}`);
+  }
+}
+
+function isFormat(text: string): text is Format {
+  return (FORMATS as readonly string[]).includes(text);
+}

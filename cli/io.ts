@@ -1,0 +1,54 @@
+/**
+ * What the command line is given from outside: where it prints, its variables, and interrupts.
+ *
+ * Tests give their own; everything else of the outside is in `providers/`.
+ * @module
+ */
+
+/** The outside, as commands see it. */
+export interface Io {
+  /** Prints to standard output, as it is. */
+  out(text: string): void;
+  /** Prints to standard error, as it is. */
+  err(text: string): void;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: boolean;
+  /** A variable of the environment; undefined when it is absent or must not be read. */
+  env(name: string): string | undefined;
+  /** The working directory. */
+  readonly cwd: string;
+  /** Calls `listener` at each interrupt until the returned function is called. */
+  onInterrupt(listener: () => void): () => void;
+  /** Ends the process at once. */
+  exitNow(code: number): void;
+}
+
+/** The outside of this process. */
+export function realIo(): Io {
+  return {
+    out: (text) => writeAll(Deno.stdout, text),
+    err: (text) => writeAll(Deno.stderr, text),
+    isTerminal: Deno.stdout.isTerminal(),
+    env,
+    cwd: Deno.cwd(),
+    onInterrupt(listener) {
+      Deno.addSignalListener("SIGINT", listener);
+      return () => Deno.removeSignalListener("SIGINT", listener);
+    },
+    exitNow: (code) => Deno.exit(code),
+  };
+}
+
+function env(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotCapable) return undefined;
+    throw thrown;
+  }
+}
+
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+}

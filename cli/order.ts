@@ -1,0 +1,131 @@
+/**
+ * Orders to trees, whether a kernel runs on the store or not.
+ *
+ * Where none runs, this process is the kernel for a moment: it takes the order and lets no process
+ * take a step. Where one runs, the order is put into the tree's durable inbox, and its outcome is
+ * read from the log.
+ * @module
+ */
+
+import { type Errno, SysError } from "../kernel/errors.ts";
+import type { EventMap, Line } from "../kernel/event.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { type Order, orderItem } from "../kernel/inbox.ts";
+import type { Store } from "../kernel/store.ts";
+import { realClock } from "../providers/clock.ts";
+import { realRandom } from "../providers/random.ts";
+import { SqliteStore } from "../providers/sqlite_store.ts";
+import { headOf, readLines } from "../runtime/load.ts";
+import { createRuntime } from "../runtime/runtime.ts";
+import type { Context } from "./command.ts";
+import { dbPath, reading, workspaceOf } from "./store.ts";
+
+const POLL_MS = 25;
+const WAIT_MS_MAX = 10_000;
+
+/** What became of an order that was taken. */
+export interface Taken {
+  /** The lines that were written since, oldest first. */
+  readonly lines: readonly Line[];
+  /** Whether a kernel runs on the store, so that processes go on by themselves. */
+  readonly isRunning: boolean;
+}
+
+/** Who gives orders here, as the log says it. */
+export function operatorOf({ io }: Context): string {
+  return io.env("LIBOS_OPERATOR") ?? io.env("USER") ?? io.env("USERNAME") ?? "operator";
+}
+
+/** Gives an order and waits until it has had its effect. Throws what refuses it. */
+export async function give(at: Context, tree: TreeId, order: Order): Promise<Taken> {
+  const from = await reading(at, async (store) => (await headOf(store, tree)).seq + 1);
+  const untilMs = realClock.now() + WAIT_MS_MAX;
+  const id = `cli:${realClock.now()}:${realRandom.bytes(8).toHex()}`;
+  try {
+    return { lines: await giveHere(at, { tree, from, order }), isRunning: false };
+  } catch (error) {
+    if (!isOwned(error)) throw error;
+  }
+  const store = SqliteStore.open(dbPath(at), { mode: "join" });
+  try {
+    await store.putInbox(tree, orderItem(id, order));
+    while (realClock.now() < untilMs) {
+      const lines = await linesSince(store, tree, from);
+      if (outcomeOf(lines, id)) return { lines, isRunning: true };
+      await realClock.sleep(POLL_MS);
+    }
+  } finally {
+    await store.close();
+  }
+  return { lines: await takeLate(at, { tree, from, id }), isRunning: false };
+}
+
+/** Whether the failure is that another kernel has the store. */
+function isOwned(error: unknown): boolean {
+  return error instanceof SysError && error.code === "EFENCED";
+}
+
+/** As the kernel of the store: no step is run, since there is room for none. */
+async function giveHere(at: Context, given: {
+  readonly tree: TreeId;
+  readonly from: number;
+  readonly order: Order;
+}): Promise<Line[]> {
+  const runtime = await stillRuntime(at);
+  try {
+    await runtime.order(given.tree, given.order);
+    return await linesSince(runtime.node.options.store, given.tree, given.from);
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** The kernel that was asked has gone meanwhile: what is in the inbox is taken here. */
+async function takeLate(at: Context, given: {
+  readonly tree: TreeId;
+  readonly from: number;
+  readonly id: string;
+}): Promise<Line[]> {
+  const { tree, from, id } = given;
+  const late = "Cannot hear of the order in time: it stays in the inbox";
+  try {
+    const runtime = await stillRuntime(at);
+    try {
+      await runtime.runUntilIdle();
+      const lines = await linesSince(runtime.node.options.store, tree, from);
+      if (outcomeOf(lines, id)) return lines;
+    } finally {
+      await runtime.close();
+    }
+  } catch (error) {
+    if (!isOwned(error)) throw error;
+  }
+  throw new SysError("ETIMEDOUT", `${late}, expected a kernel that takes it`);
+}
+
+/** A runtime that runs nothing. */
+function stillRuntime(at: Context): ReturnType<typeof createRuntime> {
+  return createRuntime({
+    store: dbPath(at),
+    workspace: workspaceOf(at),
+    approvals: "queue",
+    autorun: false,
+    concurrency: 0,
+    operator: operatorOf(at),
+  });
+}
+
+async function linesSince(store: Store, tree: TreeId, from: number): Promise<Line[]> {
+  return await Array.fromAsync(readLines(store, tree, from));
+}
+
+/** Whether the log says what became of an order; throws when it was refused. */
+function outcomeOf(lines: readonly Line[], id: string): boolean {
+  for (const { type, data } of lines) {
+    if (type === "inbox.taken" && (data as EventMap["inbox.taken"]).inbox === id) return true;
+    if (type !== "inbox.refused") continue;
+    const { inbox, code, message } = data as EventMap["inbox.refused"];
+    if (inbox === id) throw new SysError(code as Errno, message);
+  }
+  return false;
+}

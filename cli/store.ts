@@ -1,0 +1,211 @@
+/**
+ * The store as commands see it: opened for reading beside a running kernel, and ids of things in it.
+ *
+ * Every id may be shortened to a prefix that only one thing has.
+ * @module
+ */
+
+import { basename, dirname, resolve } from "node:path";
+import { RIGHTS } from "../broker/table.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { CapId, ObjectId, Pid, RequestId, TreeId } from "../kernel/ids.ts";
+import { processOf } from "../kernel/process.ts";
+import type { ObjectRecord, Process, RequestRecord } from "../kernel/state.ts";
+import type { Store, TreeHead } from "../kernel/store.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { SqliteStore } from "../providers/sqlite_store.ts";
+import { loadTree } from "../runtime/load.ts";
+import type { Context } from "./command.ts";
+
+/** What trees are read against. */
+export const TREE_CONTEXT = { rights: RIGHTS };
+/** Trees that are looked through for a prefix. */
+const TREES_SEARCHED_MAX = 200;
+
+/** Where the store is. */
+export function dbPath({ flags, io }: Context): string {
+  return resolve(io.cwd, flags.text("db") ?? io.env("LIBOS_DB") ?? ".libos/libos.db");
+}
+
+/** The folder agents work in: the one that holds `.libos`, unless another was named. */
+export function workspaceOf(at: Context): string {
+  const given = at.flags.text("workspace");
+  if (given !== undefined) return resolve(at.io.cwd, given);
+  const folder = dirname(dbPath(at));
+  return basename(folder) === ".libos" ? dirname(folder) : at.io.cwd;
+}
+
+/** Opens the store for reading, does a job, and closes it. */
+export async function reading<T>(at: Context, job: (store: Store) => Promise<T>): Promise<T> {
+  const store = SqliteStore.open(dbPath(at), { mode: "read" });
+  try {
+    return await job(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Trees in order of number; those that ended too, when `all`. */
+export async function headsOf(store: Store, all: boolean): Promise<TreeHead[]> {
+  const found: TreeHead[] = [];
+  let after: TreeId | undefined;
+  for (;;) {
+    const page = await store.list({
+      live: !all,
+      limit: 500,
+      ...(after === undefined ? {} : { after }),
+    });
+    found.push(...page.filter(({ seq }) => seq > 0));
+    if (page.length < 500) return found;
+    after = page.at(-1)!.tree;
+  }
+}
+
+/** A tree as the store has it now. */
+export async function treeIn(store: Store, id: TreeId): Promise<Tree> {
+  return (await loadTree(store, id, TREE_CONTEXT)).tree;
+}
+
+/** The process a word names. */
+export async function findProcess(
+  store: Store,
+  word: string,
+): Promise<{ readonly tree: Tree; readonly process: Process }> {
+  const { tree, id } = await find(store, { kind: "p", what: "process" }, {
+    word,
+    ids: ({ state }) => Object.keys(state.processes),
+  });
+  return { tree, process: processOf(tree.state, id as Pid) };
+}
+
+/** The request a word names; undefined in place of its record when it is no longer kept. */
+export async function findRequest(store: Store, word: string): Promise<{
+  readonly tree: Tree;
+  readonly id: RequestId;
+  readonly request: RequestRecord | undefined;
+}> {
+  const { tree, id } = await find(store, { kind: "req", what: "request" }, {
+    word,
+    ids: ({ state }) => Object.keys(state.requests),
+  });
+  return { tree, id: id as RequestId, request: tree.state.requests[id as RequestId] };
+}
+
+/** The capability a word names. */
+export async function findCapability(
+  store: Store,
+  word: string,
+): Promise<{ readonly tree: Tree; readonly id: CapId }> {
+  const { tree, id } = await find(store, { kind: "cap", what: "capability" }, {
+    word,
+    ids: ({ state }) => Object.keys(state.caps),
+  });
+  return { tree, id: id as CapId };
+}
+
+/** The object a word names. */
+export async function findObject(
+  store: Store,
+  word: string,
+): Promise<{ readonly tree: Tree; readonly object: ObjectRecord }> {
+  const named = /^\/(p_\d+(?:\.\d+)?)\/(.+)$/.exec(word);
+  if (named !== null) {
+    const { tree } = await findProcess(store, named[1]!);
+    const { object } = tree.lookUp(word.slice(1));
+    if (object === undefined) throw absent("object", word);
+    return { tree, object };
+  }
+  const { tree, id } = await find(store, { kind: "obj", what: "object" }, {
+    word,
+    ids: ({ state }) => Object.keys(state.objects),
+  });
+  const object = tree.state.objects[id as ObjectId];
+  if (object === undefined) throw absent("object", word);
+  return { tree, object };
+}
+
+/** The tree a word names, itself or by one of its processes; the only one when there is no word. */
+export async function findTree(store: Store, word: string | undefined): Promise<TreeId> {
+  const heads = await headsOf(store, true);
+  if (word === undefined) {
+    const [only] = heads;
+    if (only === undefined) throw absent("tree", "any");
+    if (heads.length === 1) return only.tree;
+    throw ambiguous("tree", "any", heads.map(({ tree }) => tree));
+  }
+  const number = /^(?:t|p)_(\d+)/.exec(word)?.[1];
+  const exact = heads.find(({ tree }) => tree === `t_${number}`);
+  if (exact !== undefined) return exact.tree;
+  const near = heads.filter(({ tree }) => word !== "" && tree.startsWith(word));
+  if (near.length > 1) throw ambiguous("tree", word, near.map(({ tree }) => tree));
+  if (near.length === 0) throw absent("tree", word);
+  return near[0]!.tree;
+}
+
+interface Wanted {
+  readonly word: string;
+  ids(tree: Tree): readonly string[];
+}
+
+/** What an id or a prefix names. A whole id of a tree that is there need not be kept any more. */
+async function find(
+  store: Store,
+  { kind, what }: { readonly kind: string; readonly what: string },
+  { word, ids }: Wanted,
+): Promise<{ readonly tree: Tree; readonly id: string }> {
+  const match = new RegExp(`^${kind}_(\\d+)(\\.\\d*)?$`).exec(word);
+  if (match === null) {
+    const expected = `expected one like "${kind}_1${kind === "p" ? "" : ".1"}"`;
+    throw new SysError("ENOENT", `Cannot find ${what} "${word}": no id of one, ${expected}`);
+  }
+  const own = await store.head(`t_${Number(match[1])}`);
+  if (own !== undefined && own.seq > 0) {
+    const tree = await treeIn(store, own.tree);
+    const known = ids(tree);
+    if (known.includes(word)) return { tree, id: word };
+    const below = known.filter((id) => id.startsWith(match[2] === undefined ? `${word}.` : word));
+    const [only] = below;
+    if (below.length > 1) throw ambiguous(what, word, below);
+    if (only !== undefined) return { tree, id: only };
+    if (kind !== "p" && /\.\d+$/.test(word)) return { tree, id: word };
+  }
+  if (match[2] !== undefined) throw absent(what, word);
+  return await findAnywhere(store, what, { word, ids });
+}
+
+/** Looks through the trees whose number begins as the word's does. */
+async function findAnywhere(
+  store: Store,
+  what: string,
+  { word, ids }: Wanted,
+): Promise<{ readonly tree: Tree; readonly id: string }> {
+  const digits = word.replace(/^\w+_/, "");
+  const heads = (await headsOf(store, true)).filter(({ tree }) => tree.startsWith(`t_${digits}`));
+  if (heads.length > TREES_SEARCHED_MAX) {
+    throw ambiguous(what, word, heads.map(({ tree }) => tree));
+  }
+  const found: { readonly tree: Tree; readonly id: string }[] = [];
+  for (const { tree: id } of heads) {
+    const tree = await treeIn(store, id);
+    found.push(
+      ...ids(tree).filter((one) => one.startsWith(word)).map((one) => ({ tree, id: one })),
+    );
+  }
+  const [only] = found;
+  if (found.length > 1) throw ambiguous(what, word, found.map(({ id }) => id));
+  if (only === undefined) throw absent(what, word);
+  return only;
+}
+
+function absent(what: string, word: string): SysError {
+  return new SysError("ENOENT", `Cannot find ${what} "${word}": absent, expected one of the store`);
+}
+
+function ambiguous(what: string, word: string, found: readonly string[]): SysError {
+  const some = found.slice(0, 5).join(", ");
+  const more = found.length > 5 ? ", …" : "";
+  return new SysError(
+    "EINVAL",
+    `Cannot tell which ${what} "${word}" is: ${found.length} begin so, expected one of ${some}${more}`,
+  );
+}
