@@ -11,7 +11,7 @@ import { hashOf } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { wait } from "../kernel/process.ts";
 import { ruleText, type Verdict } from "./authorize.ts";
-import type { Call } from "./broker.ts";
+import type { Call } from "./call.ts";
 
 /** Decides a permission request for a call, and parks the caller on it. */
 export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask" }): void {

@@ -18,7 +18,8 @@ import { LIMITS } from "../kernel/limits.ts";
 import { drain, wait } from "../kernel/process.ts";
 import type { OpenIntent } from "../kernel/state.ts";
 import type { Verdict } from "./authorize.ts";
-import { type Broker, type Call, callId, idempotencyKey, replyOf } from "./broker.ts";
+import type { Broker } from "./broker.ts";
+import { type Call, callId, idempotencyKey, replyOf } from "./call.ts";
 import { type AnySyscall, Parked } from "./syscall.ts";
 
 type Emitting = AnySyscall & { effect: "emit" };

@@ -91,7 +91,7 @@ async function takeLate(at: Context, given: {
   try {
     const runtime = await stillRuntime(at);
     try {
-      await runtime.runUntilIdle();
+      await runtime.node.pump();
       const lines = await linesSince(runtime.node.options.store, tree, from);
       if (outcomeOf(lines, id)) return lines;
     } finally {

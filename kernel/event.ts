@@ -162,6 +162,7 @@ export interface CallHead {
   readonly name: string;
   /** The arguments after their schema filled in defaults. */
   readonly args: Json;
+  /** How it was let through, or why not. */
   readonly decision: Decision;
 }
 

@@ -15,6 +15,7 @@ import { SysError } from "./errors.ts";
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 /** A JSON object. */
 export interface JsonObject {
+  /** A field is there or it is not: undefined is no JSON value. */
   readonly [key: string]: Json;
 }
 

@@ -2,8 +2,8 @@
  * The embedded store: one SQLite file with a write-ahead log, owned by one kernel.
  *
  * Creating, claiming and releasing trees, and snapshots, do not wait for the disk by themselves:
- * the next commit's sync covers them, since the log is one file. Should the machine lose power before
- * it, nobody was told of anything that hung on them, and every claimer is gone as well.
+ * the next commit's sync covers them, since the log is one file. Should the machine lose power
+ * before it, nobody was told of anything that hung on them, and every claimer is gone as well.
  *
  * Invariants:
  *   Q1. At most one connection commits, claims and creates: the one which holds the file's lock, or

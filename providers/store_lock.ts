@@ -2,8 +2,8 @@
  * The lock which makes one kernel the owner of a store's file.
  *
  * It is a lock of the operating system on `⟨path⟩.lock`, held by SQLite, so it dies with the
- * process however that ends. The file stays: to remove it would let two kernels lock two files of one name.
- * `⟨path⟩.owner` says who holds it, for people; nothing trusts it.
+ * process however that ends. The file stays: to remove it would let two kernels lock two files
+ * of one name. `⟨path⟩.owner` says who holds it, for people; nothing trusts it.
  *
  * Invariants:
  *   K1. At most one process holds the lock of a path, under whatever name it reached the file.

@@ -8,7 +8,8 @@
  * @module
  */
 
-import { Broker, type Host } from "../broker/broker.ts";
+import { Broker } from "../broker/broker.ts";
+import type { Host } from "../broker/call.ts";
 import { clientOver } from "../broker/client.ts";
 import { Run } from "../broker/run.ts";
 import type { AnySyscall, World } from "../broker/syscall.ts";

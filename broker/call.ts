@@ -1,0 +1,115 @@
+/**
+ * One call on its way through the door: what it is, what it was given, what came of it.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type { CallResult, Spending } from "../kernel/event.ts";
+import { canonical, type Json, plain, sha256 } from "../kernel/json.ts";
+import type { Label } from "../kernel/label.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type { Process, Recorded } from "../kernel/state.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { freeze } from "./freeze.ts";
+import type { Run } from "./run.ts";
+import type { AnySyscall } from "./syscall.ts";
+
+/** What the broker needs from the node that hosts a tree. */
+export interface Host {
+  /** Resolves when everything committed to the tree so far is durable (D2, D3). */
+  durable(tree: Tree): Promise<void>;
+  /** Fetches a value which is not in memory. */
+  load(tree: Tree, hash: string): Promise<Json>;
+  /** Lines were committed: someone may have become ready. */
+  changed(tree: Tree): void;
+}
+
+/** One call on its way through the door. */
+export interface Call {
+  readonly run: Run;
+  readonly tree: Tree;
+  readonly process: Process;
+  readonly key: string;
+  readonly name: string;
+  readonly def: AnySyscall;
+  readonly args: Json;
+  /** What handlers noted on the way. */
+  readonly notes: { label: Label | null; spent: Spent };
+}
+
+/** Copies, bounds and checks what a caller gave: `EINVAL` or `ELIMIT`. */
+export function decode(def: AnySyscall, name: string, rawArgs: unknown): Json {
+  const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };
+  const copied = plain(rawArgs ?? {}, bounds, `arguments of "${name}"`);
+  const parsed = def.args.safeParse(copied);
+  if (parsed.success) return freeze(parsed.data as Json);
+  const issues = parsed.error.issues.slice(0, 4).map((issue) => {
+    const where = issue.path.length === 0 ? "" : ` at "${issue.path.join(".")}"`;
+    return `${issue.message}${where}`;
+  });
+  throw new SysError("EINVAL", `Cannot call "${name}": ${issues.join("; ")}`);
+}
+
+/** Refuses what is more than a step may do: `EAGAIN` or `ELIMIT`. */
+export function bound(run: Run, key: string, name: string): void {
+  if (run.inFlight > LIMITS.callsInFlightPerProcessMax + LIMITS.callNestingMax) {
+    const sentence = `Cannot call "${name}": ${run.inFlight - 1} calls are in flight`;
+    throw new SysError("EAGAIN", `${sentence}, expected fewer`, {
+      limit: "callsInFlightPerProcessMax",
+    });
+  }
+  const over = run.calls > LIMITS.callsPerStepMax
+    ? "callsPerStepMax"
+    : key.split(".", LIMITS.callNestingMax + 1).length > LIMITS.callNestingMax
+    ? "callNestingMax"
+    : undefined;
+  if (over === undefined) return;
+  const sentence = `Cannot call "${name}": more than ${LIMITS[over]} calls in a step or nest`;
+  throw new SysError("ELIMIT", `${sentence}, expected fewer`, { limit: over });
+}
+
+/** Refuses with `EREPLAY` a call that is not the one which was made in its place before. */
+export function mustRepeat(call: Call, recorded: Recorded): void {
+  const { name, args, process, key } = call;
+  if (recorded.name === name && canonical(recorded.args) === canonical(args)) return;
+  const sentence = `Cannot go on with step ${process.step} of process "${process.pid}": ` +
+    `call ${key} was "${recorded.name}" before and is "${name}" now`;
+  const differs = recorded.name === name ? " with other arguments" : "";
+  throw new SysError("EREPLAY", `${sentence}${differs}, expected the same call`);
+}
+
+/** A call's id: its process, step and place. */
+export function callId(call: { process: Process; key: string }): string {
+  return `${call.process.pid}#${call.process.step}.${call.key}`;
+}
+
+/** A key that is the same for every attempt at a call, and no other call anywhere has. */
+export function idempotencyKey(tree: Tree, call: string): string {
+  return sha256(`${tree.state.nonce}/${call}`).slice(0, 32);
+}
+
+/** What a caller gets of a result that the log has. */
+export function settle(result: CallResult): Json {
+  if (result.ok) return result.reply;
+  throw new SysError(result.code, result.message, result.detail);
+}
+
+/** A reply as the log and the caller both see it: plain, bounded and frozen. */
+export function replyOf(call: { name: string }, reply: unknown): Json {
+  const bounds = {
+    depthMax: LIMITS.jsonDepthMax + 8,
+    bytesMax: LIMITS.callReplyBytesMax + LIMITS.callArgumentBytesMax,
+  };
+  return freeze(plain(reply ?? null, bounds, `reply of "${call.name}"`));
+}
+
+/** Spending as it is added up. */
+export type Spent = { -readonly [K in keyof Spending]: number };
+
+/** Adds spending up. */
+export function addTo(spent: Spent, more: Spending): void {
+  for (const [kind, amount] of Object.entries(more)) {
+    const at = kind as keyof Spending;
+    spent[at] = (spent[at] ?? 0) + amount;
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Lines of a log as people read them.
+ * @module
+ */
+
+import type { CallHead, CallResult, EndOutcome, EventMap, Line, Wait } from "../kernel/event.ts";
+import { canonical } from "../kernel/json.ts";
+import type { PersonAnswer } from "../kernel/world.ts";
+import { short, spanOf } from "./words.ts";
+
+/** What happened, in a word and a sentence. */
+export interface LineText {
+  readonly word: string;
+  readonly text: string;
+}
+
+const TEXT_LENGTH_MAX = 160;
+
+type Tellers = { readonly [T in keyof EventMap]: (data: EventMap[T]) => [string, string] };
+
+const TELLERS: Tellers = {
+  "tree.created": ({ root }) => ["tree", `created with root ${root}`],
+  "tree.opened": ({ node, epoch }) => ["tree", `opened by ${node} at epoch ${epoch}`],
+  "policy.loaded": ({ text, by }) => ["policy", `${countRules(text)} loaded by ${by}`],
+  "image.registered": ({ name, version, hash }) => [
+    "image",
+    `${name}@${version} sha256:${hash.slice(0, 12)}`,
+  ],
+  "process.spawned": ({ parent, mode, goal }) => [
+    mode,
+    `${parent === null ? "" : `by ${parent} `}${quote(goal)}`,
+  ],
+  "process.executed": ({ goal }) => ["exec", quote(goal)],
+  "process.stepped": ({ step }) => ["step", String(step)],
+  "process.waiting": ({ on }) => ["wait", waitText(on)],
+  "process.woken": ({ by, interrupted }) => [
+    "wake",
+    `by ${by}${interrupted ? ", interrupted" : ""}`,
+  ],
+  "process.paused": ({ by }) => ["pause", `by ${by}`],
+  "process.resumed": ({ by }) => ["resume", `by ${by}`],
+  "process.canceling": ({ by, reason }) => ["cancel", `by ${by}${because(reason)}`],
+  "process.ended": ({ outcome }) => ["end", outcomeText(outcome)],
+  "process.moved": ({ cwd }) => ["chdir", cwd],
+  "process.labeled": ({ label }) => ["label", `${label.sensitivity}, ${label.trust}`],
+  "call.done": (data) => ["call", `${callText(data)}  ${doneText(data)}`],
+  "call.intent": (data) => ["intent", `${callText(data)}  ${decisionText(data)}`],
+  "call.outcome": ({ step, key, result, via }) => [
+    "outcome",
+    `of call ${step}.${key}: ${resultText(result)}${via === "call" ? "" : ` (${via})`}`,
+  ],
+  "cap.granted": ({ id, subject, right, resource, via, by }) => [
+    "grant",
+    `${id} allow ${right}(${resource}) to ${subject} (${via}, by ${by})`,
+  ],
+  "cap.revoked": ({ ids, by, reason }) => [
+    "revoke",
+    `${ids.join(", ")} by ${by}${because(reason)}`,
+  ],
+  "budget.limited": ({ limits, by }) => ["budget", `${canonical(limits)} by ${by}`],
+  "namespace.created": ({ name, owner }) => ["space", `${name} of ${owner}`],
+  "object.created": (
+    { id, name, type, version },
+  ) => ["object", `${id} ${name}@${version} (${type})`],
+  "object.written": ({ id, version }) => ["object", `${id}@${version} written`],
+  "object.appended": ({ id, version }) => ["object", `${id}@${version} appended`],
+  "object.deleted": ({ id, by }) => ["object", `${id} deleted by ${by}`],
+  "object.hidden": ({ name, by }) => ["object", `${name} hidden by ${by}`],
+  "object.moved": ({ id, name }) => ["object", `${id} is ${name} now`],
+  "object.linked": ({ id, relation, to }) => ["object", `${id} ${relation} ${to}`],
+  "human.asked": ({ id, kind, prompt, call }) => [
+    "ask",
+    `${call === null ? quote(prompt) : `${call.name} ${call.resource}`} → ${id} (${kind})`,
+  ],
+  "human.joined": ({ id }) => ["ask", `joins ${id}`],
+  "human.answered": ({ id, answer, by }) => ["answer", `${id} ${answerText(answer)} by ${by}`],
+  "human.expired": ({ id }) => ["expire", `${id}: nobody answered in time`],
+  "inbox.refused": ({ code, message }) => ["refuse", `${message} [${code}]`],
+  "inbox.taken": ({ what, by }) => ["order", `${what} by ${by}`],
+  "message.sent": ({ id, from, to, type, data }) => [
+    "message",
+    `${id} ${type} from ${from} to ${to}: ${canonical(data)}`,
+  ],
+  "message.received": ({ ids }) => ["receive", ids.join(", ")],
+};
+
+/** A line in a word and a sentence. */
+export function lineText({ type, data }: Line): LineText {
+  // The table has a teller for each type, which the compiler cannot follow through a union.
+  const teller = TELLERS[type] as ((data: unknown) => [string, string]) | undefined;
+  const [word, text] = teller?.(data) ?? [type, canonical(data)];
+  return { word, text: short(text, TEXT_LENGTH_MAX) };
+}
+
+/** The process a line is about; null for lines about the tree. */
+export function pidOf({ data }: Line): string | null {
+  const { pid, subject, to, owner } = data as {
+    [key in "pid" | "subject" | "to" | "owner"]?: string;
+  };
+  const found = pid ?? subject ?? owner ?? to;
+  return found?.startsWith("p_") === true ? found : null;
+}
+
+/** A call's name and what it is about. */
+export function callText(
+  { name, args, decision }: Pick<CallHead, "name" | "args" | "decision">,
+): string {
+  const [need] = decision.needs;
+  if (need === undefined) return `${name} ${short(canonical(args), 60)}`;
+  return `${need.right === name ? name : `${name} ${need.right}`} ${need.resource}`;
+}
+
+/** How a call was let through or refused. */
+export function decisionText({ decision }: Pick<CallHead, "decision">): string {
+  const caps = decision.by.flatMap(([first]) => first ?? []);
+  const rule = decision.rule === undefined ? "" : ` ${decision.rule}`;
+  const word = decision.effect === "deny" ? "DENY" : decision.effect;
+  return `${word}${caps.length === 0 ? "" : ` ${caps.join(", ")}`}${rule}`;
+}
+
+function doneText(data: EventMap["call.done"]): string {
+  const decided = decisionText(data);
+  return data.result.ok ? decided : `${decided}  ${resultText(data.result)}`;
+}
+
+/** How a call ended. */
+export function resultText(result: CallResult): string {
+  return result.ok ? "ok" : `${result.code}: ${result.message}`;
+}
+
+/** How a process ended. */
+export function outcomeText(outcome: EndOutcome): string {
+  switch (outcome.kind) {
+    case "exited": {
+      const result = outcome.result === null ? "" : `  ${short(textOf(outcome.result), 120)}`;
+      return `exited ${outcome.code}${result}`;
+    }
+    case "failed":
+      return `failed: ${outcome.message} [${outcome.code}]`;
+    case "canceled":
+    case "killed":
+      return `${outcome.kind} by ${outcome.by}${because(outcome.reason)}`;
+  }
+}
+
+/** A value as text: a text as it is, all else as JSON. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" ? value : canonical(value);
+}
+
+/** What a process waits for. */
+export function waitText(on: Wait): string {
+  switch (on.reason) {
+    case "person":
+    case "call":
+      return `on ${on.request}`;
+    case "child":
+      return `for ${on.pids.join(", ")}`;
+    case "message":
+      return "for a message";
+    case "timer":
+      return `until ${new Date(on.untilMs).toISOString()}`;
+    case "paused":
+      return `paused by ${on.by}`;
+  }
+}
+
+/** What a person said. */
+export function answerText(answer: PersonAnswer): string {
+  switch (answer.outcome) {
+    case "approve": {
+      const until = answer.forMs === undefined ? "" : ` for ${spanOf(answer.forMs)}`;
+      return `approved (${answer.scope ?? "once"}${until})`;
+    }
+    case "deny":
+      return `denied${because(answer.reason ?? "")}`;
+    case "answer":
+      return `answered ${short(textOf(answer.value), 80)}`;
+  }
+}
+
+function countRules(text: string): string {
+  const count = text.split("\n").filter((line) => /^\s*[^#\s]/.test(line)).length;
+  return count === 1 ? "1 rule" : `${count} rules`;
+}
+
+function quote(text: string): string {
+  return `"${short(text.replaceAll(/\s+/g, " "), 80)}"`;
+}
+
+function because(reason: string): string {
+  return reason === "" ? "" : `: ${reason}`;
+}
