@@ -129,7 +129,8 @@ function refuse(
   code: "EPERM" | "EACCES",
   rule?: PolicyRule,
 ): Verdict {
-  const what = `${need.right}(${need.resource})`;
+  const resource = need.shown ?? need.resource;
+  const what = `${need.right}(${resource})`;
   const call = `Cannot call "${question.name}"`;
   const sentence = rule === undefined
     ? `${call}: no capability of "${question.process.pid}" covers ${what}, expected one; ` +
@@ -137,10 +138,10 @@ function refuse(
     : `${call}: rule "${ruleText(rule)}" refuses ${what}${
       rule.reason === null ? "" : ` because ${rule.reason}`
     }`;
-  const least = leastGrant(need.right, need.resource);
+  const least = leastGrant(need.right, resource);
   const error = new SysError(code, sentence, {
     right: need.right,
-    resource: need.resource,
+    resource,
     ...(rule === undefined ? { least } : { rule: ruleText(rule) }),
   });
   return {

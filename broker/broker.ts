@@ -20,7 +20,7 @@ import type { CallResult, Decision, ValueRef } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
 import { joinLabels } from "../kernel/label.ts";
 import { processOf, wait } from "../kernel/process.ts";
-import type { Recorded } from "../kernel/state.ts";
+import type { Process, Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { askPerson, refusedByPerson } from "./ask.ts";
 import { judgeCall, type Verdict } from "./authorize.ts";
@@ -210,24 +210,24 @@ export class Broker {
     prepared: unknown,
   ): Promise<unknown> {
     const def = call.def as AnySyscall & { effect: "observe" };
+    let result: CallResult & { ok: true };
+    let later: Verdict = judged;
     try {
-      let by = judged;
       let reply = def.run(this.context(call), call.args, prepared);
       if (reply instanceof Promise) {
         reply = await reply;
         if (!this.#stillMay(call)) return never();
         // Again: what covered the call may have been revoked, or spent by another, meanwhile.
-        const later = this.#judge(call);
-        if (later.is === "refused") return this.#fail(call, later.error, later.decision);
-        if (later.is === "ask") return await (this.#ask(call, later) as Promise<never>);
-        by = later;
+        later = this.#judge(call);
       }
-      const result: CallResult = { ok: true, reply: replyOf(call, reply) };
-      this.#record(call, result, by);
-      return result.reply;
+      result = { ok: true, reply: replyOf(call, reply) };
     } catch (error) {
       return this.#failWith(call, error, judged.decision);
     }
+    if (later.is === "refused") return this.#fail(call, later.error, later.decision);
+    if (later.is === "ask") return this.#ask(call, later);
+    this.#record(call, result, later);
+    return result.reply;
   }
 
   async #mutate(
@@ -359,6 +359,20 @@ export class Broker {
       const def = this.#lookUp(name);
       const call: Call = { run, tree: run.tree, process, key, name, def, args, notes };
       await settleStopped(this, call, recorded.intent);
+    }
+  }
+
+  /** Whether a step made a call that ends it: then the kernel died before the step was ended. */
+  isOver(process: Process): boolean {
+    return Object.values(process.journal).some(({ name, ...each }) =>
+      each.state === "done" && each.result.ok && this.table.get(name)?.ends === true
+    );
+  }
+
+  /** Resolves when nothing that a process sent is under way any more. */
+  async settled(process: Process): Promise<void> {
+    for (const [id, sent] of [...this.sending]) {
+      if (id.startsWith(`${process.pid}#`)) await sent.catch(() => {});
     }
   }
 

@@ -35,6 +35,8 @@ export type Effect = "observe" | "mutate" | "emit";
 export interface Need {
   readonly right: string;
   readonly resource: string;
+  /** What a refusal shows instead: the caller's own words, which tell nothing (G9). */
+  readonly shown?: string;
   /** Bytes that the call moves, for capabilities which bound them. */
   readonly bytes?: number;
 }

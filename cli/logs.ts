@@ -103,16 +103,13 @@ async function printing(at: Context, job: Printing): Promise<number> {
     for (const tree of await job.trees(store)) {
       const from = next.get(tree) ?? since;
       const head = await headOf(store, tree);
-      if (head.seq < from) {
-        if (job.ended === null && !head.summary.live) isOver = true;
-        continue;
-      }
+      if (job.ended !== undefined && !head.summary.live) isOver = true;
+      if (head.seq < from) continue;
       for await (const line of readLines(store, tree, from)) {
         job.print(line);
         next.set(tree, line.seq + 1);
         if (line.type === "process.ended" && pidOf(line) === job.ended) isOver = true;
       }
-      if (job.ended === null && !(await headOf(store, tree)).summary.live) isOver = true;
     }
     return { isDone: isOver };
   };

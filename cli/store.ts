@@ -16,6 +16,7 @@ import type { Tree } from "../kernel/tree.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { loadTree } from "../runtime/load.ts";
 import type { Context } from "./command.ts";
+import { UsageError } from "./exit.ts";
 
 /** What trees are read against. */
 export const TREE_CONTEXT = { rights: RIGHTS };
@@ -201,11 +202,8 @@ function absent(what: string, word: string): SysError {
   return new SysError("ENOENT", `Cannot find ${what} "${word}": absent, expected one of the store`);
 }
 
-function ambiguous(what: string, word: string, found: readonly string[]): SysError {
-  const some = found.slice(0, 5).join(", ");
-  const more = found.length > 5 ? ", …" : "";
-  return new SysError(
-    "EINVAL",
-    `Cannot tell which ${what} "${word}" is: ${found.length} begin so, expected one of ${some}${more}`,
-  );
+function ambiguous(what: string, word: string, found: readonly string[]): UsageError {
+  const some = `${found.slice(0, 5).join(", ")}${found.length > 5 ? ", …" : ""}`;
+  const state = `${found.length} begin so, expected one of ${some}`;
+  return new UsageError(`Cannot tell which ${what} "${word}" is: ${state}`);
 }

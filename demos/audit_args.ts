@@ -63,7 +63,11 @@ function checked(
   if (words.length > 2) refuse(`${words.length} arguments, expected a folder and a goal in quotes`);
   if (words[0] === "") refuse("the folder is empty text");
   if ((url === undefined) !== (id === undefined)) {
-    refuse(`--model and --model-id come together, expected ${url === undefined ? "--model" : "--model-id"} too`);
+    refuse(
+      `--model and --model-id come together, expected ${
+        url === undefined ? "--model" : "--model-id"
+      } too`,
+    );
   }
   if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
     refuse(`"${url}" is no HTTP address, expected one such as http://127.0.0.1:11434/v1`);

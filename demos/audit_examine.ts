@@ -15,7 +15,7 @@ export interface Marker {
 /** A column of a table. */
 export interface Column {
   readonly name: string;
-  /** The sum, when every value is a number. */
+  /** The sum, when every value is a number and the column does not name things. */
   readonly total: number | null;
 }
 
@@ -43,6 +43,8 @@ const MARKERS_MAX = 3;
 const COLUMNS_MAX = 8;
 const LINKS_MAX = 4;
 const MARKER = /\b(?:TODO|FIXME|XXX|HACK)\b.*$/;
+/** Columns of numbers which nobody adds up. */
+const NAMING = /^(?:.*[_ -])?(?:id|no|nr|number|year|code)$/i;
 const LINK = /\]\(([^()\s]+)\)/g;
 
 const NOTHING = {
@@ -80,7 +82,7 @@ export function examine(path: string, text: string, bytes: number): Finding {
     kind: table === null ? "text" : "table",
     bytes,
     lines: lines.length,
-    title: short(headings[0] ?? lines.find((line) => /[\p{L}\p{N}]/u.test(line)) ?? ""),
+    title: short(headings[0] ?? firstWords(lines)),
     headings: headings.length,
     markers: marked.slice(0, MARKERS_MAX),
     markersMore: Math.max(0, marked.length - MARKERS_MAX),
@@ -100,6 +102,12 @@ function headingsOf(lines: readonly string[]): string[] {
   });
 }
 
+/** The first line with words, without the signs of a comment around them. */
+function firstWords(lines: readonly string[]): string {
+  const line = lines.find((each) => /\p{L}{2}/u.test(each)) ?? "";
+  return line.replace(/^[\s"'#/*;<!-]+|[\s"'*/>-]+$/g, "");
+}
+
 function short(text: string): string {
   const line = text.trim().replace(/\s+/g, " ");
   return line.length <= TITLE_CHARS ? line : `${line.slice(0, TITLE_CHARS - 1).toWellFormed()}…`;
@@ -115,7 +123,9 @@ function tableOf(lines: readonly string[]): { rows: number; columns: Column[] } 
   const columns = names.slice(0, COLUMNS_MAX).map((name, i) => {
     const values = rows.map((row) => (row[i] ?? "").trim());
     const isNumeric = values.length > 0 && values.every((value) => /^-?\d+(\.\d+)?$/.test(value));
-    const total = isNumeric ? values.reduce((sum, value) => sum + Number(value), 0) : null;
+    const total = isNumeric && !NAMING.test(name.trim())
+      ? values.reduce((sum, value) => sum + Number(value), 0)
+      : null;
     return { name: short(name), total: total === null ? null : Math.round(total * 100) / 100 };
   });
   return { rows: rows.length, columns };

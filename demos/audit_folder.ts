@@ -26,7 +26,9 @@ export function openFolder(path: string): string {
     if (thrown instanceof Deno.errors.NotFound) {
       throw new SysError("ENOENT", `${refused}: absent, expected the path of a folder`);
     }
-    if (thrown instanceof Deno.errors.PermissionDenied || thrown instanceof Deno.errors.NotCapable) {
+    if (
+      thrown instanceof Deno.errors.PermissionDenied || thrown instanceof Deno.errors.NotCapable
+    ) {
       throw new SysError("EACCES", `${refused}: not readable by this user`);
     }
     throw new SysError("EIO", `${refused}: ${thrown instanceof Error ? thrown.message : thrown}`);

@@ -36,7 +36,13 @@ export interface Findings {
 }
 
 /** Folders that nobody wants to read. */
-export const SKIPPED: ReadonlySet<string> = new Set([".libos", ".git", ".hg", ".svn", "node_modules"]);
+export const SKIPPED: ReadonlySet<string> = new Set([
+  ".libos",
+  ".git",
+  ".hg",
+  ".svn",
+  "node_modules",
+]);
 /** How much one reader reads. */
 export const READER_LIMITS = { files: 40, folders: 60, bytesMax: 131_072, linksMax: 2 } as const;
 
@@ -82,22 +88,20 @@ async function list(sys: Sys, path: string, refused: Refusal[]): Promise<
 }
 
 async function look(sys: Sys, path: string, found: Found): Promise<void> {
-  let bytes = 0;
   try {
-    bytes = (await sys.file.stat({ path })).stat?.bytes ?? 0;
-    if (bytes > READER_LIMITS.bytesMax) {
-      found.files.push(unread(path, "large", bytes));
-      return;
-    }
-    const { text } = await sys.file.read({ path, bytesMax: READER_LIMITS.bytesMax });
+    const { text, bytes } = await sys.file.read({ path, bytesMax: READER_LIMITS.bytesMax });
     found.files.push(examine(path, text, bytes));
   } catch (error) {
-    if (error instanceof SysError && error.code === "EINVAL" && /not UTF-8/.test(error.message)) {
-      found.files.push(unread(path, "binary", bytes));
-    } else {
-      found.refused.push(refusal(path, error));
-    }
+    const kind = unreadKind(error);
+    if (kind === null) found.refused.push(refusal(path, error));
+    else found.files.push(unread(path, kind, (await sys.file.stat({ path })).stat?.bytes ?? 0));
   }
+}
+
+function unreadKind(error: unknown): "binary" | "large" | null {
+  if (!(error instanceof SysError)) return null;
+  if (error.code === "ELIMIT") return "large";
+  return error.code === "EINVAL" && /not UTF-8/.test(error.message) ? "binary" : null;
 }
 
 /** Tries where links of its files lead, outside of what it was given: the door decides. */

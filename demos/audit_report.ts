@@ -47,7 +47,7 @@ export function report(folder: string, shares: readonly Share[]): string {
 }
 
 function section({ title, findings, why }: Share): string[] {
-  const lines = ["", `## ${plain(title)}`, ""];
+  const lines = ["", `## ${capital(plain(title))}`, ""];
   if (findings === null) return [...lines, `Not read: ${plain(why ?? "no findings")}`];
   if (findings.files.length === 0) return [...lines, "Nothing was read here."];
   return [
@@ -93,9 +93,13 @@ function code(text: string): string {
   return `\`${text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}`]/gu, " ")}\``;
 }
 
+function capital(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
 /** "1 file", "2 files". */
-export function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+export function count(n: number, noun: string, many = "s"): string {
+  return `${n} ${noun}${n === 1 ? "" : many}`;
 }
 
 /** Bytes as people read them. */

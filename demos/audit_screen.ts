@@ -75,13 +75,17 @@ export class Screen {
   readonly #hidden = new Map<string, number>();
   readonly #intents = new Map<string, CallData>();
   readonly #grants = new Map<string, string[]>();
-  /** Calls whose refusal was shown where it was made; a tool passes it on. */
   #root = "";
 
   /** A screen which writes to `out`. */
   constructor(out: Out, paint: Paint) {
     this.#out = out;
     this.#paint = paint;
+  }
+
+  /** Says which process is the root. */
+  begin(root: string): void {
+    this.#root = root;
   }
 
   /** Shows the lines of one commit. */
@@ -112,7 +116,6 @@ export class Screen {
   #spawned(pid: string, data: Readonly<Record<string, unknown>>): void {
     const goal = oneLine(String(data["goal"])).slice(0, 80);
     if (data["parent"] === null) {
-      this.#root = pid;
       this.#out(`${this.#paint("bold", `▸ ${pid} coordinator`)}  "${goal}"`);
       return;
     }
@@ -147,7 +150,7 @@ export class Screen {
       this.#row(pid, name, what, `${this.#paint("yellow", result.code ?? "")} ${message}`);
       return;
     }
-    if (QUIET.has(name)) return;
+    if (QUIET.has(name) || call.args["type"] === "context") return;
     if (!isEffect && this.#isFull(pid)) return;
     const said = isEffect ? this.#paint("green", "done ") : this.#paint("green", "allow");
     const cap = decision.by[0]?.[0] ?? "";
@@ -181,13 +184,16 @@ export class Screen {
     const more = hidden === 0 ? "" : `, ${hidden} calls not shown`;
     const kind = this.#paint(isWell ? "green" : "red", String(outcome["kind"]));
     const branch = pid === this.#root ? "└─" : "├─";
-    this.#out(`  ${branch} ${pid.padEnd(6)} ${kind}  ${text.slice(0, 160)}${more}`);
+    const verb = kind.padEnd(kind.length + 13 - String(outcome["kind"]).length);
+    this.#out(`  ${branch} ${pid.padEnd(6)} ${verb} ${text.slice(0, 160)}${more}`);
   }
 
   #row(pid: string, verb: string, what: string, rest = ""): void {
     const start = pid === "" ? "│ " : "├─";
     const width = rest === "" ? 0 : 34;
-    this.#out(`  ${start} ${pid.padEnd(6)} ${verb.padEnd(13)} ${what.padEnd(width)} ${rest}`.trimEnd());
+    this.#out(
+      `  ${start} ${pid.padEnd(6)} ${verb.padEnd(13)} ${what.padEnd(width)} ${rest}`.trimEnd(),
+    );
   }
 }
 
@@ -203,5 +209,5 @@ function amount(reply: unknown): string {
   if (typeof reply !== "object" || reply === null) return "";
   const { bytes, entries } = reply as { bytes?: number; entries?: readonly unknown[] };
   if (typeof bytes === "number") return size(bytes);
-  return entries === undefined ? "" : `${entries.length} entries`;
+  return entries === undefined ? "" : `${entries.length} found`;
 }

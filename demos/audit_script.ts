@@ -104,7 +104,7 @@ function groupsOf(request: ModelRequest): Group[] {
   const folders = wanted.filter(({ kind }) => kind === "directory").map(({ name }) => `./${name}`);
   const groups: Group[] = [];
   if (folders.length < wanted.length) {
-    groups.push(group("the files at the top", { name: "top", folders: ["."], deep: false }));
+    groups.push(group("the top of the folder", { name: "top", folders: ["."], deep: false }));
   }
   const alone = folders.slice(0, folders.length > READERS_MAX - 1 ? READERS_MAX - 2 : undefined);
   for (const [i, folder] of alone.entries()) {

@@ -10,7 +10,15 @@
 /** Who has to change something for the call to succeed. */
 export type Blame = "caller" | "policy" | "world" | "kernel";
 
-/** Every code the system can answer with, in order of precedence at the door. */
+/**
+ * Every code the system can answer with, in order of precedence at the door.
+ *
+ * @example
+ * ```ts
+ * import { ERRORS } from "@agent-libos/core";
+ * console.assert(ERRORS.EAGAIN.retry && !ERRORS.EINDOUBT.retry);
+ * ```
+ */
 export const ERRORS = {
   ENOSYS: { blame: "caller", retry: false, means: "No such syscall, tool or program" },
   EINVAL: { blame: "caller", retry: false, means: "The arguments are not what the call takes" },

@@ -51,11 +51,28 @@ export function canonical(value: unknown): string {
   }
 }
 
+const PLAIN_CHARS_MAX = 64;
+const SORT_HERE_MAX = 16;
+const NAMES_MAX = 4_096;
+/** Names of fields as they stand in a text, with the colon: there are few, and each comes often. */
+const names = new Map<string, string>();
+
 function text(value: string): string {
+  if (isPlain(value)) return `"${value}"`;
   if (!value.isWellFormed()) {
     throw new SysError("EINVAL", "Cannot encode text: lone surrogate, expected Unicode text");
   }
   return JSON.stringify(value);
+}
+
+/** Whether a text is short and stands in JSON as it is: telling so is quicker than quoting it. */
+function isPlain(value: string): boolean {
+  if (value.length > PLAIN_CHARS_MAX) return false;
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false;
+  }
+  return true;
 }
 
 function canonicalArray(value: readonly unknown[]): string {
@@ -68,15 +85,36 @@ function canonicalArray(value: readonly unknown[]): string {
 }
 
 function canonicalObject(value: Record<string, unknown>): string {
-  const keys = Object.keys(value).sort();
+  const keys = sorted(Object.keys(value));
   let out = "{";
-  for (const key of keys) {
-    const field = value[key];
+  for (let i = 0; i < keys.length; i++) {
+    const field = value[keys[i]!];
     if (field === undefined) continue;
-    out += out === "{" ? "" : ",";
-    out += `${text(key)}:${canonical(field)}`;
+    if (out !== "{") out += ",";
+    out += nameText(keys[i]!) + canonical(field);
   }
   return out + "}";
+}
+
+function nameText(name: string): string {
+  let made = names.get(name);
+  if (made === undefined) {
+    made = `${text(name)}:`;
+    if (names.size < NAMES_MAX && name.length <= PLAIN_CHARS_MAX) names.set(name, made);
+  }
+  return made;
+}
+
+/** Sorts by UTF-16 code units, in place; for the few keys of most objects the quickest way. */
+function sorted(keys: string[]): string[] {
+  if (keys.length > SORT_HERE_MAX) return keys.sort();
+  for (let i = 1; i < keys.length; i++) {
+    const key = keys[i]!;
+    let at = i;
+    for (; at > 0 && keys[at - 1]! > key; at--) keys[at] = keys[at - 1]!;
+    keys[at] = key;
+  }
+  return keys;
 }
 
 /** SHA-256 of a text, as 64 hexadecimal digits. */

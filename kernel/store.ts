@@ -46,7 +46,7 @@ export interface Batch {
   readonly taken: readonly string[];
   /** When the tree next wants to be woken, or null. */
   readonly dueMs: number | null;
-  /** Items for other trees, put in the same commit. */
+  /** Items for other trees, put in the same commit. One for a tree that is not there is dropped. */
   readonly puts: readonly { readonly tree: TreeId; readonly item: InboxItem }[];
   /** What lists show of the tree without opening it. */
   readonly summary: TreeSummary;

@@ -35,6 +35,16 @@ interface Sleeper {
  * A clock for tests. Jobs of `soon` run by themselves, one a turn; sleepers wake only by
  * `advance` and `advanceToNext`. What waits for the real world (a file, a socket) is not seen as
  * unsettled.
+ *
+ * @example
+ * ```ts
+ * import { VirtualClock } from "@agent-libos/core/testing";
+ * const clock = new VirtualClock();
+ * const week = clock.sleep(7 * 86_400_000);
+ * await clock.advanceToNext();
+ * await week;
+ * console.assert(clock.now() === 7 * 86_400_000);
+ * ```
  */
 export class VirtualClock implements Clock {
   #nowMs: number;

@@ -46,7 +46,17 @@ interface Tree {
   snapshot: Snapshot | undefined;
 }
 
-/** A store in the memory of this process: durable as long as the process. */
+/**
+ * A store in the memory of this process: durable as long as the process.
+ *
+ * @example
+ * ```ts
+ * import { MemoryStore } from "@agent-libos/core/testing";
+ * const store = new MemoryStore();
+ * const { tree, created } = await store.create(null);
+ * console.assert(created && (await store.head(tree))?.seq === 0);
+ * ```
+ */
 export class MemoryStore implements Store {
   readonly name = "memory";
   readonly #trees = new Map<TreeId, Tree>();
@@ -233,7 +243,6 @@ export class MemoryStore implements Store {
         epoch: position.epoch,
         owner: position.owner,
       });
-      for (const { tree } of batch.puts) this.#tree("put an item into", tree);
     }
   }
 
@@ -250,7 +259,8 @@ export class MemoryStore implements Store {
     }
     for (const id of batch.taken) tree.inbox.delete(id);
     for (const { tree: other, item } of batch.puts) {
-      put(this.#tree("put an item into", other), item);
+      const to = this.#trees.get(other);
+      if (to !== undefined) put(to, item);
     }
   }
 

@@ -169,7 +169,26 @@ export class TerminalPerson implements Person {
   }
 }
 
-/** Answers which were written down before; remembers what it was asked. */
+/**
+ * Answers which were written down before; remembers what it was asked.
+ *
+ * @example
+ * ```ts
+ * import { allow, createRuntime, defineImage } from "@agent-libos/core";
+ * import { ScriptedPerson } from "@agent-libos/core/testing";
+ * const image = defineImage({
+ *   name: "asker",
+ *   program: async ({ sys }) => {
+ *     const { answer } = await sys.human.ask({ prompt: "Red or blue?" });
+ *     await sys.process.exit({ result: answer });
+ *   },
+ * });
+ * const approvals = new ScriptedPerson([{ outcome: "answer", value: "blue" }]);
+ * await using os = await createRuntime({ store: ":memory:", workspace: null, approvals });
+ * const process = await os.spawn(image, { goal: "ask", grants: [allow("human.ask", "owner")] });
+ * console.assert((await process.wait()).result === "blue" && approvals.asked.length === 1);
+ * ```
+ */
 export class ScriptedPerson implements Person {
   /** Every request so far, oldest first. */
   readonly asked: PersonRequest[] = [];

@@ -25,7 +25,15 @@ export const realRandom: Random = Object.freeze({
   },
 });
 
-/** The same bytes for the same seed, on every host. */
+/**
+ * The same bytes for the same seed, on every host.
+ *
+ * @example
+ * ```ts
+ * import { SeededRandom } from "@agent-libos/core/testing";
+ * console.assert(new SeededRandom(7).word() === new SeededRandom(7).word());
+ * ```
+ */
 export class SeededRandom implements Random {
   #a: number;
   #b: number;

@@ -99,21 +99,24 @@ function writeBeside(db: SqliteConnection, batch: Batch): void {
   for (const id of batch.taken) {
     db.run("DELETE FROM inbox WHERE tree = ? AND id = ?", treeNumber(batch.tree), id);
   }
-  for (const { tree, item } of batch.puts) putItem(db, tree, item);
+  for (const { tree, item } of batch.puts) {
+    if (isThere(db, tree)) putItem(db, tree, item);
+  }
 }
 
 /** Puts an item into an inbox; runs inside the caller's transaction. */
 export function putItem(db: SqliteConnection, tree: TreeId, item: InboxItem): void {
-  const number = treeNumber(tree);
-  if (db.get("SELECT id FROM trees WHERE id = ?", number) === undefined) {
-    throw absentTree("put an item into", tree);
-  }
+  if (!isThere(db, tree)) throw absentTree("put an item into", tree);
   db.run(
     "INSERT INTO inbox(tree, id, body) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
-    number,
+    treeNumber(tree),
     item.id,
     canonical(item.body),
   );
+}
+
+function isThere(db: SqliteConnection, tree: TreeId): boolean {
+  return db.get("SELECT id FROM trees WHERE id = ?", treeNumber(tree)) !== undefined;
 }
 
 /** How far a read goes: the log as it was when the read began. */

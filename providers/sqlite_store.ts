@@ -56,7 +56,17 @@ interface Parts {
   readonly lock: StoreLock | undefined;
 }
 
-/** A store in a SQLite file. */
+/**
+ * A store in a SQLite file.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime, SqliteStore } from "@agent-libos/core";
+ * const store = SqliteStore.open(":memory:", { durability: "process" });
+ * await using os = await createRuntime({ store, workspace: null, approvals: "queue" });
+ * console.assert((await os.trees({ all: true })).length === 0);
+ * ```
+ */
 export class SqliteStore implements Store {
   readonly name: string;
   readonly #db: SqliteConnection;

@@ -8,8 +8,9 @@
  * @module
  */
 
+import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
-import type { Store } from "../kernel/store.ts";
+import type { Batch, Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 
@@ -93,12 +94,26 @@ export class Committer {
         if (group.length === 1) throw first;
         await this.#store.commit([one.batch]);
       } catch (error) {
+        if (await this.#knownOnly(one.batch, error)) {
+          this.#done(one);
+          continue;
+        }
         this.#listener.refused(one.tree, error);
         for (const waiter of one.waiters) waiter.reject(error);
         continue;
       }
       this.#done(one);
     }
+  }
+
+  /** Writes a batch without what it sends to trees that are not there; whether that did it. */
+  async #knownOnly(batch: Batch, error: unknown): Promise<boolean> {
+    if (!(error instanceof SysError) || error.code !== "ENOENT" || batch.puts.length === 0) {
+      return false;
+    }
+    const heads = await Promise.all(batch.puts.map(({ tree }) => this.#store.head(tree)));
+    const puts = batch.puts.filter((_, i) => heads[i] !== undefined);
+    return await this.#store.commit([{ ...batch, puts }]).then(() => true, () => false);
   }
 
   #done(one: Group[number]): void {

@@ -87,7 +87,24 @@ export interface ExitStatus {
   readonly spent: { readonly [K in SpentKind]: number };
 }
 
-/** A handle on a process. It does not keep the process alive, nor does dropping it end it. */
+/**
+ * A handle on a process. It does not keep the process alive, nor does dropping it end it.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime, defineImage } from "@agent-libos/core";
+ * const image = defineImage({
+ *   name: "sleeper",
+ *   program: async ({ sys }) => {
+ *     await sys.clock.sleep({ ms: 86_400_000 });
+ *   },
+ * });
+ * await using os = await createRuntime({ store: ":memory:", workspace: null });
+ * const process = await os.spawn(image, { goal: "sleep" });
+ * await process.signal("kill", "too long");
+ * console.assert((await process.wait()).outcome.kind === "killed");
+ * ```
+ */
 export class AgentProcess {
   /** Its id, good for `runtime.get` after a restart. */
   readonly pid: Pid;

@@ -86,7 +86,17 @@ export interface SpawnOptions {
   readonly images?: readonly AgentImage[];
 }
 
-/** A running kernel with everything it needs. Made by {@linkcode createRuntime}. */
+/**
+ * A running kernel with everything it needs. Made by {@linkcode createRuntime}.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime } from "@agent-libos/core";
+ * await using os = await createRuntime({ store: ":memory:", workspace: null });
+ * const checked = await os.verify();
+ * console.assert(checked.every(({ broken }) => broken === null));
+ * ```
+ */
 export class Runtime implements AsyncDisposable {
   /**
    * The node beneath; for tools of operators.

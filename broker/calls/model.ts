@@ -42,6 +42,7 @@ export const modelCalls = {
       ...(context === undefined ? [] : [{
         right: "object.read",
         resource: tree.resolve(process.pid, context).name,
+        shown: context,
       }]),
     ],
     async prepare(at, args) {

@@ -32,7 +32,7 @@ import { find } from "../find.ts";
 type At = { readonly tree: Tree; readonly process: Process };
 
 function on(right: string, ref: string, { tree, process }: At): Need {
-  return { right, resource: tree.resolve(process.pid, ref).name };
+  return { right, resource: tree.resolve(process.pid, ref).name, shown: ref };
 }
 
 function writing(at: CallContext, sources: readonly string[] = []): Writing {

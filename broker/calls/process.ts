@@ -83,6 +83,7 @@ export const processCalls = {
     needs: ({ image }, { tree }) => [{
       right: "process.spawn",
       resource: findImage(tree.state, image)?.ref ?? image,
+      shown: image,
     }],
     run(at, args) {
       const found = findImage(at.tree.state, args.image);
@@ -137,6 +138,7 @@ export const processCalls = {
     needs: ({ image }, { tree }) => [{
       right: "process.exec",
       resource: findImage(tree.state, image)?.ref ?? image,
+      shown: image,
     }],
     run(at, args) {
       const found = findImage(at.tree.state, args.image);

@@ -29,7 +29,17 @@ export interface MemoryTape extends Tape {
   text(): string;
 }
 
-/** Makes a tape in memory, which goes on after `text`. */
+/**
+ * Makes a tape in memory, which goes on after `text`.
+ *
+ * @example
+ * ```ts
+ * import { memoryTape } from "@agent-libos/core/testing";
+ * const tape = memoryTape();
+ * await tape.append("{}");
+ * console.assert(tape.text() === "{}\n");
+ * ```
+ */
 export function memoryTape(text = ""): MemoryTape {
   const lines = text.split("\n").filter((line) => line !== "");
   return {

@@ -1,0 +1,182 @@
+/**
+ * The forest: the trees a node has in memory, claimed, loaded and snapshotted.
+ *
+ * Invariants:
+ *   Y1. A tree is in memory only while this node holds the claim to it (G7).
+ *   Y2. A tree whose log or snapshot is damaged is not opened again, and says why each time.
+ * @module
+ */
+
+import { Draft } from "../kernel/draft.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { Pid, TreeId } from "../kernel/ids.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { due } from "../kernel/schedule.ts";
+import type { Store } from "../kernel/store.ts";
+import { Tree, type TreeContext } from "../kernel/tree.ts";
+import type { Clock } from "../kernel/world.ts";
+import type { Run } from "../broker/run.ts";
+import { loadTree } from "./load.ts";
+
+/** A tree in memory, with what runs of it. */
+export interface Hosted {
+  readonly tree: Tree;
+  readonly runs: Map<Pid, Run>;
+  snapshotSeq: number;
+  snapshotBytes: number;
+}
+
+/** What a forest grows on. */
+export interface ForestParts {
+  readonly node: string;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly context: TreeContext;
+  /** Whether older claims are known to be void. */
+  readonly alone: boolean;
+  /** A tree came into memory. */
+  hosted(hosted: Hosted): void;
+}
+
+/** The trees in memory. */
+export class Forest {
+  readonly #parts: ForestParts;
+  readonly #hosted = new Map<TreeId, Hosted>();
+  readonly #loading = new Map<TreeId, Promise<Hosted>>();
+  /** Trees that stopped, and why. They are not run again by this node. */
+  readonly broken: Map<TreeId, SysError> = new Map();
+
+  /** A forest without trees. */
+  constructor(parts: ForestParts) {
+    this.#parts = parts;
+  }
+
+  /** The trees in memory. */
+  get all(): readonly Hosted[] {
+    return [...this.#hosted.values()];
+  }
+
+  /** A tree in memory; undefined when it is not there. */
+  get(id: TreeId): Hosted | undefined {
+    return this.#hosted.get(id);
+  }
+
+  /** The entry of just this tree object; undefined when it was dropped meanwhile. */
+  of(tree: Tree): Hosted | undefined {
+    const hosted = this.#hosted.get(tree.state.tree);
+    return hosted?.tree === tree ? hosted : undefined;
+  }
+
+  /** Drops a tree from memory. */
+  drop(id: TreeId): void {
+    this.#hosted.delete(id);
+  }
+
+  /** A tree, claimed and loaded when it is not there yet. */
+  open(id: TreeId): Promise<Hosted> {
+    const hosted = this.#hosted.get(id);
+    if (hosted !== undefined) return Promise.resolve(hosted);
+    const broken = this.broken.get(id);
+    if (broken !== undefined) return Promise.reject(broken);
+    let loading = this.#loading.get(id);
+    if (loading === undefined) {
+      loading = this.#load(id).finally(() => this.#loading.delete(id));
+      this.#loading.set(id, loading);
+    }
+    return loading;
+  }
+
+  async #claim(id: TreeId): Promise<number> {
+    const { store, node, clock, alone } = this.#parts;
+    const claim = await store.claim(id, node, {
+      nowMs: clock.now(),
+      ttlMs: LIMITS.leaseMsDefault,
+      steal: alone,
+    });
+    if (claim !== undefined) return claim.epoch;
+    throw new SysError("EFENCED", `Cannot open tree "${id}": another node owns it`);
+  }
+
+  async #load(id: TreeId): Promise<Hosted> {
+    const epoch = await this.#claim(id);
+    try {
+      const loaded = await loadTree(this.#parts.store, id, this.#parts.context);
+      return this.#host(loaded.tree, epoch, loaded);
+    } catch (error) {
+      const known = error instanceof SysError ? error : new SysError("EINTEGRITY", String(error));
+      if (known.code === "EINTEGRITY") this.broken.set(id, known);
+      throw known;
+    }
+  }
+
+  /** Takes a tree in; a line says who runs it from here. */
+  #host(
+    tree: Tree,
+    epoch: number,
+    from: { readonly snapshotSeq: number; readonly snapshotBytes: number },
+  ): Hosted {
+    const { snapshotSeq, snapshotBytes } = from;
+    const hosted: Hosted = { tree, runs: new Map(), snapshotSeq, snapshotBytes };
+    this.#hosted.set(tree.state.tree, hosted);
+    if (tree.state.epoch !== epoch) {
+      const draft = new Draft(tree, this.#parts.clock.now());
+      draft.add("tree.opened", { node: this.#parts.node, epoch });
+      tree.commit(draft);
+    }
+    this.#parts.hosted(hosted);
+    return hosted;
+  }
+
+  /** Makes a tree; `decide` drafts its first lines. A live tree with the same key is opened instead. */
+  async plant(
+    key: string | null,
+    decide: (draft: Draft) => Pid,
+  ): Promise<{ readonly hosted: Hosted; readonly pid: Pid }> {
+    const { store, clock, node, context } = this.#parts;
+    const { tree: id, created } = await store.create(key);
+    if (!created && (await store.head(id))!.seq > 0) {
+      return { hosted: await this.open(id), pid: `p_${id.slice(2)}` };
+    }
+    const epoch = await this.#claim(id);
+    const tree = Tree.empty(id, context);
+    tree.state.epoch = epoch;
+    const draft = new Draft(tree, clock.now());
+    draft.add("tree.opened", { node, epoch });
+    const pid = decide(draft);
+    tree.commit(draft);
+    return { hosted: this.#host(tree, epoch, { snapshotSeq: 0, snapshotBytes: 0 }), pid };
+  }
+
+  /** Writes a snapshot when the tail is worth it: O(1) a line over a tree's life. */
+  snapshot(hosted: Hosted): void {
+    const { tree } = hosted;
+    const lines = tree.state.seq - hosted.snapshotSeq;
+    const worth = Math.max(LIMITS.snapshotEveryLinesMin, hosted.snapshotBytes / 256);
+    if (lines < worth || tree.tailLength > 0) return;
+    const state = tree.dump();
+    hosted.snapshotSeq = tree.state.seq;
+    hosted.snapshotBytes = state.length;
+    const snapshot = { seq: tree.state.seq, head: tree.head, state };
+    // A lost snapshot costs time at the next start and nothing else.
+    this.#parts.store.putSnapshot(tree.state.tree, snapshot).catch(() => {});
+  }
+
+  /** When something is due next, in memory or in the store; null for never. */
+  async nextDueMs(): Promise<number | null> {
+    let earliest = await this.#parts.store.nextDueMs();
+    for (const { tree } of this.#hosted.values()) {
+      const at = due(tree.state);
+      if (at !== null && (earliest === null || at < earliest)) earliest = at;
+    }
+    return earliest;
+  }
+
+  /** Gives all trees up. */
+  async release(): Promise<void> {
+    for (const { tree } of this.#hosted.values()) {
+      const { tree: id, epoch } = tree.state;
+      await this.#parts.store.release(id, this.#parts.node, epoch);
+    }
+    this.#hosted.clear();
+  }
+}

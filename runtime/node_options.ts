@@ -1,0 +1,26 @@
+/**
+ * What a node is made of.
+ * @module
+ */
+
+import type { AnySyscall, World } from "../broker/syscall.ts";
+import type { Store } from "../kernel/store.ts";
+import type { TreeContext } from "../kernel/tree.ts";
+import type { Program } from "./program.ts";
+
+/** What a node is made of. */
+export interface NodeOptions {
+  readonly id: string;
+  readonly store: Store;
+  readonly world: World;
+  readonly table: Readonly<Record<string, AnySyscall>>;
+  readonly context: TreeContext;
+  /** Programs by the name an image gives. */
+  program(name: string): Program | undefined;
+  /** Runs at the same time. */
+  readonly concurrency: number;
+  /** false: nothing runs but by `runUntilIdle` and `stepOnce`. */
+  readonly autorun?: boolean;
+  /** Whether this node is known to be the store's only one, so that older claims are void. */
+  readonly alone: boolean;
+}
