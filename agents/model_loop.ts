@@ -37,7 +37,7 @@ export async function modelLoop(step: LoopContext): Promise<void> {
     const reply = await sys.model.generate({
       model,
       context: CONTEXT,
-      ...(step.instructions === "" ? {} : { system: step.instructions }),
+      instructions: true,
     }) as unknown as ModelReply;
     await say(sys, { role: "assistant", text: reply.text, calls: reply.calls as never });
     if (reply.calls.length === 0) {

@@ -778,6 +778,8 @@ export interface Calls {
         | undefined;
       /** The system. */
       readonly system?: string | undefined;
+      /** Begin with the own image's instructions. */
+      readonly instructions?: boolean | undefined;
       /** Whether the model may call the own tools. */
       readonly tools?: boolean | undefined;
       /** The max output tokens. */

@@ -219,7 +219,7 @@ async function summarize(runtime: Runtime, run: {
   ].join(" · "));
   const db = typeof options.store === "string" ? options.store : ".libos/demo.db";
   const path = relative(".", join(folder, REPORT));
-  const inspect = `deno run -A cli/main.ts --db ${db} ps -a`;
+  const inspect = `deno task libos --db ${db} ps -a`;
   out(`Next: ${written === "done" ? `cat ${path} · ` : ""}${inspect}`);
   if (log.broken !== null) return EXIT.integrity;
   if (!ended.ok) {

@@ -16,7 +16,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { isPathRight, resolvePath, resolvePatternPath } from "../kernel/path.ts";
 import { processOf } from "../kernel/process.ts";
 import { plant } from "../kernel/spawn.ts";
-import type { Store, TreeHead } from "../kernel/store.ts";
+import type { Durability, Store, TreeHead } from "../kernel/store.ts";
 import type { Clock, Files, Model, Person, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
 import { realClock } from "../providers/clock.ts";
@@ -40,6 +40,8 @@ import { formatRule, milliseconds, type Rule } from "./rule.ts";
 export interface RuntimeOptions {
   /** A path, ":memory:", or a store. "./.libos/libos.db" by default. */
   readonly store?: string | Store;
+  /** For a path: "power" (synced; the default) or "process" (survives a kill, not a power cut). */
+  readonly durability?: Durability;
   /** The folder that files are in; the current one by default. null: no files at all. */
   readonly workspace?: string | null;
   /** Images whose processes this runtime can run, besides those that are spawned. */
@@ -352,7 +354,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     ? given
     : given === ":memory:"
     ? new MemoryStore()
-    : await SqliteStore.open(given);
+    : SqliteStore.open(given, { durability: options.durability ?? "power" });
   const runtime = new Runtime({ options, store, files, alone: typeof given === "string" });
   runtime.start();
   return runtime;

@@ -113,6 +113,8 @@ async function liveThrough(
 }
 
 async function start(world: MortalWorld): Promise<Pid> {
+  // A key finds a tree only while it lives; the kernel may have died with the last commit.
+  if (((await world.store.head("t_1"))?.seq ?? 0) > 0) return "p_1";
   const { pid } = await world.os.spawn(AGENT, {
     goal: "live",
     grants: GRANTS,

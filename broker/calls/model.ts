@@ -30,6 +30,7 @@ export const modelCalls = {
       length: z.number().int().min(0).optional().describe("How many items of it to use"),
       messages: z.array(message).max(1_024).optional(),
       system: z.string().max(65_536).optional(),
+      instructions: z.boolean().default(false).describe("Begin with the own image's instructions"),
       tools: z.boolean().default(true).describe("Whether the model may call the own tools"),
       maxOutputTokens: z.number().int().min(1).optional(),
       temperature: z.number().min(0).max(2).optional(),
@@ -52,7 +53,7 @@ export const modelCalls = {
         throw new SysError("ENOSYS", `Cannot use model "${args.model}": unknown, ${expected}`);
       }
       const messages: ModelMessage[] = [
-        ...(args.system === undefined ? [] : [{ role: "system", text: args.system } as const]),
+        ...systemOf(at, args.instructions, args.system),
         ...await conversation(at, args.context, args.length),
         ...(args.messages ?? []) as unknown as ModelMessage[],
       ];
@@ -86,6 +87,13 @@ export const modelCalls = {
     lost: "safe",
   }),
 };
+
+/** The image's instructions are named, not passed, so that the log does not repeat them. */
+function systemOf(at: CallContext, instructions: boolean, system = ""): ModelMessage[] {
+  const own = instructions ? at.tree.state.images[at.process.image]?.instructions ?? "" : "";
+  const text = [own, system].filter((part) => part !== "").join("\n\n");
+  return text === "" ? [] : [{ role: "system", text }];
+}
 
 function toolsOf(at: CallContext): ModelTool[] {
   return visibleTools(at).map(({ name, description, inputSchema }) => ({

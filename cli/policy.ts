@@ -1,0 +1,145 @@
+/**
+ * Policy files: `policy check | fmt | show | load | unused`.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type { CallHead, EventMap, Line } from "../kernel/event.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { formatPolicy, parsePolicy, type Policy } from "../kernel/policy.ts";
+import { ruleText } from "../broker/authorize.ts";
+import { readLines } from "../runtime/load.ts";
+import type { Command, Context } from "./command.ts";
+import { EXIT, UsageError } from "./exit.ts";
+import { readText, writeText } from "./files.ts";
+import { give, operatorOf } from "./order.ts";
+import { list, show } from "./output.ts";
+import { findTree, headsOf, reading, TREE_CONTEXT, treeIn } from "./store.ts";
+
+/** `policy`. */
+export const policy: Command = {
+  name: "policy",
+  group: "authority",
+  usage: "check FILE | fmt FILE [--write] | load FILE [--tree T] | show [T] | unused [T]",
+  about: "Check, format, load and show policies",
+  examples: ["libos policy check libos.policy", "libos policy load libos.policy --tree t_1"],
+  options: { tree: { type: "string" }, write: { type: "boolean" } },
+  words: [1, 2],
+  run(at) {
+    const [verb, word] = at.words;
+    if (verb === "show") return showPolicy(at, word ?? at.flags.text("tree"));
+    if (verb === "unused") return unused(at, word ?? at.flags.text("tree"));
+    if (word !== undefined) {
+      if (verb === "check") return check(at, word);
+      if (verb === "fmt") return format(at, word);
+      if (verb === "load") return load(at, word);
+    }
+    throw new UsageError(`Cannot run "policy ${verb}": expected ${policy.usage}`);
+  },
+};
+
+async function check(at: Context, file: string): Promise<number> {
+  const text = await readText(at, file);
+  try {
+    const { rules, labels } = parsePolicy(text, TREE_CONTEXT);
+    const counts = { file, rules: rules.length, labels: labels.length, errors: [] };
+    show(at, counts, {
+      name: file,
+      lines: [`${file}: ${rules.length} rules, ${labels.length} labels, no errors`],
+    });
+    return EXIT.ok;
+  } catch (error) {
+    const errors = errorsOf(error);
+    if (errors === undefined) throw error;
+    show(at, { file, errors }, {
+      name: file,
+      lines: errors.map(({ line, message }) => `${file}:${line}: ${message}`),
+    });
+    return EXIT.error;
+  }
+}
+
+interface Wrong {
+  readonly line: number;
+  readonly message: string;
+}
+
+function errorsOf(error: unknown): readonly Wrong[] | undefined {
+  if (!(error instanceof SysError) || error.code !== "EINVAL") return undefined;
+  return error.detail?.["errors"] as readonly Wrong[] | undefined;
+}
+
+async function format(at: Context, file: string): Promise<number> {
+  const text = formatPolicy(parsePolicy(await readText(at, file), TREE_CONTEXT));
+  if (at.flags.on("write")) await writeText(at, file, text);
+  else at.io.out(text);
+  return EXIT.ok;
+}
+
+async function showPolicy(at: Context, word: string | undefined): Promise<number> {
+  const { id, text } = await reading(at, async (store) => {
+    const id = await findTree(store, word);
+    return { id, text: (await treeIn(store, id)).state.policy.text };
+  });
+  const lines = text === "" ? [`# ${id} has no policy`] : text.trimEnd().split("\n");
+  show(at, { tree: id, text }, { name: id, lines });
+  return EXIT.ok;
+}
+
+/** Loads a policy into one tree, or into all that are live. */
+async function load(at: Context, file: string): Promise<number> {
+  const text = await readText(at, file);
+  const { rules } = parsePolicy(text, TREE_CONTEXT);
+  const word = at.flags.text("tree");
+  const trees: TreeId[] = await reading(
+    at,
+    async (store) =>
+      word === undefined
+        ? (await headsOf(store, false)).map(({ tree }) => tree)
+        : [await findTree(store, word)],
+  );
+  for (const tree of trees) {
+    await give(at, tree, { kind: "policy", text, by: operatorOf(at) });
+  }
+  const count = rules.length;
+  show(at, { trees, rules: count }, {
+    name: file,
+    lines: [`loaded ${count} rules into ${trees.join(", ") || "no tree: none is live"}`],
+  });
+  return EXIT.ok;
+}
+
+/** Rules of a tree's policy which decided no call so far. */
+async function unused(at: Context, word: string | undefined): Promise<number> {
+  const rules = await reading(at, async (store) => {
+    const id = await findTree(store, word);
+    const tree = await treeIn(store, id);
+    const used = new Set<string>();
+    for await (const line of readLines(store, id)) {
+      const rule = decidingRule(line);
+      if (rule !== undefined) used.add(rule);
+    }
+    return unusedOf(tree.policy, used);
+  });
+  list(at, rules, {
+    columns: [
+      { head: "LINE", of: ({ line }) => String(line) },
+      { head: "RULE", of: ({ rule }) => rule },
+    ],
+    name: ({ rule }) => rule,
+    none: "Every rule has decided a call",
+  });
+  return EXIT.ok;
+}
+
+function unusedOf({ rules }: Policy, used: ReadonlySet<string>): { line: number; rule: string }[] {
+  return rules.map((rule) => ({ line: rule.line, rule: ruleText(rule) }))
+    .filter(({ rule }) => !used.has(rule));
+}
+
+function decidingRule({ type, data }: Line): string | undefined {
+  if (type === "call.done" || type === "call.intent") return (data as CallHead).decision.rule;
+  if (type !== "human.asked") return undefined;
+  const { preview } = data as EventMap["human.asked"];
+  return /because of rule "([^"]*)"/.exec(preview ?? "")?.[1];
+}
