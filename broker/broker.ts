@@ -241,7 +241,9 @@ export class Broker {
     let reply: unknown;
     let result: CallResult & { ok: true };
     try {
-      reply = def.run({ ...this.context(call), draft }, call.args, prepared);
+      // Not by spreading, which would read the key that most calls never ask for.
+      const at = Object.assign(this.context(call), { draft });
+      reply = def.run(at, call.args, prepared);
       if (reply instanceof Parked) wait(draft, call.process, reply.on);
       const plainReply = reply === STEP_OVER || reply instanceof Parked ? null : reply;
       result = { ok: true, reply: replyOf(call, plainReply) };

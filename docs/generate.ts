@@ -39,7 +39,8 @@ Every call is made the same way: \`await sys.file.read({ path: "./a" })\`, or
 - **needs** are rights, named like calls. A capability has to cover each one, on the resource that
   the arguments name. "Nothing" means that only what is the caller's own is touched.
 - **risk** is what people are shown when a rule says \`ask\`; \`medium\` where nothing is said.
-- ¹ The right is not needed towards the caller itself and the processes below it.
+- ¹ The right is not needed towards the caller itself and the processes below it
+  (\`message.send\`: nor towards its parent).
 - ² The caller holds this right on its own memory from its start.
 `;
 

@@ -202,6 +202,7 @@ const CALL = {
     const at = process(state, data.pid);
     const { name, args, result } = data;
     at.journal[data.key] = { name, args, state: "done", result, seq: line.seq };
+    noteInner(at, data.key);
     dropInner(at, data.key);
     settleParked(state, at, data.key);
     if (data.spends !== undefined) {
@@ -220,6 +221,7 @@ const CALL = {
     const { name, args } = data;
     const intent = { ...data, seq: line.seq };
     at.journal[data.key] = { name, args, state: "open", intent };
+    noteInner(at, data.key);
     settleParked(tree.state, at, data.key);
     spend(tree.caps, data.spends);
     if (data.decision.effect === "ask") at.calls.asked += 1;
@@ -242,10 +244,30 @@ const CALL = {
   },
 } satisfies Partial<Handlers>;
 
+/** Places inside other calls, by journal: derived, so that a step of many calls is not searched. */
+const innerKeys = new WeakMap<Process["journal"], Set<string>>();
+
+function innerOf({ journal }: Process): Set<string> {
+  let inner = innerKeys.get(journal);
+  if (inner === undefined) {
+    inner = new Set(Object.keys(journal).filter((key) => key.includes(".")));
+    innerKeys.set(journal, inner);
+  }
+  return inner;
+}
+
+function noteInner(at: Process, key: string): void {
+  if (key.includes(".")) innerOf(at).add(key);
+}
+
 /** A finished call stands for all the calls inside it. */
 function dropInner(at: Process, key: string): void {
-  const inside = `${key}.`;
-  for (const each in at.journal) if (each.startsWith(inside)) delete at.journal[each];
+  const inner = innerOf(at);
+  for (const each of inner) {
+    if (!each.startsWith(`${key}.`)) continue;
+    delete at.journal[each];
+    inner.delete(each);
+  }
 }
 
 /** A call that has its answer no longer waits, and its request is used up. */

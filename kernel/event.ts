@@ -269,7 +269,7 @@ export interface EventMap {
   "cap.revoked": { readonly ids: readonly CapId[]; readonly by: string; readonly reason: string };
   /** Limits of a process changed; absent ones stay. */
   "budget.limited": { readonly pid: Pid; readonly limits: BudgetLimits; readonly by: string };
-  /** A namespace came to be; nobody but its owner has rights in it yet. */
+  /** A namespace came to be. That gives nobody a right in it, not even its owner. */
   "namespace.created": { readonly name: string; readonly owner: Pid };
   /** An object came to be: a value, or a list that is empty or continues another. */
   "object.created": {

@@ -6,6 +6,7 @@
 import type { Pid } from "./ids.ts";
 import { innerWait } from "./process.ts";
 import type { State } from "./state.ts";
+import type { Batch } from "./store.ts";
 
 /** Whether any process has not ended. */
 export function isLive(state: State): boolean {
@@ -55,4 +56,17 @@ export function summaryTitle(state: State): string {
   if (root === undefined) return "";
   const name = state.images[root.image]?.name ?? "?";
   return `${name}: ${root.goal}`.slice(0, 120);
+}
+
+/** All of what a store is told that a tree wants. */
+export function wants(state: State): Pick<Batch, "dueMs" | "summary"> {
+  return {
+    dueMs: due(state),
+    summary: {
+      live: isLive(state),
+      title: summaryTitle(state),
+      key: state.key,
+      ready: isReady(state),
+    },
+  };
 }

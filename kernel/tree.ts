@@ -22,7 +22,7 @@ import { parsePolicy, type Policy } from "./policy.ts";
 import { lineageOf } from "./process.ts";
 import type { HeldCapability } from "./capability.ts";
 import { emptyState, type Process, type State } from "./state.ts";
-import { due, isLive, isReady, summaryTitle } from "./schedule.ts";
+import { wants } from "./schedule.ts";
 import type { Batch, InboxItem } from "./store.ts";
 import { ValueCache } from "./values.ts";
 
@@ -40,6 +40,8 @@ export class Tree {
   readonly values: ValueCache = new ValueCache();
   /** Objects that are not deleted. */
   objectCount = 0;
+  /** Rises with every line that is more than a call: only such a one changes a process's life. */
+  stirs = 0;
   #policy: Policy;
   #rules = new Map<string, Policy>();
   #lineages = new Map<Pid, readonly Pid[]>();
@@ -47,6 +49,7 @@ export class Tree {
   #tail: Line[] = [];
   #blobs = new Map<string, string>();
   #taken: string[] = [];
+  #wants: { readonly stirs: number; readonly of: Pick<Batch, "dueMs" | "summary"> } | undefined;
   #puts: { readonly tree: TreeId; readonly item: InboxItem }[] = [];
 
   /** A tree in `state`, whose last line has the hash `head`. */
@@ -135,6 +138,7 @@ export class Tree {
         prev: "",
       };
       apply(this, line);
+      if (!line.type.startsWith("call.")) this.stirs += 1;
       this.#tail.push(line);
     }
     for (const [hash, text] of draft.blobs) this.#blobs.set(hash, text);
@@ -184,14 +188,8 @@ export class Tree {
       payloads,
       blobs: this.#blobs,
       taken: this.#taken,
-      dueMs: due(this.state),
       puts: this.#puts,
-      summary: {
-        live: isLive(this.state),
-        title: summaryTitle(this.state),
-        key: this.state.key,
-        ready: isReady(this.state),
-      },
+      ...this.#wanted(),
     };
     const taken = this.#tail;
     this.#tail = [];
@@ -199,6 +197,14 @@ export class Tree {
     this.#taken = [];
     this.#puts = [];
     return { batch, lines: taken };
+  }
+
+  /** What the tree wants, looked for only when it may have changed; a call may settle a request. */
+  #wanted(): Pick<Batch, "dueMs" | "summary"> {
+    const { state, stirs } = this;
+    for (const _ in state.requests) return wants(state);
+    if (this.#wants?.stirs !== stirs) this.#wants = { stirs, of: wants(state) };
+    return this.#wants.of;
   }
 
   /** State as canonical text: what a snapshot holds, and what tests compare. */

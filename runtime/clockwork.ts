@@ -3,6 +3,7 @@
  * @module
  */
 
+import { SysError } from "../kernel/errors.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Node } from "./node.ts";
@@ -16,6 +17,8 @@ export class Clockwork {
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
+  #wake = new AbortController();
+  #dueMs: number | null = null;
 
   /** Clockwork for a node. */
   constructor(node: Node) {
@@ -37,17 +40,40 @@ export class Clockwork {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
+    const off = this.#node.listen((_, lines) => {
+      if (lines.some(({ type }) => type === "process.waiting")) this.#wake.abort();
+    });
     let seen = -1;
     while (!signal.aborted) {
-      const nowMs = this.#clock.now();
-      const version = await this.#store.version();
-      const dueMs = await this.#node.nextDueMs();
-      if (version !== seen || (dueMs !== null && dueMs <= nowMs)) {
-        seen = version;
-        await this.#node.pump();
+      this.#wake = new AbortController();
+      try {
+        seen = await this.#turn(seen);
+      } catch (error) {
+        // The store is busy or in trouble: nothing was done, and the next turn tries again.
+        if (!(error instanceof SysError)) throw error;
       }
-      const untilDue = dueMs === null ? POLL_MS : Math.max(1, dueMs - this.#clock.now());
-      await this.#clock.sleep(Math.min(POLL_MS, untilDue), signal).catch(() => {});
+      const woken = AbortSignal.any([signal, this.#wake.signal]);
+      if (!woken.aborted) await this.#clock.sleep(this.#pause(), woken).catch(() => {});
     }
+    off();
+  }
+
+  async #turn(seen: number): Promise<number> {
+    const version = await this.#store.version();
+    await this.#node.renew();
+    this.#dueMs = await this.#node.nextDueMs();
+    const isDue = this.#dueMs !== null && this.#dueMs <= this.#clock.now();
+    if (version === seen && !isDue) return version;
+    await this.#node.pump();
+    this.#dueMs = await this.#node.nextDueMs();
+    return version;
+  }
+
+  /** Until something is due, or until other processes are looked after. */
+  #pause(): number {
+    if (this.#dueMs === null) return POLL_MS;
+    const untilDue = this.#dueMs - this.#clock.now();
+    // What is due still cannot be done by this node: it is no reason to turn in circles.
+    return untilDue <= 0 ? POLL_MS : Math.min(POLL_MS, untilDue);
   }
 }

@@ -46,6 +46,8 @@ export class Forest {
   /** Trees that stopped, and why. They are not run again by this node. */
   readonly broken: Map<TreeId, SysError> = new Map();
 
+  #renewedMs = 0;
+
   /** A forest without trees. */
   constructor(parts: ForestParts) {
     this.#parts = parts;
@@ -169,6 +171,21 @@ export class Forest {
       if (at !== null && (earliest === null || at < earliest)) earliest = at;
     }
     return earliest;
+  }
+
+  /** Renews the claims when a third of their time is over; the trees that were lost are returned. */
+  async renew(): Promise<readonly Tree[]> {
+    const { store, node, clock, alone } = this.#parts;
+    const nowMs = clock.now();
+    if (alone || nowMs - this.#renewedMs < LIMITS.leaseMsDefault / 3) return [];
+    this.#renewedMs = nowMs;
+    const lost: Tree[] = [];
+    for (const { tree } of this.#hosted.values()) {
+      const ttlMs = LIMITS.leaseMsDefault;
+      const claim = await store.claim(tree.state.tree, node, { nowMs, ttlMs });
+      if (claim?.epoch !== tree.state.epoch) lost.push(tree);
+    }
+    return lost;
   }
 
   /** Gives all trees up. */

@@ -43,6 +43,8 @@ export class Node implements Host {
   readonly #scheduler = new Scheduler();
   readonly #forest: Forest;
   readonly #postbox: Postbox;
+  /** How far each tree's lives were looked at: calls alone change none. */
+  readonly #seen = new WeakMap<Tree, number>();
   readonly #listeners = new Set<Listener>();
   readonly #streams = new Set<(pid: Pid, chunk: string) => void>();
   readonly #idlers = new Set<() => void>();
@@ -105,13 +107,15 @@ export class Node implements Host {
   changed(tree: Tree): void {
     const hosted = this.#forest.of(tree);
     if (hosted === undefined) return;
+    if (tree.tailLength > LIMITS.batchLinesMax / 4) this.durable(tree).catch(() => {});
+    if (this.#seen.get(tree) === tree.stirs) return;
+    this.#seen.set(tree, tree.stirs);
     for (const [pid, run] of hosted.runs) {
       const state = tree.state.processes[pid]?.life.state;
       if (state === "ended" || state === "canceling") run.end("stopped");
       else if (state === "waiting") run.end("parked");
     }
     this.#enqueue(hosted);
-    if (tree.tailLength > LIMITS.batchLinesMax / 4) this.durable(tree).catch(() => {});
   }
 
   // Listening.
@@ -203,6 +207,14 @@ export class Node implements Host {
   /** When something is due next, in memory or in the store; null for never. */
   nextDueMs(): Promise<number | null> {
     return this.#forest.nextDueMs();
+  }
+
+  /** Keeps the claims to the trees in memory; one that another node took stops here. */
+  async renew(): Promise<void> {
+    for (const tree of await this.#forest.renew()) {
+      const id = tree.state.tree;
+      this.#halt(tree, new SysError("EFENCED", `Cannot go on with "${id}": another node has it`));
+    }
   }
 
   // Running.

@@ -98,7 +98,8 @@ export class Desk {
       if (next === undefined || this.#stop.signal.aborted) return;
       this.#seen.add(next.request.id);
       const shown = shownRequest(next.tree, next.request);
-      const answer = await this.#person.ask(shown, this.#stop.signal);
+      // Somebody who cannot answer has not answered: the request stays in the queue.
+      const answer = await this.#person.ask(shown, this.#stop.signal).catch(() => undefined);
       if (answer !== undefined) await this.#answer(shown, answer);
     }
   }

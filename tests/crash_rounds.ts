@@ -29,6 +29,8 @@ export interface Story {
   readonly isLive: boolean;
   readonly broken: string | null;
   readonly asked: number;
+  /** Every call with its result, a line each. */
+  readonly results: readonly string[];
   /** What is wrong with it, whatever an uninterrupted run says. */
   readonly faults: readonly string[];
 }
@@ -83,6 +85,7 @@ export async function run(at: Place, kill: Kill | null): Promise<{
 export async function round(at: Place, kills: readonly Kill[], expected: {
   readonly report: string;
   readonly asked: number;
+  readonly results: readonly string[];
 }): Promise<string[]> {
   const faults: string[] = [];
   let trees = 1;
@@ -114,6 +117,9 @@ export async function round(at: Place, kills: readonly Kill[], expected: {
     if (broken !== null) faults.push(broken);
     if (asked !== expected.asked) faults.push(`${asked} questions, expected ${expected.asked}`);
   }
+  // A second tree finds the folder of the report made.
+  const others = told[0]?.results.filter((result) => !expected.results.includes(result)) ?? [];
+  if (others.length > 0) faults.push(`results differ: ${others.join(", ")}`);
   if (await Deno.readTextFile(at.report) !== expected.report) faults.push("another report");
   return faults;
 }
@@ -121,6 +127,9 @@ export async function round(at: Place, kills: readonly Kill[], expected: {
 /** Which file has the whole report; null when none has. */
 async function inodeOf(at: Place, report: string): Promise<number | null> {
   try {
+    // A second tree finds the folder of the report made.
+    const others = told[0]?.results.filter((result) => !expected.results.includes(result)) ?? [];
+    if (others.length > 0) faults.push(`results differ: ${others.join(", ")}`);
     if (await Deno.readTextFile(at.report) !== report) return null;
     return (await Deno.stat(at.report)).ino;
   } catch {
@@ -148,24 +157,33 @@ export async function stories(at: Place): Promise<(Story & { readonly isAnswered
     if (seq === 0) continue;
     const broken = verified.find((each) => each.tree === tree)?.broken ?? null;
     const asked = new Map<string, number>();
-    const calls = new Map<string, string[]>();
+    const calls = new Map<string, Told>();
     const uses = new Map<string, { max: number; spent: number }>();
     for await (const line of runtime.log(tree)) {
       note(line.type, line.data as never, { asked, calls, uses });
     }
+    const results: string[] = [];
+    for (const [id, { name, result }] of calls) results.push(`${id} ${name} ${result}`);
     const isLive = summary.live;
     const faults = broken === null ? check({ asked, calls, uses, isLive }) : [];
     const isAnswered = [...asked.values()].some((answers) => answers > 0);
-    told.push({ lines: seq, isLive, broken, asked: asked.size, faults, isAnswered });
+    told.push({ lines: seq, isLive, broken, asked: asked.size, results, faults, isAnswered });
   }
   return told;
+}
+
+/** What the log says of one call. */
+interface Told {
+  readonly events: readonly string[];
+  readonly name: string;
+  /** "ok", or the code of its refusal; empty until it is known. */
+  readonly result: string;
 }
 
 interface Noted {
   /** Answers by request. */
   readonly asked: Map<string, number>;
-  /** Events by call. */
-  readonly calls: Map<string, string[]>;
+  readonly calls: Map<string, Told>;
   /** Uses of capabilities that have a number of them. */
   readonly uses: Map<string, { max: number; spent: number }>;
 }
@@ -175,6 +193,8 @@ interface Data {
   readonly pid: string;
   readonly step: number;
   readonly key: string;
+  readonly name?: string;
+  readonly result?: { readonly ok: boolean; readonly code?: string };
   readonly usesMax: number | null;
   readonly spends?: readonly string[];
   readonly restores?: readonly string[];
@@ -188,7 +208,12 @@ function note(type: string, data: Data, { asked, calls, uses }: Noted): void {
   }
   if (!type.startsWith("call.")) return;
   const id = `${data.pid}#${data.step}.${data.key}`;
-  calls.set(id, [...calls.get(id) ?? [], type]);
+  const before = calls.get(id) ?? { events: [], name: "", result: "" };
+  calls.set(id, {
+    events: [...before.events, type],
+    name: data.name ?? before.name,
+    result: data.result === undefined ? "" : data.result.code ?? "ok",
+  });
   for (const cap of data.spends ?? []) uses.get(cap)!.spent += 1;
   for (const cap of data.restores ?? []) uses.get(cap)!.spent -= 1;
 }
@@ -197,7 +222,7 @@ const LIVES: readonly string[] = ["call.done", "call.intent call.outcome"];
 
 function check({ asked, calls, uses, isLive }: Noted & { readonly isLive: boolean }): string[] {
   const faults: string[] = [];
-  for (const [id, events] of calls) {
+  for (const [id, { events }] of calls) {
     const life = events.join(" ");
     if (!LIVES.includes(life) && !(isLive && life === "call.intent")) {
       faults.push(`call ${id}: ${life}`);

@@ -2,7 +2,7 @@
  * The crash sweep: the demo is killed before and after its commits, twice in a row, and at random
  * times from outside. Run again, it ends as if nobody had killed it.
  *
- * Every fifth commit by default; `deno task sweep` takes each of them (LIBOS_SWEEP=all).
+ * Every fifth commit and the last ones by default; `deno task sweep` takes each of them (LIBOS_SWEEP=all).
  * LIBOS_SEED repeats the random times of an earlier run.
  * @module
  */
@@ -12,6 +12,8 @@ import { type Kill, place, round, run, stories } from "./crash_rounds.ts";
 
 const IS_WHOLE = Deno.env.get("LIBOS_SWEEP") === "all";
 const STRIDE = IS_WHOLE ? 1 : 5;
+/** The write of the report is among these; they are never left out. */
+const LAST_COMMITS = 12;
 const RANDOM_ROUNDS = IS_WHOLE ? 40 : 6;
 const SEED = Number(Deno.env.get("LIBOS_SEED") ?? Date.now() % 1_000_000);
 /** Rounds at the same time: each is a process of its own. */
@@ -21,6 +23,7 @@ interface Baseline {
   readonly commits: number;
   readonly report: string;
   readonly asked: number;
+  readonly results: readonly string[];
   readonly ms: number;
 }
 
@@ -33,7 +36,8 @@ async function baseline(root: string): Promise<Baseline> {
   const [story] = await stories(at);
   assert.deepEqual(story?.faults, []);
   const commits = Number(/^commits: (\d+)$/m.exec(output)?.[1]);
-  return { commits, report: await Deno.readTextFile(at.report), asked: story!.asked, ms };
+  const { asked, results } = story!;
+  return { commits, report: await Deno.readTextFile(at.report), asked, results, ms };
 }
 
 /** Numbers from 0 to 1 which a seed gives again. */
@@ -49,7 +53,8 @@ function chance(seed: number): () => number {
 
 function plans(whole: Baseline): Map<string, readonly Kill[]> {
   const rounds = new Map<string, readonly Kill[]>();
-  for (let commit = 1; commit <= whole.commits; commit += STRIDE) {
+  for (let commit = 1; commit <= whole.commits; commit++) {
+    if ((commit - 1) % STRIDE !== 0 && commit <= whole.commits - LAST_COMMITS) continue;
     for (const when of ["before", "after"] as const) {
       const once: Kill = { when, commit };
       rounds.set(`${when}-${commit}`, [once]);

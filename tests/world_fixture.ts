@@ -236,9 +236,9 @@ export class World {
   }
 
   /** Lines of one kind. */
-  async events(type: Line["type"], id: TreeId = "t_1"): Promise<Record<string, never>[]> {
+  async events(type: Line["type"], id: TreeId = "t_1"): Promise<Record<string, unknown>[]> {
     return (await this.lines(id)).filter((line) => line.type === type)
-      .map(({ data }) => data as never);
+      .map(({ data }) => data as unknown as Record<string, unknown>);
   }
 
   /** Closes it, after everything it claims of itself was looked at. */
