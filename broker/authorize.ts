@@ -2,7 +2,8 @@
  * May this call be made? Capabilities first, then rules, then people (G2, G3, G9).
  *
  * Invariants:
- *   A1. Needs are computed from arguments and names alone, so a refusal tells nothing about what exists.
+ *   A1. Needs are computed from arguments and names alone, so a refusal tells nothing about what
+ *       exists.
  *   A2. A rule can only take away: without a covering capability no rule is even looked at.
  *   A3. Where a rule says ask, only a grant that a person gave for this call will do.
  * @module
@@ -87,7 +88,10 @@ export function judgeCall(question: Question): Verdict {
   return { is: "allowed", decision, spends };
 }
 
-/** The rule that decides a need: deny beats ask beats allow, over the tree's and the lineage's rules. */
+/**
+ * The rule that decides a need: deny beats ask beats allow, over the tree's and the lineage's
+ * rules.
+ */
 export function ruleFor(
   tree: Tree,
   lineage: readonly Pid[],

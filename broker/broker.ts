@@ -16,14 +16,13 @@
 import { afford } from "../kernel/budget.ts";
 import { Draft } from "../kernel/draft.ts";
 import { assert, Panic, SysError, toError, toOutcome } from "../kernel/errors.ts";
-import type { CallResult, Decision, ValueRef } from "../kernel/event.ts";
-import type { Json } from "../kernel/json.ts";
-import { joinLabels } from "../kernel/label.ts";
+import type { CallResult, Decision } from "../kernel/event.ts";
 import { processOf, wait } from "../kernel/process.ts";
 import type { Process, Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { askPerson, refusedByPerson } from "./ask.ts";
 import { judgeCall, type Verdict } from "./authorize.ts";
+import { contextOf } from "./context.ts";
 import { failure, sendEffect, settleLost, settleStopped } from "./effect.ts";
 import {
   addTo,
@@ -32,7 +31,6 @@ import {
   callId,
   decode,
   type Host,
-  idempotencyKey,
   mustRepeat,
   replyOf,
   settle,
@@ -385,32 +383,6 @@ export class Broker {
 
   /** What a handler is told of its call. */
   context(call: Call): CallContext {
-    const { run, tree, process, key, notes } = call;
-    const id = callId(call);
-    return {
-      tree,
-      process,
-      pid: process.pid,
-      key,
-      call: id,
-      nowMs: this.now(tree),
-      world: this.world,
-      parked: process.parked[key],
-      signal: run.signal,
-      get idempotencyKey() {
-        return idempotencyKey(tree, id);
-      },
-      load: (ref) => this.#load(tree, ref),
-      taint: (label) => {
-        notes.label = notes.label === null ? label : joinLabels(notes.label, label);
-      },
-      book: (spent) => addTo(notes.spent, spent),
-      sys: (name, args) => this.call(run, key, name, args),
-      stream: run.stream,
-    };
-  }
-
-  async #load(tree: Tree, ref: ValueRef): Promise<Json> {
-    return tree.peek(ref) ?? await this.host.load(tree, (ref as { hash: string }).hash);
+    return contextOf(this, call);
   }
 }

@@ -119,7 +119,7 @@ export async function settleLost(
   const { spends } = intent;
   if (def.lost === "safe") return await repeat(broker, call, { spends, via: "repeated" });
   const said = answered(call);
-  if (said === "retry") return await repeat(broker, call, { spends, via: "person" });
+  if (said === "retry") return await resend(broker, call, intent);
   if (said === "happened") {
     return await conclude(broker, call, {
       result: { ok: true, reply: null },
@@ -178,6 +178,20 @@ async function repeat(
 ): Promise<CallResult> {
   const prepared = await call.def.prepare?.(broker.context(call), call.args);
   return await act(broker, call, { ...attempt, prepared });
+}
+
+/** Sends again what a person said to retry: under a new intent, so that a second crash asks again. */
+async function resend(broker: Broker, call: Call, intent: OpenIntent): Promise<CallResult> {
+  const { tree } = call;
+  const def = call.def as Emitting;
+  const prepared = await def.prepare?.(broker.context(call), call.args);
+  const { seq: _, ...old } = intent;
+  const draft = new Draft(tree, broker.now(tree));
+  // Its uses were spent with the first intent.
+  draft.add("call.intent", { ...old, spends: [], before: def.before?.(prepared) ?? null });
+  tree.commit(draft);
+  await broker.host.durable(tree);
+  return await act(broker, call, { prepared, spends: intent.spends, via: "person" });
 }
 
 type Said = "retry" | "happened" | "did not happen" | "unanswered" | undefined;

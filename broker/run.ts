@@ -3,7 +3,8 @@
  *
  * A step is code that may be run again from the top: after a crash, or after it waited. Each call
  * it makes has a place in the step, and calls that were answered before are answered again from the
- * log. A run that is over, because its process waits or ended, never hears of its calls again: their
+ * log. A run that is over, because its process waits or ended, never hears of its calls again:
+ * their
  * promises do not settle, and the abandoned code is collected as garbage.
  *
  * Invariants:

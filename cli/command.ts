@@ -23,6 +23,8 @@ export interface Command {
   readonly options: Options;
   /** The fewest and the most words besides options. */
   readonly words: readonly [number, number];
+  /** Its arguments are for a program of its own, and are handed on as they are. */
+  readonly isRaw?: true;
   run(at: Context): Promise<number>;
 }
 
@@ -80,7 +82,9 @@ export class Flags {
 
 /** Reads the arguments of a command; throws {@linkcode UsageError}. */
 export function contextOf(command: Command, argv: readonly string[], io: Io): Context {
-  const { values, positionals } = read(command, argv);
+  const { values, positionals } = command.isRaw === true && !argv.includes("--help")
+    ? { values: {}, positionals: argv }
+    : read(command, argv);
   const flags = new Flags(values);
   const format = flags.text("output") ?? "table";
   if (!isFormat(format)) {

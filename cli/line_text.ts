@@ -113,7 +113,7 @@ export function callText(
 /** How a call was let through or refused. */
 export function decisionText({ decision }: Pick<CallHead, "decision">): string {
   const caps = decision.by.flatMap(([first]) => first ?? []);
-  const rule = decision.rule === undefined ? "" : ` ${decision.rule}`;
+  const rule = decision.rule === undefined ? "" : ` (rule ${decision.rule})`;
   const word = decision.effect === "deny" ? "DENY" : decision.effect;
   return `${word}${caps.length === 0 ? "" : ` ${caps.join(", ")}`}${rule}`;
 }

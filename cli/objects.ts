@@ -4,7 +4,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { ValueRef } from "../kernel/event.ts";
+import type { Provenance, ValueRef } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
 import type { ObjectRecord } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
@@ -97,22 +97,25 @@ async function valueOf(store: Store, ref: ValueRef): Promise<Json> {
   return JSON.parse(text) as Json;
 }
 
+/** One thing that was written into an object. */
+interface Kept {
+  readonly version: number;
+  readonly seq: number;
+  readonly value: ValueRef;
+  readonly from: Provenance;
+  readonly atMs: number | null;
+}
+
 async function history(at: Context, word: string): Promise<number> {
   const { object } = await reading(at, (store) => findObject(store, word));
-  const shown = object.list
-    ? object.items.map(({ seq, value }, i) => ({ version: i + 1, seq, value, from: object.from }))
-    : object.versions.map(({ version, seq, value, from, atMs }) => ({
-      version,
-      seq,
-      value,
-      from,
-      atMs,
-    }));
+  const shown: Kept[] = object.list
+    ? object.items.map((item, i) => ({ ...item, version: i + 1, atMs: null, from: object.from }))
+    : object.versions;
   list(at, shown, {
     columns: [
       { head: "VERSION", of: ({ version }) => String(version) },
       { head: "LINE", of: ({ seq }) => `#${seq}` },
-      { head: "AT", of: (row) => "atMs" in row ? dateOf(row.atMs) : "-" },
+      { head: "AT", of: ({ atMs }) => atMs === null ? "-" : dateOf(atMs) },
       { head: "SIZE", of: ({ value }) => sizeText(value) },
       { head: "BY", of: ({ from }) => from.call },
       { head: "SOURCES", of: ({ from }) => from.sources.join(", ") || "-" },

@@ -107,7 +107,10 @@ function branches(processes: readonly ProcessInfo[]): Row[] {
 }
 
 /** A state, with what is waited for. */
-export function stateText({ state, waiting }: ProcessInfo): string {
+export function stateText({ state, waiting, outcome }: ProcessInfo): string {
+  if (outcome !== null) {
+    return outcome.kind === "exited" ? `exited ${outcome.code}` : outcome.kind;
+  }
   if (state !== "waiting" || waiting === null) return state;
   const { reason } = waiting.on;
   return `waiting/${reason}${reason === "person" || reason === "call" ? " ●" : ""}`;
@@ -190,7 +193,7 @@ function describeLines(tree: Tree, found: ProcessInfo, rest: {
     `Calls:      ${found.calls.allowed} allow, ${found.calls.asked} ask, ${found.calls.denied} deny`,
     "Capabilities:",
     ...capabilityRows(rest.caps, nowMs).map((line) => `  ${line}`),
-    `Tools:      ${found.tools.join(", ") || "-"}`,
+    `Tools:      ${found.tools.length} ${short(found.tools.join(", "), 100)}`,
     "Events:",
     ...aligned(rest.events.map((line) => {
       const { word, text } = lineText(line);

@@ -6,7 +6,8 @@
  *
  * Invariants:
  *   C1. A turn depends on the messages before it only, so that a run which was killed goes on.
- *   C2. A reader is granted one part of the folder, never the whole, unless it cannot be shared out.
+ *   C2. A reader is granted one part of the folder, never the whole, unless it cannot be shared
+ *       out.
  * @module
  */
 

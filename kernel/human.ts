@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   H1. A request is answered exactly once; a second answer is refused and changes nothing.
- *   H2. An approval "once" is bound to the hash of the exact arguments that were shown, and to one use.
+ *   H2. An approval "once" is bound to the hash of the exact arguments that were shown, and to one
+ *       use.
  *   H3. No answer in time means no.
  *   H4. A grant is derived from the capability that covered the call, or stays under the ceiling.
  * @module

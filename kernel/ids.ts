@@ -31,7 +31,9 @@ export type IdKind = (typeof ID_KINDS)[number];
 
 const ID = /^(p|cap|obj|req|msg|t)_([1-9]\d{0,14})(?:\.([1-9]\d{0,14}))?$/;
 
-/** Makes the id of kind `kind` with number `n` in `tree`; a root process has the bare tree number. */
+/**
+ * Makes the id of kind `kind` with number `n` in `tree`; a root process has the bare tree number.
+ */
 export function makeId<K extends IdKind>(kind: K, tree: TreeId, n: number): Id<K> {
   const number = tree.slice(2);
   return kind === "p" && n === 0 ? `${kind}_${number}` : `${kind}_${number}.${n}`;

@@ -2,7 +2,8 @@
  * The inbox: what comes into a tree from outside, and what it does (G7).
  *
  * Answers, signals, messages of other trees and operators' orders are put into the tree's durable
- * inbox by whoever has them, and taken out by the one node that owns the tree, in the same commit as
+ * inbox by whoever has them, and taken out by the one node that owns the tree, in the same commit
+ * as
  * their events. An item that is refused leaves a line which says why.
  * @module
  */

@@ -184,7 +184,9 @@ export function append(draft: Draft, writing: Writing, change: {
   return { version: length + 1 };
 }
 
-/** The object to change: itself, or a copy in the writer's own namespace when seen through a view. */
+/**
+ * The object to change: itself, or a copy in the writer's own namespace when seen through a view.
+ */
 function ownCopy(draft: Draft, writing: Writing, found: Found): ObjectId {
   const object = found.object!;
   if (namespaceOf(object.name) === namespaceOf(found.name)) return object.id;

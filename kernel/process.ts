@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   P1. A process is in exactly one state, and moves only as `TRANSITIONS` says.
- *   P2. Nothing outlives its parent: when a process ends, its live descendants end in the same commit.
+ *   P2. Nothing outlives its parent: when a process ends, its live descendants end in the same
+ *       commit.
  *   P3. A parent that waits for a child is woken in the commit in which the child ends.
  * @module
  */

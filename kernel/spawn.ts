@@ -2,7 +2,8 @@
  * Birth: new trees, children and forks, each with no more authority than its parent.
  *
  * Invariants:
- *   F1. Every capability of a child is derived from one of its parent's (G3). An image grants nothing.
+ *   F1. Every capability of a child is derived from one of its parent's (G3). An image grants
+ *       nothing.
  *   F2. A fork copies no value: it sees its parent's memory as it was, copy-on-write.
  * @module
  */

@@ -15,7 +15,10 @@
 import type { JsonObject } from "./json.ts";
 import type { TreeId } from "./ids.ts";
 
-/** "power": synced to the disk before an answer is given. "process": survives a kill, not a power cut. */
+/**
+ * "power": synced to the disk before an answer is given. "process": survives a kill, not a power
+ * cut.
+ */
 export type Durability = "power" | "process";
 
 /** One item which came from outside: an answer, a signal, a message from another tree. */
@@ -38,7 +41,9 @@ export interface Batch {
   readonly lines: readonly string[];
   /** SHA-256 of the last line: the head of the chain after this batch. */
   readonly head: string;
-  /** Large arguments and replies the lines refer to: hash → canonical text. Kept beside the lines. */
+  /**
+   * Large arguments and replies the lines refer to: hash → canonical text. Kept beside the lines.
+   */
   readonly payloads: ReadonlyMap<string, string>;
   /** Object values the lines refer to: hash → canonical text. Shared by all trees. */
   readonly blobs: ReadonlyMap<string, string>;
@@ -104,7 +109,10 @@ export interface Snapshot {
   readonly state: string;
 }
 
-/** Where trees live. Methods are asynchronous for stores that are; the embedded ones answer at once. */
+/**
+ * Where trees live. Methods are asynchronous for stores that are; the embedded ones answer at
+ * once.
+ */
 export interface Store {
   /** What kind it is, for people: "memory", "sqlite ./.libos/libos.db". */
   readonly name: string;
@@ -129,7 +137,9 @@ export interface Store {
   putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void>;
   /** The latest snapshot. */
   getSnapshot(tree: TreeId): Promise<Snapshot | undefined>;
-  /** The text of a blob; undefined when it is not there. Checked against its hash (`EINTEGRITY`). */
+  /**
+   * The text of a blob; undefined when it is not there. Checked against its hash (`EINTEGRITY`).
+   */
   getBlob(hash: string): Promise<string | undefined>;
   /** Puts an item into a tree's durable inbox. `ENOENT` for a tree that is not there. */
   putInbox(tree: TreeId, item: InboxItem): Promise<void>;
@@ -141,7 +151,8 @@ export interface Store {
   nextDueMs(): Promise<number | null>;
   /**
    * Takes or renews ownership of a tree until `nowMs + ttlMs`. A claim by a new owner raises the
-   * epoch, which fences the old one. Undefined when another owner's lease runs still, unless `steal`.
+   * epoch, which fences the old one. Undefined when another owner's lease runs still, unless
+   * `steal`.
    */
   claim(tree: TreeId, node: string, options: {
     readonly nowMs: number;

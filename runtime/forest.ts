@@ -69,9 +69,18 @@ export class Forest {
     return hosted?.tree === tree ? hosted : undefined;
   }
 
-  /** Drops a tree from memory. */
-  drop(id: TreeId): void {
+  /** Drops a tree that cannot go on, and keeps why; false when it was dropped before. */
+  stop(tree: Tree, error: unknown): boolean {
+    const hosted = this.of(tree);
+    if (hosted === undefined) return false;
+    const id = tree.state.tree;
     this.#hosted.delete(id);
+    for (const run of hosted.runs.values()) run.end("stopped");
+    const known = error instanceof SysError
+      ? error
+      : new SysError("EINTEGRITY", `Cannot go on with tree "${id}": ${String(error)}`);
+    this.broken.set(id, known);
+    return true;
   }
 
   /** A tree, claimed and loaded when it is not there yet. */
@@ -129,7 +138,10 @@ export class Forest {
     return hosted;
   }
 
-  /** Makes a tree; `decide` drafts its first lines. A live tree with the same key is opened instead. */
+  /**
+   * Makes a tree; `decide` drafts its first lines. A live tree with the same key is opened
+   * instead.
+   */
   async plant(
     key: string | null,
     decide: (draft: Draft) => Pid,
@@ -173,7 +185,9 @@ export class Forest {
     return earliest;
   }
 
-  /** Renews the claims when a third of their time is over; the trees that were lost are returned. */
+  /**
+   * Renews the claims when a third of their time is over; the trees that were lost are returned.
+   */
   async renew(): Promise<readonly Tree[]> {
     const { store, node, clock, alone } = this.#parts;
     const nowMs = clock.now();

@@ -51,10 +51,10 @@ export async function loadTree(store: Store, id: TreeId, context: TreeContext): 
     if (batch.seq > head.seq) break;
     if (batch.seq + batch.lines.length - 1 <= start) {
       reader.skim(batch);
-      continue;
-    }
-    for (const line of reader.read(batch)) {
-      if (line.seq > start) tree.replay(line);
+    } else {
+      for (const line of reader.read(batch)) {
+        if (line.seq > start) tree.replay(line);
+      }
     }
     if (reader.seq === start && snapshot !== undefined && reader.head !== snapshot.head) {
       throw new SysError("EINTEGRITY", `Cannot load tree "${id}": its snapshot is of another log`);

@@ -175,7 +175,9 @@ export class Node implements Host {
     }
   }
 
-  /** Makes a tree; `decide` drafts its first lines. A live one with the same key is opened instead. */
+  /**
+   * Makes a tree; `decide` drafts its first lines. A live one with the same key is opened instead.
+   */
   async plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Pid> {
     const { hosted, pid } = await this.#forest.plant(key, decide);
     await this.durable(hosted.tree);
@@ -185,7 +187,9 @@ export class Node implements Host {
 
   // Orders from outside.
 
-  /** Puts an order into a tree's inbox and waits until it had its effect. Throws what refuses it. */
+  /**
+   * Puts an order into a tree's inbox and waits until it had its effect. Throws what refuses it.
+   */
   async order(tree: TreeId, order: Order): Promise<void> {
     await this.#postbox.send(tree, order, async () => {
       await this.#postbox.empty(await this.open(tree));
@@ -292,14 +296,7 @@ export class Node implements Host {
   /** Stops a tree: what it had not written never happened. The node goes on (W2). */
   #halt(tree: Tree, error: unknown): void {
     const id = tree.state.tree;
-    const hosted = this.#forest.get(id);
-    if (hosted?.tree !== tree) return;
-    this.#forest.drop(id);
-    for (const run of hosted.runs.values()) run.end("stopped");
-    const known = error instanceof SysError
-      ? error
-      : new SysError("EINTEGRITY", `Cannot go on with tree "${id}": ${String(error)}`);
-    this.#forest.broken.set(id, known);
+    if (!this.#forest.stop(tree, error)) return;
     // Whoever waits for a process of the tree looks again, and hears that it broke.
     for (const listener of this.#listeners) listener(id, []);
     this.poke();
@@ -310,18 +307,16 @@ export class Node implements Host {
   /** Opens trees that have something to do, takes inboxes, does what is due, starts runs. */
   async pump(): Promise<void> {
     const nowMs = this.options.world.clock.now();
-    for (const id of await this.options.store.due(nowMs, 1_000)) {
+    for (const id of await this.options.store.due(nowMs, this.#forest.all.length + 1_000)) {
       if (this.broken.has(id)) continue;
       try {
         await this.#postbox.empty(await this.open(id));
       } catch (error) {
         const hosted = this.#forest.get(id);
-        if (!(error instanceof SysError) && hosted === undefined) throw error;
         if (!(error instanceof SysError)) {
-          this.#halt(hosted!.tree, error);
-          continue;
-        }
-        if (error.code !== "EFENCED") this.#forest.broken.set(id, error);
+          if (hosted === undefined) throw error;
+          this.#halt(hosted.tree, error);
+        } else if (!error.retry && error.code !== "EFENCED") this.#forest.broken.set(id, error);
       }
     }
     for (const hosted of this.#forest.all) {

@@ -39,6 +39,8 @@ export class Postbox {
   readonly #senders = new Map<string, Sender>();
   /** Items whose commit is under way: two turns may see the same one. */
   readonly #taken = new Set<string>();
+  /** The last turn of each tree. */
+  readonly #turns = new WeakMap<Tree, Promise<void>>();
   #orders = 0;
 
   /** A postbox of one node. */
@@ -63,8 +65,15 @@ export class Postbox {
     return await heard;
   }
 
-  /** Takes a tree's items, oldest first, and lets each have its effect or its refusal. */
-  async empty(tree: Tree): Promise<void> {
+  /** Takes a tree's items, oldest first; one turn after the other, so that none is read twice. */
+  empty(tree: Tree): Promise<void> {
+    const turn = (this.#turns.get(tree) ?? Promise.resolve()).then(() => this.#empty(tree));
+    this.#turns.set(tree, turn.catch(() => {}));
+    return turn;
+  }
+
+  /** Lets each item have its effect or its refusal. */
+  async #empty(tree: Tree): Promise<void> {
     const items = await this.#parts.store.getInbox(tree.state.tree);
     const told: (() => void)[] = [];
     for (const item of items.slice(0, LIMITS.inboxItemsPerTurnMax)) {

@@ -124,7 +124,10 @@ export class AgentProcess {
     return info(state, processOf(state, this.pid));
   }
 
-  /** Resolves when it has ended, however it ended. Rejects only by the signal, or when its tree broke. */
+  /**
+   * Resolves when it has ended, however it ended. Rejects only by the signal, or when its tree
+   * broke.
+   */
   async wait(options: { readonly signal?: AbortSignal } = {}): Promise<ExitStatus> {
     const { signal } = options;
     signal?.throwIfAborted();
@@ -214,7 +217,10 @@ export class AgentProcess {
     });
   }
 
-  /** Text as its model writes it, until it has ended. Not part of the log: a restart shows none of it. */
+  /**
+   * Text as its model writes it, until it has ended. Not part of the log: a restart shows none of
+   * it.
+   */
   async *text(): AsyncIterable<string> {
     const chunks: string[] = [];
     let wake: () => void = () => {};

@@ -2,7 +2,8 @@
  * The crash sweep: the demo is killed before and after its commits, twice in a row, and at random
  * times from outside. Run again, it ends as if nobody had killed it.
  *
- * Every fifth commit and the last ones by default; `deno task sweep` takes each of them (LIBOS_SWEEP=all).
+ * Every fifth commit and the last ones by default; `deno task sweep` takes each of them
+ * (LIBOS_SWEEP=all).
  * LIBOS_SEED repeats the random times of an earlier run.
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * G3: revocation reaches all that was derived, at once; an answer opens what was shown, and no more.
+ * G3: revocation reaches all that was derived, at once; an answer opens what was shown, and no
+ * more.
  * @module
  */
 

@@ -167,6 +167,24 @@ Deno.test("G5 at most once, or told: the question about a doubtful effect surviv
   await third.close();
 });
 
+Deno.test("G5 at most once, or told: what a person says to retry is sent once, whatever dies then", async () => {
+  const second = await afterDeath("somebody else wrote");
+  await second.os.runUntilIdle();
+  const [request] = second.os.approvals.list();
+  second.files!.after = (what) => what === "write a" ? NEVER() : undefined;
+  await second.os.approvals.decide(request!.id, { outcome: "answer", value: "retry" });
+  void second.os.runUntilIdle();
+  await second.clock.settle();
+  const { store, clock, files } = second;
+  assert.equal(files!.count("write a"), 1);
+  files!.after = () => {};
+  const third = new World({ store, clock, files, seed: 3, images: [WRITER] });
+  await third.os.runUntilIdle();
+  assert.equal(await ending(third), "ok");
+  assert.equal(files!.count("write a"), 1);
+  await third.close();
+});
+
 Deno.test("G5 at most once, or told: a doubtful effect takes no answer but its choices", async () => {
   const world = await afterDeath("somebody else wrote");
   await world.os.runUntilIdle();
@@ -254,7 +272,10 @@ Deno.test("G5 at most once, or told: every effect of a tree has a key of its own
     await world.result(async ({ sys }) => await sys.file.write({ path: "a", text: "" }), {
       grants: [allow("file.*", "**")],
     });
-    const intents = [...await world.events("call.intent"), ...await world.events("call.intent", "t_2")];
+    const intents = [
+      ...await world.events("call.intent"),
+      ...await world.events("call.intent", "t_2"),
+    ];
     assert.equal(new Set(intents.map((each) => each["idempotencyKey"])).size, 5);
   }));
 

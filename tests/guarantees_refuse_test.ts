@@ -203,10 +203,13 @@ Deno.test("G2 refuses before change: of two writes at once with one use left one
 Deno.test("G2 refuses before change: reads at once spend one use each, of whichever has one left", () =>
   inWorld(async (world) => {
     world.files!.put("a", "x");
-    const codes = await world.result(async ({ sys }) =>
-      await Promise.all([1, 2, 3].map(() => codeOf(sys.file.read({ path: "a" })))), {
-      grants: [allow("file.read", "./a", { uses: 1 }), allow("file.read", "./*", { uses: 1 })],
-    });
+    const codes = await world.result(
+      async ({ sys }) =>
+        await Promise.all([1, 2, 3].map(() => codeOf(sys.file.read({ path: "a" })))),
+      {
+        grants: [allow("file.read", "./a", { uses: 1 }), allow("file.read", "./*", { uses: 1 })],
+      },
+    );
     assert.deepEqual((codes as string[]).toSorted(), ["EPERM", "ok", "ok"]);
   }));
 
@@ -231,39 +234,42 @@ Deno.test("G3 authority only narrows: what a child may, its parent may, whatever
       grants: [allow("note.*", "a/**"), allow("note.read", "**"), allow("note.write", "src/*")],
     });
     const tree = await world.tree();
-    fc.assert(fc.property(
-      fc.array(fc.tuple(RIGHT, RESOURCE), { maxLength: 3 }),
-      fc.tuple(
-        fc.constantFrom("note.read", "note.write", "note.burn"),
-        fc.array(PLAIN, { minLength: 1, maxLength: 3 }),
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(RIGHT, RESOURCE), { maxLength: 3 }),
+        fc.tuple(
+          fc.constantFrom("note.read", "note.write", "note.burn"),
+          fc.array(PLAIN, { minLength: 1, maxLength: 3 }),
+        ),
+        (grants, [right, parts]) => {
+          const process = tree.state.processes["p_1"]!;
+          const draft = new Draft(tree, START_MS);
+          const image = Object.values(tree.state.images)[0]!;
+          const rest = { input: null, cwd: ".", rules: "", labels: {}, budget: {}, priority: 1 };
+          try {
+            spawn(draft, process, {
+              image,
+              goal: "x",
+              grants: grants.map(([right, resource]) => formatPattern({ right, resource })),
+              ...rest,
+            });
+          } catch {
+            return;
+          }
+          const resource = parts.join("/");
+          const query = { right, resource, args: {}, argsHash: () => "", nowMs: START_MS };
+          const given = draft.events.flatMap((event) =>
+            event.type === "cap.granted" ? [event.data] : []
+          );
+          const child = foldCaps(tree.state.caps, given);
+          const asked = { ...query, needsGrant: false };
+          const may = authorize(child, { ...asked, lineage: [given[0]!.subject] }).ok;
+          const could = authorize(tree.caps, { ...asked, lineage: ["p_1"] }).ok;
+          assert.ok(!may || could, `the child may ${right}(${resource}) and its parent may not`);
+        },
       ),
-      (grants, [right, parts]) => {
-        const process = tree.state.processes["p_1"]!;
-        const draft = new Draft(tree, START_MS);
-        const image = Object.values(tree.state.images)[0]!;
-        const rest = { input: null, cwd: ".", rules: "", labels: {}, budget: {}, priority: 1 };
-        try {
-          spawn(draft, process, {
-            image,
-            goal: "x",
-            grants: grants.map(([right, resource]) => formatPattern({ right, resource })),
-            ...rest,
-          });
-        } catch {
-          return;
-        }
-        const resource = parts.join("/");
-        const query = { right, resource, args: {}, argsHash: () => "", nowMs: START_MS };
-        const given = draft.events.flatMap((event) =>
-          event.type === "cap.granted" ? [event.data] : []
-        );
-        const child = foldCaps(tree.state.caps, given);
-        const asked = { ...query, needsGrant: false };
-        const may = authorize(child, { ...asked, lineage: [given[0]!.subject] }).ok;
-        const could = authorize(tree.caps, { ...asked, lineage: ["p_1"] }).ok;
-        assert.ok(!may || could, `the child may ${right}(${resource}) and its parent may not`);
-      },
-    ), { numRuns: 300 });
+      { numRuns: 300 },
+    );
     await (await world.os.get("p_1"))!.signal("kill");
   }));
 

@@ -76,14 +76,19 @@ export class CountedFiles implements Files {
   }
 
   list(): Promise<readonly { readonly name: string; readonly kind: "file" }[]> {
-    return this.#do("list", () =>
-      [...this.contents.keys()].map((name) => ({ name, kind: "file" as const })));
+    return this.#do(
+      "list",
+      () => [...this.contents.keys()].map((name) => ({ name, kind: "file" as const })),
+    );
   }
 
   stat(path: string): Promise<FileStat | undefined> {
     const bytes = this.contents.get(path)?.length;
-    return this.#do(`stat ${path}`, () =>
-      bytes === undefined ? undefined : { kind: "file" as const, bytes, modifiedMs: START_MS });
+    return this.#do(
+      `stat ${path}`,
+      () =>
+        bytes === undefined ? undefined : { kind: "file" as const, bytes, modifiedMs: START_MS },
+    );
   }
 
   mkdir(path: string): Promise<void> {

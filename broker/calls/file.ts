@@ -159,7 +159,7 @@ export const fileCalls = {
     },
   }),
   "file.mkdir": syscall({
-    about: "Make a folder, and those above it",
+    about: "Make a folder in one that is there",
     effect: "emit",
     args: z.strictObject({ path: pathShape }),
     reply: nothing,
@@ -168,7 +168,10 @@ export const fileCalls = {
       await filesOf(at).mkdir(inside(at, args.path).path);
       return {};
     },
-    lost: "safe",
+    async lost(at, args) {
+      const stat = await filesOf(at).stat(inside(at, args.path).path);
+      return stat?.kind === "directory" ? { state: "done", reply: {} } : { state: "not-done" };
+    },
   }),
   "file.move": syscall({
     about: "Move a file or folder to a name that is free",

@@ -1,0 +1,52 @@
+/**
+ * What a handler is told of the call it handles.
+ * @module
+ */
+
+import type { ValueRef } from "../kernel/event.ts";
+import type { Json } from "../kernel/json.ts";
+import { joinLabels } from "../kernel/label.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { addTo, type Call, callId, type Host, idempotencyKey } from "./call.ts";
+import type { Run } from "./run.ts";
+import type { CallContext, World } from "./syscall.ts";
+
+/** The part of the door which a handler reaches through its context. */
+export interface ContextDoor {
+  readonly world: World;
+  readonly host: Host;
+  now(tree: Tree): number;
+  call(run: Run, parent: string, name: string, rawArgs: unknown): Promise<unknown>;
+}
+
+/** The context of a call. */
+export function contextOf(door: ContextDoor, call: Call): CallContext {
+  const { run, tree, process, key, notes } = call;
+  const id = callId(call);
+  return {
+    tree,
+    process,
+    pid: process.pid,
+    key,
+    call: id,
+    nowMs: door.now(tree),
+    world: door.world,
+    parked: process.parked[key],
+    signal: run.signal,
+    // Worked out only when asked for: most calls never do.
+    get idempotencyKey() {
+      return idempotencyKey(tree, id);
+    },
+    load: (ref) => load(door.host, tree, ref),
+    taint: (label) => {
+      notes.label = notes.label === null ? label : joinLabels(notes.label, label);
+    },
+    book: (spent) => addTo(notes.spent, spent),
+    sys: (name, args) => door.call(run, key, name, args),
+    stream: run.stream,
+  };
+}
+
+async function load(host: Host, tree: Tree, ref: ValueRef): Promise<Json> {
+  return tree.peek(ref) ?? await host.load(tree, (ref as { readonly hash: string }).hash);
+}

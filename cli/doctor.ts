@@ -1,0 +1,147 @@
+/**
+ * `doctor`: whether all that agents need is there and sound.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { SqliteStore } from "../providers/sqlite_store.ts";
+import { StoreLock } from "../providers/store_lock.ts";
+import { verifyTree } from "../runtime/load.ts";
+import type { Command, Context } from "./command.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
+import { isFile } from "./files.ts";
+import { list } from "./output.ts";
+import { dbPath, headsOf, TREE_CONTEXT, workspaceOf } from "./store.ts";
+
+/** One thing that was looked at. */
+interface Finding {
+  readonly what: string;
+  readonly state: "ok" | "note" | "bad";
+  readonly detail: string;
+}
+
+/** `doctor`. */
+export const doctor: Command = {
+  name: "doctor",
+  group: "start",
+  usage: "",
+  about: "Check Deno, permissions, the store, its lock and its chains",
+  examples: ["libos doctor", "libos doctor -o json"],
+  options: {},
+  words: [0, 0],
+  async run(at) {
+    const stored = await storeFindings(at);
+    const findings = [
+      denoFinding(),
+      await permissionFinding(),
+      await workspaceFinding(at),
+      terminalFinding(at),
+      ...stored.findings,
+    ];
+    list(at, findings, {
+      columns: [
+        { head: "WHAT", of: ({ what }) => what },
+        { head: "STATE", of: ({ state }) => state },
+        { head: "DETAIL", of: ({ detail }) => detail },
+      ],
+      name: ({ what }) => what,
+      none: "Nothing was looked at",
+    });
+    if (stored.exit !== EXIT.ok) return stored.exit;
+    return findings.some(({ state }) => state === "bad") ? EXIT.error : EXIT.ok;
+  },
+};
+
+function denoFinding(): Finding {
+  const { deno } = Deno.version;
+  const [major = 0, minor = 0] = deno.split(".").map(Number);
+  const isEnough = major > 2 || (major === 2 && minor >= 5);
+  const { os, arch } = Deno.build;
+  const detail = `${deno} on ${os} ${arch}${isEnough ? "" : ", expected 2.5 or later"}`;
+  return { what: "deno", state: isEnough ? "ok" : "bad", detail };
+}
+
+async function permissionFinding(): Promise<Finding> {
+  const names = ["read", "write", "env", "net", "run", "sys", "ffi"] as const;
+  const states = await Promise.all(
+    names.map(async (name) => `${name} ${(await Deno.permissions.query({ name })).state}`),
+  );
+  const needed = await Promise.all(
+    (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
+  );
+  const isEnough = needed.every(({ state }) => state === "granted");
+  return { what: "permissions", state: isEnough ? "ok" : "note", detail: states.join(", ") };
+}
+
+async function workspaceFinding(at: Context): Promise<Finding> {
+  const folder = workspaceOf(at);
+  try {
+    const { isDirectory } = await Deno.stat(folder);
+    const detail = isDirectory ? folder : `${folder}: no folder`;
+    return { what: "workspace", state: isDirectory ? "ok" : "bad", detail };
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    return { what: "workspace", state: "bad", detail: `${folder}: ${why}` };
+  }
+}
+
+function terminalFinding(at: Context): Finding {
+  const isThere = at.io.isTerminal && Deno.stdin.isTerminal();
+  const detail = isThere
+    ? "requests can be answered here"
+    : "none: requests wait for libos approve, deny and answer";
+  return { what: "terminal", state: isThere ? "ok" : "note", detail };
+}
+
+async function storeFindings(
+  at: Context,
+): Promise<{ readonly findings: readonly Finding[]; readonly exit: ExitCode }> {
+  const path = dbPath(at);
+  if (!await isFile(at, path)) {
+    const detail = `${path}: none yet, libos run makes it`;
+    return { findings: [{ what: "store", state: "note", detail }], exit: EXIT.ok };
+  }
+  const findings: Finding[] = [lockFinding(path)];
+  try {
+    const store = SqliteStore.open(path, { mode: "read" });
+    try {
+      const damage = await store.check();
+      const detail = damage.length === 0 ? path : damage.join("; ");
+      findings.push({ what: "store", state: damage.length === 0 ? "ok" : "bad", detail });
+      findings.push(await chainFinding(store));
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    findings.push({ what: "store", state: "bad", detail: error.message });
+  }
+  const isBroken = findings.some(({ state }) => state === "bad");
+  return { findings, exit: isBroken ? EXIT.integrity : EXIT.ok };
+}
+
+async function chainFinding(store: SqliteStore): Promise<Finding> {
+  const heads = await headsOf(store, true);
+  const broken: string[] = [];
+  let lines = 0;
+  for (const { tree } of heads) {
+    const found = await verifyTree(store, tree, TREE_CONTEXT);
+    lines += found.lines;
+    if (found.broken !== null) broken.push(found.broken);
+  }
+  const detail = broken.length === 0
+    ? `${heads.length} trees, ${lines} lines, unbroken`
+    : broken.join("; ");
+  return { what: "chain", state: broken.length === 0 ? "ok" : "bad", detail };
+}
+
+function lockFinding(path: string): Finding {
+  try {
+    StoreLock.take(path).release();
+    return { what: "lock", state: "ok", detail: "free: no kernel runs on this store" };
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    const isHeld = error.code === "EFENCED";
+    return { what: "lock", state: isHeld ? "ok" : "bad", detail: error.message };
+  }
+}

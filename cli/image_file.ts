@@ -1,0 +1,102 @@
+/**
+ * What `run` is to start: an image from a module that a person names, or the built-in one.
+ * @module
+ */
+
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Model } from "../kernel/world.ts";
+import { openaiCompatibleModel } from "../providers/models/openai_compatible.ts";
+import { type AgentImage, type Budget, defineImage } from "../runtime/image.ts";
+import type { SpawnOptions } from "../runtime/runtime.ts";
+import type { Context } from "./command.ts";
+import { SysError } from "../kernel/errors.ts";
+import { UsageError } from "./exit.ts";
+import { isFile } from "./files.ts";
+import { budgetOf, rulesOf } from "./words.ts";
+
+const INSTRUCTIONS =
+  "You are a careful agent. Reach the goal with the tools you have. A tool that " +
+  "is refused tells you why: ask for a right with capability_request when you need it. When you " +
+  "are done, answer with the result alone.";
+
+/** An image, with what its module says about how to start it. */
+export interface Startable {
+  readonly image: AgentImage;
+  readonly spawn: Partial<SpawnOptions>;
+}
+
+/** The model that the options name; undefined when they name none. */
+export function modelOf({ flags, io }: Context): Model | undefined {
+  const url = flags.text("model") ?? io.env("LIBOS_MODEL");
+  const modelId = flags.text("model-id") ?? io.env("LIBOS_MODEL_ID");
+  if (url === undefined && modelId === undefined) return undefined;
+  if (url === undefined || modelId === undefined) {
+    throw new UsageError(
+      "Cannot use a model: half of it is named, expected --model and --model-id",
+    );
+  }
+  const apiKey = io.env("LIBOS_MODEL_KEY");
+  return openaiCompatibleModel({ url, modelId, ...(apiKey === undefined ? {} : { apiKey }) });
+}
+
+/** Loads what a word names: a module's file, or "agent". */
+export async function startableOf(at: Context, word: string): Promise<Startable> {
+  if (word === "agent") {
+    const model = modelOf(at);
+    if (model === undefined) {
+      const expected = "expected --model URL and --model-id NAME";
+      throw new UsageError(`Cannot run image "agent": no model, ${expected}`);
+    }
+    return { image: defineImage({ name: "agent", instructions: INSTRUCTIONS, model }), spawn: {} };
+  }
+  if (!await isFile(at, word)) {
+    const state = 'no such file, expected a TypeScript module, or "agent"';
+    throw new SysError("ENOENT", `Cannot run "${word}": ${state}`);
+  }
+  const module: unknown = await import(pathToFileURL(resolve(at.io.cwd, word)).href);
+  return exported(word, module);
+}
+
+function exported(word: string, module: unknown): Startable {
+  const given = (module as { readonly default?: unknown }).default;
+  if (isImage(given)) return { image: given, spawn: {} };
+  const { image, spawn } = (given ?? {}) as { readonly image?: unknown; readonly spawn?: unknown };
+  if (isImage(image)) return { image, spawn: (spawn ?? {}) as Partial<SpawnOptions> };
+  const expected = "expected a default export made by defineImage, or { image, spawn }";
+  throw new UsageError(`Cannot run "${word}": it exports no image, ${expected}`);
+}
+
+function isImage(value: unknown): value is AgentImage {
+  const { ref, sha256, data, tools } = (value ?? {}) as { readonly [key: string]: unknown };
+  return typeof ref === "string" && typeof sha256 === "string" && typeof data === "object" &&
+    Array.isArray(tools);
+}
+
+/** The module's options, and over them those of the command line. */
+export function spawnOptions(
+  at: Context,
+  spawn: Partial<SpawnOptions>,
+  goal: string,
+): SpawnOptions {
+  const { flags } = at;
+  const key = flags.text("key") ?? spawn.idempotencyKey;
+  const { wallMs, ...limits } = budgetOf(flags.texts("budget"));
+  const budget: Budget = {
+    ...spawn.budget,
+    ...limits,
+    ...(wallMs === undefined ? {} : { wallClock: `${wallMs}ms` }),
+  };
+  return {
+    ...spawn,
+    goal,
+    budget,
+    grants: [
+      ...spawn.grants ?? [],
+      ...rulesOf(flags.texts("grant"), "allow"),
+      ...rulesOf(flags.texts("ask"), "ask"),
+      ...rulesOf(flags.texts("deny"), "deny"),
+    ],
+    ...(key === undefined ? {} : { idempotencyKey: key }),
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * `libos`: the command line.
+ * @module
+ */
+
+import { suggest } from "../kernel/policy.ts";
+import { audit, verify } from "./audit.ts";
+import { can, caps } from "./authority.ts";
+import { budget } from "./budget.ts";
+import { type Command, contextOf, GLOBAL_OPTIONS } from "./command.ts";
+import { doctor } from "./doctor.ts";
+import { EXIT, problemOf, sentenceOf, UsageError } from "./exit.ts";
+import { explain } from "./explain.ts";
+import { helpOf, overview } from "./help.ts";
+import { type Io, realIo } from "./io.ts";
+import { events, logs } from "./logs.ts";
+import { objects } from "./objects.ts";
+import { safeJson } from "./output.ts";
+import { answer, approvals, approve, deny } from "./people.ts";
+import { policy } from "./policy.ts";
+import { describe, ps } from "./processes.ts";
+import { run } from "./run.ts";
+import { cancel, kill, pause, resume, send } from "./signals.ts";
+import { demo, init } from "./start.ts";
+
+/** Every command, in the order of the overview. */
+const ALL: readonly Command[] = [
+  ...[init, demo, run, doctor],
+  ...[ps, describe, logs, send, pause, resume, cancel, kill],
+  ...[approvals, approve, deny, answer],
+  ...[caps, can, explain, policy],
+  ...[objects, budget],
+  ...[events, audit, verify],
+];
+
+/** Every command by name. */
+export const COMMANDS: ReadonlyMap<string, Command> = new Map(ALL.map((one) => [one.name, one]));
+
+/** Runs a command line and returns its exit code; prints whatever fails. */
+export async function main(argv: readonly string[], io: Io = realIo()): Promise<number> {
+  let command: Command | undefined;
+  try {
+    const { name, rest } = splitName(argv);
+    if (name === undefined || name === "help") {
+      io.out(name === "help" && rest[0] !== undefined ? helpOf(commandOf(rest[0])) : overview(ALL));
+      return name === undefined && !argv.includes("--help") && argv.length > 0
+        ? EXIT.usage
+        : EXIT.ok;
+    }
+    command = commandOf(name);
+    const at = contextOf(command, rest, io);
+    if (at.flags.on("help")) {
+      io.out(helpOf(command));
+      return EXIT.ok;
+    }
+    return await command.run(at);
+  } catch (thrown) {
+    const { exit, problem } = problemOf(thrown);
+    if (wantsJson(argv)) io.err(`${safeJson(problem)}\n`);
+    else {
+      io.err(`${sentenceOf(problem)}\n`);
+      const help = command === undefined ? "libos help" : `libos ${command.name} --help`;
+      if (thrown instanceof UsageError) io.err(`See: ${help}\n`);
+    }
+    return exit;
+  }
+}
+
+function commandOf(name: string): Command {
+  const command = COMMANDS.get(name);
+  if (command !== undefined) return command;
+  const near = suggest(name, COMMANDS.keys());
+  const hint = near === undefined ? "" : `, did you mean "${near}"?`;
+  throw new UsageError(`Cannot run "${name}": no such command, expected one of libos help${hint}`);
+}
+
+/** The name of the command, and all else: options that every command takes may stand before it. */
+function splitName(
+  argv: readonly string[],
+): { readonly name: string | undefined; readonly rest: readonly string[] } {
+  const takesText = Object.entries(GLOBAL_OPTIONS).filter(([, { type }]) => type === "string")
+    .flatMap(([name, option]) =>
+      "short" in option ? [`--${name}`, `-${option.short}`] : [`--${name}`]
+    );
+  let at = 0;
+  while (at < argv.length && argv[at]!.startsWith("-")) at += takesText.includes(argv[at]!) ? 2 : 1;
+  return { name: argv[at], rest: [...argv.slice(0, at), ...argv.slice(at + 1)] };
+}
+
+function wantsJson(argv: readonly string[]): boolean {
+  return argv.some((word, i) =>
+    /^(-o|--output=)jsonl?$/.test(word) ||
+    (/^(-o|--output)$/.test(word) && /^jsonl?$/.test(argv[i + 1] ?? ""))
+  );
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,310 @@
+/**
+ * `run`: starts an agent, or goes on with those that were started, and shows what they do.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { type Pid, treeOf } from "../kernel/ids.ts";
+import { realClock } from "../providers/clock.ts";
+import { TerminalPerson } from "../providers/person.ts";
+import { oneLine, printable, quoted } from "../providers/printable.ts";
+import { verifyTree } from "../runtime/load.ts";
+import { pendingRequests } from "../runtime/people.ts";
+import type { AgentProcess, ExitStatus } from "../runtime/process.ts";
+import { createRuntime, type Runtime } from "../runtime/runtime.ts";
+import type { Command, Context } from "./command.ts";
+import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
+import { isFile, readText } from "./files.ts";
+import { modelOf, spawnOptions, type Startable, startableOf } from "./image_file.ts";
+import { textOf } from "./line_text.ts";
+import { LiveView } from "./live.ts";
+import { operatorOf } from "./order.ts";
+import { safeJson } from "./output.ts";
+import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import { durationOf } from "./words.ts";
+
+const POLICY_FILE = "libos.policy";
+
+/** `run`. */
+export const run: Command = {
+  name: "run",
+  group: "start",
+  usage: 'FILE|agent "goal" [--grant R] [--ask R] [--deny R] | FILE|agent [PID] --resume',
+  about: "Start an agent and show what it does, or go on with one",
+  examples: [
+    "libos run ./hello.ts \"Say hello\" --grant 'file.read(./**)' --ask 'file.write(./out/**)'",
+    "libos run ./hello.ts p_1 --resume",
+  ],
+  options: {
+    grant: { type: "string", multiple: true },
+    ask: { type: "string", multiple: true },
+    deny: { type: "string", multiple: true },
+    budget: { type: "string", multiple: true },
+    model: { type: "string" },
+    "model-id": { type: "string" },
+    timeout: { type: "string" },
+    "no-wait": { type: "boolean" },
+    key: { type: "string" },
+    resume: { type: "boolean" },
+  },
+  words: [1, 2],
+  async run(at) {
+    const [word, goal] = at.words;
+    durationOf(at.flags.text("timeout"));
+    const startable = await startableOf(at, word!);
+    const isResumed = at.flags.on("resume");
+    const meant = isResumed ? "" : goal ?? startable.spawn.goal;
+    if (meant === undefined) {
+      const expected = `expected one, or --resume to go on with what was started`;
+      throw new UsageError(`Cannot run "${word}": no goal, ${expected}`);
+    }
+    const options = spawnOptions(at, startable.spawn, meant);
+    const isAsking = !at.flags.on("no-wait") && TerminalPerson.isThere();
+    const runtime = await runtimeOf(at, startable, isAsking);
+    const session = new Session(at, runtime, { word: word!, isAsking });
+    return await session.run(async () =>
+      isResumed
+        ? await started(runtime, startable, goal)
+        : [await runtime.spawn(startable.image, options)]
+    );
+  },
+};
+
+async function runtimeOf(
+  at: Context,
+  { image, spawn }: Startable,
+  isAsking: boolean,
+): Promise<Runtime> {
+  const model = modelOf(at);
+  const policy = at.flags.text("policy") ??
+    (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
+  return await createRuntime({
+    store: dbPath(at),
+    workspace: workspaceOf(at),
+    images: [image, ...spawn.images ?? []],
+    models: model === undefined ? [] : [model],
+    approvals: isAsking ? "terminal" : "queue",
+    operator: operatorOf(at),
+    ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
+  });
+}
+
+/** The live root processes that were started from the image, or the one which was named. */
+async function started(
+  runtime: Runtime,
+  { image }: Startable,
+  word: string | undefined,
+): Promise<AgentProcess[]> {
+  const pids: string[] = [];
+  if (word !== undefined) {
+    const { tree } = await findProcess(runtime.node.options.store, word);
+    pids.push(rootOf(tree.state.tree));
+  } else {
+    for (const { tree, seq } of await runtime.trees()) {
+      if (seq === 0) continue;
+      const { state } = await runtime.node.open(tree);
+      const root = state.processes[rootOf(tree)];
+      const made = state.images[root?.image ?? ""];
+      if (`${made?.name}@${made?.version}` === image.ref) pids.push(rootOf(tree));
+    }
+  }
+  if (pids.length === 0) {
+    const state = "none is live, expected one that was started before";
+    throw new SysError("ENOENT", `Cannot go on with "${image.ref}": ${state}`);
+  }
+  return (await Promise.all(pids.map((pid) => runtime.get(pid)))).filter((one) =>
+    one !== undefined
+  );
+}
+
+function rootOf(tree: string): Pid {
+  return `p_${tree.slice(2)}`;
+}
+
+type Ending =
+  | { readonly is: "ended"; readonly statuses: readonly ExitStatus[] }
+  | { readonly is: "waiting" | "timeout" | "interrupted" };
+
+/** One run of the command: from the start of its processes to what ends it. */
+class Session {
+  readonly #at: Context;
+  readonly #runtime: Runtime;
+  readonly #view: LiveView;
+  readonly #word: string;
+  readonly #stop = new AbortController();
+  #interrupts = 0;
+
+  constructor(at: Context, runtime: Runtime, how: {
+    readonly word: string;
+    readonly isAsking: boolean;
+  }) {
+    this.#at = at;
+    this.#runtime = runtime;
+    this.#word = how.word;
+    this.#view = new LiveView(at, {
+      isAsking: how.isAsking,
+      stateOf: (tree) => runtime.node.trees.find(({ state }) => state.tree === tree)?.state,
+    });
+  }
+
+  async run(start: () => Promise<AgentProcess[]>): Promise<ExitCode> {
+    const { node } = this.#runtime;
+    let interrupted: () => void = () => {};
+    const interrupt = new Promise<Ending>((resolve) => {
+      interrupted = () => resolve({ is: "interrupted" });
+    });
+    const offLines = node.listen((_, lines) => this.#view.hear(lines));
+    const offSignal = this.#at.io.onInterrupt(() => {
+      this.#interrupts += 1;
+      if (this.#interrupts > 1) this.#at.io.exitNow(EXIT.interrupted);
+      this.#at.io.err("Stopping after what is under way; once more stops at once\n");
+      interrupted();
+    });
+    try {
+      const processes = await start();
+      const pids = processes.map(({ pid }) => pid);
+      this.#sayPending(pids);
+      const ending = await Promise.race([
+        interrupt,
+        this.#ended(processes),
+        this.#timeout(),
+        this.#waiting(pids),
+      ]);
+      this.#stop.abort();
+      if (ending.is === "ended") await this.#summary(pids);
+      await this.#runtime.close();
+      return this.#tell(ending, pids);
+    } finally {
+      this.#stop.abort();
+      offLines();
+      await this.#runtime.close();
+      offSignal();
+    }
+  }
+
+  async #ended(processes: readonly AgentProcess[]): Promise<Ending> {
+    const { signal } = this.#stop;
+    const waits = processes.map((process) => process.wait({ signal }));
+    try {
+      return { is: "ended", statuses: await Promise.all(waits) };
+    } catch (error) {
+      if (signal.aborted) return { is: "interrupted" };
+      throw error;
+    }
+  }
+
+  async #timeout(): Promise<Ending> {
+    const ms = durationOf(this.#at.flags.text("timeout"));
+    if (ms === undefined) return await never();
+    try {
+      await realClock.sleep(ms, this.#stop.signal);
+    } catch {
+      return await never();
+    }
+    return { is: "timeout" };
+  }
+
+  /** Resolves when nothing can go on until a person answers; never, where waiting is wanted. */
+  async #waiting(pids: readonly Pid[]): Promise<Ending> {
+    if (!this.#at.flags.on("no-wait")) return await never();
+    let wake: () => void = () => {};
+    const off = this.#runtime.node.listen(() => wake());
+    try {
+      while (!this.#stop.signal.aborted) {
+        const changed = new Promise<void>((resolve) => wake = resolve);
+        await this.#runtime.runUntilIdle();
+        if (this.#requests(pids).length > 0) return { is: "waiting" };
+        await changed;
+      }
+    } finally {
+      off();
+    }
+    return await never();
+  }
+
+  #requests(pids: readonly Pid[]): ReturnType<typeof pendingRequests> {
+    const trees = new Set<string>(pids.map(treeOf));
+    return pendingRequests(this.#runtime.node.trees)
+      .filter(({ tree, request }) => trees.has(tree.state.tree) && request.kind !== "notice");
+  }
+
+  /** What waits since an earlier run has no new line that tells of it. */
+  #sayPending(pids: readonly Pid[]): void {
+    for (const { request: { id, kind } } of this.#requests(pids)) {
+      if (this.#view.waiting.has(id)) continue;
+      this.#view.waiting.add(id);
+      this.#view.sayHow(id, kind);
+    }
+  }
+
+  async #summary(pids: readonly Pid[]): Promise<void> {
+    if (!this.#isForPeople()) return;
+    const { processes, allowed, asked, denied, tokens } = this.#view.counts;
+    const { node } = this.#runtime;
+    const chains: string[] = [];
+    for (const id of pids.map(treeOf)) {
+      await node.durable(await node.open(id));
+      const { broken, lines } = await verifyTree(node.options.store, id, TREE_CONTEXT);
+      chains.push(broken === null ? `chain OK (${lines} lines)` : `chain BROKEN: ${broken}`);
+    }
+    const calls = `${allowed} allow, ${asked} ask, ${denied} deny`;
+    const made = `${processes} started · ${calls} · ${tokens} tokens · ${chains.join(", ")}`;
+    this.#at.io.out(`${oneLine(made)}\n`);
+  }
+
+  #isForPeople(): boolean {
+    const { format, flags } = this.#at;
+    return (format === "table" || format === "wide") && !flags.on("quiet");
+  }
+
+  #tell(ending: Ending, pids: readonly Pid[]): ExitCode {
+    const { io } = this.#at;
+    if (ending.is === "ended") {
+      for (const status of ending.statuses) this.#tellEnd(status);
+      return ending.statuses.map(exitFor).find((exit) => exit !== EXIT.ok) ?? EXIT.ok;
+    }
+    const waiting = [...this.#view.waiting];
+    if (waiting.length > 0) io.err(`Waits for an answer: ${waiting.join(", ")}\n`);
+    for (const pid of pids) io.err(`Go on with: libos run ${this.#word} ${pid} --resume\n`);
+    switch (ending.is) {
+      case "waiting":
+        return EXIT.waiting;
+      case "timeout":
+        return EXIT.timeout;
+      case "interrupted":
+        return EXIT.interrupted;
+    }
+  }
+
+  #tellEnd(status: ExitStatus): void {
+    const { io, format, flags } = this.#at;
+    const { pid, outcome, result, spent } = status;
+    if (format === "json") io.out(`${safeJson({ pid, outcome, result, spent }, 2)}\n`);
+    else if (format === "name") io.out(`${pid}\n`);
+    else if (flags.on("quiet")) {
+      if (result !== null) io.out(`${printable(textOf(result))}\n`);
+    } else if (format !== "jsonl") {
+      if (result !== null) io.out(`result\n${quoted(textOf(result), Infinity).text}\n`);
+      io.out(`Next: libos ps -a · libos logs ${pid} · libos explain SEQ --tree ${treeOf(pid)}\n`);
+    }
+    if (outcome.kind === "failed" && !this.#isForPeople()) {
+      io.err(`error: ${oneLine(outcome.message)} [${outcome.code}]\n`);
+    }
+  }
+}
+
+function exitFor({ outcome }: ExitStatus): ExitCode {
+  switch (outcome.kind) {
+    case "exited":
+      return outcome.code === 0 ? EXIT.ok : EXIT.error;
+    case "failed":
+      return exitOf(outcome.code);
+    case "canceled":
+    case "killed":
+      return EXIT.error;
+  }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {});
+}

@@ -1,0 +1,80 @@
+/**
+ * The first minute: `init` and `demo`.
+ * @module
+ */
+
+import { SqliteStore } from "../providers/sqlite_store.ts";
+import type { Command, Context } from "./command.ts";
+import { makeText } from "./files.ts";
+import { show } from "./output.ts";
+import { dbPath } from "./store.ts";
+
+const POLICY = `# Rules over every agent that is run here. Deny beats ask beats allow.
+# Check with: libos policy check libos.policy
+deny  file.*(./.libos/**)   because agents have no business in their own store
+deny  file.*(./**/*.env)    because secrets stay here
+`;
+
+const HELLO = `import { defineImage } from "@agent-libos/core";
+
+/** Run with: libos run hello.ts "Look around" --grant 'file.list(.)' --ask 'file.write(./out.md)' */
+export default defineImage({
+  name: "hello",
+  program: async ({ sys, goal }) => {
+    const { entries } = await sys.file.list({ path: "." });
+    await sys.file.write({ path: "./out.md", text: \`\${goal}: \${entries.length} entries\\n\` });
+    await sys.process.exit({ result: entries.length });
+  },
+});
+`;
+
+/** `init`. */
+export const init: Command = {
+  name: "init",
+  group: "start",
+  usage: "",
+  about: "Make a store, a policy and a first agent in this folder",
+  examples: ["libos init", "libos init --db ./.libos/other.db"],
+  options: {},
+  words: [0, 0],
+  async run(at) {
+    await SqliteStore.open(dbPath(at)).close();
+    const made = [
+      ...await makeText(at, "libos.policy", POLICY) ? ["libos.policy"] : [],
+      ...await makeText(at, "hello.ts", HELLO) ? ["hello.ts"] : [],
+    ];
+    show(at, { store: dbPath(at), made }, {
+      name: dbPath(at),
+      lines: [
+        `store ${dbPath(at)}`,
+        `made  ${made.join(", ") || "nothing: all is there"}`,
+        "Next: libos demo · libos run hello.ts \"Look around\" --grant 'file.list(.)'",
+      ],
+    });
+    return 0;
+  },
+};
+
+/** `demo`. */
+export const demo: Command = {
+  name: "demo",
+  group: "start",
+  usage: "[audit] [options of the demo]",
+  about: "Run a demo: no key, no model, no network",
+  examples: ["libos demo", "libos demo audit"],
+  options: {},
+  words: [0, Infinity],
+  isRaw: true,
+  async run(at) {
+    const [name, ...rest] = at.words;
+    return await runDemo(name === "audit" ? rest : at.words);
+  },
+};
+
+async function runDemo(args: Context["words"]): Promise<number> {
+  // The demos are programs of their own, loaded only when one is run.
+  const { main } = await import(new URL("../demos/audit.ts", import.meta.url).href) as {
+    main(args: readonly string[]): Promise<number>;
+  };
+  return await main([...args]);
+}
