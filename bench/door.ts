@@ -73,8 +73,8 @@ export async function door(): Promise<Section> {
     title: "The whole door, memory store",
     rows,
     notes: [
-      `${CALLS_PER_STEP} calls a step; times are means of ${GROUP} calls, or of a whole step with ` +
-      "canonical JSON, SHA-256 and the store's commit shared out over its calls.",
+      `${CALLS_PER_STEP} calls a step; times are means of ${GROUP} calls, or of a whole step ` +
+      "with canonical JSON, SHA-256 and the store's commit shared out over its calls.",
     ],
   };
 }

@@ -94,8 +94,9 @@ export async function durable({ folder }: Extent): Promise<Section> {
       numberRow("100 trees ready, memory store", 1_000 / unsynced.median, { unit: "steps/s" }),
     ],
     notes: [
-      `Raw and ours take turns in the same loop for one tree. ${CALLS_PER_STEP} calls a step of the ` +
-      "program; its closing line is part of the time when many trees are ready.",
+      "Raw and ours take turns in the same loop for one tree. The program makes " +
+      `${CALLS_PER_STEP} calls a step; the line that closes it is part of the time when many ` +
+      "trees are ready.",
     ],
   };
 }

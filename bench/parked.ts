@@ -87,8 +87,9 @@ export async function parked({ folder, long }: Extent): Promise<Section> {
     title: "Trees parked for a person, SQLite, synced",
     rows,
     notes: [
-      "To wake: an answer is put into the durable inbox, taken, committed, and the program has gone " +
-      "on past its call. Clockwork runs beside it, as in a runtime. 100,000 trees: --long.",
+      "To wake: an answer is put into the durable inbox, taken, committed, and the program has " +
+      "gone on past its call. Clockwork runs beside it, as in a runtime. Trees do not leave " +
+      "memory while they wait yet, so resident memory misses its target. 100,000 trees: --long.",
     ],
   };
 }

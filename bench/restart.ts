@@ -47,8 +47,8 @@ export async function restart({ folder }: Extent): Promise<Section> {
       timeRow("first new durable call answered", times(answers.map(({ newMs }) => newMs)), 150),
     ],
     notes: [
-      "From the time at which the child's modules are loaded: opening the store, claiming the tree, " +
-      "reading snapshot and tail, checking the whole chain, running the step from its top. " +
+      "From the time at which the child's modules are loaded: opening the store, claiming the " +
+      "tree, reading snapshot and tail, checking the chain, running the step from its top. " +
       `Each of ${RESTARTS} children is killed too.`,
     ],
   };

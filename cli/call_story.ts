@@ -77,12 +77,23 @@ async function* chained(store: Store, id: TreeId): AsyncGenerator<Chained> {
   reader.finish(head.seq, head.head);
 }
 
+/** Applies a line; one that makes no sense was changed, which only the line after it would show. */
+function replay(tree: Tree, line: Line): void {
+  try {
+    tree.replay(line);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const sentence = `Cannot read tree "${line.tree}" at line ${line.seq}: ${why}`;
+    throw new SysError("EINTEGRITY", `${sentence}, expected a line that applies`);
+  }
+}
+
 /** The call that line `seq` is about. Throws `ENOENT` when it is about none. */
 export async function placeAt(store: Store, id: TreeId, seq: number): Promise<CallPlace> {
   const tree = Tree.empty(id, TREE_CONTEXT);
   for await (const { line } of chained(store, id)) {
     if (line.seq < seq) {
-      tree.replay(line);
+      replay(tree, line);
       continue;
     }
     const { data, type } = line;
@@ -121,7 +132,7 @@ export async function storyOf(store: Store, id: TreeId, place: CallPlace): Promi
         }
       }
     }
-    tree.replay(line);
+    replay(tree, line);
   }
   if (decided === null && asked.size === 0) {
     const call = `${place.pid}#${place.step}.${place.key}`;

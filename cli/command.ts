@@ -12,12 +12,15 @@ export type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /** One command. */
 export interface Command {
+  /** What it is called by. */
   readonly name: string;
+  /** Where the overview shows it. */
   readonly group: "start" | "processes" | "people" | "authority" | "state" | "evidence";
   /** What follows the name: `ID [--scope S]`. */
   readonly usage: string;
   /** One sentence. */
   readonly about: string;
+  /** Two that can be typed as they are. */
   readonly examples: readonly [string, string];
   /** Besides those that every command takes. */
   readonly options: Options;
@@ -25,6 +28,7 @@ export interface Command {
   readonly words: readonly [number, number];
   /** Its arguments are for a program of its own, and are handed on as they are. */
   readonly isRaw?: true;
+  /** Does it; the exit code, or whatever went wrong is thrown. */
   run(at: Context): Promise<number>;
 }
 
@@ -47,9 +51,13 @@ export type Format = (typeof FORMATS)[number];
 
 /** What a running command has. */
 export interface Context {
+  /** Where it prints. */
   readonly io: Io;
+  /** What is no option, in order. */
   readonly words: readonly string[];
+  /** The options. */
   readonly flags: Flags;
+  /** How it prints. */
   readonly format: Format;
 }
 

@@ -86,7 +86,7 @@ async function workspaceFinding(at: Context): Promise<Finding> {
 }
 
 function terminalFinding(at: Context): Finding {
-  const isThere = at.io.isTerminal && Deno.stdin.isTerminal();
+  const isThere = at.io.isInteractive;
   const detail = isThere
     ? "requests can be answered here"
     : "none: requests wait for libos approve, deny and answer";

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { TerminalPerson } from "../providers/person.ts";
+
 /** The outside, as commands see it. */
 export interface Io {
   /** Prints to standard output, as it is. */
@@ -13,6 +15,8 @@ export interface Io {
   err(text: string): void;
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
+  /** Whether somebody is there who can be asked. */
+  readonly isInteractive: boolean;
   /** A variable of the environment; undefined when it is absent or must not be read. */
   env(name: string): string | undefined;
   /** The working directory. */
@@ -29,6 +33,7 @@ export function realIo(): Io {
     out: (text) => writeAll(Deno.stdout, text),
     err: (text) => writeAll(Deno.stderr, text),
     isTerminal: Deno.stdout.isTerminal(),
+    isInteractive: TerminalPerson.isThere(),
     env,
     cwd: Deno.cwd(),
     onInterrupt(listener) {

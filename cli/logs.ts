@@ -28,6 +28,7 @@ export const logs: Command = {
   words: [1, 1],
   async run(at) {
     const paint = painter(at);
+    sinceOf(at);
     const { id, pid } = await reading(at, async (store) => {
       const { tree, process } = await findProcess(store, at.words[0]!);
       return { id: tree.state.tree, pid: process.pid };
@@ -65,6 +66,7 @@ export const events: Command = {
   words: [0, 1],
   async run(at) {
     const [word] = at.words;
+    sinceOf(at);
     const tree = word === undefined
       ? undefined
       : await reading(at, (store) => findTree(store, word));
@@ -88,6 +90,10 @@ export const events: Command = {
   },
 };
 
+function sinceOf({ flags }: Context): number {
+  return countOf(flags.text("since"), "--since") ?? 1;
+}
+
 interface Printing {
   trees(store: Store): Promise<readonly TreeId[]>;
   print(line: Line): void;
@@ -96,7 +102,7 @@ interface Printing {
 }
 
 async function printing(at: Context, job: Printing): Promise<number> {
-  const since = countOf(at.flags.text("since"), "--since") ?? 1;
+  const since = sinceOf(at);
   const next = new Map<TreeId, number>();
   let isOver = false;
   const look = async (store: Store): Promise<{ readonly isDone: boolean }> => {

@@ -23,6 +23,9 @@ import { run } from "./run.ts";
 import { cancel, kill, pause, resume, send } from "./signals.ts";
 import { demo, init } from "./start.ts";
 
+export type { Command, Context, Flags, Format, FORMATS, Options } from "./command.ts";
+export type { Io } from "./io.ts";
+
 /** Every command, in the order of the overview. */
 const ALL: readonly Command[] = [
   ...[init, demo, run, doctor],

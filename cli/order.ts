@@ -21,6 +21,7 @@ import type { Context } from "./command.ts";
 import { dbPath, reading, workspaceOf } from "./store.ts";
 
 const POLL_MS = 25;
+const POLLS_UNTIL_LATE = 20;
 const WAIT_MS_MAX = 10_000;
 
 /** What became of an order that was taken. */
@@ -49,15 +50,18 @@ export async function give(at: Context, tree: TreeId, order: Order): Promise<Tak
   const store = SqliteStore.open(dbPath(at), { mode: "join" });
   try {
     await store.putInbox(tree, orderItem(id, order));
-    while (realClock.now() < untilMs) {
+    for (let polls = 1; realClock.now() < untilMs; polls++) {
       const lines = await linesSince(store, tree, from);
       if (outcomeOf(lines, id)) return { lines, isRunning: true };
+      const late = polls % POLLS_UNTIL_LATE === 0 ? await takeLate(at, { tree, from, id }) : null;
+      if (late !== null) return { lines: late, isRunning: false };
       await realClock.sleep(POLL_MS);
     }
   } finally {
     await store.close();
   }
-  return { lines: await takeLate(at, { tree, from, id }), isRunning: false };
+  const state = "it stays in the inbox, expected a kernel that takes it";
+  throw new SysError("ETIMEDOUT", `Cannot hear of the order in ${WAIT_MS_MAX} ms: ${state}`);
 }
 
 /** Whether the failure is that another kernel has the store. */
@@ -80,27 +84,25 @@ async function giveHere(at: Context, given: {
   }
 }
 
-/** The kernel that was asked has gone meanwhile: what is in the inbox is taken here. */
+/** Takes what is in the inbox, if the kernel that was asked has gone meanwhile; else null. */
 async function takeLate(at: Context, given: {
   readonly tree: TreeId;
   readonly from: number;
   readonly id: string;
-}): Promise<Line[]> {
-  const { tree, from, id } = given;
-  const late = "Cannot hear of the order in time: it stays in the inbox";
+}): Promise<Line[] | null> {
   try {
     const runtime = await stillRuntime(at);
     try {
       await runtime.node.pump();
-      const lines = await linesSince(runtime.node.options.store, tree, from);
-      if (outcomeOf(lines, id)) return lines;
+      const lines = await linesSince(runtime.node.options.store, given.tree, given.from);
+      return outcomeOf(lines, given.id) ? lines : null;
     } finally {
       await runtime.close();
     }
   } catch (error) {
-    if (!isOwned(error)) throw error;
+    if (isOwned(error)) return null;
+    throw error;
   }
-  throw new SysError("ETIMEDOUT", `${late}, expected a kernel that takes it`);
 }
 
 /** A runtime that runs nothing. */

@@ -178,7 +178,7 @@ function describeLines(tree: Tree, found: ProcessInfo, rest: {
 }): string[] {
   const nowMs = realClock.now();
   const image = tree.state.images[tree.state.processes[found.pid]!.image];
-  const { waiting, outcome } = found;
+  const { waiting, outcome, calls } = found;
   const since = waiting === null
     ? outcome === null ? "" : `: ${outcomeText(outcome)}`
     : ` since ${spanOf(nowMs - waiting.sinceMs)} ${waitText(waiting.on)}`;
@@ -190,7 +190,7 @@ function describeLines(tree: Tree, found: ProcessInfo, rest: {
     `Folder:     ${found.cwd}`,
     `Started:    ${dateOf(found.startedMs)}, step ${found.step}`,
     `Budget:     ${budgetText(found)}`,
-    `Calls:      ${found.calls.allowed} allow, ${found.calls.asked} ask, ${found.calls.denied} deny`,
+    `Calls:      ${calls.allowed} allow, ${calls.asked} ask, ${calls.denied} deny`,
     "Capabilities:",
     ...capabilityRows(rest.caps, nowMs).map((line) => `  ${line}`),
     `Tools:      ${found.tools.length} ${short(found.tools.join(", "), 100)}`,

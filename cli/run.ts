@@ -6,7 +6,6 @@
 import { SysError } from "../kernel/errors.ts";
 import { type Pid, treeOf } from "../kernel/ids.ts";
 import { realClock } from "../providers/clock.ts";
-import { TerminalPerson } from "../providers/person.ts";
 import { oneLine, printable, quoted } from "../providers/printable.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { pendingRequests } from "../runtime/people.ts";
@@ -59,7 +58,7 @@ export const run: Command = {
       throw new UsageError(`Cannot run "${word}": no goal, ${expected}`);
     }
     const options = spawnOptions(at, startable.spawn, meant);
-    const isAsking = !at.flags.on("no-wait") && TerminalPerson.isThere();
+    const isAsking = !at.flags.on("no-wait") && at.io.isInteractive;
     const runtime = await runtimeOf(at, startable, isAsking);
     const session = new Session(at, runtime, { word: word!, isAsking });
     return await session.run(async () =>

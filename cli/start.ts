@@ -17,7 +17,7 @@ deny  file.*(./**/*.env)    because secrets stay here
 
 const HELLO = `import { defineImage } from "@agent-libos/core";
 
-/** Run with: libos run hello.ts "Look around" --grant 'file.list(.)' --ask 'file.write(./out.md)' */
+/** libos run hello.ts "Look around" --grant 'file.list(.)' --ask 'file.write(./out.md)' */
 export default defineImage({
   name: "hello",
   program: async ({ sys, goal }) => {
@@ -73,8 +73,6 @@ export const demo: Command = {
 
 async function runDemo(args: Context["words"]): Promise<number> {
   // The demos are programs of their own, loaded only when one is run.
-  const { main } = await import(new URL("../demos/audit.ts", import.meta.url).href) as {
-    main(args: readonly string[]): Promise<number>;
-  };
+  const { main } = await import("../demos/audit.ts");
   return await main([...args]);
 }

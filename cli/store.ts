@@ -1,5 +1,5 @@
 /**
- * The store as commands see it: opened for reading beside a running kernel, and ids of things in it.
+ * The store as commands see it: read beside a running kernel, and ids of things in it.
  *
  * Every id may be shortened to a prefix that only one thing has.
  * @module
@@ -38,11 +38,21 @@ export function workspaceOf(at: Context): string {
 
 /** Opens the store for reading, does a job, and closes it. */
 export async function reading<T>(at: Context, job: (store: Store) => Promise<T>): Promise<T> {
-  const store = SqliteStore.open(dbPath(at), { mode: "read" });
+  const store = openToRead(dbPath(at));
   try {
     return await job(store);
   } finally {
     await store.close();
+  }
+}
+
+function openToRead(path: string): SqliteStore {
+  try {
+    return SqliteStore.open(path, { mode: "read" });
+  } catch (error) {
+    if (!(error instanceof SysError) || error.code !== "ENOENT") throw error;
+    const expected = "expected a store; libos run and libos init make one";
+    throw new SysError("ENOENT", `Cannot open store "${path}": absent, ${expected}`);
   }
 }
 

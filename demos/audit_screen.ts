@@ -75,6 +75,8 @@ export class Screen {
   readonly #hidden = new Map<string, number>();
   readonly #intents = new Map<string, CallData>();
   readonly #grants = new Map<string, string[]>();
+  /** Calls inside of which something that failed was shown. */
+  readonly #told = new Set<string>();
   #root = "";
 
   /** A screen which writes to `out`. */
@@ -137,7 +139,8 @@ export class Screen {
 
   #call(call: CallData, isEffect = false): void {
     const { pid, name, decision, result } = call;
-    if (name === "tool.call" && (call.key.includes(".") || !isUnknownTool(result))) return;
+    if (name === "tool.call" && (result.ok || this.#told.delete(idOf(call)))) return;
+    if (!result.ok) this.#told.add(idOf({ ...call, key: call.key.replace(/\.\d+$/, "") }));
     const what = oneLine(decision.needs[0]?.resource ?? String(call.args["name"] ?? ""));
     if (decision.effect === "deny") {
       const why = decision.rule === undefined ? "no capability covers it" : `${decision.rule}`;
@@ -199,10 +202,6 @@ export class Screen {
 
 function idOf({ pid, step, key }: { pid: string; step: number; key: string }): string {
   return `${pid}#${step}.${key}`;
-}
-
-function isUnknownTool(result: CallData["result"]): boolean {
-  return !result.ok && result.code === "ENOSYS";
 }
 
 function amount(reply: unknown): string {

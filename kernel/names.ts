@@ -102,8 +102,8 @@ export function lookUp(
   const at = Object.hasOwn(state.namespaces, space) ? state.namespaces[space] : undefined;
   if (at === undefined || at.base === null) return { name, object: undefined, asOf };
   const rest = name.slice(space.length + 1);
-  const hiddenSeq = Object.hasOwn(at.hidden, rest) ? at.hidden[rest]! : Infinity;
-  if (hiddenSeq <= (asOf ?? Infinity)) return { name, object: undefined, asOf };
+  const isHidden = Object.hasOwn(at.hidden, rest) && at.hidden[rest]! <= (asOf ?? Infinity);
+  if (isHidden) return { name, object: undefined, asOf };
   if (!shows(at.base.only, rest)) return { name, object: undefined, asOf };
   const seq = Math.min(asOf ?? Infinity, at.base.seq);
   const below = lookUp(state, names, `${at.base.name}/${rest}`, seq);

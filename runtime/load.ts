@@ -53,7 +53,7 @@ export async function loadTree(store: Store, id: TreeId, context: TreeContext): 
       reader.skim(batch);
     } else {
       for (const line of reader.read(batch)) {
-        if (line.seq > start) tree.replay(line);
+        if (line.seq > start) replay(tree, line);
       }
     }
     if (reader.seq === start && snapshot !== undefined && reader.head !== snapshot.head) {
@@ -63,6 +63,19 @@ export async function loadTree(store: Store, id: TreeId, context: TreeContext): 
   reader.finish(head.seq, head.head);
   tree.rebase(reader.head);
   return { tree, head, snapshotSeq: start, snapshotBytes: snapshot?.state.length ?? 0 };
+}
+
+/** Applies a line that was read; one that makes no sense was changed, which its next line would say. */
+function replay(tree: Tree, line: Line): void {
+  try {
+    tree.replay(line);
+  } catch (error) {
+    const { tree: id, seq } = line;
+    const what = error instanceof Error ? error.message : String(error);
+    const sentence =
+      `Cannot read tree "${id}" at line ${seq}: ${what}, expected a line that applies`;
+    throw new SysError("EINTEGRITY", sentence, { tree: id, seq });
+  }
 }
 
 /** Every line of a tree from `fromSeq` on, checked. */
@@ -109,7 +122,7 @@ export async function verifyTree(
   let broken: string | null = null;
   try {
     for await (const line of readLines(store, id)) {
-      tree.replay(line);
+      replay(tree, line);
       if (snapshot !== undefined && line.seq === snapshot.seq && tree.dump() !== snapshot.state) {
         broken = `Snapshot at line ${line.seq} differs from what the log says`;
         break;

@@ -159,7 +159,7 @@ export const fileCalls = {
     },
   }),
   "file.mkdir": syscall({
-    about: "Make a folder in one that is there",
+    about: "Make a folder, and those above it",
     effect: "emit",
     args: z.strictObject({ path: pathShape }),
     reply: nothing,

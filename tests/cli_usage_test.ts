@@ -1,0 +1,124 @@
+/**
+ * Claims about the command line: wrong usage, help, and files it reads.
+ * @module
+ */
+
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { COMMANDS } from "../cli/main.ts";
+import { Place } from "./cli_place.ts";
+
+/** Arguments, exit code, and what is said. */
+type Row = readonly [argv: string, exit: number, says: RegExp];
+
+const REFUSALS: readonly Row[] = [
+  ["", 0, /^Usage: libos COMMAND/],
+  ["--quiet", 2, /Usage: libos COMMAND/],
+  ["help", 0, /people\n {2}approvals/],
+  ["help approve", 0, /Usage: libos approve ID/],
+  ["help nosuch", 2, /no such command/],
+  ["aprove req_1.1", 2, /did you mean "approve"/],
+  ["ps extra", 2, /1 arguments, expected/],
+  ["ps --nosuch", 2, /Unknown option '--nosuch'/],
+  ["ps -o yaml", 2, /Cannot print "yaml": unknown, expected table/],
+  ["ps", 3, /Cannot open store ".*": absent, expected a store/],
+  ["describe", 2, /0 arguments, expected PID/],
+  ["logs p_1 --since none", 2, /Cannot use --since "none"/],
+  ["approvals show", 2, /Cannot run "approvals show"/],
+  ["approvals nosuch", 2, /Cannot run "approvals nosuch"/],
+  ["approve", 2, /0 arguments, expected ID/],
+  ["approve req_1.1 --for soon", 2, /Cannot use duration "soon"/],
+  ["approve req_1.1 --uses 0", 2, /expected a whole number from 1/],
+  ["approve req_1.1 --scope world", 2, /Cannot approve for "world": unknown, expected once/],
+  ["approve req_1.1 --scope once --uses 3", 2, /expected --scope process or wider/],
+  ["approve req_1.1 --rule x", 2, /column 1 has no verb/],
+  ["deny req_1.1", 2, /no reason, expected -m WHY/],
+  ["answer req_1.1", 2, /1 arguments, expected ID VALUE/],
+  ["kill", 2, /0 arguments, expected PID/],
+  ["send p_1", 2, /1 arguments, expected PID TEXT/],
+  ["caps ls", 2, /1 arguments/],
+  ["caps give p_1", 2, /Cannot run "caps give"/],
+  ["can p_1", 2, /1 arguments/],
+  ["can p_1 file", 2, /column 1 has no verb/],
+  ["explain seventeen", 2, /expected the number of a line, or a call/],
+  ["policy check", 2, /Cannot run "policy check"/],
+  ["policy check nosuch.policy", 3, /Cannot read "nosuch.policy": absent, expected a file/],
+  ["budget p_1 get x", 2, /Cannot run "budget"/],
+  ["objects burn obj_1.1", 2, /Cannot run "objects burn"/],
+  ["audit burn", 2, /Cannot run "audit burn"/],
+  ["audit --decision maybe", 2, /expected allow, ask or deny/],
+  ["run", 2, /0 arguments/],
+  ["run nosuch.ts go", 3, /Cannot run "nosuch.ts": no such file/],
+  ["run nothing.ts go", 2, /it exports no image/],
+  ["run greeter.ts", 2, /no goal, expected one, or --resume/],
+  ["run greeter.ts go --grant x", 2, /column 1 has no verb/],
+  ["run greeter.ts go --budget token=5", 2, /did you mean "tokens"/],
+  ["run greeter.ts go --budget tokens=many", 2, /Cannot limit tokens to "many"/],
+  ["run greeter.ts go --timeout soon", 2, /Cannot use duration "soon"/],
+  ["run agent go", 2, /no model, expected --model URL and --model-id NAME/],
+  ["run agent go --model http://127.0.0.1:1/v1", 2, /half of it is named/],
+  ["run greeter.ts --resume", 3, /none is live/],
+];
+
+Deno.test("main() refuses wrong usage with its exit code and one sentence", async (test) => {
+  await using place = await Place.make();
+  for (const [argv, exit, says] of REFUSALS) {
+    await test.step(`libos ${argv}`, async () => {
+      const said = await place.libos(...argv.split(" ").filter((word) => word !== ""));
+      match(said.out + said.err, says);
+      equal(said.exit, exit);
+    });
+  }
+});
+
+Deno.test("main() says errors as RFC 9457 objects when JSON was asked for", async () => {
+  await using place = await Place.make();
+  const wrong = await place.libos("approve", "-o", "json");
+  equal(wrong.out, "");
+  const { code, status, type } = JSON.parse(wrong.err);
+  equal([code, status, type], ["usage", 400, "urn:agent-libos:error:usage"]);
+  const absent = await place.libos("--output=jsonl", "ps");
+  const problem = JSON.parse(absent.err);
+  equal([absent.exit, problem.code, problem.status], [3, "ENOENT", 404]);
+  equal(Object.keys(problem).sort(), ["code", "detail", "status", "title", "type"]);
+});
+
+Deno.test("main() takes the options of every command before its name too", async () => {
+  await using place = await Place.make();
+  const said = await place.libos("--db", "elsewhere.db", "-o", "json", "ps");
+  match(said.err, /elsewhere\.db/);
+  equal(said.exit, 3);
+});
+
+Deno.test("Every command has a page with its usage and two examples of itself", async () => {
+  await using place = await Place.make();
+  for (const { name } of COMMANDS.values()) {
+    const { exit, out } = await place.libos(name, "--help");
+    equal(exit, 0);
+    match(out, new RegExp(`^Usage: libos ${name}`));
+    const examples = out.split("Examples:\n")[1]!.split("\n\n")[0]!.split("\n");
+    equal(examples.length, 2, name);
+    ok(examples.every((line) => line.startsWith(`  libos ${name}`)), name);
+  }
+});
+
+Deno.test("policy check tells the line and what was meant", async () => {
+  await using place = await Place.make();
+  await place.write("bad.policy", "# mine\ndeny file.raed(./x)\nallow file.read(./**)\n");
+  const bad = await place.libos("policy", "check", "bad.policy");
+  match(bad.out, /bad\.policy:2: no syscall "file\.raed", did you mean "file\.read"\?/);
+  equal(bad.exit, 1);
+  await place.write("good.policy", "deny   file.read(./x)   because  secret\n");
+  equal((await place.libos("policy", "check", "good.policy")).exit, 0);
+  const { out } = await place.libos("policy", "fmt", "good.policy");
+  equal(out, "deny file.read(./x) because secret\n");
+});
+
+Deno.test("init makes a store, a sound policy and an agent, and replaces nothing", async () => {
+  await using place = await Place.make();
+  match((await place.libos("init")).out, /made {2}libos\.policy, hello\.ts/);
+  match((await place.libos("init")).out, /made {2}nothing/);
+  equal((await place.libos("policy", "check", "libos.policy")).exit, 0);
+  const grants = ["--grant", "file.list(.)", "--grant", "file.write(./out.md)"];
+  equal((await place.libos("run", "hello.ts", "Look", ...grants)).exit, 0);
+  equal((await place.libos("doctor")).exit, 0);
+});
