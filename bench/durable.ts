@@ -21,6 +21,9 @@ const TEXT_BYTES = 1_024;
 const ALONE = 600;
 const WARM = 100;
 const CALLS_PER_STEP = 20;
+/** Steps of each tree, when many are ready. */
+const ROUNDS = 160;
+const REPEATS = 4;
 
 /** Steps of one tree, each next to two raw inserts of the same size. */
 async function alone(folder: string): Promise<{ ours: number[]; raw: number[] }> {
@@ -65,7 +68,7 @@ async function together(stage: Stage, trees: number, rounds: number): Promise<nu
 
 async function several(place: string | null, trees: number, rounds: number): Promise<number[]> {
   const found: number[] = [];
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i <= REPEATS; i++) {
     await using stage = place === null
       ? new Stage(new MemoryStore())
       : Stage.sqlite(`${place}/trees_${trees}_${i}.db`);
@@ -80,9 +83,9 @@ export async function durable({ folder }: Extent): Promise<Section> {
   const one = await alone(folder);
   const raw = times(one.raw);
   const ours = times(one.ours);
-  const of64 = times(await several(folder, 64, 40));
-  const of100 = times(await several(folder, 100, 40));
-  const unsynced = times(await several(null, 100, 40));
+  const of64 = times(await several(folder, 64, ROUNDS));
+  const of100 = times(await several(folder, 100, ROUNDS));
+  const unsynced = times(await several(null, 100, ROUNDS));
   return {
     title: "Durable step: intent and outcome, 1 KB each way, SQLite, synced",
     rows: [

@@ -243,7 +243,7 @@ interface Counted {
   readonly name: string;
   readonly decision: { readonly effect: "allow" | "ask" | "deny"; readonly rule?: string };
   readonly answer: { readonly outcome: string };
-  readonly result: { readonly ok: boolean; readonly code?: string };
+  readonly result: { readonly ok: boolean };
 }
 
 /** What the log says of calls and approvals, and of what was written. */
@@ -268,7 +268,9 @@ async function reckon(runtime: Runtime, tree: TreeId): Promise<{
     const isWrite = type === "call.outcome" ? writes.has(id) : all.name === "file.write";
     if (!isWrite || (type !== "call.outcome" && type !== "call.done")) continue;
     if (all.result.ok) written = "done";
-    else if (written !== "done") written = all.result.code === "EACCES" ? "refused" : "failed";
+    else if (written !== "done") {
+      written = type === "call.done" && all.decision.effect === "deny" ? "refused" : "failed";
+    }
   }
   return { calls, approvals, written };
 }

@@ -14,7 +14,7 @@ import type { Line, Wait } from "./event.ts";
 import type { Pid, RequestId } from "./ids.ts";
 import { joinLabels } from "./label.ts";
 import { LIMITS } from "./limits.ts";
-import { innerWait } from "./process.ts";
+import { innerWait, openIntents } from "./process.ts";
 import type { Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
 
@@ -170,7 +170,7 @@ function forgetOldest(tree: Tree): void {
   // By number: a state that was read from a snapshot has its keys in another order.
   const gone = pids.sort(byAge).find((pid) => {
     const at = state.processes[pid]!;
-    const isOver = at.life.state === "ended" && Object.keys(at.journal).length === 0;
+    const isOver = at.life.state === "ended" && openIntents(at).length === 0;
     return isOver && at.parent !== null && at.children.length === 0;
   });
   if (gone === undefined) return;
@@ -211,10 +211,11 @@ const CALL = {
     }
     if (data.spent !== undefined) book(state, at, data.spent);
     if (data.label !== undefined) at.label = joinLabels(at.label, data.label);
-    if (data.decision.effect === "ask") at.calls.asked += 1;
     const denied = !data.result.ok && data.decision.effect === "deny";
     if (denied) at.calls.denied += 1;
     else if (data.decision.effect === "allow") at.calls.allowed += 1;
+    // The exit itself: nobody runs this step again.
+    if (at.life.state === "ended") delete at.journal[data.key];
   },
   "call.intent": (tree, data, line) => {
     const at = process(tree.state, data.pid);
@@ -224,8 +225,7 @@ const CALL = {
     noteInner(at, data.key);
     settleParked(tree.state, at, data.key);
     spend(tree.caps, data.spends);
-    if (data.decision.effect === "ask") at.calls.asked += 1;
-    else at.calls.allowed += 1;
+    at.calls.allowed += 1;
   },
   "call.outcome": (tree, data, line) => {
     const at = process(tree.state, data.pid);
@@ -305,9 +305,11 @@ const PEOPLE = {
       by: null,
     };
     state.next.req += 1;
+    if (data.kind === "permission") process(state, pid).calls.asked += 1;
   },
   "human.joined": ({ state }, data) => {
     state.requests[data.id]?.askers.push({ pid: data.pid, key: data.key });
+    process(state, data.pid).calls.asked += 1;
   },
   "human.answered": ({ state }, data) => {
     const request = state.requests[data.id];

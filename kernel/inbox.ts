@@ -10,6 +10,7 @@
 
 import { z } from "zod";
 import { type CapabilityIndex, ceilingAllows } from "./capability.ts";
+import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { CapId, Pid, RequestId } from "./ids.ts";
@@ -74,6 +75,8 @@ const ORDERS = z.discriminatedUnion("kind", [
     rule: z.string().max(1_024),
     uses: z.number().int().min(1).optional(),
     forMs: z.number().int().min(1).optional(),
+    delegable: z.boolean().optional(),
+    constraint: z.record(z.string(), json).optional(),
     by,
   }),
   z.strictObject({
@@ -118,6 +121,8 @@ export type Order =
     readonly rule: string;
     readonly uses?: number | undefined;
     readonly forMs?: number | undefined;
+    readonly delegable?: boolean | undefined;
+    readonly constraint?: JsonObject | undefined;
     readonly by: string;
   }
   | {
@@ -178,6 +183,7 @@ export function accept(draft: Draft, item: InboxItem): void {
 function grant(draft: Draft, order: Order & { kind: "grant" }): void {
   const process = processOf(draft.tree.state, order.pid);
   const pattern = parseGrant(order.rule, process.cwd);
+  if (order.constraint !== undefined) checkConstraint(order.constraint);
   if (!ceilingAllows(draft.tree.state.ceiling, pattern)) {
     throw new SysError("EPERM", `Cannot grant ${order.rule}: over the tree's ceiling`);
   }
@@ -187,6 +193,8 @@ function grant(draft: Draft, order: Order & { kind: "grant" }): void {
       subject: order.pid,
       ...pattern,
       ...(order.uses === undefined ? {} : { usesMax: order.uses }),
+      ...(order.delegable === undefined ? {} : { delegable: order.delegable }),
+      ...(order.constraint === undefined ? {} : { constraint: order.constraint }),
       ...(order.forMs === undefined ? {} : { expiresMs: draft.nowMs + order.forMs }),
     }, { via: "operator", by: order.by }),
   );

@@ -16,6 +16,7 @@ import {
   derive,
   type HeldCapability,
 } from "./capability.ts";
+import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { BudgetLimits, EventMap, ImageData } from "./event.ts";
@@ -260,6 +261,7 @@ export interface TreeSpec extends SpawnSpec {
 export function plant(draft: Draft, spec: TreeSpec): Pid {
   const pid = draft.id("p");
   for (const cap of spec.caps) {
+    if (cap.constraint != null) checkConstraint(cap.constraint);
     if (!ceilingAllows(spec.ceiling, cap)) {
       const shown = `${cap.right}(${cap.resource})`;
       throw new SysError("EPERM", `Cannot grant ${shown}: over the tree's ceiling`);

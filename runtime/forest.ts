@@ -47,6 +47,7 @@ export class Forest {
   readonly broken: Map<TreeId, SysError> = new Map();
 
   #renewedMs = 0;
+  #closed = false;
 
   /** A forest without trees. */
   constructor(parts: ForestParts) {
@@ -85,6 +86,10 @@ export class Forest {
 
   /** A tree, claimed and loaded when it is not there yet. */
   open(id: TreeId): Promise<Hosted> {
+    if (this.#closed) {
+      const closed = `Cannot open tree "${id}": the runtime is closed`;
+      return Promise.reject(new SysError("ESTATE", closed));
+    }
     const hosted = this.#hosted.get(id);
     if (hosted !== undefined) return Promise.resolve(hosted);
     const broken = this.broken.get(id);
@@ -200,6 +205,12 @@ export class Forest {
       if (claim?.epoch !== tree.state.epoch) lost.push(tree);
     }
     return lost;
+  }
+
+  /** Opens no tree any more; resolves when none is being loaded. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#loading.values());
   }
 
   /** Gives all trees up. */

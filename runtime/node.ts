@@ -28,7 +28,7 @@ import { Committer } from "./committer.ts";
 import { Forest, type Hosted } from "./forest.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { Postbox } from "./postbox.ts";
-import { programOf, runStep } from "./step.ts";
+import { canRun, programOf, runStep } from "./step.ts";
 
 export type { NodeOptions };
 
@@ -227,12 +227,8 @@ export class Node implements Host {
     if (this.#stopping) return;
     const { tree } = hosted;
     for (const pid of readyPids(tree.state)) {
-      if (hosted.runs.has(pid)) continue;
-      const { image } = tree.state.processes[pid]!;
-      const program = tree.state.images[image]?.program ?? "";
-      if (this.options.program(program) !== undefined) {
-        this.#scheduler.enqueue(tree.state.tree, pid);
-      }
+      if (hosted.runs.has(pid) || !canRun(this.options, tree, pid)) continue;
+      this.#scheduler.enqueue(tree.state.tree, pid);
     }
     if (this.#scheduler.size > 0) this.poke();
   }
@@ -385,6 +381,7 @@ export class Node implements Host {
   /** Stops starting anything, lets what runs come to its next wait, and writes everything down. */
   async stop(options: { readonly drain: boolean } = { drain: true }): Promise<void> {
     this.#stopping = true;
+    await this.#forest.close();
     if (!options.drain) {
       for (const { runs } of this.#forest.all) {
         for (const run of runs.values()) run.end("stopped");
@@ -397,7 +394,7 @@ export class Node implements Host {
   }
 
   async #drained(): Promise<void> {
-    while (this.#running > 0 || this.broker.sending.size > 0) {
+    while (this.#running + this.#settling > 0 || this.broker.sending.size > 0) {
       await Promise.allSettled([...this.broker.sending.values()]);
       await new Promise<void>((resolve) => this.options.world.clock.soon(resolve));
     }

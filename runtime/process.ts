@@ -11,7 +11,7 @@ import { type LifeState, lifeState, processOf, type Signal } from "../kernel/pro
 import type { Process, State } from "../kernel/state.ts";
 import { readLines } from "./load.ts";
 import type { Node } from "./node.ts";
-import { formatPatternOf, type Rule } from "./rule.ts";
+import { formatPatternOf, milliseconds, type Rule } from "./rule.ts";
 
 /** What can be told of a process. */
 export interface ProcessInfo {
@@ -203,6 +203,9 @@ export class AgentProcess {
       pid: this.pid,
       rule: formatPatternOf(rule),
       ...(rule.uses === undefined ? {} : { uses: rule.uses }),
+      ...(rule.expiresIn === undefined ? {} : { forMs: milliseconds(rule.expiresIn) }),
+      ...(rule.delegable === undefined ? {} : { delegable: rule.delegable }),
+      ...(rule.constraint === undefined ? {} : { constraint: rule.constraint }),
       by: this.#operator,
     });
   }

@@ -186,6 +186,12 @@ export class Runtime implements AsyncDisposable {
   async spawn(image: AgentImage, options: SpawnOptions): Promise<AgentProcess> {
     this.register(image);
     for (const other of options.images ?? []) this.register(other);
+    const unknown = [image, ...options.images ?? []].map(({ data }) => data.model)
+      .find((id) => id !== null && !this.#models.has(id));
+    if (unknown !== undefined) {
+      const expected = "expected one of this runtime's; give it as an image's model or in models";
+      throw new SysError("ENOSYS", `Cannot use model "${unknown}": unknown, ${expected}`);
+    }
     const cwd = resolvePath(".", options.cwd ?? ".");
     const grants = (options.grants ?? []).map((rule) => absolute(rule, cwd));
     const held = grants.filter(({ effect }) => effect !== "deny");

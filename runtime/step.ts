@@ -6,9 +6,11 @@
 import type { Broker } from "../broker/broker.ts";
 import { clientOver } from "../broker/client.ts";
 import type { Run } from "../broker/run.ts";
+import type { World } from "../broker/syscall.ts";
 import { Draft } from "../kernel/draft.ts";
 import { Panic, toOutcome } from "../kernel/errors.ts";
 import type { EndOutcome } from "../kernel/event.ts";
+import type { Pid } from "../kernel/ids.ts";
 import { end } from "../kernel/process.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -18,6 +20,18 @@ import type { Program } from "./program.ts";
 /** The name of the program that a process's image asks for. */
 export function programOf(tree: Tree, process: Process): string {
   return tree.state.images[process.image]?.program ?? "";
+}
+
+/** Whether this node has the code and the model that a process runs on. */
+export function canRun(
+  having: { program(name: string): Program | undefined; readonly world: World },
+  tree: Tree,
+  pid: Pid,
+): boolean {
+  const process = tree.state.processes[pid]!;
+  const model = tree.state.images[process.image]?.model ?? null;
+  return having.program(programOf(tree, process)) !== undefined &&
+    (model === null || having.world.model(model) !== undefined);
 }
 
 /** Runs one step; true when something was written down at its end. Throws what stops the tree. */
