@@ -6,12 +6,14 @@
 import { ceilingAllows } from "../kernel/capability.ts";
 import type { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
+import { matchRight } from "../kernel/grammar.ts";
 import { ask } from "../kernel/human.ts";
 import { hashOf } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { type Risk, RISKS } from "../kernel/policy.ts";
 import { wait } from "../kernel/process.ts";
-import { ruleText, type Verdict } from "./authorize.ts";
-import type { Call } from "./call.ts";
+import { ruleSource, ruleText, type Verdict } from "./authorize.ts";
+import { askedBy, type Call } from "./call.ts";
 
 /** Decides a permission request for a call, and parks the caller on it. */
 export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask" }): void {
@@ -21,6 +23,7 @@ export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask
     const sentence = `Cannot call "${name}": ${need.right}(${need.resource}) is over the ceiling`;
     throw new SysError("EPERM", `${sentence} of the tree, which no person is asked about`);
   }
+  const source = ruleSource(draft.tree, draft.tree.lineage(process.pid), rule);
   const request = ask(draft, process, key, {
     kind: "permission",
     prompt: `${need.right}(${need.resource})`,
@@ -34,11 +37,34 @@ export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask
     },
     schema: null,
     choices: [],
-    risk: rule.risk ?? def.risk ?? "medium",
-    preview: `because of rule "${ruleText(rule)}"${rule.reason === null ? "" : `: ${rule.reason}`}`,
+    // A rule may make a call look worse than it is, never better: an agent may have written it.
+    risk: worse(rule.risk ?? "low", def.risk ?? "medium"),
+    preview: `because of rule "${ruleText(rule)}" of ${source}${
+      rule.reason === null ? "" : `: ${rule.reason}`
+    }`,
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
   });
-  wait(draft, process, { reason: "person", key, request });
+  wait(draft, process, { on: { reason: "person", key, request }, ...askedBy(call) });
+}
+
+function worse(a: Risk, b: Risk): Risk {
+  return RISKS.indexOf(a) > RISKS.indexOf(b) ? a : b;
+}
+
+/** Rights that do more harm than most. */
+const RISKY: readonly (readonly [string, Risk])[] = [
+  ["file.remove", "destructive"],
+  ["file.move", "high"],
+  ["object.delete", "high"],
+  ["shell.run", "destructive"],
+];
+
+/** How much harm a right could do: that of the worst call it opens. */
+export function riskOf(right: string): Risk {
+  return RISKY.reduce<Risk>(
+    (risk, [call, harm]) => matchRight(right, call) ? worse(risk, harm) : risk,
+    "medium",
+  );
 }
 
 /** What a person said no to; null when nobody has said so. */

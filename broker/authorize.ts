@@ -15,6 +15,7 @@ import type { Decision } from "../kernel/event.ts";
 import type { CapId, Pid } from "../kernel/ids.ts";
 import { hashOf, type Json } from "../kernel/json.ts";
 import { judge, type PolicyRule } from "../kernel/policy.ts";
+import type { Label } from "../kernel/label.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Need } from "./syscall.ts";
@@ -27,6 +28,8 @@ export interface Question {
   readonly args: Json;
   readonly needs: readonly Need[];
   readonly nowMs: number;
+  /** The join of all that the process and this call have seen. */
+  readonly label: Label;
 }
 
 /** Let through, with what covered it; or a person has to be asked; or refused. */
@@ -65,7 +68,7 @@ export function judgeCall(question: Question): Verdict {
     };
     const held = authorize(tree.caps, query);
     if (!held.ok) return refuse(question, need, "EPERM");
-    const ruled = ruleFor(tree, lineage, { need, nowMs: question.nowMs, process });
+    const ruled = ruleFor(tree, lineage, { need, nowMs: question.nowMs, label: question.label });
     if (ruled?.effect === "deny") return refuse(question, need, "EACCES", ruled);
     let chosen = held;
     if (ruled?.effect === "ask") {
@@ -95,10 +98,10 @@ export function judgeCall(question: Question): Verdict {
 export function ruleFor(
   tree: Tree,
   lineage: readonly Pid[],
-  at: { readonly need: Need; readonly nowMs: number; readonly process: Process },
+  at: { readonly need: Need; readonly nowMs: number; readonly label: Label },
 ): PolicyRule | undefined {
   const { right, resource } = at.need;
-  const query = { right, resource, label: at.process.label, nowMs: at.nowMs };
+  const query = { right, resource, label: at.label, nowMs: at.nowMs };
   let asks: PolicyRule | undefined;
   let allows: PolicyRule | undefined;
   const weigh = (rule: PolicyRule | undefined): PolicyRule | undefined => {
@@ -112,7 +115,8 @@ export function ruleFor(
     const denied = weigh(judge(tree.policy, { ...query, sinceMs: policy.sinceMs }).rule);
     if (denied !== undefined) return denied;
   }
-  for (const pid of lineage) {
+  // The root's rules first: those a parent gave its child never speak before its own.
+  for (const pid of lineage.toReversed()) {
     const process = tree.state.processes[pid]!;
     if (process.rules === "") continue;
     const sinceMs = process.startedMs;
@@ -120,6 +124,16 @@ export function ruleFor(
     if (denied !== undefined) return denied;
   }
   return asks ?? allows;
+}
+
+/** Whose rule it is: the policy's, or those of the process that was started with it. */
+export function ruleSource(tree: Tree, lineage: readonly Pid[], rule: PolicyRule): string {
+  if (tree.policy.rules.includes(rule)) return "the policy";
+  const pid = lineage.find((each) => {
+    const process = tree.state.processes[each]!;
+    return process.rules !== "" && tree.rulesOf(process).rules.includes(rule);
+  });
+  return pid ?? "nobody";
 }
 
 /** A rule as people wrote it. */

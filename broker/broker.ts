@@ -17,6 +17,7 @@ import { afford } from "../kernel/budget.ts";
 import { Draft } from "../kernel/draft.ts";
 import { assert, Panic, SysError, toError, toOutcome } from "../kernel/errors.ts";
 import type { CallResult, Decision } from "../kernel/event.ts";
+import { joinLabels } from "../kernel/label.ts";
 import { processOf, wait } from "../kernel/process.ts";
 import type { Process, Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -25,12 +26,13 @@ import { judgeCall, type Verdict } from "./authorize.ts";
 import { contextOf } from "./context.ts";
 import { failure, sendEffect, settleLost, settleStopped } from "./effect.ts";
 import {
-  addTo,
+  askedBy,
   bound,
   type Call,
   callId,
   decode,
   type Host,
+  mustAwaitTheSame,
   mustRepeat,
   replyOf,
   settle,
@@ -79,12 +81,14 @@ export class Broker {
     const { tree } = run;
     const process = processOf(tree.state, run.pid);
     const notes = { label: null, spent: {} };
-    const call: Call = { run, tree, process, key, name, def, args, notes };
     const recorded = Object.hasOwn(process.journal, key) ? process.journal[key] : undefined;
+    const cwd = recorded?.state === "open" ? recorded.intent.cwd : process.cwd;
+    const call: Call = { run, tree, process, key, name, def, args, cwd, notes };
     if (recorded !== undefined) return this.#again(call, recorded);
     if (process.life.state !== "ready") {
       throw new SysError("ECANCELED", `Cannot call "${name}": process "${run.pid}" is stopped`);
     }
+    mustAwaitTheSame(call);
     if (process.parked[key]?.interrupted === true) {
       return this.#fail(call, new SysError("ECANCELED", `Cannot finish "${name}": interrupted`));
     }
@@ -168,19 +172,24 @@ export class Broker {
     const nowMs = this.now(tree);
     let needs: readonly Need[];
     try {
-      needs = def.needs(args, { tree, process });
+      needs = def.needs(args, { tree, process, cwd: call.cwd });
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      const decision: Decision = { needs: [], by: [], effect: "deny" };
-      return { is: "refused", decision, error };
+      return { is: "refused", decision: { needs: [], by: [], effect: "deny" }, error };
     }
-    return judgeCall({ tree, process, name, args, needs, nowMs });
+    const { label: seen } = call.notes;
+    const label = seen === null ? process.label : joinLabels(process.label, seen);
+    return judgeCall({ tree, process, name, args, needs, nowMs, label });
   }
 
   #afford(call: Call): void {
     const { tree, process, def, args } = call;
     const cost = def.cost?.(args);
-    if (cost !== undefined) afford(tree.state, process, cost, this.now(tree));
+    if (cost === undefined) return;
+    // Composed calls are booked when they end: those under way are counted here.
+    const toolCalls = (cost.toolCalls ?? 0) + call.run.composing;
+    const wanted = cost.toolCalls === undefined ? cost : { ...cost, toolCalls };
+    afford(tree.state, process, wanted, this.now(tree));
   }
 
   /** A rule wants a person's word: asks for it, or hears that it was no. */
@@ -242,9 +251,9 @@ export class Broker {
       // Not by spreading, which would read the key that most calls never ask for.
       const at = Object.assign(this.context(call), { draft });
       reply = def.run(at, call.args, prepared);
-      if (reply instanceof Parked) wait(draft, call.process, reply.on);
-      const plainReply = reply === STEP_OVER || reply instanceof Parked ? null : reply;
-      result = { ok: true, reply: replyOf(call, plainReply) };
+      const parked = reply instanceof Parked ? reply : null;
+      if (parked !== null) wait(draft, call.process, { on: parked.on, ...askedBy(call) });
+      result = { ok: true, reply: replyOf(call, parked || reply === STEP_OVER ? null : reply) };
     } catch (error) {
       return this.#failWith(call, error, judged.decision);
     }
@@ -259,15 +268,16 @@ export class Broker {
     const { def } = call;
     assert("compose" in def, `"${call.name}" is not composed`);
     let result: CallResult & { ok: true };
+    call.run.composing += 1;
     try {
       const reply = await def.compose(this.context(call), call.args);
       if (!this.#stillMay(call)) return never();
       result = { ok: true, reply: replyOf(call, reply) };
     } catch (error) {
       return this.#failWith(call, error, decision);
+    } finally {
+      call.run.composing -= 1;
     }
-    const cost = call.def.cost?.(call.args);
-    if (cost !== undefined) addTo(call.notes.spent, cost);
     this.#record(call, result, { is: "allowed", decision, spends: [] });
     await this.host.durable(call.tree);
     return result.reply;
@@ -357,7 +367,8 @@ export class Broker {
       const { name, args } = recorded;
       const notes = { label: null, spent: {} };
       const def = this.#lookUp(name);
-      const call: Call = { run, tree: run.tree, process, key, name, def, args, notes };
+      const { cwd } = recorded.intent;
+      const call: Call = { run, tree: run.tree, process, key, name, def, args, cwd, notes };
       await settleStopped(this, call, recorded.intent);
     }
   }

@@ -5,7 +5,7 @@
 
 import { SysError } from "../kernel/errors.ts";
 import type { CallResult, Spending } from "../kernel/event.ts";
-import { canonical, type Json, plain, sha256 } from "../kernel/json.ts";
+import { canonical, hashOf, type Json, plain, sha256 } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Process, Recorded } from "../kernel/state.ts";
@@ -33,6 +33,8 @@ export interface Call {
   readonly name: string;
   readonly def: AnySyscall;
   readonly args: Json;
+  /** The working directory when the call was made: a later chdir does not move it. */
+  readonly cwd: string;
   /** What handlers noted on the way. */
   readonly notes: { label: Label | null; spent: Spent };
 }
@@ -76,6 +78,21 @@ export function mustRepeat(call: Call, recorded: Recorded): void {
     `call ${key} was "${recorded.name}" before and is "${name}" now`;
   const differs = recorded.name === name ? " with other arguments" : "";
   throw new SysError("EREPLAY", `${sentence}${differs}, expected the same call`);
+}
+
+/** What a waiting call is, so that only the same one is given its answer. */
+export function askedBy(call: Call): { readonly name: string; readonly argsHash: string } {
+  return { name: call.name, argsHash: hashOf(call.args) };
+}
+
+/** Refuses with `EREPLAY` a call which comes in the place of another that waited. */
+export function mustAwaitTheSame(call: Call): void {
+  const { process, key, name } = call;
+  const on = process.parked[key];
+  if (on === undefined || (on.name === name && on.argsHash === hashOf(call.args))) return;
+  const sentence = `Cannot go on with step ${process.step} of process "${process.pid}": ` +
+    `call ${key} waited as "${on.name}" with other arguments`;
+  throw new SysError("EREPLAY", `${sentence}, expected the same call`);
 }
 
 /** A call's id: its process, step and place. */

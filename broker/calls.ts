@@ -726,7 +726,7 @@ export interface Calls {
       readonly sha256: string;
     };
   };
-  /** Make a folder, and those above it. */
+  /** Make a folder in one that is there. */
   readonly "file.mkdir": {
     /** What it takes. */
     readonly args: {
@@ -736,7 +736,7 @@ export interface Calls {
     /** What it answers. */
     readonly reply: Record<string, never>;
   };
-  /** Move a file or folder to a name that is free. */
+  /** Move a file to a name that is free; a folder is moved file by file. */
   readonly "file.move": {
     /** What it takes. */
     readonly args: {

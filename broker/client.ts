@@ -36,14 +36,19 @@ export type Sys = Nouns & (<N extends SyscallName>(name: N, args: Args<N>) => Pr
 
 /** A client over a raw door. */
 export function clientOver(call: (name: string, args: unknown) => Promise<unknown>): Sys {
-  const door = (name: string, args: unknown): Promise<unknown> => call(name, args);
+  const door = (name: string, args: unknown): Promise<unknown> => {
+    const answer = call(name, args);
+    // A call that nobody has awaited yet may fail: that is its caller's to see, not the node's.
+    answer.catch(() => {});
+    return answer;
+  };
   return new Proxy(door, {
     get(_, noun) {
       if (typeof noun !== "string") return undefined;
       return new Proxy({}, {
         get: (_, verb) =>
           typeof verb === "string"
-            ? (args: unknown = {}) => call(`${noun}.${verb}`, args)
+            ? (args: unknown = {}) => door(`${noun}.${verb}`, args)
             : undefined,
       });
     },

@@ -27,6 +27,7 @@ export function contextOf(door: ContextDoor, call: Call): CallContext {
     tree,
     process,
     pid: process.pid,
+    cwd: call.cwd,
     key,
     call: id,
     nowMs: door.now(tree),

@@ -10,16 +10,16 @@
  */
 
 import { Draft } from "../kernel/draft.ts";
-import { Panic, SysError } from "../kernel/errors.ts";
+import { type ErrorDetail, Panic, spoken, SysError } from "../kernel/errors.ts";
 import type { CallResult, EventMap } from "../kernel/event.ts";
 import { ask } from "../kernel/human.ts";
-import type { Json } from "../kernel/json.ts";
+import { type Json, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { drain, wait } from "../kernel/process.ts";
 import type { OpenIntent } from "../kernel/state.ts";
 import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
-import { type Call, callId, idempotencyKey, replyOf } from "./call.ts";
+import { askedBy, type Call, callId, idempotencyKey, replyOf } from "./call.ts";
 import { type AnySyscall, Parked } from "./syscall.ts";
 
 type Emitting = AnySyscall & { effect: "emit" };
@@ -41,6 +41,8 @@ export async function sendEffect(broker: Broker, call: Call, given: {
     name,
     args,
     decision,
+    cwd: call.cwd,
+    ...(def.cost === undefined ? {} : { spent: def.cost(args) }),
     idempotencyKey: idempotencyKey(tree, callId(call)),
     spends,
     before: def.before?.(given.prepared) ?? null,
@@ -71,16 +73,26 @@ async function act(broker: Broker, call: Call, attempt: Attempt): Promise<CallRe
 
 /** A refusal as the log keeps it. */
 export function failure(error: SysError): CallResult & { ok: false } {
-  const { code, message, detail } = error;
+  const { code, message } = error;
+  const detail = plainDetail(error.detail);
   return { ok: false, code, message, ...(detail === undefined ? {} : { detail }) };
+}
+
+/** Details are for programs; what the log cannot hold is left out. */
+function plainDetail(detail: ErrorDetail | undefined): ErrorDetail | undefined {
+  if (detail === undefined) return undefined;
+  try {
+    return plain(detail, { depthMax: 8, bytesMax: 8_192 }, "details") as ErrorDetail;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A provider that throws anything but a `SysError` leaves it open whether something happened. */
 function failed(call: Call, error: unknown): CallResult {
   if (error instanceof SysError) return failure(error);
-  const what = error instanceof Error ? error.message : String(error);
-  const sentence = `Cannot tell whether "${call.name}" happened: ${what}`;
-  return { ok: false, code: "EINDOUBT", message: sentence };
+  const sentence = `Cannot tell whether "${call.name}" happened: ${spoken(error)}`;
+  return failure(new SysError("EINDOUBT", sentence));
 }
 
 async function conclude(broker: Broker, call: Call, known: {
@@ -212,7 +224,7 @@ function answered(call: Call): Said {
 function doubt(broker: Broker, call: Call): Parked {
   const { tree, process, key, name, args } = call;
   const draft = new Draft(tree, broker.now(tree));
-  const preview = JSON.stringify(args as Json).slice(0, 2_000);
+  const preview = JSON.stringify(args as Json).slice(0, 2_000).toWellFormed();
   const request = ask(draft, process, key, {
     kind: "doubt",
     prompt: `The kernel died while "${name}" was under way. Did it happen?`,
@@ -224,7 +236,7 @@ function doubt(broker: Broker, call: Call): Parked {
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
   });
   const on = { reason: "call", key, request } as const;
-  wait(draft, process, on);
+  wait(draft, process, { on, ...askedBy(call) });
   tree.commit(draft);
   broker.host.changed(tree);
   return new Parked(on);

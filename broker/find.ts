@@ -6,7 +6,7 @@
  */
 
 import type { Json } from "../kernel/json.ts";
-import { versionAt } from "../kernel/memory.ts";
+import { itemsOf, lengthAt, versionAt } from "../kernel/memory.ts";
 import type { ObjectRecord } from "../kernel/state.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import type { CallContext } from "./syscall.ts";
@@ -15,6 +15,7 @@ import type { CallContext } from "./syscall.ts";
 export interface Hit {
   readonly name: string;
   readonly object: ObjectRecord;
+  readonly asOf: number | null;
   readonly score: number;
   readonly excerpt: string;
 }
@@ -44,13 +45,15 @@ export async function find(at: CallContext, options: {
   readonly limit: number;
 }): Promise<Hit[]> {
   const query = [...new Set(words(options.query))];
-  const seen: { name: string; object: ObjectRecord; refs: ValueRef[]; words: Words }[] = [];
+  const seen: (Pick<Hit, "name" | "object" | "asOf"> & { refs: ValueRef[]; words: Words })[] = [];
   for (const { name, object, asOf } of at.tree.listNames(options.space)) {
     if (!name.startsWith(options.under) || object === undefined) continue;
+    const length = object.list ? lengthAt(object, asOf) : 0;
     const refs = object.list
-      ? object.items.slice(-ITEMS_MAX).map((item) => item.value)
+      ? itemsOf(at.tree.state, object, Math.max(0, length - ITEMS_MAX), length)
+        .map((item) => item.value)
       : [versionAt(object, asOf).value];
-    seen.push({ name, object, refs, words: await wordsOf(at, name, refs) });
+    seen.push({ name, object, asOf, refs, words: await wordsOf(at, name, refs) });
   }
   const mean = seen.reduce((sum, each) => sum + each.words.length, 0) / Math.max(1, seen.length);
   const frequency = new Map(
@@ -70,9 +73,10 @@ export async function find(at: CallContext, options: {
   const best = scored.filter(({ score }) => score > 0)
     .sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1))
     .slice(0, options.limit);
-  return await Promise.all(best.map(async ({ name, object, refs, score }) => ({
+  return await Promise.all(best.map(async ({ name, object, asOf, refs, score }) => ({
     name,
     object,
+    asOf,
     score: Math.round(score * 1_000) / 1_000,
     excerpt: excerpt(await textOf(at, refs), query),
   })));

@@ -34,6 +34,8 @@ export class Run {
   #alive = true;
   /** Calls made that have not returned. */
   inFlight = 0;
+  /** Composed calls under way, whose cost is not booked yet. */
+  composing = 0;
   /** Calls made in all. */
   calls = 0;
 

@@ -12,7 +12,7 @@ import type { Spending, ValueRef, Wait } from "../kernel/event.ts";
 import type { Pid } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
-import type { Process } from "../kernel/state.ts";
+import type { ParkedCall, Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
 import type { Tool } from "./tool.ts";
@@ -46,6 +46,8 @@ export interface CallContext {
   readonly tree: Tree;
   readonly process: Process;
   readonly pid: Pid;
+  /** The working directory when the call was made; what was judged is what is done. */
+  readonly cwd: string;
   /** Place of the call in its step. */
   readonly key: string;
   /** The call's id for people and provenance: `p_1#4.2`. */
@@ -53,7 +55,7 @@ export interface CallContext {
   readonly nowMs: number;
   readonly world: World;
   /** What this call waited for when it was issued before; undefined the first time. */
-  readonly parked: (Wait & { interrupted?: boolean }) | undefined;
+  readonly parked: ParkedCall | undefined;
   readonly signal: AbortSignal;
   /** The same for every attempt at this effect. */
   readonly idempotencyKey: string;
@@ -92,6 +94,14 @@ export type Reconciled =
   | { readonly state: "not-done" }
   | { readonly state: "unknown" };
 
+/** What rights are worked out from, besides arguments. */
+export interface NeedContext {
+  readonly tree: Tree;
+  readonly process: Process;
+  /** The working directory when the call was made. Handlers use this one, never the process's. */
+  readonly cwd: string;
+}
+
 interface Common<A, P> {
   /** One sentence: what it does. */
   readonly about: string;
@@ -104,7 +114,7 @@ interface Common<A, P> {
   readonly args: z.ZodType<A>;
   readonly reply: z.ZodType;
   /** Rights the call needs; empty means that only the caller's own things are touched. */
-  needs(args: A, at: { readonly tree: Tree; readonly process: Process }): readonly Need[];
+  needs(args: A, at: NeedContext): readonly Need[];
   /** What it uses up; 0 where the amount is known only afterwards. */
   cost?(args: A): Spending;
   /** Reads what the decision needs, before the last check. */

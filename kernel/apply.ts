@@ -92,6 +92,7 @@ const PROCESS = {
       ? null
       : { name: data.parent, seq: line.seq, only: data.view.only };
     state.namespaces[data.pid] = { owner: data.pid, base, hidden: {} };
+    if (base !== null) tree.bases.add(base.name);
     if (data.parent === null) return;
     const parent = process(state, data.parent);
     parent.children.push(data.pid);
@@ -113,13 +114,17 @@ const PROCESS = {
     const at = process(state, data.pid);
     at.life = { state: "waiting", on: data.on, sinceMs: line.atMs };
     const on = innerWait(data.on);
-    if (on !== null) at.parked[on.key] = on;
+    const { name, argsHash } = data;
+    if (on !== null) at.parked[on.key] = { ...on, name, argsHash };
   },
   "process.woken": ({ state }, data, line) => {
     const at = process(state, data.pid);
     if (at.life.state !== "waiting") return;
     const on = innerWait(at.life.on);
-    if (on !== null && data.interrupted) at.parked[on.key] = { ...on, interrupted: true };
+    if (on !== null && data.interrupted) {
+      const parked = at.parked[on.key];
+      if (parked !== undefined) at.parked[on.key] = { ...parked, interrupted: true };
+    }
     at.life = at.life.on.reason === "paused"
       ? { state: "waiting", on: { ...at.life.on, was: null }, sinceMs: line.atMs }
       : { state: "ready" };
@@ -225,6 +230,7 @@ const CALL = {
     noteInner(at, data.key);
     settleParked(tree.state, at, data.key);
     spend(tree.caps, data.spends);
+    if (data.spent !== undefined) book(tree.state, at, data.spent);
     at.calls.allowed += 1;
   },
   "call.outcome": (tree, data, line) => {
@@ -264,7 +270,8 @@ function noteInner(at: Process, key: string): void {
 function dropInner(at: Process, key: string): void {
   const inner = innerOf(at);
   for (const each of inner) {
-    if (!each.startsWith(`${key}.`)) continue;
+    // An effect that is still out is kept until its outcome is known.
+    if (!each.startsWith(`${key}.`) || at.journal[each]?.state === "open") continue;
     delete at.journal[each];
     inner.delete(each);
   }
@@ -298,7 +305,7 @@ const PEOPLE = {
     state.requests[data.id] = {
       ...rest,
       pid,
-      askers: [{ pid, key }],
+      askers: [{ pid, key, under: data.call?.under ?? null }],
       createdMs: line.atMs,
       status: "pending",
       answer: null,
@@ -308,7 +315,7 @@ const PEOPLE = {
     if (data.kind === "permission") process(state, pid).calls.asked += 1;
   },
   "human.joined": ({ state }, data) => {
-    state.requests[data.id]?.askers.push({ pid: data.pid, key: data.key });
+    state.requests[data.id]?.askers.push({ pid: data.pid, key: data.key, under: data.under });
     process(state, data.pid).calls.asked += 1;
   },
   "human.answered": ({ state }, data) => {

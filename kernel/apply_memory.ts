@@ -52,6 +52,7 @@ export const MEMORY = {
     tree.state.next.obj += 1;
     tree.names.add(data.name, data.id);
     tree.objectCount += 1;
+    if (data.prefix !== undefined) tree.countPrefix(data.prefix.object, 1);
     if (value !== undefined) bookBytes(tree.state, data.owner, value);
   },
   "object.written": ({ state }, data, line) => {
@@ -83,11 +84,13 @@ export const MEMORY = {
     const at = state.namespaces[space];
     if (at !== undefined) at.hidden[data.name.slice(space.length + 1)] = line.seq;
   },
-  "object.moved": (tree, data) => {
+  "object.moved": (tree, data, line) => {
     const object = objectOf(tree.state, data.id);
     tree.names.remove(object.name, object.id);
     object.name = data.name;
     object.owner = data.owner;
+    // Under its new name it is new: a view from before does not see it.
+    object.createdSeq = line.seq;
     tree.names.add(data.name, data.id);
   },
   "object.linked": ({ state }, data) => {
@@ -113,15 +116,12 @@ function bookBytes(
 
 /** Deletes an object; its record stays while a fork of its namespace still sees it. */
 function release(tree: Tree, object: ObjectRecord, seq: number): void {
-  const space = namespaceOf(object.name);
-  const seen = Object.values(tree.state.namespaces).some((each) => each.base?.name === space);
   tree.objectCount -= 1;
   object.deletedSeq = seq;
-  if (seen || Object.values(tree.state.objects).some((each) => each.prefix?.object === object.id)) {
-    return;
-  }
+  if (tree.bases.has(namespaceOf(object.name)) || tree.prefixes.has(object.id)) return;
   tree.names.remove(object.name, object.id);
   delete tree.state.objects[object.id];
+  if (object.prefix !== null) tree.countPrefix(object.prefix.object, -1);
 }
 
 /** Deletes everything a process owns; for an ephemeral one that ended. */

@@ -91,6 +91,8 @@ export interface AuthorityQuery {
   readonly right: string;
   readonly resource: string;
   readonly args: Json;
+  /** The call that is made, when it is not the one the right is named for. */
+  readonly call?: string;
   /** Hash of the arguments, worked out only when a bound capability is met. */
   readonly argsHash: () => string;
   readonly nowMs: number;

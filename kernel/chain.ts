@@ -12,6 +12,7 @@ import type { AuthorityQuery, HeldCapability } from "./capability.ts";
 import type { CapabilityIndex } from "./capability_index.ts";
 import { satisfies } from "./constraint.ts";
 import { compileResource, matchRight, matchSegments } from "./grammar.ts";
+import type { JsonObject } from "./json.ts";
 import type { CapId } from "./ids.ts";
 
 /** Reasons, in the order in which a capability is checked. */
@@ -72,8 +73,14 @@ function check(cap: HeldCapability, { query, segments }: ChainQuery): string | n
   const bound = cap.grant?.argsHash ?? null;
   if (bound !== null && bound !== query.argsHash()) return WHY.bound;
   if (cap.bytesMax !== null && (query.bytes ?? 0) > cap.bytesMax) return WHY.bytes;
-  if (cap.constraint !== null && !satisfies(cap.constraint, query.args)) return WHY.constraint;
+  if (cap.constraint !== null && !constrained(cap.constraint, query)) return WHY.constraint;
   return null;
+}
+
+/** A constraint is over the arguments of the call its right is named for: another's are not them. */
+function constrained(constraint: JsonObject, query: AuthorityQuery): boolean {
+  if (query.call !== undefined && query.call !== query.right) return false;
+  return satisfies(constraint, query.args);
 }
 
 /** Whether its own pattern covers a right and the segments of a resource, or of a pattern. */

@@ -72,7 +72,7 @@ export class SysError extends Error {
 
   /** Makes an error of `code`; `message` has the form "Cannot ⟨verb⟩ ⟨thing⟩: ⟨state⟩". */
   constructor(code: Errno, message: string, detail?: ErrorDetail) {
-    super(message);
+    super(bounded(message));
     this.code = code;
     this.detail = detail;
   }
@@ -86,6 +86,13 @@ export class SysError extends Error {
   get retry(): boolean {
     return ERRORS[this.code].retry;
   }
+}
+
+const MESSAGE_CHARS_MAX = 8_192;
+
+/** A sentence that the log can hold, whoever wrote it. */
+function bounded(message: string): string {
+  return message.slice(0, MESSAGE_CHARS_MAX).toWellFormed();
 }
 
 /** A broken invariant: a bug in the kernel. Nothing but the tree's host catches it. */
@@ -119,8 +126,17 @@ export function toOutcome(thrown: unknown): Outcome & { ok: false } {
       ...(thrown.detail === undefined ? {} : { detail: thrown.detail }),
     };
   }
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { ok: false, code: "EIO", message: `Cannot finish the call: ${message}` };
+  const message = spoken(thrown);
+  return { ok: false, code: "EIO", message: bounded(`Cannot finish the call: ${message}`) };
+}
+
+/** What a thrown thing says of itself, if it can say anything. */
+export function spoken(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return "something that cannot be shown was thrown";
+  }
 }
 
 /** The reverse of {@linkcode toOutcome}, for callers that want an exception. */

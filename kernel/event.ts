@@ -12,7 +12,10 @@ import type { Pattern } from "./grammar.ts";
 import type { CapId, MessageId, ObjectId, Pid, RequestId, TreeId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Label } from "./label.ts";
+import type { BudgetLimits, Spending } from "./spending.ts";
 import type { PersonAnswer } from "./world.ts";
+
+export type { BudgetLimits, Spending, SpentKind } from "./spending.ts";
 
 /** Why a process does not run. */
 export type Wait =
@@ -71,31 +74,6 @@ export interface Message {
   /** What its sender had seen; joined into the receiver's label when it is received. */
   readonly label: Label;
 }
-
-/** What a process may use up. Absent: no limit of its own. */
-export interface BudgetLimits {
-  /** Calls to models. */
-  readonly modelCalls?: number | undefined;
-  /** Tokens read and written by models. Counted afterwards, so the last call may exceed it. */
-  readonly tokens?: number | undefined;
-  /** US dollars. Counted afterwards, and only where the model says what it cost. */
-  readonly usd?: number | undefined;
-  /** Calls to tools. */
-  readonly toolCalls?: number | undefined;
-  /** Processes started, ended ones included. */
-  readonly children?: number | undefined;
-  /** Generations below it. */
-  readonly depth?: number | undefined;
-  /** Milliseconds since it was started, waiting included. */
-  readonly wallMs?: number | undefined;
-  /** Bytes written into Object Memory. */
-  readonly bytes?: number | undefined;
-}
-
-/** What was used up. */
-export type Spending = { readonly [K in SpentKind]?: number };
-/** What can be used up by doing (depth and wall time are measured, not spent). */
-export type SpentKind = "modelCalls" | "tokens" | "usd" | "toolCalls" | "children" | "bytes";
 
 /** Where a value is: in the event itself when it is small, else in a blob. */
 export type ValueRef =
@@ -221,7 +199,13 @@ export interface EventMap {
   /** A step is over and the next, `step`, begins with an empty journal. */
   "process.stepped": { readonly pid: Pid; readonly step: number };
   /** A process stopped running until something comes. */
-  "process.waiting": { readonly pid: Pid; readonly on: Wait };
+  "process.waiting": {
+    readonly pid: Pid;
+    readonly on: Wait;
+    /** The call that waits, and the hash of its arguments: only the same is given the answer. */
+    readonly name: string;
+    readonly argsHash: string;
+  };
   /** What a process waited for has come, or an interrupt ended the wait. */
   "process.woken": { readonly pid: Pid; readonly by: string; readonly interrupted: boolean };
   /** A process stands still until it is resumed, whatever else comes. */
@@ -245,7 +229,11 @@ export interface EventMap {
   };
   /** An effect is about to be sent. Durable before it is. */
   "call.intent": CallHead & {
+    /** The working directory that the call's paths are relative to. */
+    readonly cwd: string;
     readonly idempotencyKey: string;
+    /** What it certainly uses up; what is known only afterwards is booked with the outcome. */
+    readonly spent?: Spending;
     readonly spends: readonly CapId[];
     /** What the provider saw before, for reconciling. */
     readonly before: Json;
@@ -331,7 +319,13 @@ export interface EventMap {
     readonly expiresMs: number | null;
   };
   /** Another call waits for the answer to the same request. */
-  "human.joined": { readonly id: RequestId; readonly pid: Pid; readonly key: string };
+  "human.joined": {
+    readonly id: RequestId;
+    readonly pid: Pid;
+    readonly key: string;
+    /** The capability of this asker that would cover the call. */
+    readonly under: CapId | null;
+  };
   /** A person answered; what was granted follows in the same commit. */
   "human.answered": {
     readonly id: RequestId;

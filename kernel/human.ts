@@ -14,9 +14,9 @@ import { type Capability, ceilingAllows } from "./capability.ts";
 import { checkAgainst } from "./schema.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
-import type { EventMap, RequestCall } from "./event.ts";
+import type { EventMap } from "./event.ts";
 import { matchResource } from "./grammar.ts";
-import type { Pid, RequestId } from "./ids.ts";
+import type { RequestId } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
 import { processOf, waitOf, wake } from "./process.ts";
 import type { Process, RequestRecord } from "./state.ts";
@@ -31,7 +31,8 @@ export function ask(draft: Draft, process: Process, key: string, asking: Asking)
   const pending = Object.values(state.requests).filter((each) => each.status === "pending");
   const same = pending.find((each) => isSame(each, asking));
   if (same !== undefined) {
-    draft.add("human.joined", { id: same.id, pid: process.pid, key });
+    const under = asking.call?.under ?? null;
+    draft.add("human.joined", { id: same.id, pid: process.pid, key, under });
     return same.id;
   }
   if (pending.length >= LIMITS.requestsPendingPerTreeMax) {
@@ -74,11 +75,17 @@ export function answer(draft: Draft, id: RequestId, said: {
   readonly inbox: string | null;
   /** The hash the person saw, when the person's tool sends it. */
   readonly argsHash?: string | undefined;
+  /** How many askers the person saw, when the person's tool sends it. */
+  readonly askers?: number | undefined;
 }): void {
   const request = pendingRequest(draft, id);
   checkAnswer(request, said.answer);
   if (said.argsHash !== undefined && said.argsHash !== request.call?.argsHash) {
     throw new SysError("ESTALE", `Cannot answer request "${id}": the call is not the one shown`);
+  }
+  if (said.askers !== undefined && said.askers !== request.askers.length) {
+    const joined = "others ask for the same now, expected the answer to all who were shown";
+    throw new SysError("ESTALE", `Cannot answer request "${id}": ${joined}`);
   }
   const grants = said.answer.outcome === "approve" && request.call !== null
     ? grantsFor(draft, request, said.answer)
@@ -111,21 +118,28 @@ function grantsFor(
   request: RequestRecord,
   said: PersonAnswer & { outcome: "approve" },
 ): Capability[] {
-  const { state } = draft.tree;
+  const { caps } = draft.tree.state;
   const call = request.call!;
   const scope = said.scope ?? "once";
   const resource = scope === "once" ? call.resource : said.resource ?? call.resource;
   checkScope(draft, request, { resource, scope, said });
   const root = lastOf(draft.tree.lineage(request.pid));
-  const subjects = scope === "tree" ? [root] : request.askers.map((asker) => asker.pid);
   const forMs = said.forMs ?? LIMITS.grantExpiryMsDefault;
-  return [...new Set(subjects)].map((subject) => ({
+  // Each grant hangs under the asker's own capability; one that was revoked meanwhile gives none.
+  const live = request.askers.filter(({ under }) => under === null || Object.hasOwn(caps, under));
+  if (live.length === 0) {
+    const revoked = "what would cover it was revoked, expected it to be granted anew";
+    throw new SysError("ESTALE", `Cannot approve request "${request.id}": ${revoked}`);
+  }
+  const wide = scope === "tree" ? [{ ...live[0]!, pid: root }] : live;
+  const askers = [...new Map(wide.map((asker) => [asker.pid, asker])).values()];
+  return askers.map(({ pid: subject, under }) => ({
     id: draft.id("cap"),
     subject,
     right: call.right,
     resource,
-    parent: parentFor(state.caps, call, subject),
-    depth: call.under === null ? 0 : (state.caps[call.under]?.depth ?? 0) + 1,
+    parent: under,
+    depth: under === null ? 0 : caps[under]!.depth + 1,
     constraint: null,
     usesMax: scope === "once" ? 1 : said.uses ?? null,
     expiresMs: draft.nowMs + forMs,
@@ -171,15 +185,6 @@ function checkScope(draft: Draft, request: RequestRecord, wanted: {
   if (uses !== undefined && !(Number.isSafeInteger(uses) && uses > 0)) {
     throw new SysError("EINVAL", `${refused} for ${uses} uses: expected a whole number from 1`);
   }
-}
-
-/** A grant hangs under the capability that covered the call, unless that one cannot carry it. */
-function parentFor(
-  caps: Readonly<Record<string, Capability>>,
-  call: RequestCall,
-  _subject: Pid,
-): Capability["parent"] {
-  return call.under !== null && Object.hasOwn(caps, call.under) ? call.under : null;
 }
 
 function lastOf<T>(items: readonly T[]): T {

@@ -50,6 +50,7 @@ const ORDERS = z.discriminatedUnion("kind", [
     request: z.custom<RequestId>((value) => isId("req", value), "expected a request id"),
     answer: ANSWER,
     argsHash: z.string().optional(),
+    askers: z.number().int().optional(),
     by,
   }),
   z.strictObject({
@@ -63,7 +64,7 @@ const ORDERS = z.discriminatedUnion("kind", [
     kind: z.literal("message"),
     to: pid,
     from: z.string().min(1).max(256),
-    type: z.string().min(1).max(64),
+    type: z.string().regex(/^[\w.-]{1,64}$/, "expected letters, digits, _, . and -"),
     data: json,
     interrupt: z.boolean(),
     replyTo: z.custom<`msg_${string}`>((value) => isId("msg", value)).nullable(),
@@ -105,6 +106,8 @@ export type Order =
     readonly answer: PersonAnswer;
     /** Hash of the call that the person was shown; another one is refused with `ESTALE`. */
     readonly argsHash?: string | undefined;
+    /** How many askers the person was shown; others that joined since make it `ESTALE`. */
+    readonly askers?: number | undefined;
     readonly by: string;
   }
   | {

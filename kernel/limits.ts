@@ -64,7 +64,7 @@ export const LIMITS = {
   modelRepairsMax: 3,
   toolResultBytesMax: 65_536,
   // Log
-  batchLinesMax: 4_096,
+  batchLinesMax: 16_384,
   snapshotEveryLinesMin: 1_000,
   verifyAtOpenLinesMax: 10_000,
   tailLinesMax: 50_000,
@@ -76,6 +76,7 @@ export const LIMITS = {
 assert(LIMITS.callArgumentBytesMax <= LIMITS.objectBytesMax, "An object holds less than one call");
 assert(LIMITS.inlineBytesMax < LIMITS.callArgumentBytesMax, "No argument would ever be a payload");
 assert(LIMITS.toolResultBytesMax < LIMITS.modelContextBytesMax, "One result fills a context");
+assert(2 * LIMITS.processesPerTreeMax < LIMITS.batchLinesMax, "A full tree cannot be ended");
 assert(LIMITS.snapshotEveryLinesMin < LIMITS.tailLinesMax, "A tail would end before its snapshot");
 assert(
   LIMITS.grantExpiryMsDefault <= LIMITS.grantExpiryMsMax,

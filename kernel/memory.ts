@@ -50,10 +50,14 @@ export function existing(found: Found, verb: string): ObjectRecord {
   throw new SysError("ENOENT", `Cannot ${verb} object "${found.name}": absent, ${expected}`);
 }
 
+function ownField<T>(record: { readonly [key: string]: T }, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
 /** Checks a value against its type's schema. */
 function checkType(draft: Draft, process: Process, type: string, value: Json): void {
   const image = draft.tree.state.images[process.image];
-  const schema = BUILT_IN_TYPES[type] ?? image?.types[type];
+  const schema = ownField(BUILT_IN_TYPES, type) ?? ownField(image?.types ?? {}, type);
   if (schema === undefined) {
     const known = [...Object.keys(BUILT_IN_TYPES), ...Object.keys(image?.types ?? {})].join(", ");
     throw new SysError("EINVAL", `Cannot use type "${type}": unknown, expected one of ${known}`);
@@ -214,11 +218,14 @@ export function versionAt(object: ObjectRecord, asOf: number | null): ObjectReco
   const seen = asOf === null
     ? object.versions.at(-1)
     : object.versions.findLast((version) => version.seq <= asOf);
-  const shown = seen ?? object.versions[0];
-  if (shown === undefined) {
+  if (seen === undefined && object.versions.length > 0) {
+    const gone = "the version that was forked is no longer kept";
+    throw new SysError("ESTALE", `Cannot read object "${object.name}": ${gone}`);
+  }
+  if (seen === undefined) {
     throw new SysError("EINVAL", `Cannot read object "${object.name}" as a value: it is a list`);
   }
-  return shown;
+  return seen;
 }
 
 /** How many items a view as of `asOf` sees. */

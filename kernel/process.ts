@@ -11,7 +11,7 @@
 
 import { SysError } from "./errors.ts";
 import type { EndOutcome, Wait } from "./event.ts";
-import type { Pid } from "./ids.ts";
+import { isId, type Pid } from "./ids.ts";
 import type { Life, Process, State } from "./state.ts";
 import type { Draft } from "./draft.ts";
 
@@ -113,9 +113,13 @@ export function openIntents(process: Process): string[] {
 }
 
 /** Parks a process. */
-export function wait(draft: Draft, process: Process, on: Wait): void {
+export function wait(
+  draft: Draft,
+  process: Process,
+  parked: { readonly on: Wait; readonly name: string; readonly argsHash: string },
+): void {
   check(process, "wait");
-  draft.add("process.waiting", { pid: process.pid, on });
+  draft.add("process.waiting", { pid: process.pid, ...parked });
 }
 
 /** Wakes a process from what it waits for; none of it happens when it does not wait. */
@@ -164,6 +168,10 @@ export function signal(
   sent: { readonly signal: Signal; readonly by: string; readonly reason: string },
 ): void {
   check(process, sent.signal);
+  if (sent.signal === "resume" && isId("p", sent.by) && !isId("p", pausedBy(process))) {
+    const sentence = `Cannot resume process "${process.pid}": paused by ${pausedBy(process)}`;
+    throw new SysError("EPERM", `${sentence}, expected the same to resume it`);
+  }
   if (sent.signal === "kill") {
     return end(draft, process, { kind: "killed", by: sent.by, reason: sent.reason });
   }
@@ -174,6 +182,11 @@ export function signal(
   for (const each of reached) {
     if (allows(each.life, sent.signal)) draft.add(type, { pid: each.pid, by: sent.by });
   }
+}
+
+function pausedBy(process: Process): string {
+  const { life } = process;
+  return life.state === "waiting" && life.on.reason === "paused" ? life.on.by : "";
 }
 
 /** Canceling lets effects that were sent come home; with none out, the process ends at once. */

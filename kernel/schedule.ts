@@ -4,14 +4,15 @@
  */
 
 import type { Pid } from "./ids.ts";
-import { innerWait } from "./process.ts";
+import { innerWait, openIntents } from "./process.ts";
 import type { State } from "./state.ts";
 import type { Batch } from "./store.ts";
 
-/** Whether any process has not ended. */
+/** Whether any process has not ended, or left an effect whose outcome is not known (G5). */
 export function isLive(state: State): boolean {
   for (const pid in state.processes) {
-    if (state.processes[pid as Pid]!.life.state !== "ended") return true;
+    const process = state.processes[pid as Pid]!;
+    if (process.life.state !== "ended" || openIntents(process).length > 0) return true;
   }
   return false;
 }
@@ -19,8 +20,10 @@ export function isLive(state: State): boolean {
 /** Whether any process can run now. */
 export function isReady(state: State): boolean {
   for (const pid in state.processes) {
-    const { state: life } = state.processes[pid as Pid]!.life;
+    const process = state.processes[pid as Pid]!;
+    const { state: life } = process.life;
     if (life === "ready" || life === "canceling") return true;
+    if (life === "ended" && openIntents(process).length > 0) return true;
   }
   return false;
 }

@@ -44,11 +44,19 @@ export type Recorded =
 
 /** An effect whose outcome is not known yet. */
 export interface OpenIntent extends CallHead {
+  readonly cwd: string;
   readonly idempotencyKey: string;
   readonly spends: readonly CapId[];
   readonly before: Json;
   readonly seq: number;
 }
+
+/** A call that waited, what it was, and whether it was interrupted. */
+export type ParkedCall = Wait & {
+  readonly name: string;
+  readonly argsHash: string;
+  readonly interrupted?: boolean;
+};
 
 /** A process. */
 export interface Process {
@@ -76,7 +84,7 @@ export interface Process {
   /** Calls of the current step by key. */
   journal: { [key: string]: Recorded };
   /** What parked calls of the current step waited for, by key. */
-  parked: { [key: string]: Wait & { interrupted?: boolean } };
+  parked: { [key: string]: ParkedCall };
   children: Pid[];
 }
 
@@ -105,7 +113,8 @@ export interface ObjectRecord {
   readonly type: string;
   readonly mutable: boolean;
   readonly list: boolean;
-  readonly createdSeq: number;
+  /** Since when it has its name. */
+  createdSeq: number;
   deletedSeq: number | null;
   version: number;
   label: Label;
@@ -138,7 +147,12 @@ export interface RequestRecord {
   readonly kind: "permission" | "question" | "notice" | "doubt";
   /** Who asked first; others with the same call wait for the same answer. */
   readonly pid: Pid;
-  askers: { readonly pid: Pid; readonly key: string }[];
+  askers: {
+    readonly pid: Pid;
+    readonly key: string;
+    /** The asker's own capability that would cover the call; a grant to it hangs under this one. */
+    readonly under: CapId | null;
+  }[];
   readonly prompt: string;
   readonly call: RequestCall | null;
   readonly schema: JsonObject | null;

@@ -14,7 +14,7 @@ import { CapabilityIndex } from "./capability_index.ts";
 import type { Draft } from "./draft.ts";
 import { assert } from "./errors.ts";
 import type { Line } from "./event.ts";
-import type { CapId, Pid, TreeId } from "./ids.ts";
+import type { CapId, ObjectId, Pid, TreeId } from "./ids.ts";
 import { canonical, type Json } from "./json.ts";
 import { encodeLine, GENESIS } from "./log.ts";
 import { type Found, listNames, lookUp, Names, resolve } from "./names.ts";
@@ -38,6 +38,10 @@ export class Tree {
   readonly caps: CapabilityIndex = new CapabilityIndex();
   readonly names: Names = new Names();
   readonly values: ValueCache = new ValueCache();
+  /** Namespaces that show through another. */
+  readonly bases: Set<string> = new Set();
+  /** How many lists continue each list. */
+  readonly prefixes: Map<ObjectId, number> = new Map();
   /** Objects that are not deleted. */
   objectCount = 0;
   /** Rises with every line that is more than a call: only such a one changes a process's life. */
@@ -71,7 +75,18 @@ export class Tree {
     for (const object of Object.values(this.state.objects)) {
       this.names.add(object.name, object.id);
       if (object.deletedSeq === null) this.objectCount += 1;
+      if (object.prefix !== null) this.countPrefix(object.prefix.object, 1);
     }
+    for (const { base } of Object.values(this.state.namespaces)) {
+      if (base !== null) this.bases.add(base.name);
+    }
+  }
+
+  /** Counts a list that continues another, or one that no longer does. */
+  countPrefix(id: ObjectId, change: 1 | -1): void {
+    const count = (this.prefixes.get(id) ?? 0) + change;
+    if (count === 0) this.prefixes.delete(id);
+    else this.prefixes.set(id, count);
   }
 
   /** The tree's policy. */

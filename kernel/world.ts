@@ -169,6 +169,8 @@ export interface PersonRequest {
   readonly pid: string;
   /** The asking process and its ancestors, the root first. */
   readonly lineage: readonly string[];
+  /** All processes that ask the same, and would each be granted it. */
+  readonly askers?: readonly string[];
   /** What is asked. Agents may have written it: show it as text, never as markup. */
   readonly prompt: string;
   /** What is to be permitted, with its exact arguments; absent when no call is asked about. */

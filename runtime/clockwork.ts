@@ -3,7 +3,7 @@
  * @module
  */
 
-import { SysError } from "../kernel/errors.ts";
+import { Panic } from "../kernel/errors.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Node } from "./node.ts";
@@ -50,7 +50,7 @@ export class Clockwork {
         seen = await this.#turn(seen);
       } catch (error) {
         // The store is busy or in trouble: nothing was done, and the next turn tries again.
-        if (!(error instanceof SysError)) throw error;
+        if (error instanceof Panic) throw error;
       }
       const woken = AbortSignal.any([signal, this.#wake.signal]);
       if (!woken.aborted) await this.#clock.sleep(this.#pause(), woken).catch(() => {});

@@ -8,9 +8,8 @@
  * @module
  */
 
-import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
-import type { Batch, Store } from "../kernel/store.ts";
+import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 
@@ -32,6 +31,7 @@ export class Committer {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #listener: CommitListener;
+  readonly #refused = new WeakMap<Tree, unknown>();
   #waiting = new Map<Tree, Waiter[]>();
   #flushing: Promise<void> | null = null;
 
@@ -73,7 +73,18 @@ export class Committer {
     this.#waiting = new Map();
     const group: Group = [];
     for (const [tree, waiters] of waiting) {
-      const taken = tree.takeBatch();
+      if (this.#refused.has(tree)) {
+        for (const waiter of waiters) waiter.reject(this.#refused.get(tree));
+        continue;
+      }
+      let taken: ReturnType<Tree["takeBatch"]>;
+      try {
+        taken = tree.takeBatch();
+      } catch (error) {
+        // What cannot be written stops its own tree, and nobody else's.
+        this.#refuse(tree, error, waiters);
+        continue;
+      }
       if (taken === undefined) { for (const waiter of waiters) waiter.resolve(); }
       else group.push({ tree, waiters, ...taken });
     }
@@ -94,26 +105,18 @@ export class Committer {
         if (group.length === 1) throw first;
         await this.#store.commit([one.batch]);
       } catch (error) {
-        if (await this.#knownOnly(one.batch, error)) {
-          this.#done(one);
-          continue;
-        }
-        this.#listener.refused(one.tree, error);
-        for (const waiter of one.waiters) waiter.reject(error);
+        this.#refuse(one.tree, error, one.waiters);
         continue;
       }
       this.#done(one);
     }
   }
 
-  /** Writes a batch without what it sends to trees that are not there; whether that did it. */
-  async #knownOnly(batch: Batch, error: unknown): Promise<boolean> {
-    if (!(error instanceof SysError) || error.code !== "ENOENT" || batch.puts.length === 0) {
-      return false;
-    }
-    const heads = await Promise.all(batch.puts.map(({ tree }) => this.#store.head(tree)));
-    const puts = batch.puts.filter((_, i) => heads[i] !== undefined);
-    return await this.#store.commit([{ ...batch, puts }]).then(() => true, () => false);
+  /** A tree the store refused never has anything durable again (K2). */
+  #refuse(tree: Tree, error: unknown, waiters: readonly Waiter[]): void {
+    this.#refused.set(tree, error);
+    this.#listener.refused(tree, error);
+    for (const waiter of waiters) waiter.reject(error);
   }
 
   #done(one: Group[number]): void {

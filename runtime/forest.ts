@@ -46,6 +46,7 @@ export class Forest {
   /** Trees that stopped, and why. They are not run again by this node. */
   readonly broken: Map<TreeId, SysError> = new Map();
 
+  readonly #planting = new Map<string, Promise<void>>();
   #renewedMs = 0;
   #closed = false;
 
@@ -151,8 +152,27 @@ export class Forest {
     key: string | null,
     decide: (draft: Draft) => Pid,
   ): Promise<{ readonly hosted: Hosted; readonly pid: Pid }> {
+    if (key === null) return await this.#plant(null, decide);
+    // Two that come with the same key at once get the same tree.
+    const before = this.#planting.get(key) ?? Promise.resolve();
+    const planted = before.then(() => this.#plant(key, decide));
+    const settled = planted.then(() => {}, () => {});
+    this.#planting.set(key, settled);
+    try {
+      return await planted;
+    } finally {
+      if (this.#planting.get(key) === settled) this.#planting.delete(key);
+    }
+  }
+
+  async #plant(
+    key: string | null,
+    decide: (draft: Draft) => Pid,
+  ): Promise<{ readonly hosted: Hosted; readonly pid: Pid }> {
     const { store, clock, node, context } = this.#parts;
     const { tree: id, created } = await store.create(key);
+    const there = this.#hosted.get(id);
+    if (there !== undefined) return { hosted: there, pid: `p_${id.slice(2)}` };
     if (!created && (await store.head(id))!.seq > 0) {
       return { hosted: await this.open(id), pid: `p_${id.slice(2)}` };
     }

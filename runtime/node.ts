@@ -83,8 +83,6 @@ export class Node implements Host {
     });
   }
 
-  // What the broker asks of its host.
-
   /** Resolves when everything in the tree's tail is durable. */
   durable(tree: Tree): Promise<void> {
     const broken = this.broken.get(tree.state.tree);
@@ -117,8 +115,6 @@ export class Node implements Host {
     }
     this.#enqueue(hosted);
   }
-
-  // Listening.
 
   /** Calls `listener` with lines once they are durable; returns how to stop. */
   listen(listener: Listener): () => void {
@@ -184,8 +180,6 @@ export class Node implements Host {
     this.poke();
     return pid;
   }
-
-  // Orders from outside.
 
   /**
    * Puts an order into a tree's inbox and waits until it had its effect. Throws what refuses it.

@@ -21,6 +21,7 @@ export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest 
     kind: request.kind === "doubt" ? "question" : request.kind,
     pid: request.pid,
     lineage: tree.lineage(request.pid).toReversed(),
+    askers: request.askers.map(({ pid }) => pid),
     prompt: request.prompt,
     ...(call === null ? {} : {
       call: {
@@ -32,7 +33,7 @@ export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest 
       },
     }),
     ...(request.schema === null ? {} : { schema: request.schema }),
-    choices: request.choices,
+    ...(request.choices.length === 0 ? {} : { choices: request.choices }),
     risk: request.risk,
     ...(request.preview === null ? {} : { preview: request.preview }),
     createdMs: request.createdMs,
@@ -48,6 +49,8 @@ export function pendingRequests(trees: readonly Tree[]): { tree: Tree; request: 
     .sort((a, b) => a.request.createdMs - b.request.createdMs);
 }
 
+const MISFITS_MAX = 3;
+
 /** Puts requests before a person. */
 export class Desk {
   readonly #node: Node;
@@ -55,6 +58,7 @@ export class Desk {
   readonly #by: string;
   readonly #stop = new AbortController();
   readonly #seen = new Set<RequestId>();
+  readonly #misfits = new Map<RequestId, number>();
   #busy: Promise<void> | null = null;
   #off: () => void = () => {};
 
@@ -104,6 +108,13 @@ export class Desk {
     }
   }
 
+  /** An answer that did not fit is asked for again, a few times. */
+  #showAgain(id: RequestId): void {
+    const shown = (this.#misfits.get(id) ?? 0) + 1;
+    this.#misfits.set(id, shown);
+    if (shown < MISFITS_MAX) this.#seen.delete(id);
+  }
+
   async #answer(shown: PersonRequest, answer: PersonAnswer): Promise<void> {
     const fitting = shown.kind === "notice" && answer.outcome === "answer"
       ? { outcome: "approve" } as const
@@ -114,12 +125,13 @@ export class Desk {
         request: shown.id,
         answer: fitting,
         ...(shown.call === undefined ? {} : { argsHash: shown.call.argsHash }),
+        ...(shown.askers === undefined ? {} : { askers: shown.askers.length }),
         by: this.#by,
       });
     } catch (error) {
       // Answered elsewhere, expired or withdrawn meanwhile: then there is nothing to say.
       if (!(error instanceof SysError)) throw error;
-      if (error.code === "EINVAL") this.#seen.delete(shown.id);
+      if (error.code === "EINVAL" || error.code === "ESTALE") this.#showAgain(shown.id);
     }
   }
 }

@@ -6,6 +6,7 @@
 import { SysError } from "../kernel/errors.ts";
 import { checkPattern, formatPattern, parsePattern } from "../kernel/grammar.ts";
 import type { JsonObject } from "../kernel/json.ts";
+import { isPathRight, resolvePatternPath } from "../kernel/path.ts";
 import type { Effect } from "../kernel/policy.ts";
 
 /** A duration: `"15m"`, `"8h"`. */
@@ -129,4 +130,22 @@ export function formatPatternOf(one: Rule): string {
 /** A rule as policy text. */
 export function formatRule(one: Rule): string {
   return `${one.effect} ${formatPattern(one)}`;
+}
+
+/** Policy text of what an embedder gave. */
+export function policyText(policy: string | readonly Rule[] | undefined): string {
+  if (policy === undefined || typeof policy === "string") return policy ?? "";
+  return policy.map(formatRule).join("\n");
+}
+
+/** The ask and deny rules among grants, as policy text. */
+export function rulesText(grants: readonly Rule[]): string {
+  return grants.filter(({ effect }) => effect !== "allow").map(formatRule).join("\n");
+}
+
+/** A rule whose path pattern is relative to the workspace, not to a working directory. */
+export function absolute(rule: Rule, cwd: string): Rule {
+  return isPathRight(rule.right)
+    ? { ...rule, resource: resolvePatternPath(cwd, rule.resource) }
+    : rule;
 }

@@ -13,7 +13,7 @@ import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
 import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { isPathRight, resolvePath, resolvePatternPath } from "../kernel/path.ts";
+import { resolvePath } from "../kernel/path.ts";
 import { processOf } from "../kernel/process.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Durability, Store, TreeHead } from "../kernel/store.ts";
@@ -34,7 +34,7 @@ import { Node } from "./node.ts";
 import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
-import { formatRule, milliseconds, type Rule } from "./rule.ts";
+import { absolute, milliseconds, policyText, type Rule, rulesText } from "./rule.ts";
 
 /** How to make a runtime. */
 export interface RuntimeOptions {
@@ -384,6 +384,10 @@ function absolute(rule: Rule, cwd: string): Rule {
   return isPathRight(rule.right)
     ? { ...rule, resource: resolvePatternPath(cwd, rule.resource) }
     : rule;
+}
+
+function asAllowed(pattern: Pattern): Rule {
+  return { effect: "allow", ...pattern };
 }
 
 function capabilityOf(nowMs: number): (rule: Rule) => {

@@ -108,11 +108,12 @@ Deno.test("wait() and wake() move a process as the table says, and wake() alone 
       tree.commit(draft);
     };
     const on = { reason: "timer", key: "1", untilMs: 9e15 } as const;
+    const parked = { on, name: "clock.sleep", argsHash: "" };
     commit((draft) => wake(draft, process, "nobody"));
     assert.equal(lifeState(process.life), "ready");
-    commit((draft) => wait(draft, process, on));
+    commit((draft) => wait(draft, process, parked));
     assert.deepEqual(waitOf(process), on);
-    assert.throws(() => commit((draft) => wait(draft, process, on)), { code: "ESTATE" });
+    assert.throws(() => commit((draft) => wait(draft, process, parked)), { code: "ESTATE" });
     const by = { by: "test", reason: "" };
     commit((draft) => signal(draft, process, { signal: "pause", ...by }));
     assert.deepEqual(waitOf(process), on);

@@ -231,7 +231,6 @@ const FIRST = Number(Deno.env.get("LIBOS_SEED") ?? 1);
 for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
   Deno.test(`A simulated world keeps its promises through crashes: LIBOS_SEED=${seed}`, async () => {
     const { processes, deaths } = await simulate(seed);
-    if (Deno.env.get("DBG")) console.log(processes, deaths);
     assert.ok(processes >= 2 * TREES, `only ${processes} processes lived`);
     assert.ok(deaths > 0, "no kernel died");
   });

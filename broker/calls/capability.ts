@@ -23,7 +23,7 @@ import {
   timeoutShape,
 } from "../shapes.ts";
 import { ruleFor, ruleText, underCeiling } from "../authorize.ts";
-import { refusedByPerson } from "../ask.ts";
+import { refusedByPerson, riskOf } from "../ask.ts";
 import { type CallContext, Parked, syscall } from "../syscall.ts";
 
 function shown(cap: HeldCapability): Record<string, unknown> {
@@ -99,7 +99,7 @@ export const capabilityCalls = {
       if (target.life.state === "ended") {
         throw new SysError("ESTATE", `Cannot delegate to process "${args.to}": ended`);
       }
-      const pattern = parseGrant(args.rule, at.process.cwd);
+      const pattern = parseGrant(args.rule, at.cwd);
       const from = args.capability === undefined
         ? coveringFor(at.tree.caps, {
           lineage: at.tree.lineage(at.pid),
@@ -147,7 +147,7 @@ export const capabilityCalls = {
     run(at, args) {
       const parked = heard(at);
       if (parked !== null) return parked;
-      const pattern = parseGrant(args.rule, at.process.cwd);
+      const pattern = parseGrant(args.rule, at.cwd);
       if (!underCeiling(at.tree, pattern.right, pattern.resource)) {
         const sentence = `Cannot request ${args.rule}: over the ceiling of the tree`;
         throw new SysError("EPERM", `${sentence}, which no person is asked about`);
@@ -164,7 +164,7 @@ export const capabilityCalls = {
         },
         schema: null,
         choices: [],
-        risk: "medium",
+        risk: riskOf(pattern.right),
         preview: null,
         expiresMs: at.nowMs + LIMITS.requestExpiryMsDefault,
       });
@@ -216,7 +216,7 @@ export function explainCall(
   const ruled = ruleFor(at.tree, lineage, {
     need: { right, resource },
     nowMs: at.nowMs,
-    process: at.process,
+    label: at.process.label,
   });
   const { decision: capability, ...rest } = held;
   const decision = capability === "none" ? "none" : ruled?.effect ?? "allow";

@@ -6,11 +6,11 @@
 
 import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
-import { sha256 } from "../../kernel/json.ts";
+import { hashOf, sha256 } from "../../kernel/json.ts";
+import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
-import type { Process } from "../../kernel/state.ts";
 import type { Files } from "../../kernel/world.ts";
 import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, type Need, type Reconciled, syscall } from "../syscall.ts";
@@ -25,12 +25,12 @@ export function filesOf(at: CallContext): Files {
 }
 
 /** A need of a right on a path. */
-export function need(right: string, process: Process, path: string): Need {
-  return { right, resource: resolvePath(process.cwd, path) };
+export function need(right: string, at: { readonly cwd: string }, path: string): Need {
+  return { right, resource: resolvePath(at.cwd, path) };
 }
 
 function inside(at: CallContext, path: string): { resource: string; path: string } {
-  const resource = resolvePath(at.process.cwd, path);
+  const resource = resolvePath(at.cwd, path);
   return { resource, path: toProviderPath(resource) };
 }
 
@@ -77,7 +77,7 @@ export const fileCalls = {
       bytesMax: z.number().int().min(1).max(LIMITS.fileBytesMax).default(LIMITS.fileBytesMax),
     }),
     reply: z.strictObject({ text: z.string(), bytes: z.number(), sha256: z.string() }),
-    needs: ({ path }, { process }) => [need("file.read", process, path)],
+    needs: ({ path }, at) => [need("file.read", at, path)],
     async run(at, args) {
       const { path, resource } = inside(at, args.path);
       const bytes = await filesOf(at).read(path, { bytesMax: args.bytesMax });
@@ -93,9 +93,11 @@ export const fileCalls = {
     reply: z.strictObject({
       entries: z.array(z.strictObject({ name: z.string(), kind: z.string() })),
     }),
-    needs: ({ path }, { process }) => [need("file.list", process, path)],
+    needs: ({ path }, at) => [need("file.list", at, path)],
     async run(at, args) {
-      const { path } = inside(at, args.path);
+      const { path, resource } = inside(at, args.path);
+      // Whoever wrote a file chose its name.
+      at.taint(labelFor(at.tree.policy, "file.list", resource) ?? FILE_LABEL);
       const entries = await filesOf(at).list(path, { entriesMax: LIMITS.fileEntriesMax });
       return { entries: entries.map(({ name, kind }) => ({ name, kind })) };
     },
@@ -108,7 +110,7 @@ export const fileCalls = {
       stat: z.strictObject({ kind: z.string(), bytes: z.number(), modifiedMs: z.number() })
         .nullable(),
     }),
-    needs: ({ path }, { process }) => [need("file.stat", process, path)],
+    needs: ({ path }, at) => [need("file.stat", at, path)],
     async run(at, args) {
       return { stat: await filesOf(at).stat(inside(at, args.path).path) ?? null };
     },
@@ -125,8 +127,8 @@ export const fileCalls = {
         .describe("create: it must not exist; replace: it must exist"),
     }),
     reply: z.strictObject({ bytes: z.number(), sha256: z.string() }),
-    needs: ({ path, text }, { process }) => [
-      { ...need("file.write", process, path), bytes: text.length },
+    needs: ({ path, text }, at) => [
+      { ...need("file.write", at, path), bytes: text.length },
     ],
     async prepare(at, args) {
       const bytes = encodeBytes(args.text, args.encoding);
@@ -159,11 +161,11 @@ export const fileCalls = {
     },
   }),
   "file.mkdir": syscall({
-    about: "Make a folder, and those above it",
+    about: "Make a folder in one that is there",
     effect: "emit",
     args: z.strictObject({ path: pathShape }),
     reply: nothing,
-    needs: ({ path }, { process }) => [need("file.mkdir", process, path)],
+    needs: ({ path }, at) => [need("file.mkdir", at, path)],
     async run(at, args) {
       await filesOf(at).mkdir(inside(at, args.path).path);
       return {};
@@ -174,17 +176,33 @@ export const fileCalls = {
     },
   }),
   "file.move": syscall({
-    about: "Move a file or folder to a name that is free",
+    about: "Move a file to a name that is free; a folder is moved file by file",
     effect: "emit",
     risk: "high",
     args: z.strictObject({ from: pathShape, to: pathShape }),
     reply: nothing,
-    needs: ({ from, to }, { process }) => [
-      need("file.move", process, from),
-      need("file.write", process, to),
+    // What can be moved can be read under its new name.
+    needs: ({ from, to }, at) => [
+      need("file.move", at, from),
+      need("file.read", at, from),
+      need("file.write", at, to),
     ],
-    async run(at, args) {
-      await filesOf(at).move(inside(at, args.from).path, inside(at, args.to).path);
+    async prepare(at, args) {
+      const [from, to] = [inside(at, args.from), inside(at, args.to)];
+      // Rules about what is below a folder name its paths, and would not hold for the new ones.
+      if ((await filesOf(at).stat(from.path))?.kind === "directory") {
+        throw new SysError("EINVAL", `Cannot move "${args.from}": a folder, expected a file`);
+      }
+      const label = labelFor(at.tree.policy, "file.read", from.resource) ?? FILE_LABEL;
+      const there = labelFor(at.tree.policy, "file.read", to.resource) ?? FILE_LABEL;
+      if (hashOf(joinLabels(label, there)) !== hashOf(there)) {
+        const lost = "its label would be lost there, expected a place with the same label rule";
+        throw new SysError("EACCES", `Cannot move "${args.from}" to "${args.to}": ${lost}`);
+      }
+      return { from: from.path, to: to.path };
+    },
+    async run(at, _args, { from, to }) {
+      await filesOf(at).move(from, to);
       return {};
     },
     async lost(at, args) {
@@ -201,7 +219,7 @@ export const fileCalls = {
     risk: "destructive",
     args: z.strictObject({ path: pathShape }),
     reply: nothing,
-    needs: ({ path }, { process }) => [need("file.remove", process, path)],
+    needs: ({ path }, at) => [need("file.remove", at, path)],
     async run(at, args) {
       await filesOf(at).remove(inside(at, args.path).path);
       return {};

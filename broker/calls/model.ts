@@ -67,7 +67,6 @@ export const modelCalls = {
       return { model, messages, tools: args.tools ? toolsOf(at) : [] };
     },
     async run(at, args, { model, messages, tools }) {
-      at.book({ modelCalls: 1 });
       const request = {
         model: args.model,
         messages,
@@ -78,8 +77,8 @@ export const modelCalls = {
       };
       const reply = await insist(at, model, { request, timeoutMs: args.timeoutMs });
       at.book({
-        tokens: reply.inputTokens + reply.outputTokens,
-        ...(reply.usd === undefined ? {} : { usd: reply.usd }),
+        tokens: amount(reply.inputTokens) + amount(reply.outputTokens),
+        ...(reply.usd === undefined ? {} : { usd: amount(reply.usd) }),
       });
       return reply;
     },
@@ -87,6 +86,11 @@ export const modelCalls = {
     lost: "safe",
   }),
 };
+
+/** What a provider counted, as far as it is a count. */
+function amount(counted: unknown): number {
+  return typeof counted === "number" && Number.isFinite(counted) && counted > 0 ? counted : 0;
+}
 
 /** The image's instructions are named, not passed, so that the log does not repeat them. */
 function systemOf(at: CallContext, instructions: boolean, system = ""): ModelMessage[] {

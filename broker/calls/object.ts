@@ -20,16 +20,15 @@ import {
   write,
   type Writing,
 } from "../../kernel/memory.ts";
-import { fullName, namespaceOf } from "../../kernel/names.ts";
+import { type Found, fullName, namespaceOf } from "../../kernel/names.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
-import type { ObjectRecord, Process } from "../../kernel/state.ts";
-import type { Tree } from "../../kernel/tree.ts";
+import type { Process } from "../../kernel/state.ts";
 import { jsonShape, nothing, objectIdShape, objectShape, pathShape } from "../shapes.ts";
-import { type CallContext, type Need, syscall } from "../syscall.ts";
+import { type CallContext, type Need, type NeedContext, syscall } from "../syscall.ts";
 import { decodeText, encodeBytes, FILE_LABEL, filesOf, need, reconcileContent } from "./file.ts";
 import { find } from "../find.ts";
 
-type At = { readonly tree: Tree; readonly process: Process };
+type At = NeedContext;
 
 function on(right: string, ref: string, { tree, process }: At): Need {
   return { right, resource: tree.resolve(process.pid, ref).name, shown: ref };
@@ -49,15 +48,17 @@ function spaceOf(prefix: string | undefined, process: Process): { space: string;
 
 const version = z.number().int().min(0);
 
-function summary(name: string, object: ObjectRecord): Record<string, unknown> {
+function summary(name: string, found: Found): Record<string, unknown> {
+  const object = found.object!;
+  const { asOf } = found;
   return {
     id: object.id,
     name,
     type: object.type,
-    version: object.version,
+    version: object.list ? lengthAt(object, asOf) : versionAt(object, asOf).version,
     list: object.list,
     mutable: object.mutable,
-    label: object.label,
+    label: object.list || asOf === null ? object.label : versionAt(object, asOf).label,
   };
 }
 
@@ -169,8 +170,11 @@ export const objectCalls = {
         .slice(0, LIMITS.fileEntriesMax);
       const own = `${at.pid}/`;
       return {
-        objects: shown.map(({ name, object }) =>
-          summary(name.startsWith(own) ? name.slice(own.length) : `/${name}`, object!)
+        objects: shown.map((found) =>
+          summary(
+            found.name.startsWith(own) ? found.name.slice(own.length) : `/${found.name}`,
+            found,
+          )
         ),
       };
     },
@@ -194,8 +198,8 @@ export const objectCalls = {
       for (const { object } of found) at.taint(object.label);
       const own = `${at.pid}/`;
       return {
-        found: found.map(({ name, object, score, excerpt }) => ({
-          ...summary(name.startsWith(own) ? name.slice(own.length) : `/${name}`, object),
+        found: found.map(({ score, excerpt, ...hit }) => ({
+          ...summary(hit.name.startsWith(own) ? hit.name.slice(own.length) : `/${hit.name}`, hit),
           score,
           excerpt,
         })),
@@ -226,12 +230,12 @@ export const objectCalls = {
     effect: "mutate",
     args: z.strictObject({ path: pathShape, name: objectShape }),
     reply: z.strictObject({ object: objectIdShape, version, bytes: version }),
-    needs: ({ path, name }, { process }) => [
-      need("file.read", process, path),
-      { right: "object.create", resource: fullName(process.pid, name) },
+    needs: ({ path, name }, at) => [
+      need("file.read", at, path),
+      { right: "object.create", resource: fullName(at.process.pid, name) },
     ],
     async prepare(at, args) {
-      const resource = resolvePath(at.process.cwd, args.path);
+      const resource = resolvePath(at.cwd, args.path);
       const bytes = await filesOf(at).read(toProviderPath(resource), {
         bytesMax: LIMITS.fileBytesMax,
       });
@@ -261,11 +265,11 @@ export const objectCalls = {
     reply: z.strictObject({ bytes: version, sha256: z.string() }),
     needs: ({ object, path }, at) => [
       on("object.read", object, at),
-      need("file.write", at.process, path),
+      need("file.write", at, path),
     ],
     async prepare(at, args) {
       const bytes = await exported(at, args.object);
-      const path = toProviderPath(resolvePath(at.process.cwd, args.path));
+      const path = toProviderPath(resolvePath(at.cwd, args.path));
       const wanted = sha256(bytes);
       return { bytes, path, wanted, before: await filesOf(at).digest(path) };
     },
@@ -276,7 +280,7 @@ export const objectCalls = {
     },
     async lost(at, args, before) {
       const kept = before as { readonly wanted: string; readonly before: string | null };
-      const path = toProviderPath(resolvePath(at.process.cwd, args.path));
+      const path = toProviderPath(resolvePath(at.cwd, args.path));
       const found = await reconcileContent(at, { path, ...kept });
       if (found.state !== "done") return found;
       const bytes = (await filesOf(at).stat(path))?.bytes ?? 0;

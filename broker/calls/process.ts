@@ -98,7 +98,7 @@ export const processCalls = {
         ...args,
         input: args.input ?? null,
         image: found.image,
-        cwd: resolvePath(at.process.cwd, args.cwd),
+        cwd: resolvePath(at.cwd, args.cwd),
       });
       return { pid };
     },
@@ -124,7 +124,7 @@ export const processCalls = {
         ...args,
         goal: args.goal ?? at.process.goal,
         input: args.input ?? at.process.input,
-        cwd: resolvePath(at.process.cwd, args.cwd),
+        cwd: resolvePath(at.cwd, args.cwd),
       });
       return { pid };
     },
@@ -254,7 +254,11 @@ export const processCalls = {
     args: z.strictObject({ pid: pidShape.optional() }),
     reply: described,
     needs: ({ pid }, at) => pid === undefined ? [] : over("process.inspect", pid, at),
-    run: (at, args) => describe(processOf(at.tree.state, args.pid ?? at.pid), at.tree),
+    run(at, args) {
+      const target = processOf(at.tree.state, args.pid ?? at.pid);
+      at.taint(target.label);
+      return describe(target, at.tree);
+    },
   }),
   "process.chdir": syscall({
     about: "Change the working directory",
@@ -263,7 +267,7 @@ export const processCalls = {
     reply: z.strictObject({ cwd: z.string() }),
     needs: () => [],
     run(at, args) {
-      const cwd = resolvePath(at.process.cwd, args.path);
+      const cwd = resolvePath(at.cwd, args.path);
       at.draft.add("process.moved", { pid: at.pid, cwd });
       return { cwd };
     },

@@ -96,7 +96,7 @@ export const messageCalls = {
     effect: "mutate",
     args: z.strictObject({
       to: pidShape,
-      type: z.string().min(1).max(64).default("message"),
+      type: z.string().regex(/^[\w.-]{1,64}$/).default("message"),
       data: jsonShape,
       replyTo: messageId.optional(),
       interrupt: z.boolean().default(false).describe("End whatever the receiver waits for"),

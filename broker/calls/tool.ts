@@ -65,6 +65,7 @@ export const toolCalls = {
         throw new SysError("ENOSYS", `Cannot call tool "${args.name}": not in the table; ${hint}`);
       }
       const input = await tool.parse(args.input ?? {});
+      at.book({ toolCalls: 1 });
       try {
         const output = await tool.execute(input, {
           pid: at.pid,
