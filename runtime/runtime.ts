@@ -366,26 +366,6 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   return runtime;
 }
 
-function policyText(policy: RuntimeOptions["policy"]): string {
-  if (policy === undefined || typeof policy === "string") return policy ?? "";
-  return policy.map(formatRule).join("\n");
-}
-
-function rulesText(grants: readonly Rule[]): string {
-  return grants.filter(({ effect }) => effect !== "allow").map(formatRule).join("\n");
-}
-
-function asAllowed(pattern: Pattern): Rule {
-  return { effect: "allow", ...pattern };
-}
-
-/** A rule whose path pattern is relative to the workspace, not to a working directory. */
-function absolute(rule: Rule, cwd: string): Rule {
-  return isPathRight(rule.right)
-    ? { ...rule, resource: resolvePatternPath(cwd, rule.resource) }
-    : rule;
-}
-
 function asAllowed(pattern: Pattern): Rule {
   return { effect: "allow", ...pattern };
 }

@@ -144,6 +144,7 @@ function longFunctions({ path, text }: Source): string[] {
   return wrong;
 }
 
+// deno-lint-ignore no-regex-spaces -- two columns of indent are meant
 const PARAMETERS =
   /(?:function\*? \w+|^  (?:static |async )*#?\w+)(?:<[^>]*>)?\(([^()]*)\)[^;]*\{$/gm;
 
