@@ -192,7 +192,7 @@ async function repeat(
   return await act(broker, call, { ...attempt, prepared });
 }
 
-/** Sends again what a person said to retry: under a new intent, so that a second crash asks again. */
+/** Sends again what a person said to retry: under a new intent, so that a crash asks once more. */
 async function resend(broker: Broker, call: Call, intent: OpenIntent): Promise<CallResult> {
   const { tree } = call;
   const def = call.def as Emitting;

@@ -77,7 +77,7 @@ function check(cap: HeldCapability, { query, segments }: ChainQuery): string | n
   return null;
 }
 
-/** A constraint is over the arguments of the call its right is named for: another's are not them. */
+/** A constraint is over the arguments of the call its right is named for, and no other. */
 function constrained(constraint: JsonObject, query: AuthorityQuery): boolean {
   if (query.call !== undefined && query.call !== query.right) return false;
   return satisfies(constraint, query.args);

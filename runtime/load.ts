@@ -65,7 +65,7 @@ export async function loadTree(store: Store, id: TreeId, context: TreeContext): 
   return { tree, head, snapshotSeq: start, snapshotBytes: snapshot?.state.length ?? 0 };
 }
 
-/** Applies a line that was read; one that makes no sense was changed, which its next line would say. */
+/** Applies a line that was read; one that makes no sense was changed, as the next would say. */
 function replay(tree: Tree, line: Line): void {
   try {
     tree.replay(line);

@@ -361,7 +361,9 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     : given === ":memory:"
     ? new MemoryStore()
     : SqliteStore.open(given, { durability: options.durability ?? "power" });
-  const runtime = new Runtime({ options, store, files, alone: typeof given === "string" });
+  // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
+  const alone = typeof given === "string" || store instanceof SqliteStore;
+  const runtime = new Runtime({ options, store, files, alone });
   runtime.start();
   return runtime;
 }

@@ -104,7 +104,6 @@ const LOST: Readonly<Record<string, Lost>> = {
   "a folder that was made": {
     call: MKDIR,
     hangs: "after",
-    meanwhile: (files) => files.put("d", ""),
     result: "ok",
     via: "reconciled",
     count: 1,

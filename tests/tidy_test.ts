@@ -144,9 +144,8 @@ function longFunctions({ path, text }: Source): string[] {
   return wrong;
 }
 
-// deno-lint-ignore no-regex-spaces -- two columns of indent are meant
 const PARAMETERS =
-  /(?:function\*? \w+|^  (?:static |async )*#?\w+)(?:<[^>]*>)?\(([^()]*)\)[^;]*\{$/gm;
+  /(?:function\*? \w+|^ {2}(?:static |async )*#?\w+)(?:<[^>]*>)?\(([^()]*)\)[^;]*\{$/gm;
 
 function manyParameters({ path, text }: Source): string[] {
   const wrong: string[] = [];

@@ -25,6 +25,7 @@ export const START_MS = 1_700_000_000_000;
 /** Files in memory, which count what is done to them and can be made to wait, fail or vanish. */
 export class CountedFiles implements Files {
   readonly contents: Map<string, Uint8Array> = new Map();
+  readonly folders: Set<string> = new Set();
   /** Every operation that went through, as `write a.txt`. */
   readonly done: string[] = [];
   /** Called before an operation acts; may wait, or throw. */
@@ -83,16 +84,16 @@ export class CountedFiles implements Files {
   }
 
   stat(path: string): Promise<FileStat | undefined> {
-    const bytes = this.contents.get(path)?.length;
+    const bytes = this.folders.has(path) ? 0 : this.contents.get(path)?.length;
+    const kind = this.folders.has(path) ? "directory" : "file";
     return this.#do(
       `stat ${path}`,
-      () =>
-        bytes === undefined ? undefined : { kind: "file" as const, bytes, modifiedMs: START_MS },
+      () => bytes === undefined ? undefined : { kind, bytes, modifiedMs: START_MS },
     );
   }
 
   mkdir(path: string): Promise<void> {
-    return this.#do(`mkdir ${path}`, () => {});
+    return this.#do(`mkdir ${path}`, () => void this.folders.add(path));
   }
 
   move(from: string, to: string): Promise<void> {

@@ -124,7 +124,8 @@ export class MortalFiles extends CountedFiles {
   } = {}) {
     super();
     let writes = 0;
-    Object.assign(this, { contents: shared.contents, done: shared.done });
+    const { contents, folders, done } = shared;
+    Object.assign(this, { contents, folders, done });
     this.before = (what) => store.isDead ? never() : shared.before(what);
     this.after = (what) => {
       if (what.startsWith("write") && ++writes === options.diesAfterWrite) store.die();
