@@ -68,6 +68,7 @@ export const LIMITS = {
   snapshotEveryLinesMin: 1_000,
   verifyAtOpenLinesMax: 10_000,
   tailLinesMax: 50_000,
+  treesOpenedAtStartMax: 1_000,
   leaseMsDefault: 30_000,
   sleepMsMax: 366 * 86_400_000,
   randomBytesMax: 65_536,

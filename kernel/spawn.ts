@@ -36,14 +36,27 @@ export interface FoundImage {
   readonly image: ImageData;
 }
 
-/** An image by `name`, `name@version` or hash; the one registered last of a name. */
+/** An image by `name@version`, hash, or `name`; of a name, the highest version. */
 export function findImage(state: State, wanted: string): FoundImage | undefined {
   let found: FoundImage | undefined;
   for (const image of Object.values(state.images)) {
     const ref = `${image.name}@${image.version}`;
-    if (wanted === ref || wanted === image.name || wanted === image.hash) found = { ref, image };
+    if (wanted !== ref && wanted !== image.name && wanted !== image.hash) continue;
+    if (found === undefined || isLater(image, found.image)) found = { ref, image };
   }
   return found;
+}
+
+/** By version, number by number, then by hash: never by the order in which they are kept. */
+function isLater(a: ImageData, b: ImageData): boolean {
+  const [left, right] = [a, b].map(({ version }) => version.split("."));
+  for (let i = 0; i < Math.max(left!.length, right!.length); i++) {
+    const [x = "", y = ""] = [left![i], right![i]];
+    if (x === y) continue;
+    const [n, m] = [Number(x), Number(y)];
+    return Number.isNaN(n) || Number.isNaN(m) ? x > y : n > m;
+  }
+  return a.hash > b.hash;
 }
 
 /** What a child is started with. */

@@ -13,7 +13,7 @@ import { apply } from "./apply.ts";
 import { CapabilityIndex } from "./capability_index.ts";
 import type { Draft } from "./draft.ts";
 import { assert } from "./errors.ts";
-import type { Line } from "./event.ts";
+import type { CallHead, Line } from "./event.ts";
 import type { CapId, ObjectId, Pid, TreeId } from "./ids.ts";
 import { canonical, type Json } from "./json.ts";
 import { encodeLine, GENESIS } from "./log.ts";
@@ -44,7 +44,7 @@ export class Tree {
   readonly prefixes: Map<ObjectId, number> = new Map();
   /** Objects that are not deleted. */
   objectCount = 0;
-  /** Rises with every line that is more than a call: only such a one changes a process's life. */
+  /** Rises with every line that may change a life, or what the tree wants of its node. */
   stirs = 0;
   #policy: Policy;
   #rules = new Map<string, Policy>();
@@ -153,7 +153,7 @@ export class Tree {
         prev: "",
       };
       apply(this, line);
-      if (!line.type.startsWith("call.")) this.stirs += 1;
+      if (!isQuiet(this.state, line)) this.stirs += 1;
       this.#tail.push(line);
     }
     for (const [hash, text] of draft.blobs) this.#blobs.set(hash, text);
@@ -236,4 +236,10 @@ export class Tree {
   peek(ref: { readonly value: Json } | { readonly hash: string }): Json | undefined {
     return "value" in ref ? ref.value : this.values.get(ref.hash);
   }
+}
+
+/** A call of a ready process changes no life: the tree lives and is ready before and after it. */
+function isQuiet(state: State, { type, data }: Line): boolean {
+  if (!type.startsWith("call.")) return false;
+  return state.processes[(data as CallHead).pid]?.life.state === "ready";
 }

@@ -103,6 +103,16 @@ export class Forest {
     return loading;
   }
 
+  /** Opens live trees; one that cannot be opened is left, and says why when it is asked for. */
+  async openLive(limit: number): Promise<void> {
+    for (const { tree, seq } of await this.#parts.store.list({ live: true, limit })) {
+      if (seq === 0) continue;
+      await this.open(tree).catch((error) => {
+        if (!(error instanceof SysError)) throw error;
+      });
+    }
+  }
+
   async #claim(id: TreeId): Promise<number> {
     const { store, node, clock, alone } = this.#parts;
     const claim = await store.claim(id, node, {

@@ -141,6 +141,11 @@ export class Node implements Host {
     return (await this.#forest.open(id)).tree;
   }
 
+  /** Opens live trees, so that their requests can be seen. */
+  async openLive(limit: number): Promise<void> {
+    await this.#forest.openLive(limit);
+  }
+
   /** The trees in memory. */
   get trees(): readonly Tree[] {
     return this.#forest.all.map(({ tree }) => tree);
@@ -214,8 +219,6 @@ export class Node implements Host {
       this.#halt(tree, new SysError("EFENCED", `Cannot go on with "${id}": another node has it`));
     }
   }
-
-  // Running.
 
   #enqueue(hosted: Hosted): void {
     if (this.#stopping) return;
@@ -292,8 +295,6 @@ export class Node implements Host {
     this.poke();
   }
 
-  // The pump.
-
   /** Opens trees that have something to do, takes inboxes, does what is due, starts runs. */
   async pump(): Promise<void> {
     const nowMs = this.options.world.clock.now();
@@ -346,8 +347,7 @@ export class Node implements Host {
   }
 
   async #untilIdle(): Promise<void> {
-    if (this.idle) return;
-    await new Promise<void>((resolve) => this.#idlers.add(resolve));
+    if (!this.idle) await new Promise<void>((resolve) => this.#idlers.add(resolve));
   }
 
   /** Runs one step of the process whose turn it is; false when none is ready. */

@@ -364,6 +364,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
   const alone = typeof given === "string" || store instanceof SqliteStore;
   const runtime = new Runtime({ options, store, files, alone });
+  await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();
   return runtime;
 }

@@ -35,7 +35,7 @@ async function forked(world: World, before: Body, options: {
 Deno.test("process.spawn gives a child its goal, input, labels, cwd, rules and no more", () =>
   inWorld(async (world) => {
     const said = await family(world, async ({ sys }) => {
-      await sys.process.chdir({ path: "work" });
+      await sys.process.chdir({ path: "yard" });
       const { pid } = await sys.process.spawn({
         image: "child",
         goal: "sub",
@@ -43,7 +43,7 @@ Deno.test("process.spawn gives a child its goal, input, labels, cwd, rules and n
         cwd: "deep/../in",
         labels: { team: "a" },
         grants: ["file.write(./in/**)", "file.read(./**)"],
-        rules: "deny file.read(./work/in/secret)",
+        rules: "deny file.read(./yard/in/secret)",
         priority: 50,
       });
       const { ended } = await sys.process.wait({ pids: [pid] });
@@ -65,7 +65,7 @@ Deno.test("process.spawn gives a child its goal, input, labels, cwd, rules and n
     assert.deepEqual(said, [
       "sub",
       { n: 1 },
-      "./work/in",
+      "./yard/in",
       { team: "a" },
       "ok",
       "EPERM",
@@ -74,7 +74,7 @@ Deno.test("process.spawn gives a child its goal, input, labels, cwd, rules and n
       "EPERM",
     ]);
     assert.deepEqual(world.files!.done.filter((each) => each.startsWith("write")), [
-      "write work/in/a",
+      "write yard/in/a",
     ]);
   }));
 

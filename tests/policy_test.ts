@@ -43,7 +43,7 @@ Deno.test("parsePolicy() reads every clause", () => {
   const policy = read(
     "# a policy",
     "",
-    'ask  file.write(out/**)  when sensitivity>=secret expires 8h risk high because issue #4 "x"',
+    'ask  file.write(out/**)  when sensitivity>=secret expires 8h risk high because ticket #4 "x"',
     "deny\tnet.fetch(https://x.test/#frag)   # not a fragment",
     "allow mcp.files.read_*(./docs/**) #",
     "label net.fetch(**) sensitivity=internal trust=untrusted # all of it",
@@ -54,7 +54,7 @@ Deno.test("parsePolicy() reads every clause", () => {
       effect: "ask",
       pattern: { right: "file.write", resource: "./out/**" },
       when: { field: "sensitivity", is: ">=", value: "secret" },
-      reason: 'issue #4 "x"',
+      reason: 'ticket #4 "x"',
       risk: "high",
       expiresMs: 8 * 3_600_000,
     },

@@ -220,13 +220,20 @@ export const fileCalls = {
     args: z.strictObject({ path: pathShape }),
     reply: nothing,
     needs: ({ path }, at) => [need("file.remove", at, path)],
+    async prepare(at, args) {
+      return { before: await filesOf(at).digest(inside(at, args.path).path) };
+    },
+    before: ({ before }) => before,
     async run(at, args) {
       await filesOf(at).remove(inside(at, args.path).path);
       return {};
     },
-    async lost(at, args) {
-      const stat = await filesOf(at).stat(inside(at, args.path).path);
-      return stat === undefined ? { state: "done", reply: {} } : { state: "not-done" };
+    async lost(at, args, before) {
+      const { path } = inside(at, args.path);
+      if (await filesOf(at).stat(path) === undefined) return { state: "done", reply: {} };
+      // Something made there since is not what was to be removed.
+      const now = await filesOf(at).digest(path);
+      return now === before ? { state: "not-done" } : { state: "unknown" };
     },
   }),
 };
