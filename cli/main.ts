@@ -40,7 +40,9 @@ const ALL: readonly Command[] = [
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(ALL.map((one) => [one.name, one]));
 
 /** Runs a command line and returns its exit code; prints whatever fails. */
-export async function main(argv: readonly string[], io: Io = realIo()): Promise<number> {
+export async function main(args: readonly string[], io: Io = realIo()): Promise<number> {
+  // "deno task libos -- …" hands the dashes on.
+  const argv = args[0] === "--" ? args.slice(1) : args;
   let command: Command | undefined;
   try {
     const { name, rest } = splitName(argv);

@@ -82,7 +82,9 @@ export async function main(args: string[]): Promise<number> {
   Deno.addSignalListener("SIGINT", interrupted);
   try {
     const sample = new URL("sample", import.meta.url).pathname;
-    const read = readArgs(args, decodeURIComponent(sample));
+    // "deno task demo -- …" hands the dashes on.
+    const given = args[0] === "--" ? args.slice(1) : args;
+    const read = readArgs(given, decodeURIComponent(sample));
     if (read === null) {
       console.log(USAGE);
       return EXIT.ok;

@@ -16,7 +16,7 @@ export interface AuditArgs {
 
 /** Shown by `--help`, and after a wrong command line. */
 export const USAGE = `Usage: deno task demo [FOLDER] [--db FILE]
-       deno task demo --model URL --model-id NAME FOLDER "GOAL"
+       deno task demo -- --model URL --model-id NAME FOLDER "GOAL"
 
 Reads FOLDER with several processes, each of which may read one part of it, and writes a report to
 FOLDER/.libos/report.md after you allowed it. Without FOLDER it takes a sample.

@@ -195,7 +195,7 @@ const planner: Planner = (messages, tools, body) => {
 Deno.test("A model behind an endpoint follows any goal, with the same refusals", () =>
   inFolder(async (cwd) => {
     await using server = fakeOpenAi(planner);
-    const args = ["--model", server.url, "--model-id", "m", "sample", "Count the characters"];
+    const args = ["--", "--model", server.url, "--model-id", "m", "sample", "Count the characters"];
     const { code, out, err } = await demo(args, cwd);
     assert.equal(code, 0, out + err);
     assert.match(out, /model openai-compatible\/m/);
