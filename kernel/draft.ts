@@ -56,7 +56,7 @@ export class Draft {
     if (text.length <= LIMITS.inlineBytesMax) return { value };
     const hash = sha256(text);
     this.blobs.set(hash, text);
-    this.tree.values.set(hash, value);
+    this.tree.values.set(hash, value, text.length);
     return { hash, bytes: text.length };
   }
 }

@@ -36,6 +36,7 @@ export const LIMITS = {
   // Memory
   objectBytesMax: 4 * 2 ** 20,
   objectsPerTreeMax: 100_000,
+  valuesInMemoryBytesMax: 32 * 2 ** 20,
   objectItemsMax: 1_000_000,
   objectVersionsKeptMax: 1_000,
   namespacesPerTreeMax: 4_096,
@@ -75,6 +76,7 @@ export const LIMITS = {
 } as const;
 
 assert(LIMITS.callArgumentBytesMax <= LIMITS.objectBytesMax, "An object holds less than one call");
+assert(LIMITS.objectBytesMax < LIMITS.valuesInMemoryBytesMax, "An object fills the cache");
 assert(LIMITS.inlineBytesMax < LIMITS.callArgumentBytesMax, "No argument would ever be a payload");
 assert(LIMITS.toolResultBytesMax < LIMITS.modelContextBytesMax, "One result fills a context");
 assert(2 * LIMITS.processesPerTreeMax < LIMITS.batchLinesMax, "A full tree cannot be ended");

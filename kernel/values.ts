@@ -1,31 +1,50 @@
 /**
- * Values in memory: a bounded cache of blobs by hash, least recently used out first.
+ * Values in memory: a cache of blobs by hash, bounded in bytes, least recently used out first.
  * @module
  */
 
 import type { Json } from "./json.ts";
+import { LIMITS } from "./limits.ts";
 
-const VALUES_MAX = 1_024;
+interface Kept {
+  readonly value: Json;
+  readonly bytes: number;
+}
 
 /** Values by hash. */
 export class ValueCache {
-  readonly #values = new Map<string, Json>();
+  readonly #values = new Map<string, Kept>();
+  #bytes = 0;
+
+  /** Bytes of all values here, as text. */
+  get bytes(): number {
+    return this.#bytes;
+  }
 
   /** A value, if it is here. */
   get(hash: string): Json | undefined {
-    const value = this.#values.get(hash);
-    if (value === undefined) return undefined;
+    const kept = this.#values.get(hash);
+    if (kept === undefined) return undefined;
     this.#values.delete(hash);
-    this.#values.set(hash, value);
-    return value;
+    this.#values.set(hash, kept);
+    return kept.value;
   }
 
-  /** Keeps a value. */
-  set(hash: string, value: Json): void {
+  /** Keeps a value whose text has `bytes`; those that were not asked for the longest make room. */
+  set(hash: string, value: Json, bytes: number): void {
+    this.#drop(hash);
+    this.#values.set(hash, { value, bytes });
+    this.#bytes += bytes;
+    for (const oldest of this.#values.keys()) {
+      if (this.#bytes <= LIMITS.valuesInMemoryBytesMax || oldest === hash) break;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(hash: string): void {
+    const kept = this.#values.get(hash);
+    if (kept === undefined) return;
     this.#values.delete(hash);
-    this.#values.set(hash, value);
-    if (this.#values.size <= VALUES_MAX) return;
-    const [oldest] = this.#values.keys();
-    if (oldest !== undefined) this.#values.delete(oldest);
+    this.#bytes -= kept.bytes;
   }
 }

@@ -97,7 +97,7 @@ export class Node implements Host {
       throw new SysError("EINTEGRITY", `Cannot read value "${hash}": missing from the store`);
     }
     const value = JSON.parse(text) as Json;
-    tree.values.set(hash, value);
+    tree.values.set(hash, value, text.length);
     return value;
   }
 
