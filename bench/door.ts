@@ -8,8 +8,8 @@ import { type Row, type Section, timeRow, times } from "./measure.ts";
 import { type Call, Stage } from "./stage.ts";
 
 const CALLS_PER_STEP = 200;
-const STEPS = 120;
-const STEPS_WARM = 30;
+const STEPS = 200;
+const STEPS_WARM = 150;
 /** The least that the clock tells apart well is a group of calls. */
 const GROUP = 8;
 

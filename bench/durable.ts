@@ -19,7 +19,8 @@ import { freshText, Stage } from "./stage.ts";
 
 const TEXT_BYTES = 1_024;
 const ALONE = 600;
-const WARM = 100;
+/** Enough that our write-ahead log, too, was begun anew. */
+const WARM = 600;
 const CALLS_PER_STEP = 20;
 /** Steps of each tree, when many are ready. */
 const ROUNDS = 160;
@@ -91,15 +92,17 @@ export async function durable({ folder }: Extent): Promise<Section> {
     rows: [
       infoRow("two raw synced inserts of 1 KB", raw),
       ratioRow("one tree", ours, { raw, ratioMax: 1.5 }),
-      timeRow("one tree, without the raw syncs", times([ours.median - raw.median]), 0.3),
+      timeRow("one tree, absolute", ours, 0.3),
       ratioRow("64 trees ready, a step", of64, { raw, ratioMax: 0.3 }),
       numberRow("100 trees ready", 1_000 / of100.median, { atLeast: 15_000, unit: "steps/s" }),
       numberRow("100 trees ready, memory store", 1_000 / unsynced.median, { unit: "steps/s" }),
     ],
     notes: [
-      "Raw and ours take turns in the same loop for one tree. The program makes " +
-      `${CALLS_PER_STEP} calls a step; the line that closes it is part of the time when many ` +
-      "trees are ready.",
+      "Raw and ours take turns in the same loop for one tree, and both have begun their " +
+      "write-ahead logs anew; in a fresh file raw commits cost about half as much again. The " +
+      "absolute target is below what two raw inserts cost here, so only the ratio says anything.",
+      `The program makes ${CALLS_PER_STEP} calls a step; the line that closes a step is part of ` +
+      "the time when many trees are ready.",
     ],
   };
 }

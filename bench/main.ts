@@ -34,6 +34,7 @@ if (import.meta.main) {
   const taken = Deno.args.find((arg) => arg.startsWith("--date="))?.slice("--date=".length) ??
     new Date().toISOString().slice(0, 10);
   const folder = await Deno.makeTempDir({ prefix: "bench-", dir: import.meta.dirname! });
+  const load = Deno.loadavg()[0]!.toFixed(1);
   const start = performance.now();
   const sections: Section[] = [];
   try {
@@ -51,5 +52,5 @@ if (import.meta.main) {
   const took = `${Math.round((performance.now() - start) / 1_000)} s`;
   const missed = sections.flatMap(({ rows }) => rows.filter(({ met }) => met === false));
   console.log(`\n${took}; missed: ${missed.map(({ what }) => what).join("; ") || "nothing"}`);
-  if (chosen.length === 0) await Deno.writeTextFile(RESULTS, page(sections, { taken, took }));
+  if (chosen.length === 0) await Deno.writeTextFile(RESULTS, page(sections, { taken, took, load }));
 }

@@ -54,6 +54,8 @@ These were measured elsewhere than in this run; ours are the tables above.
 export function page(sections: readonly Section[], about: {
   readonly taken: string;
   readonly took: string;
+  /** How busy the machine was before. */
+  readonly load: string;
 }): string {
   const { hardwareConcurrency } = navigator;
   const memory = Math.round(Deno.systemMemoryInfo().total / 2 ** 30);
@@ -63,7 +65,7 @@ export function page(sections: readonly Section[], about: {
     "",
     `Taken ${about.taken} by \`deno task bench\` in ${about.took}, on a machine with ` +
     `${hardwareConcurrency} cores (${arch}, ${os}), ${memory} GiB of memory, Deno ` +
-    `${Deno.version.deno}. Written by the bench itself.`,
+    `${Deno.version.deno}, whose load average was ${about.load} before. Written by the bench.`,
     "",
     "Targets are those of the design. A target that is a ratio is against what is named raw, " +
     "measured in the same run.",
