@@ -152,7 +152,7 @@ export async function growth({ folder }: Extent): Promise<Section> {
       "A step is an effect with 1 KB of arguments and 1 KB of reply, and an item of 1 KB added " +
       "to a list. The store does not wait for the disk here, so that no sync hides what grows. " +
       "For the ratio an old process and a new one take turns, step by step.",
-      "Payload is those 3 KB of random text; the disk is the file after its log was copied in, " +
+      "Payload is those 3 KB, never the same twice; the disk is the file after its log was copied in, " +
       "with every line, hash, decision, index and the snapshot.",
     ],
   };

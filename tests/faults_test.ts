@@ -7,7 +7,14 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import { createRuntime, defineImage, type Json, SysError } from "../mod.ts";
+import {
+  createRuntime,
+  defineImage,
+  type Json,
+  type Model,
+  type ModelReply,
+  SysError,
+} from "../mod.ts";
 import { MemoryStore, VirtualClock } from "../testing.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import type { Store } from "../kernel/store.ts";
@@ -202,4 +209,27 @@ Deno.test("Arguments that no call takes are refused, each with a code and a sent
   await using os = await createRuntime({ store: ":memory:", workspace: null, approvals: "queue" });
   const { result } = await (await os.spawn(image, { goal: "Stumble" })).wait();
   assert.deepEqual(result, [...ARGUMENTS.map(([, , code]) => code), "ENOSYS"]);
+});
+
+Deno.test("A tree is done once the last effect of its ended processes has come home", async () => {
+  const started = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<ModelReply>();
+  const slow: Model = {
+    id: "test/slow",
+    generate() {
+      started.resolve();
+      return answer.promise;
+    },
+  };
+  const image = defineImage({ name: "slow", model: slow });
+  const store = new MemoryStore();
+  await using os = await createRuntime({ store, workspace: null, approvals: "queue" });
+  const process = await os.spawn(image, { goal: "Wait for the model" });
+  await started.promise;
+  await process.signal("kill");
+  assert.equal((await process.wait()).outcome.kind, "killed");
+  answer.resolve({ text: "late", calls: [], finish: "stop", inputTokens: 1, outputTokens: 1 });
+  await os.runUntilIdle();
+  const { summary } = (await store.head("t_1"))!;
+  assert.deepEqual([summary.live, summary.ready], [false, false]);
 });
