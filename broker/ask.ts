@@ -14,6 +14,7 @@ import { type Risk, RISKS } from "../kernel/policy.ts";
 import { wait } from "../kernel/process.ts";
 import { ruleSource, ruleText, type Verdict } from "./authorize.ts";
 import { askedBy, type Call } from "./call.ts";
+import type { AnySyscall } from "./syscall.ts";
 
 /** Decides a permission request for a call, and parks the caller on it. */
 export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask" }): void {
@@ -51,20 +52,13 @@ function worse(a: Risk, b: Risk): Risk {
   return RISKS.indexOf(a) > RISKS.indexOf(b) ? a : b;
 }
 
-/** Rights that do more harm than most. */
-const RISKY: readonly (readonly [string, Risk])[] = [
-  ["file.remove", "destructive"],
-  ["file.move", "high"],
-  ["object.delete", "high"],
-  ["shell.run", "destructive"],
-];
-
 /** How much harm a right could do: that of the worst call it opens. */
-export function riskOf(right: string): Risk {
-  return RISKY.reduce<Risk>(
-    (risk, [call, harm]) => matchRight(right, call) ? worse(risk, harm) : risk,
-    "medium",
-  );
+export function riskOf(table: ReadonlyMap<string, AnySyscall>, right: string): Risk {
+  let risk: Risk = "medium";
+  for (const [call, def] of table) {
+    if (matchRight(right, call)) risk = worse(risk, def.risk ?? "low");
+  }
+  return risk;
 }
 
 /** What a person said no to; null when nobody has said so. */

@@ -117,6 +117,15 @@ export class Broker {
   /** A call that is made for the first time. */
   #fresh(call: Call): unknown {
     const { def } = call;
+    return this.#cleared(call, (judged) => {
+      if ("compose" in def) return this.#compose(call, judged.decision);
+      if (def.prepare !== undefined) return this.#prepared(call, def.prepare);
+      return this.#act(call, judged, undefined);
+    });
+  }
+
+  /** Goes on with a call when nothing stands against it now; else it is refused, or asked about. */
+  #cleared(call: Call, goOn: (judged: Verdict & { is: "allowed" }) => unknown): unknown {
     const judged = this.#judge(call);
     if (judged.is === "refused") return this.#fail(call, judged.error, judged.decision);
     if (judged.is === "ask") return this.#ask(call, judged);
@@ -125,9 +134,7 @@ export class Broker {
     } catch (error) {
       return this.#failWith(call, error, judged.decision);
     }
-    if ("compose" in def) return this.#compose(call, judged.decision);
-    if (def.prepare !== undefined) return this.#prepared(call, def.prepare);
-    return this.#act(call, judged, undefined);
+    return goOn(judged);
   }
 
   async #prepared(
@@ -142,15 +149,7 @@ export class Broker {
     }
     if (!this.#stillMay(call)) return never();
     // Again: a capability may have been revoked, or spent, while this was being prepared.
-    const judged = this.#judge(call);
-    if (judged.is === "refused") return this.#fail(call, judged.error, judged.decision);
-    if (judged.is === "ask") return this.#ask(call, judged);
-    try {
-      this.#afford(call);
-    } catch (error) {
-      return this.#failWith(call, error, judged.decision);
-    }
-    return this.#act(call, judged, prepared);
+    return this.#cleared(call, (judged) => this.#act(call, judged, prepared));
   }
 
   #act(call: Call, judged: Verdict & { is: "allowed" }, prepared: unknown): unknown {

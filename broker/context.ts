@@ -7,14 +7,16 @@ import type { ValueRef } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
 import { joinLabels } from "../kernel/label.ts";
 import type { Tree } from "../kernel/tree.ts";
+import { riskOf } from "./ask.ts";
 import { addTo, type Call, callId, type Host, idempotencyKey } from "./call.ts";
 import type { Run } from "./run.ts";
-import type { CallContext, World } from "./syscall.ts";
+import type { AnySyscall, CallContext, World } from "./syscall.ts";
 
 /** The part of the door which a handler reaches through its context. */
 export interface ContextDoor {
   readonly world: World;
   readonly host: Host;
+  readonly table: ReadonlyMap<string, AnySyscall>;
   now(tree: Tree): number;
   call(run: Run, parent: string, name: string, rawArgs: unknown): Promise<unknown>;
 }
@@ -44,6 +46,7 @@ export function contextOf(door: ContextDoor, call: Call): CallContext {
     },
     book: (spent) => addTo(notes.spent, spent),
     sys: (name, args) => door.call(run, key, name, args),
+    riskOf: (right) => riskOf(door.table, right),
     stream: run.stream,
   };
 }

@@ -12,6 +12,7 @@ import type { Spending, ValueRef, Wait } from "../kernel/event.ts";
 import type { Pid } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
+import type { Risk } from "../kernel/policy.ts";
 import type { ParkedCall, Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
@@ -67,6 +68,8 @@ export interface CallContext {
   book(spent: Spending): void;
   /** Calls from inside this one, in the caller's name. */
   sys(name: string, args: unknown): Promise<unknown>;
+  /** How much harm a right could do: that of the worst call it opens. */
+  riskOf(right: string): Risk;
   /** A chunk of text for whoever listens; never part of the log. */
   stream(chunk: string): void;
 }

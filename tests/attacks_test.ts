@@ -367,3 +367,26 @@ Deno.test("A process cannot resume what an operator paused", async () => {
   await process.send("go");
   assert.deepEqual((await process.wait()).result, ["EPERM"]);
 });
+
+/** Rights, and the least that a person must be shown when an agent asks for them. */
+const HARM: readonly (readonly [string, string])[] = [
+  ["file.read(./a)", "medium"],
+  ["file.move(./a)", "high"],
+  ["file.remove(./a)", "destructive"],
+  ["file.*(./a)", "destructive"],
+];
+
+Deno.test("A right that is asked for is shown as risky as the worst call it opens", async () => {
+  const person = new ScriptedPerson(() => ({ outcome: "deny" }));
+  const image = defineImage({
+    name: "wisher",
+    requests: HARM.map(([rule]) => allow(rule.split("(")[0]!, "./a")),
+    program: async ({ sys }) => {
+      for (const [rule] of HARM) await codes(sys.capability.request({ rule, reason: "please" }));
+      await sys.process.exit({});
+    },
+  });
+  await using os = await createRuntime({ store: ":memory:", workspace: null, approvals: person });
+  await (await os.spawn(image, { goal: "Wish" })).wait();
+  assert.deepEqual(person.asked.map(({ risk }) => risk), HARM.map(([, risk]) => risk));
+});

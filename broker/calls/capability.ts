@@ -23,7 +23,7 @@ import {
   timeoutShape,
 } from "../shapes.ts";
 import { ruleFor, ruleText, underCeiling } from "../authorize.ts";
-import { refusedByPerson, riskOf } from "../ask.ts";
+import { refusedByPerson } from "../ask.ts";
 import { type CallContext, Parked, syscall } from "../syscall.ts";
 
 function shown(cap: HeldCapability): Record<string, unknown> {
@@ -164,7 +164,7 @@ export const capabilityCalls = {
         },
         schema: null,
         choices: [],
-        risk: riskOf(pattern.right),
+        risk: at.riskOf(pattern.right),
         preview: null,
         expiresMs: at.nowMs + LIMITS.requestExpiryMsDefault,
       });
