@@ -87,6 +87,7 @@ export class Stage implements AsyncDisposable {
         files: null,
         model: () => undefined,
         tool: () => undefined,
+        workshop: null,
       },
     });
   }

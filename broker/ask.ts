@@ -8,6 +8,7 @@ import type { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import { matchRight } from "../kernel/grammar.ts";
 import { ask } from "../kernel/human.ts";
+import type { Pid } from "../kernel/ids.ts";
 import { hashOf } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { type Risk, RISKS } from "../kernel/policy.ts";
@@ -17,14 +18,16 @@ import { askedBy, type Call } from "./call.ts";
 import type { AnySyscall } from "./syscall.ts";
 
 /** Decides a permission request for a call, and parks the caller on it. */
-export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask" }): void {
+export function askPerson(draft: Draft, call: Call, given: {
+  readonly judged: Verdict & { is: "ask" };
+  readonly preview: string | undefined;
+}): void {
   const { process, name, args, def, key } = call;
-  const { need, rule } = judged;
+  const { need, rule, under } = given.judged;
   if (!ceilingAllows(draft.tree.state.ceiling, need)) {
     const sentence = `Cannot call "${name}": ${need.right}(${need.resource}) is over the ceiling`;
     throw new SysError("EPERM", `${sentence} of the tree, which no person is asked about`);
   }
-  const source = ruleSource(draft.tree, draft.tree.lineage(process.pid), rule);
   const request = ask(draft, process, key, {
     kind: "permission",
     prompt: `${need.right}(${need.resource})`,
@@ -34,18 +37,24 @@ export function askPerson(draft: Draft, call: Call, judged: Verdict & { is: "ask
       resource: need.resource,
       args,
       argsHash: hashOf({ name, args }),
-      under: judged.under,
+      under,
     },
     schema: null,
     choices: [],
     // A rule may make a call look worse than it is, never better: an agent may have written it.
-    risk: worse(rule.risk ?? "low", def.risk ?? "medium"),
-    preview: `because of rule "${ruleText(rule)}" of ${source}${
-      rule.reason === null ? "" : `: ${rule.reason}`
-    }`,
+    risk: worse(rule?.risk ?? "low", def.risk ?? "medium"),
+    preview: [because(draft, process.pid, given.judged), given.preview ?? ""].join("\n").trimEnd(),
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
   });
   wait(draft, process, { on: { reason: "person", key, request }, ...askedBy(call) });
+}
+
+function because(draft: Draft, pid: Pid, judged: Verdict & { is: "ask" }): string {
+  const { need, rule } = judged;
+  if (rule === undefined) return `because ${need.ask}`;
+  const source = ruleSource(draft.tree, draft.tree.lineage(pid), rule);
+  const reason = rule.reason === null ? "" : `: ${rule.reason}`;
+  return `because of rule "${ruleText(rule)}" of ${source}${reason}`;
 }
 
 function worse(a: Risk, b: Risk): Risk {

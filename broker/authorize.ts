@@ -35,7 +35,13 @@ export interface Question {
 /** Let through, with what covered it; or a person has to be asked; or refused. */
 export type Verdict =
   | { readonly is: "allowed"; readonly decision: Decision; readonly spends: readonly CapId[] }
-  | { readonly is: "ask"; readonly need: Need; readonly under: CapId; readonly rule: PolicyRule }
+  | {
+    readonly is: "ask";
+    readonly need: Need;
+    readonly under: CapId;
+    /** The rule that says ask; undefined when the call itself wants a person's word. */
+    readonly rule: PolicyRule | undefined;
+  }
   | { readonly is: "refused"; readonly decision: Decision; readonly error: SysError };
 
 const OPEN: Verdict = {
@@ -71,9 +77,10 @@ export function judgeCall(question: Question): Verdict {
     const ruled = ruleFor(tree, lineage, { need, nowMs: question.nowMs, label: question.label });
     if (ruled?.effect === "deny") return refuse(question, need, "EACCES", ruled);
     let chosen = held;
-    if (ruled?.effect === "ask") {
+    if (ruled?.effect === "ask" || need.ask !== undefined) {
       const granted = authorize(tree.caps, { ...query, needsGrant: true });
-      if (!granted.ok) return { is: "ask", need, under: held.cap.id, rule: ruled };
+      const rule = ruled?.effect === "ask" ? ruled : undefined;
+      if (!granted.ok) return { is: "ask", need, under: held.cap.id, rule };
       chosen = granted;
     }
     decided = ruled ?? decided;

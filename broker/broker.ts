@@ -13,21 +13,21 @@
  * @module
  */
 
-import { afford } from "../kernel/budget.ts";
 import { Draft } from "../kernel/draft.ts";
 import { assert, Panic, SysError, toError, toOutcome } from "../kernel/errors.ts";
 import type { CallResult, Decision } from "../kernel/event.ts";
-import { joinLabels } from "../kernel/label.ts";
+import type { Json } from "../kernel/json.ts";
 import { processOf, wait } from "../kernel/process.ts";
 import type { Process, Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { askPerson, refusedByPerson } from "./ask.ts";
-import { judgeCall, type Verdict } from "./authorize.ts";
+import type { Verdict } from "./authorize.ts";
 import { contextOf } from "./context.ts";
-import { failure, sendEffect, settleLost, settleStopped } from "./effect.ts";
+import { failure, sendEffect, settleLost } from "./effect.ts";
 import {
   askedBy,
   bound,
+  bounded,
   type Call,
   callId,
   decode,
@@ -37,11 +37,13 @@ import {
   replyOf,
   settle,
 } from "./call.ts";
-import { never, Run } from "./run.ts";
+import { affordCall, judgeAtDoor } from "./judge.ts";
+import { refuseClosed } from "./port.ts";
+import { never, type Run } from "./run.ts";
 import {
   type AnySyscall,
   type CallContext,
-  type Need,
+  NO_CALL,
   Parked,
   STEP_OVER,
   type World,
@@ -65,7 +67,12 @@ export class Broker {
   /** Makes a call from inside `parent` ("" for the step itself). Throws `SysError`. */
   async call(run: Run, parent: string, name: string, rawArgs: unknown): Promise<unknown> {
     if (!run.alive) return never();
-    const key = run.nextKey(parent);
+    return await this.callAt(run, run.nextKey(parent), name, rawArgs);
+  }
+
+  /** Makes a call at a place that was taken for it. */
+  async callAt(run: Run, key: string, name: string, rawArgs: unknown): Promise<unknown> {
+    if (!run.alive) return never();
     run.inFlight += 1;
     try {
       return await this.#call(run, key, name, rawArgs);
@@ -75,15 +82,28 @@ export class Broker {
   }
 
   #call(run: Run, key: string, name: string, rawArgs: unknown): unknown {
-    const def = this.#lookUp(name);
-    const args = decode(def, name, rawArgs);
-    bound(run, key, name);
     const { tree } = run;
     const process = processOf(tree.state, run.pid);
-    const notes = { label: null, spent: {} };
     const recorded = Object.hasOwn(process.journal, key) ? process.journal[key] : undefined;
     const cwd = recorded?.state === "open" ? recorded.intent.cwd : process.cwd;
-    const call: Call = { run, tree, process, key, name, def, args, cwd, notes };
+    const dot = key.lastIndexOf(".");
+    const frame = dot < 0 ? undefined : run.frames.get(key.slice(0, dot));
+    const notes = { label: null, spent: {} };
+    let def = NO_CALL;
+    let args: Json = null;
+    try {
+      def = this.lookUp(name);
+      args = decode(def, name, rawArgs);
+      bound(run, key, name);
+      if (frame !== undefined) refuseClosed(frame, def, name);
+    } catch (error) {
+      // Of trusted code's mistakes the log says nothing; a tool's have their place in its run (P3).
+      if (frame === undefined || !(error instanceof SysError)) throw error;
+      const shown = bounded(rawArgs);
+      const call: Call = { run, tree, process, key, name, def, args: shown, cwd, frame, notes };
+      return recorded === undefined ? this.#fail(call, error) : this.#again(call, recorded);
+    }
+    const call: Call = { run, tree, process, key, name, def, args, cwd, frame, notes };
     if (recorded !== undefined) return this.#again(call, recorded);
     if (process.life.state !== "ready") {
       throw new SysError("ECANCELED", `Cannot call "${name}": process "${run.pid}" is stopped`);
@@ -95,7 +115,8 @@ export class Broker {
     return this.#fresh(call);
   }
 
-  #lookUp(name: string): AnySyscall {
+  /** The record of a call; `ENOSYS` when there is none. */
+  lookUp(name: string): AnySyscall {
     const def = this.table.get(name);
     if (def !== undefined) return def;
     throw new SysError("ENOSYS", `Cannot call "${name}": no such syscall`);
@@ -126,11 +147,11 @@ export class Broker {
 
   /** Goes on with a call when nothing stands against it now; else it is refused, or asked about. */
   #cleared(call: Call, goOn: (judged: Verdict & { is: "allowed" }) => unknown): unknown {
-    const judged = this.#judge(call);
+    const judged = judgeAtDoor(this, call);
     if (judged.is === "refused") return this.#fail(call, judged.error, judged.decision);
     if (judged.is === "ask") return this.#ask(call, judged);
     try {
-      this.#afford(call);
+      affordCall(call, this.now(call.tree));
     } catch (error) {
       return this.#failWith(call, error, judged.decision);
     }
@@ -166,33 +187,8 @@ export class Broker {
     }
   }
 
-  #judge(call: Call): Verdict {
-    const { tree, process, name, args, def } = call;
-    const nowMs = this.now(tree);
-    let needs: readonly Need[];
-    try {
-      needs = def.needs(args, { tree, process, cwd: call.cwd });
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      return { is: "refused", decision: { needs: [], by: [], effect: "deny" }, error };
-    }
-    const { label: seen } = call.notes;
-    const label = seen === null ? process.label : joinLabels(process.label, seen);
-    return judgeCall({ tree, process, name, args, needs, nowMs, label });
-  }
-
-  #afford(call: Call): void {
-    const { tree, process, def, args } = call;
-    const cost = def.cost?.(args);
-    if (cost === undefined) return;
-    // Composed calls are booked when they end: those under way are counted here.
-    const toolCalls = (cost.toolCalls ?? 0) + call.run.composing;
-    const wanted = cost.toolCalls === undefined ? cost : { ...cost, toolCalls };
-    afford(tree.state, process, wanted, this.now(tree));
-  }
-
   /** A rule wants a person's word: asks for it, or hears that it was no. */
-  #ask(call: Call, judged: Verdict & { is: "ask" }): unknown {
+  #ask(call: Call, judged: Verdict & { is: "ask" }, preview?: string): unknown {
     const refused = refusedByPerson(call);
     if (refused !== null) {
       return this.#fail(call, refused, {
@@ -201,13 +197,27 @@ export class Broker {
         effect: "deny",
       });
     }
+    if (call.def.preview !== undefined && preview === undefined) return this.#show(call);
     const draft = new Draft(call.tree, this.now(call.tree));
     try {
-      askPerson(draft, call, judged);
+      askPerson(draft, call, { judged, preview });
     } catch (error) {
       return this.#failWith(call, error);
     }
     return this.#park(call, draft);
+  }
+
+  /** Works out what the person is to be shown, then asks, if asking is still what it comes to. */
+  async #show(call: Call): Promise<unknown> {
+    let preview: string;
+    try {
+      preview = await call.def.preview!(this.context(call), call.args as never);
+    } catch (error) {
+      return this.#failWith(call, error);
+    }
+    if (!this.#stillMay(call)) return never();
+    const later = judgeAtDoor(this, call);
+    return later.is === "ask" ? this.#ask(call, later, preview) : this.#fresh(call);
   }
 
   async #observe(
@@ -224,7 +234,7 @@ export class Broker {
         reply = await reply;
         if (!this.#stillMay(call)) return never();
         // Again: what covered the call may have been revoked, or spent by another, meanwhile.
-        later = this.#judge(call);
+        later = judgeAtDoor(this, call);
       }
       result = { ok: true, reply: replyOf(call, reply) };
     } catch (error) {
@@ -355,28 +365,7 @@ export class Broker {
 
   /** Whether the run may still change anything: its code lives and its process was not stopped. */
   #stillMay(call: Call): boolean {
-    return call.run.alive && call.process.life.state !== "ended";
-  }
-
-  /** Settles what a stopped process left open when the kernel died: asks, and never sends again. */
-  async recover(run: Run): Promise<void> {
-    const process = processOf(run.tree.state, run.pid);
-    for (const [key, recorded] of Object.entries(process.journal)) {
-      if (recorded.state !== "open") continue;
-      const { name, args } = recorded;
-      const notes = { label: null, spent: {} };
-      const def = this.#lookUp(name);
-      const { cwd } = recorded.intent;
-      const call: Call = { run, tree: run.tree, process, key, name, def, args, cwd, notes };
-      await settleStopped(this, call, recorded.intent);
-    }
-  }
-
-  /** Whether a step made a call that ends it: then the kernel died before the step was ended. */
-  isOver(process: Process): boolean {
-    return Object.values(process.journal).some(({ name, ...each }) =>
-      each.state === "done" && each.result.ok && this.table.get(name)?.ends === true
-    );
+    return call.run.alive && call.process.life.state !== "ended" && call.frame?.alive !== false;
   }
 
   /** Resolves when nothing that a process sent is under way any more. */

@@ -11,6 +11,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import type { Process, Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { freeze } from "./freeze.ts";
+import type { Frame } from "./port.ts";
 import type { Run } from "./run.ts";
 import type { AnySyscall } from "./syscall.ts";
 
@@ -35,6 +36,8 @@ export interface Call {
   readonly args: Json;
   /** The working directory when the call was made: a later chdir does not move it. */
   readonly cwd: string;
+  /** The generated tool that makes it; undefined for trusted code. */
+  readonly frame: Frame | undefined;
   /** What handlers noted on the way. */
   readonly notes: { label: Label | null; spent: Spent };
 }
@@ -50,6 +53,15 @@ export function decode(def: AnySyscall, name: string, rawArgs: unknown): Json {
     return `${issue.message}${where}`;
   });
   throw new SysError("EINVAL", `Cannot call "${name}": ${issues.join("; ")}`);
+}
+
+/** What the log keeps of refused arguments: themselves, or nothing where they are no JSON. */
+export function bounded(rawArgs: unknown): Json {
+  try {
+    return plain(rawArgs ?? {}, { depthMax: LIMITS.jsonDepthMax, bytesMax: 8_192 }, "arguments");
+  } catch {
+    return null;
+  }
 }
 
 /** Refuses what is more than a step may do: `EAGAIN` or `ELIMIT`. */
@@ -129,4 +141,14 @@ export function addTo(spent: Spent, more: Spending): void {
     const at = kind as keyof Spending;
     spent[at] = (spent[at] ?? 0) + amount;
   }
+}
+
+/** Whether a step made a call that ends it: then the kernel died before the step was ended. */
+export function madeItsLastCall(
+  table: ReadonlyMap<string, AnySyscall>,
+  process: Process,
+): boolean {
+  return Object.values(process.journal).some(({ name, ...each }) =>
+    each.state === "done" && each.result.ok && table.get(name)?.ends === true
+  );
 }

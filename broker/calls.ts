@@ -49,6 +49,8 @@ export interface Calls {
       } | undefined;
       /** The priority. */
       readonly priority?: number | undefined;
+      /** Generated tools of the own table that it sees, too. */
+      readonly inherit?: readonly (string)[] | undefined;
     };
     /** What it answers. */
     readonly reply: {
@@ -93,6 +95,8 @@ export interface Calls {
       } | undefined;
       /** The priority. */
       readonly priority?: number | undefined;
+      /** Generated tools of the own table that it sees, too. */
+      readonly inherit?: readonly (string)[] | undefined;
       /** copy: all of the memory and authority; restricted: only what is named. */
       readonly mode?: "copy" | "restricted" | undefined;
       /** restricted: patterns of the names it sees. */
@@ -623,6 +627,16 @@ export interface Calls {
       readonly iso: string;
     };
   };
+  /** Wait a moment in place, without being parked. */
+  readonly "clock.wait": {
+    /** What it takes. */
+    readonly args: {
+      /** The ms. */
+      readonly ms: number;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
   /** Sleep; costs nothing, and outlives restarts. */
   readonly "clock.sleep": {
     /** What it takes. */
@@ -812,6 +826,13 @@ export interface Calls {
         readonly description: string;
         /** The input schema. */
         readonly inputSchema: { readonly [key: string]: Json | undefined };
+        /** The generated. */
+        readonly generated: {
+          /** The version: what tool.propose answered. */
+          readonly tool: string;
+          /** The rights. */
+          readonly rights: readonly (string)[];
+        } | null;
       })[];
     };
   };
@@ -828,7 +849,191 @@ export interface Calls {
     readonly reply: {
       /** Any JSON value. */
       readonly output: Json;
+      /** The logs. */
+      readonly logs?: readonly (string)[] | undefined;
     };
+  };
+  /** Tell how to write a tool: the contract, the calls it can make, examples. */
+  readonly "tool.guide": {
+    /** What it takes. */
+    readonly args: {
+      /** Only the declarations of these calls, such as file.read. */
+      readonly calls?: readonly (string)[] | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The guide. */
+      readonly guide: string;
+    };
+  };
+  /** Propose a tool written in TypeScript; the guide tells how. */
+  readonly "tool.propose": {
+    /** What it takes. */
+    readonly args: {
+      /** The name. */
+      readonly name: string;
+      /** The description. */
+      readonly description: string;
+      /** JSON Schema of its input, an object. */
+      readonly inputSchema: { readonly [key: string]: Json | undefined };
+      /** JSON Schema of its output. */
+      readonly outputSchema?: { readonly [key: string]: Json | undefined } | undefined;
+      /** TypeScript: export default async (input, os) => output. */
+      readonly source: string;
+      /** The most a call of it may use, such as file.read(./data/**). */
+      readonly rights?: readonly (string)[] | undefined;
+      /** The tests. */
+      readonly tests?:
+        | readonly ({
+          /** The name. */
+          readonly name: string;
+          /** Any JSON value. */
+          readonly input: Json;
+          /** The calls it must make, in order, and what they answer. */
+          readonly calls?:
+            | readonly ({
+              /** The name. */
+              readonly name: string;
+              /** Any JSON value. */
+              readonly args?: Json | undefined;
+              /** Any JSON value. */
+              readonly reply?: Json | undefined;
+              /** The error. */
+              readonly error?: {
+                /** The code. */
+                readonly code: string;
+                /** The message. */
+                readonly message?: string | undefined;
+              } | undefined;
+            })[]
+            | undefined;
+          /** Any JSON value. */
+          readonly output?: Json | undefined;
+          /** The code it must fail with, in place of an output. */
+          readonly error?: {
+            /** The code. */
+            readonly code: string;
+          } | undefined;
+        })[]
+        | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The version: what tool.propose answered. */
+      readonly tool: string;
+    };
+  };
+  /** Run the tests of a proposed tool in a cage, against scripted answers. */
+  readonly "tool.test": {
+    /** What it takes. */
+    readonly args: {
+      /** The version: what tool.propose answered. */
+      readonly tool: string;
+      /** More tests, besides its own. */
+      readonly tests?:
+        | readonly ({
+          /** The name. */
+          readonly name: string;
+          /** Any JSON value. */
+          readonly input: Json;
+          /** The calls it must make, in order, and what they answer. */
+          readonly calls?:
+            | readonly ({
+              /** The name. */
+              readonly name: string;
+              /** Any JSON value. */
+              readonly args?: Json | undefined;
+              /** Any JSON value. */
+              readonly reply?: Json | undefined;
+              /** The error. */
+              readonly error?: {
+                /** The code. */
+                readonly code: string;
+                /** The message. */
+                readonly message?: string | undefined;
+              } | undefined;
+            })[]
+            | undefined;
+          /** Any JSON value. */
+          readonly output?: Json | undefined;
+          /** The code it must fail with, in place of an output. */
+          readonly error?: {
+            /** The code. */
+            readonly code: string;
+          } | undefined;
+        })[]
+        | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The passed. */
+      readonly passed: number;
+      /** The failed. */
+      readonly failed: number;
+      /** The results. */
+      readonly results: readonly ({
+        /** The name. */
+        readonly name: string;
+        /** The passed. */
+        readonly passed: boolean;
+        /** The why. */
+        readonly why: string;
+        /** The logs. */
+        readonly logs: readonly (string)[];
+      })[];
+    };
+  };
+  /** Put a proposed tool into the own tool table; a person may have to look at it first. */
+  readonly "tool.register": {
+    /** What it takes. */
+    readonly args: {
+      /** The version: what tool.propose answered. */
+      readonly tool: string;
+      /** Limits of a run; more than usual takes tool.limit. */
+      readonly limits?: {
+        /** The argument bytes. */
+        readonly argumentBytes?: number | undefined;
+        /** The reply bytes. */
+        readonly replyBytes?: number | undefined;
+        /** The result bytes. */
+        readonly resultBytes?: number | undefined;
+        /** The log bytes. */
+        readonly logBytes?: number | undefined;
+        /** The json depth. */
+        readonly jsonDepth?: number | undefined;
+        /** The calls outstanding. */
+        readonly callsOutstanding?: number | undefined;
+        /** The calls. */
+        readonly calls?: number | undefined;
+        /** The timers. */
+        readonly timers?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The cpu in milliseconds. */
+        readonly cpuMs?: number | undefined;
+        /** The memory bytes. */
+        readonly memoryBytes?: number | undefined;
+      } | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The name. */
+      readonly name: string;
+      /** The version: what tool.propose answered. */
+      readonly tool: string;
+    };
+  };
+  /** Take a generated tool out of the own tool table; a run of it is stopped. */
+  readonly "tool.unregister": {
+    /** What it takes. */
+    readonly args: {
+      /** The name. */
+      readonly name: string;
+      /** The reason. */
+      readonly reason?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
   };
   /** Tell what the caller may spend and has spent. */
   readonly "budget.inspect": {

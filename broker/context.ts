@@ -9,6 +9,7 @@ import { joinLabels } from "../kernel/label.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { riskOf } from "./ask.ts";
 import { addTo, type Call, callId, type Host, idempotencyKey } from "./call.ts";
+import { Port } from "./port.ts";
 import type { Run } from "./run.ts";
 import type { AnySyscall, CallContext, World } from "./syscall.ts";
 
@@ -19,6 +20,7 @@ export interface ContextDoor {
   readonly table: ReadonlyMap<string, AnySyscall>;
   now(tree: Tree): number;
   call(run: Run, parent: string, name: string, rawArgs: unknown): Promise<unknown>;
+  callAt(run: Run, key: string, name: string, rawArgs: unknown): Promise<unknown>;
 }
 
 /** The context of a call. */
@@ -36,6 +38,7 @@ export function contextOf(door: ContextDoor, call: Call): CallContext {
     world: door.world,
     parked: process.parked[key],
     signal: run.signal,
+    heard: call.frame?.signal ?? run.signal,
     // Worked out only when asked for: most calls never do.
     get idempotencyKey() {
       return idempotencyKey(tree, id);
@@ -46,6 +49,11 @@ export function contextOf(door: ContextDoor, call: Call): CallContext {
     },
     book: (spent) => addTo(notes.spent, spent),
     sys: (name, args) => door.call(run, key, name, args),
+    port: (tool) =>
+      new Port(
+        { run, process, parent: key, tool },
+        (name, args, place) => door.callAt(run, place, name, args),
+      ),
     riskOf: (right) => riskOf(door.table, right),
     stream: run.stream,
   };

@@ -15,11 +15,12 @@ import type { CallResult, EventMap } from "../kernel/event.ts";
 import { ask } from "../kernel/human.ts";
 import { type Json, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { drain, wait } from "../kernel/process.ts";
+import { drain, processOf, wait } from "../kernel/process.ts";
 import type { OpenIntent } from "../kernel/state.ts";
 import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
 import { askedBy, type Call, callId, idempotencyKey, replyOf } from "./call.ts";
+import type { Run } from "./run.ts";
 import { type AnySyscall, Parked } from "./syscall.ts";
 
 type Emitting = AnySyscall & { effect: "emit" };
@@ -165,7 +166,7 @@ export async function settleLost(
 }
 
 /** An effect of a process that was stopped: its provider may know; it is not sent again. */
-export async function settleStopped(
+async function settleStopped(
   broker: Broker,
   call: Call,
   intent: OpenIntent,
@@ -240,4 +241,19 @@ function doubt(broker: Broker, call: Call): Parked {
   tree.commit(draft);
   broker.host.changed(tree);
   return new Parked(on);
+}
+
+/** Settles what a stopped process left open when the kernel died: asks, and never sends again. */
+export async function recoverStopped(broker: Broker, run: Run): Promise<void> {
+  const process = processOf(run.tree.state, run.pid);
+  for (const [key, recorded] of Object.entries(process.journal)) {
+    if (recorded.state !== "open") continue;
+    const { name, args } = recorded;
+    const notes = { label: null, spent: {} };
+    const def = broker.lookUp(name);
+    const { cwd } = recorded.intent;
+    const { tree } = run;
+    const call: Call = { run, tree, process, key, name, def, args, cwd, notes, frame: undefined };
+    await settleStopped(broker, call, recorded.intent);
+  }
 }

@@ -15,6 +15,7 @@
 
 import type { Pid } from "../kernel/ids.ts";
 import type { Tree } from "../kernel/tree.ts";
+import type { Frame } from "./port.ts";
 
 /** How a run came to its end. */
 export type RunEnd = "parked" | "over" | "stopped";
@@ -32,6 +33,8 @@ export class Run {
   readonly #counts = new Map<string, number>();
   #end: (how: RunEnd) => void = () => {};
   #alive = true;
+  /** Generated tools that are running, by the key of the call that runs them. */
+  readonly frames: Map<string, Frame> = new Map();
   /** Calls made that have not returned. */
   inFlight = 0;
   /** Composed calls under way, whose cost is not booked yet. */
@@ -62,10 +65,21 @@ export class Run {
     return parent === "" ? String(n) : `${parent}.${n}`;
   }
 
+  /** Calls made inside `parent` so far. */
+  madeInside(parent: string): number {
+    return this.#counts.get(parent) ?? 0;
+  }
+
+  /** Stops the frames that stand no longer: their tool was taken back. */
+  recheck(): void {
+    for (const frame of this.frames.values()) frame.recheck();
+  }
+
   /** Ends the run; what it still calls is never answered. */
   end(how: RunEnd): void {
     if (!this.#alive) return;
     this.#alive = false;
+    for (const frame of this.frames.values()) frame.stop("the run is over");
     if (how !== "parked") this.#abort.abort(how);
     this.#end(how);
   }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { z } from "zod";
+import { z } from "zod";
 import type { Draft } from "../kernel/draft.ts";
 import type { Spending, ValueRef, Wait } from "../kernel/event.ts";
 import type { Pid } from "../kernel/ids.ts";
@@ -16,6 +16,8 @@ import type { Risk } from "../kernel/policy.ts";
 import type { ParkedCall, Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
+import type { Port, PortRights } from "./port.ts";
+import type { Workshop } from "./sandbox.ts";
 import type { Tool } from "./tool.ts";
 
 /** Everything outside, as boot code hands it to the broker (G8). */
@@ -27,6 +29,8 @@ export interface World {
   model(id: string): Model | undefined;
   /** The code of a tool, or undefined when this node does not have it. */
   tool(name: string): Tool | undefined;
+  /** Where generated tools are checked and run; null when this runtime has none. */
+  readonly workshop: Workshop | null;
 }
 
 /** `observe` reads; `mutate` changes only the log; `emit` touches the world. */
@@ -40,6 +44,8 @@ export interface Need {
   readonly shown?: string;
   /** Bytes that the call moves, for capabilities which bound them. */
   readonly bytes?: number;
+  /** Why a person's word is needed, whatever the rules say. */
+  readonly ask?: string;
 }
 
 /** What a handler knows about the call it handles. */
@@ -58,6 +64,8 @@ export interface CallContext {
   /** What this call waited for when it was issued before; undefined the first time. */
   readonly parked: ParkedCall | undefined;
   readonly signal: AbortSignal;
+  /** Aborted when nobody hears the answer any more; what was begun may still be finished. */
+  readonly heard: AbortSignal;
   /** The same for every attempt at this effect. */
   readonly idempotencyKey: string;
   /** Fetches a value that is not in memory. */
@@ -68,6 +76,8 @@ export interface CallContext {
   book(spent: Spending): void;
   /** Calls from inside this one, in the caller's name. */
   sys(name: string, args: unknown): Promise<unknown>;
+  /** Opens the port of a generated tool: calls from inside this one, for what it declared. */
+  port(tool: PortRights): Port;
   /** How much harm a right could do: that of the worst call it opens. */
   riskOf(right: string): Risk;
   /** A chunk of text for whoever listens; never part of the log. */
@@ -103,13 +113,14 @@ export interface NeedContext {
   readonly process: Process;
   /** The working directory when the call was made. Handlers use this one, never the process's. */
   readonly cwd: string;
+  readonly world: World;
 }
 
 interface Common<A, P> {
   /** One sentence: what it does. */
   readonly about: string;
-  /** Reachable only by boot code and people, never by tools. */
-  readonly hostOnly?: boolean;
+  /** "closed": no generated tool reaches it. "free": a tool need not declare it. */
+  readonly port?: "closed" | "free";
   /** After it the running step is over, also when it is answered from the log. */
   readonly ends?: boolean;
   /** How much harm a wrong call could do, as people are shown it. */
@@ -118,6 +129,10 @@ interface Common<A, P> {
   readonly reply: z.ZodType;
   /** Rights the call needs; empty means that only the caller's own things are touched. */
   needs(args: A, at: NeedContext): readonly Need[];
+  /** Rights that it hands to another process, as rules: a generated tool hands on no others. */
+  hands?(args: A): readonly string[];
+  /** What a person is shown who is asked about it, besides the rule. */
+  preview?(at: CallContext, args: A): Promise<string>;
   /** What it uses up; 0 where the amount is known only afterwards. */
   cost?(args: A): Spending;
   /** Reads what the decision needs, before the last check. */
@@ -171,3 +186,13 @@ export function syscall<A extends z.ZodType, R extends z.ZodType, P = undefined>
 ): Syscall<z.output<A>, P> & { readonly args: A; readonly reply: R } {
   return record;
 }
+
+/** Stands in for the record of a call that there is none of. */
+export const NO_CALL: AnySyscall = {
+  about: "Nothing",
+  effect: "observe",
+  args: z.unknown(),
+  reply: z.unknown(),
+  needs: () => [],
+  run: () => null,
+};

@@ -77,6 +77,23 @@ const TELLERS: Tellers = {
   "human.expired": ({ id }) => ["expire", `${id}: nobody answered in time`],
   "inbox.refused": ({ code, message }) => ["refuse", `${message} [${code}]`],
   "inbox.taken": ({ what, by }) => ["order", `${what} by ${by}`],
+  "tool.proposed": ({ name, hash, by }) => ["tool", `${name} ${hash.slice(0, 12)} by ${by}`],
+  "tool.tested": ({ hash, passed, failed }) => [
+    "tool",
+    `${hash.slice(0, 12)} tested: ${passed} passed, ${failed} failed`,
+  ],
+  "tool.registered": ({ name, hash, from, reviewed }) => [
+    "tool",
+    `${name} ${hash.slice(0, 12)} registered (${from}${reviewed ? ", reviewed" : ""})`,
+  ],
+  "tool.unregistered": ({ name, by, reason }) => [
+    "tool",
+    `${name} unregistered by ${by}${because(reason)}`,
+  ],
+  "tool.revoked": ({ hash, by, reason }) => [
+    "tool",
+    `${hash.slice(0, 12)} revoked by ${by}${because(reason)}`,
+  ],
   "message.sent": ({ id, from, to, type, data }) => [
     "message",
     `${id} ${type} from ${from} to ${to}: ${canonical(data)}`,

@@ -7,6 +7,7 @@
  */
 
 import { type Handlers, MEMORY, releaseAll } from "./apply_memory.ts";
+import { TOOLS } from "./apply_tools.ts";
 import { book, nothingSpent } from "./budget.ts";
 import { bury, hold, restore, revoke, spend } from "./capability.ts";
 import { assert } from "./errors.ts";
@@ -75,6 +76,8 @@ const PROCESS = {
       cwd: data.cwd,
       labels: data.labels,
       tools: data.tools,
+      generated: {},
+      approved: [],
       rules: data.rules,
       priority: data.priority,
       life: { state: "ready" },
@@ -103,6 +106,9 @@ const PROCESS = {
     at.image = data.image;
     at.goal = data.goal;
     at.tools = data.tools;
+    // What the new image brings follows in the same commit; the tools of the old one stay behind.
+    at.generated = {};
+    at.approved = [];
   },
   "process.stepped": ({ state }, data) => {
     const at = process(state, data.pid);
@@ -206,7 +212,7 @@ const CALL = {
     const { state } = tree;
     const at = process(state, data.pid);
     const { name, args, result } = data;
-    at.journal[data.key] = { name, args, state: "done", result, seq: line.seq };
+    at.journal[data.key] = { name, args, state: "done", result, seq: line.seq, atMs: line.atMs };
     noteInner(at, data.key);
     dropInner(at, data.key);
     settleParked(state, at, data.key);
@@ -241,7 +247,8 @@ const CALL = {
     if (open?.state === "open" && open.intent.step === data.step) {
       bury(tree.state, tree.caps, open.intent.spends);
       const { name, args } = open;
-      at.journal[data.key] = { name, args, state: "done", result: data.result, seq: line.seq };
+      const { seq, atMs } = line;
+      at.journal[data.key] = { name, args, state: "done", result: data.result, seq, atMs };
     }
     settleParked(tree.state, at, data.key);
     if (data.spent !== undefined) book(tree.state, at, data.spent);
@@ -355,4 +362,5 @@ const HANDLERS: Handlers = {
   ...AUTHORITY,
   ...MEMORY,
   ...PEOPLE,
+  ...TOOLS,
 };

@@ -13,6 +13,7 @@ import type { CapId, MessageId, ObjectId, Pid, RequestId, TreeId } from "./ids.t
 import type { Json, JsonObject } from "./json.ts";
 import type { Label } from "./label.ts";
 import type { BudgetLimits, Spending } from "./spending.ts";
+import type { ToolEvents } from "./tool_event.ts";
 import type { PersonAnswer } from "./world.ts";
 
 export type { BudgetLimits, Spending, SpentKind } from "./spending.ts";
@@ -114,6 +115,8 @@ export interface ImageData {
   readonly stepsMax: number;
   /** Object types with their JSON Schemas. */
   readonly types: { readonly [name: string]: JsonObject };
+  /** Generated tools that its processes have, by name and hash. */
+  readonly generated?: readonly { readonly name: string; readonly hash: string }[];
 }
 
 /** How a call was let through: what it needed, by what it was covered, what the rules said. */
@@ -155,7 +158,7 @@ export type CallResult =
   };
 
 /** The data of every kind of event. */
-export interface EventMap {
+export interface EventMap extends ToolEvents {
   /** The first thing a tree says of itself: its root and its authority manifest. */
   "tree.created": {
     readonly root: Pid;

@@ -13,6 +13,7 @@ import { type CapabilityIndex, ceilingAllows } from "./capability.ts";
 import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
+import { revokeTool } from "./generated.ts";
 import type { CapId, Pid, RequestId } from "./ids.ts";
 import { isId } from "./ids.ts";
 import { answer } from "./human.ts";
@@ -22,7 +23,8 @@ import { SENSITIVITIES, TRUSTS } from "./label.ts";
 import { deliver } from "./message.ts";
 import { parsePolicy } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
-import { parseGrant, root } from "./spawn.ts";
+import { parseGrant } from "./path.ts";
+import { root } from "./spawn.ts";
 import type { InboxItem } from "./store.ts";
 import { type PersonAnswer, SCOPES } from "./world.ts";
 
@@ -96,6 +98,12 @@ const ORDERS = z.discriminatedUnion("kind", [
     by,
   }),
   z.strictObject({ kind: z.literal("policy"), text: z.string().max(262_144), by }),
+  z.strictObject({
+    kind: z.literal("revoke-tool"),
+    hash: z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256"),
+    reason: z.string().max(512),
+    by,
+  }),
 ]);
 
 /** One order from outside. */
@@ -140,7 +148,14 @@ export type Order =
     readonly limits: BudgetLimits;
     readonly by: string;
   }
-  | { readonly kind: "policy"; readonly text: string; readonly by: string };
+  | { readonly kind: "policy"; readonly text: string; readonly by: string }
+  | {
+    readonly kind: "revoke-tool";
+    /** SHA-256 of the version. */
+    readonly hash: string;
+    readonly reason: string;
+    readonly by: string;
+  };
 
 /** Decides what an item does; throws `SysError` when it is refused. */
 export function accept(draft: Draft, item: InboxItem): void {
@@ -177,6 +192,9 @@ export function accept(draft: Draft, item: InboxItem): void {
     case "policy":
       parsePolicy(order.text, draft.tree.context);
       draft.add("policy.loaded", { text: order.text, by: order.by });
+      break;
+    case "revoke-tool":
+      revokeTool(draft, order);
       break;
   }
   const who = "by" in order ? order.by : order.from;

@@ -72,7 +72,53 @@ export const LIMITS = {
   treesOpenedAtStartMax: 1_000,
   leaseMsDefault: 30_000,
   sleepMsMax: 366 * 86_400_000,
+  waitMsMax: 60_000,
   randomBytesMax: 65_536,
+  // Generated tools
+  toolSourceBytesMax: 65_536,
+  toolSchemaBytesMax: 16_384,
+  toolRightsMax: 64,
+  toolTestsMax: 64,
+  toolTestBytesMax: 262_144,
+  toolVersionsPerTreeMax: 1_024,
+  toolProblemsShownMax: 20,
+  toolCheckMsMax: 10_000,
+  cagesMax: 4,
+  cagesWarmMax: 2,
+  cageIdleMsMax: 60_000,
+  cageFrameBytesMax: 8 * 2 ** 20,
+  cageStartMsMax: 10_000,
+  cageErrorBytesMax: 2_048,
+} as const;
+
+/** What one run of a generated tool may use, unless its registration says more. */
+export const CAGE_LIMITS = {
+  argumentBytes: 2 ** 20,
+  replyBytes: 5 * 2 ** 20,
+  resultBytes: 2 ** 20,
+  logBytes: 65_536,
+  jsonDepth: 64,
+  callsOutstanding: 32,
+  calls: 1_000,
+  timers: 64,
+  wallMs: 10_000,
+  cpuMs: 10_000,
+  memoryBytes: 192 * 2 ** 20,
+} as const;
+
+/** What a capability may raise a run's limits to. */
+export const CAGE_LIMITS_MAX = {
+  argumentBytes: 2 ** 20,
+  replyBytes: 5 * 2 ** 20,
+  resultBytes: 4 * 2 ** 20,
+  logBytes: 2 ** 20,
+  jsonDepth: 64,
+  callsOutstanding: 32,
+  calls: 4_000,
+  timers: 1_024,
+  wallMs: 900_000,
+  cpuMs: 600_000,
+  memoryBytes: 2 ** 30,
 } as const;
 
 assert(LIMITS.callArgumentBytesMax <= LIMITS.objectBytesMax, "An object holds less than one call");

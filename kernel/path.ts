@@ -13,6 +13,7 @@
  */
 
 import { SysError } from "./errors.ts";
+import { parsePattern, type Pattern } from "./grammar.ts";
 import { LIMITS } from "./limits.ts";
 
 /** Whether resources of this right, or pattern of rights, are paths of files. */
@@ -99,4 +100,12 @@ function refuse(what: string, path: string, found: string): never {
   // The text may be what is wrong with it, so it is shown escaped.
   const shown = JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path);
   throw new SysError("EINVAL", `Cannot use ${what} ${shown}: ${found}`);
+}
+
+/** Reads a grant; paths are relative to `cwd`. */
+export function parseGrant(text: string, cwd: string): Pattern {
+  const pattern = parsePattern(text);
+  return isPathRight(pattern.right)
+    ? { right: pattern.right, resource: resolvePatternPath(cwd, pattern.resource) }
+    : pattern;
 }

@@ -20,12 +20,13 @@ import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { BudgetLimits, EventMap, ImageData } from "./event.ts";
-import { parsePattern, type Pattern } from "./grammar.ts";
+import { inherit, propose, registerFromImage, type ToolDefinition } from "./generated.ts";
+import { type Pattern } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
 import type { Json } from "./json.ts";
 import { BOTTOM } from "./label.ts";
 import { LIMITS } from "./limits.ts";
-import { isPathRight, resolvePatternPath } from "./path.ts";
+import { parseGrant } from "./path.ts";
 import { parsePolicy } from "./policy.ts";
 import { lifeState } from "./process.ts";
 import type { Process, State } from "./state.ts";
@@ -71,14 +72,8 @@ export interface SpawnSpec {
   readonly labels: { readonly [key: string]: string };
   readonly budget: BudgetLimits;
   readonly priority: number;
-}
-
-/** Reads a grant; paths are relative to `cwd`. */
-export function parseGrant(text: string, cwd: string): Pattern {
-  const pattern = parsePattern(text);
-  return isPathRight(pattern.right)
-    ? { right: pattern.right, resource: resolvePatternPath(cwd, pattern.resource) }
-    : pattern;
+  /** Generated tools of the parent's table that the child sees. */
+  readonly inherit?: readonly string[];
 }
 
 /** Decides a child process. */
@@ -100,6 +95,9 @@ export function spawn(draft: Draft, parent: Process, spec: SpawnSpec): Pid {
     tools: spec.image.tools,
   });
   for (const cap of [...ownCaps(draft, pid, parent.pid), ...grants]) draft.add("cap.granted", cap);
+  const born = { pid, cwd: spec.cwd, tools: spec.image.tools };
+  registerFromImage(draft, born, spec.image);
+  inherit(draft, parent, born, spec.inherit ?? []);
   return pid;
 }
 
@@ -132,6 +130,7 @@ export function fork(draft: Draft, parent: Process, spec: ForkSpec): Pid {
     tools: parent.tools,
   });
   for (const cap of [...ownCaps(draft, pid, parent.pid), ...derived]) draft.add("cap.granted", cap);
+  inherit(draft, parent, { pid, tools: parent.tools }, spec.inherit ?? []);
   return pid;
 }
 
@@ -264,6 +263,8 @@ export interface TreeSpec extends SpawnSpec {
   /** Nothing outside it is ever put before a person. */
   readonly ceiling: readonly Pattern[];
   readonly images: readonly ImageData[];
+  /** Generated tools that the images name by hash. */
+  readonly generated?: readonly ToolDefinition[];
   readonly caps: readonly (
     & Pick<Capability, "right" | "resource">
     & Partial<Pick<Capability, "constraint" | "usesMax" | "expiresMs" | "bytesMax" | "delegable">>
@@ -285,6 +286,7 @@ export function plant(draft: Draft, spec: TreeSpec): Pid {
   const { key, nonce, ceiling, policy } = spec;
   draft.add("tree.created", { root: pid, key, nonce, ceiling, policy });
   draft.add("policy.loaded", { text: policy, by: "boot" });
+  for (const tool of spec.generated ?? []) propose(draft, tool, "image");
   for (const image of spec.images) draft.add("image.registered", image);
   draft.add("process.spawned", {
     ...common(spec),
@@ -300,5 +302,6 @@ export function plant(draft: Draft, spec: TreeSpec): Pid {
   for (const cap of spec.caps) {
     draft.add("cap.granted", root(draft, { ...cap, subject: pid }, { via: "boot", by: "boot" }));
   }
+  registerFromImage(draft, { pid, cwd: spec.cwd, tools: spec.image.tools }, spec.image);
   return pid;
 }

@@ -38,7 +38,12 @@ export type Life =
 export type Recorded =
   & { readonly name: string; readonly args: Json }
   & (
-    | { readonly state: "done"; readonly result: CallResult; readonly seq: number }
+    | {
+      readonly state: "done";
+      readonly result: CallResult;
+      readonly seq: number;
+      readonly atMs: number;
+    }
     | { readonly state: "open"; readonly intent: OpenIntent }
   );
 
@@ -71,6 +76,10 @@ export interface Process {
   cwd: string;
   readonly labels: { readonly [key: string]: string };
   tools: readonly string[];
+  /** Generated tools in its table, by name. */
+  generated: { [name: string]: HeldTool };
+  /** Rights of generated tools that a person has approved for it. */
+  approved: readonly string[];
   /** Ask and deny rules that hold for it and its descendants, as policy text. */
   readonly rules: string;
   readonly priority: number;
@@ -166,6 +175,34 @@ export interface RequestRecord {
   by: string | null;
 }
 
+/** A generated tool in a process's table. */
+export interface HeldTool {
+  readonly hash: string;
+  /** What a call of it may use at most: patterns as they hold. */
+  readonly rights: readonly string[];
+  readonly limits: { readonly [name: string]: number | undefined };
+  readonly seq: number;
+}
+
+/** A version of a generated tool. */
+export interface ToolRecord {
+  readonly hash: string;
+  readonly name: string;
+  readonly description: string;
+  readonly inputSchema: JsonObject;
+  readonly outputSchema: JsonObject | null;
+  /** As they were declared. */
+  readonly rights: readonly string[];
+  readonly source: ValueRef;
+  readonly code: ValueRef;
+  readonly tests: ValueRef;
+  readonly testCount: number;
+  readonly by: Pid | "image";
+  readonly atMs: number;
+  tested: { readonly passed: number; readonly failed: number } | null;
+  revoked: { readonly by: string; readonly reason: string } | null;
+}
+
 /** The state of a tree. */
 export interface State {
   readonly tree: TreeId;
@@ -184,6 +221,8 @@ export interface State {
   namespaces: { [name: string]: Namespace };
   requests: { [id: RequestId]: RequestRecord };
   mail: { [pid: Pid]: Message[] };
+  /** Versions of generated tools by hash. */
+  tools: { [hash: string]: ToolRecord };
 }
 
 /** The state before the first line. */
@@ -205,5 +244,6 @@ export function emptyState(tree: TreeId): State {
     namespaces: {},
     requests: {},
     mail: {},
+    tools: {},
   };
 }

@@ -20,6 +20,7 @@ export type SqliteRow = { readonly [column: string]: SqliteValue };
 
 /** A prepared statement, as `node:sqlite` and `@db/sqlite` both have it. */
 export interface SqliteStatement {
+  /** Gives how many rows were changed: as `{ changes }`, or as a plain number. */
   run(...values: SqliteValue[]): unknown;
   get(...values: SqliteValue[]): unknown;
   all(...values: SqliteValue[]): unknown[];
@@ -65,8 +66,11 @@ export class SqliteConnection {
     this.#handle.exec(sql);
   }
 
-  run(sql: string, ...values: SqliteValue[]): void {
-    this.#prepared(sql).run(...values);
+  /** Runs a statement; returns how many rows it changed. */
+  run(sql: string, ...values: SqliteValue[]): number {
+    const ran = this.#prepared(sql).run(...values);
+    // `node:sqlite` says it in an object, `@db/sqlite` as a number.
+    return Number(typeof ran === "object" ? (ran as { changes?: unknown } | null)?.changes : ran);
   }
 
   get(sql: string, ...values: SqliteValue[]): SqliteRow | undefined {

@@ -15,46 +15,135 @@
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
-import type { Batch, InboxItem, StoredBatch, TreeSummary } from "../kernel/store.ts";
+import type { Batch, InboxItem, StoredBatch } from "../kernel/store.ts";
 import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
-import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
+import type { SqliteConnection, SqliteRow, SqliteValue } from "./sqlite_handle.ts";
 import { MARK_LINES } from "./sqlite_schema.ts";
 import { absentTree, brokenLog, refuseMalformed, refuseUnfit } from "./store_refusals.ts";
 
-/** Appends batches in order; runs inside the caller's transaction. */
-export function appendAll(db: SqliteConnection, batches: readonly Batch[]): void {
-  for (const batch of batches) refuseMalformed(batch);
-  const top = db.get("SELECT max(id) AS id FROM batches");
-  let id = top === undefined ? 0 : numberOrNull(top, "id") ?? 0;
-  for (const batch of batches) append(db, batch, ++id);
+/** What of a tree's row a batch is held against, and changes. */
+interface Known {
+  seq: number;
+  epoch: number;
+  /** Id of its last batch; null for an empty log. */
+  last: number | null;
+  due: number | null;
+  live: boolean;
+  ready: boolean;
+  key: string | null;
+  title: string;
 }
 
-function append(db: SqliteConnection, batch: Batch, id: number): void {
-  const { seq, lines } = batch;
-  const tree = treeNumber(batch.tree);
-  const row = db.get(
-    "SELECT epoch, seq, last, owner, due, live, ready, key, title FROM trees WHERE id = ?",
-    tree,
-  );
-  refuseUnfit(batch, row && positionOf(row));
-  if (row === undefined) return;
-  const end = seq + lines.length - 1;
-  db.run(
-    "INSERT INTO batches(id, tree, seq, count, back, body, payloads) VALUES(?, ?, ?, ?, ?, ?, ?)",
-    id,
-    tree,
-    seq,
-    lines.length,
-    numberOrNull(row, "last"),
-    lines.length === 1 ? lines[0] ?? "" : lines.join("\n"),
-    joinPayloads(batch.payloads),
-  );
-  db.run("UPDATE trees SET seq = ?, head = ?, last = ? WHERE id = ?", end, batch.head, id, tree);
-  if (Math.floor(end / MARK_LINES) > Math.floor((seq - 1) / MARK_LINES)) {
-    db.run("INSERT INTO marks(tree, seq, id) VALUES(?, ?, ?)", tree, seq, id);
+/** Trees which are remembered at a time. */
+const KNOWN_MAX = 4_096;
+/** Batches that one statement inserts, when so many are left. */
+const ROWS_AT_ONCE = 16;
+const COLUMNS = 7;
+const ROW = "(?, ?, ?, ?, ?, ?, ?)";
+const INSERT_ONE = "INSERT INTO batches(id, tree, seq, count, back, body, payloads) VALUES" + ROW;
+const INSERT_MANY = INSERT_ONE + `, ${ROW}`.repeat(ROWS_AT_ONCE - 1);
+/** The fence: it changes the row only while that stands where the batch expects it. */
+const ADVANCE = "UPDATE trees SET seq = ?, head = ?, last = ? " +
+  "WHERE id = ? AND epoch = ? AND seq = ? AND last IS ?";
+
+/** The end of the heap: appends batches, and remembers where their trees stand. */
+export class LogEnd {
+  readonly #db: SqliteConnection;
+  readonly #known = new Map<number, Known>();
+  /** What SQLite said when all this was read; it says otherwise once another connection wrote. */
+  #version = -1;
+  /** Id of the last batch of any tree. */
+  #top = 0;
+
+  /** The end of the heap of a database; nothing is read yet. */
+  constructor(db: SqliteConnection) {
+    this.#db = db;
   }
-  writeChanges(db, tree, { row, dueMs: batch.dueMs, summary: batch.summary });
-  writeBeside(db, batch);
+
+  /** Forgets what may no longer be so: one tree, or after a failed transaction everything. */
+  forget(tree?: TreeId): void {
+    if (tree !== undefined) {
+      this.#known.delete(treeNumber(tree));
+      return;
+    }
+    this.#known.clear();
+    this.#version = -1;
+  }
+
+  /** Appends batches in order, inside the caller's transaction; if that fails, `forget`. */
+  append(batches: readonly Batch[]): void {
+    for (const batch of batches) refuseMalformed(batch);
+    this.#refresh();
+    const rows: SqliteValue[] = [];
+    for (const batch of batches) this.#add(batch, rows);
+    this.#insert(rows);
+  }
+
+  #refresh(): void {
+    const row = this.#db.get("PRAGMA data_version");
+    const version = row === undefined ? 0 : numberIn(row, "data_version");
+    if (version === this.#version) return;
+    this.forget();
+    const top = this.#db.get("SELECT max(id) AS id FROM batches");
+    this.#top = top === undefined ? 0 : numberOrNull(top, "id") ?? 0;
+    this.#version = version;
+  }
+
+  #add(batch: Batch, rows: SqliteValue[]): void {
+    const { seq, lines } = batch;
+    const tree = treeNumber(batch.tree);
+    const end = seq + lines.length - 1;
+    const id = this.#top + 1;
+    const known = this.#advance(batch, { tree, end, id });
+    rows.push(id, tree, seq, lines.length, known.last);
+    rows.push(lines.length === 1 ? lines[0] ?? "" : lines.join("\n"), joinPayloads(batch.payloads));
+    this.#top = id;
+    if (Math.floor(end / MARK_LINES) > Math.floor((seq - 1) / MARK_LINES)) {
+      this.#db.run("INSERT INTO marks(tree, seq, id) VALUES(?, ?, ?)", tree, seq, id);
+    }
+    writeChanges(this.#db, tree, known, batch);
+    writeBeside(this.#db, batch);
+    known.seq = end;
+    known.last = id;
+  }
+
+  /** Moves a tree's row on, or refuses the batch; returns the row as it was. */
+  #advance(batch: Batch, to: { readonly tree: number; readonly end: number; readonly id: number }) {
+    const { tree, end, id } = to;
+    let known = this.#known.get(tree);
+    if (known !== undefined && known.seq + 1 === batch.seq && known.epoch === batch.epoch) {
+      const { epoch, seq, last } = known;
+      if (this.#db.run(ADVANCE, end, batch.head, id, tree, epoch, seq, last) === 1) return known;
+    }
+    known = this.#read(batch, tree);
+    const { epoch, seq, last } = known;
+    this.#db.run(ADVANCE, end, batch.head, id, tree, epoch, seq, last);
+    return known;
+  }
+
+  /** Reads a tree's row, and refuses a batch which does not continue it. */
+  #read(batch: Batch, tree: number): Known {
+    const row = this.#db.get(
+      "SELECT epoch, seq, last, owner, due, live, ready, key, title FROM trees WHERE id = ?",
+      tree,
+    );
+    refuseUnfit(batch, row && positionOf(row));
+    const known = knownOf(row!);
+    if (this.#known.size >= KNOWN_MAX) this.#known.clear();
+    this.#known.set(tree, known);
+    return known;
+  }
+
+  #insert(rows: readonly SqliteValue[]): void {
+    const many = ROWS_AT_ONCE * COLUMNS;
+    let at = 0;
+    for (; at + many <= rows.length; at += many) {
+      this.#db.run(INSERT_MANY, ...rows.slice(at, at + many));
+    }
+    for (; at < rows.length; at += COLUMNS) {
+      this.#db.run(INSERT_ONE, ...rows.slice(at, at + COLUMNS));
+    }
+  }
 }
 
 function positionOf(row: SqliteRow): { seq: number; epoch: number; owner: string | null } {
@@ -65,30 +154,34 @@ function positionOf(row: SqliteRow): { seq: number; epoch: number; owner: string
   };
 }
 
+function knownOf(row: SqliteRow): Known {
+  return {
+    seq: numberIn(row, "seq"),
+    epoch: numberIn(row, "epoch"),
+    last: numberOrNull(row, "last"),
+    due: numberOrNull(row, "due"),
+    live: numberIn(row, "live") === 1,
+    ready: numberIn(row, "ready") === 1,
+    key: textOrNull(row, "key"),
+    title: textIn(row, "title"),
+  };
+}
+
 /** Writes what lists show, each only when it changed: an index named in SET is always rewritten. */
-function writeChanges(db: SqliteConnection, tree: number, to: {
-  readonly row: SqliteRow;
-  readonly dueMs: number | null;
-  readonly summary: TreeSummary;
-}): void {
-  const { row, dueMs, summary } = to;
-  const ready = summary.ready ? 1 : 0;
-  const live = summary.live ? 1 : 0;
-  if (numberOrNull(row, "due") !== dueMs) {
-    db.run("UPDATE trees SET due = ? WHERE id = ?", dueMs, tree);
+function writeChanges(db: SqliteConnection, tree: number, known: Known, batch: Batch): void {
+  const { dueMs, summary: { live, ready, key, title } } = batch;
+  if (known.due !== dueMs) db.run("UPDATE trees SET due = ? WHERE id = ?", dueMs, tree);
+  if (known.ready !== ready) {
+    db.run("UPDATE trees SET ready = ? WHERE id = ?", ready ? 1 : 0, tree);
   }
-  if (numberIn(row, "ready") !== ready) {
-    db.run("UPDATE trees SET ready = ? WHERE id = ?", ready, tree);
-  }
-  if (numberIn(row, "live") !== live) {
-    db.run("UPDATE trees SET live = ? WHERE id = ?", live, tree);
-  }
-  if (textOrNull(row, "key") !== summary.key) {
-    db.run("UPDATE trees SET key = ? WHERE id = ?", summary.key, tree);
-  }
-  if (textIn(row, "title") !== summary.title) {
-    db.run("UPDATE trees SET title = ? WHERE id = ?", summary.title, tree);
-  }
+  if (known.live !== live) db.run("UPDATE trees SET live = ? WHERE id = ?", live ? 1 : 0, tree);
+  if (known.key !== key) db.run("UPDATE trees SET key = ? WHERE id = ?", key, tree);
+  if (known.title !== title) db.run("UPDATE trees SET title = ? WHERE id = ?", title, tree);
+  known.due = dueMs;
+  known.ready = ready;
+  known.live = live;
+  known.key = key;
+  known.title = title;
 }
 
 /** Writes what goes with a batch to other places: blobs and inboxes. */

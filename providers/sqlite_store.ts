@@ -31,7 +31,7 @@ import type {
 import { findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
-import { appendAll, batchAt, putItem, reachOf, stretch } from "./sqlite_log.ts";
+import { batchAt, LogEnd, putItem, reachOf, stretch } from "./sqlite_log.ts";
 import { readSchema, refuseNarrow, writeSchema } from "./sqlite_schema.ts";
 import {
   claimTree,
@@ -72,6 +72,7 @@ export class SqliteStore implements Store {
   readonly #db: SqliteConnection;
   readonly #mode: SqliteMode;
   readonly #lock: StoreLock | undefined;
+  readonly #end: LogEnd;
   #closed = false;
 
   private constructor(parts: Parts) {
@@ -79,6 +80,7 @@ export class SqliteStore implements Store {
     this.#db = parts.db;
     this.#mode = parts.mode;
     this.#lock = parts.lock;
+    this.#end = new LogEnd(parts.db);
   }
 
   /**
@@ -129,7 +131,7 @@ export class SqliteStore implements Store {
   }
 
   commit(batches: readonly Batch[]): Promise<void> {
-    return this.#write("commit to", () => appendAll(this.#db, batches), { synced: true });
+    return this.#write("commit to", () => this.#end.append(batches), { synced: true });
   }
 
   async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
@@ -220,12 +222,14 @@ export class SqliteStore implements Store {
     readonly ttlMs: number;
     readonly steal?: boolean;
   }): Promise<{ readonly epoch: number } | undefined> {
+    this.#end.forget(tree);
     return this.#write("claim a tree of", () => claimTree(this.#db, { tree, node }, options), {
       synced: false,
     });
   }
 
   release(tree: TreeId, node: string, epoch: number): Promise<void> {
+    this.#end.forget(tree);
     return this.#write("release a tree of", () => releaseTree(this.#db, { tree, node }, epoch), {
       synced: false,
     });
@@ -259,7 +263,12 @@ export class SqliteStore implements Store {
     return this.#answer(verb, () => {
       const { synced, modes = ["own"] } = options;
       if (!modes.includes(this.#mode)) throw this.#unowned(verb);
-      return this.#db.transaction({ synced }, job);
+      try {
+        return this.#db.transaction({ synced }, job);
+      } catch (thrown) {
+        this.#end.forget();
+        throw thrown;
+      }
     });
   }
 

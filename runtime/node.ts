@@ -10,6 +10,7 @@
 
 import { Broker } from "../broker/broker.ts";
 import type { Host } from "../broker/call.ts";
+import { recoverStopped } from "../broker/effect.ts";
 import { Run } from "../broker/run.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
@@ -112,6 +113,7 @@ export class Node implements Host {
       const state = tree.state.processes[pid]?.life.state;
       if (state === "ended" || state === "canceling") run.end("stopped");
       else if (state === "waiting") run.end("parked");
+      else run.recheck();
     }
     this.#enqueue(hosted);
   }
@@ -167,7 +169,7 @@ export class Node implements Host {
       const { state } = process.life;
       if (state === "ready" || state === "waiting" || openIntents(process).length === 0) continue;
       this.#settling += 1;
-      this.broker.recover(new Run(hosted.tree, process.pid))
+      recoverStopped(this.broker, new Run(hosted.tree, process.pid))
         .catch((error) => this.#halt(hosted.tree, error))
         .finally(() => {
           this.#settling -= 1;

@@ -4,7 +4,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { checkPattern, formatPattern, parsePattern } from "../kernel/grammar.ts";
+import { checkPattern, formatPattern, parsePattern, type Pattern } from "../kernel/grammar.ts";
 import type { JsonObject } from "../kernel/json.ts";
 import { isPathRight, resolvePatternPath } from "../kernel/path.ts";
 import type { Effect } from "../kernel/policy.ts";
@@ -148,4 +148,28 @@ export function absolute(rule: Rule, cwd: string): Rule {
   return isPathRight(rule.right)
     ? { ...rule, resource: resolvePatternPath(cwd, rule.resource) }
     : rule;
+}
+
+/** A pattern as a rule that lets through. */
+export function asAllowed(pattern: Pattern): Rule {
+  return { effect: "allow", ...pattern };
+}
+
+/** Makes capabilities of rules, for a root process. */
+export function capabilityOf(nowMs: number): (rule: Rule) => {
+  readonly right: string;
+  readonly resource: string;
+  readonly usesMax?: number;
+  readonly expiresMs?: number;
+  readonly delegable?: boolean;
+  readonly constraint?: NonNullable<Rule["constraint"]>;
+} {
+  return ({ right, resource, uses, expiresIn, delegable, constraint }) => ({
+    right,
+    resource,
+    ...(uses === undefined ? {} : { usesMax: uses }),
+    ...(expiresIn === undefined ? {} : { expiresMs: nowMs + milliseconds(expiresIn) }),
+    ...(delegable === undefined ? {} : { delegable }),
+    ...(constraint === undefined ? {} : { constraint }),
+  });
 }

@@ -4,6 +4,7 @@
  */
 
 import { explainCall } from "../broker/calls/capability.ts";
+import type { Workshop } from "../broker/sandbox.ts";
 import { RIGHTS, SYSCALLS } from "../broker/table.ts";
 import type { Tool } from "../broker/tool.ts";
 import { SysError } from "../kernel/errors.ts";
@@ -34,7 +35,8 @@ import { Node } from "./node.ts";
 import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
-import { absolute, milliseconds, policyText, type Rule, rulesText } from "./rule.ts";
+import { absolute, asAllowed, capabilityOf, policyText, type Rule, rulesText } from "./rule.ts";
+import { type JitOptions, openWorkshop } from "./workshop.ts";
 
 /** How to make a runtime. */
 export interface RuntimeOptions {
@@ -62,6 +64,8 @@ export interface RuntimeOptions {
   readonly autorun?: boolean;
   /** Who answers and orders here, as the log says it. */
   readonly operator?: string;
+  /** Generated tools: how they are caged and reviewed. None run without it. */
+  readonly jit?: false | JitOptions;
 }
 
 /** How to start a process. */
@@ -123,6 +127,7 @@ export class Runtime implements AsyncDisposable {
     readonly options: RuntimeOptions;
     readonly store: Store;
     readonly files: Files | null;
+    readonly workshop: Workshop | null;
     readonly alone: boolean;
   }) {
     const { options, store, files } = parts;
@@ -147,6 +152,7 @@ export class Runtime implements AsyncDisposable {
         files,
         model: (id) => this.#models.get(id),
         tool: (name) => this.#tools.get(name),
+        workshop: parts.workshop,
       },
     });
     for (const image of options.images ?? []) this.register(image);
@@ -323,6 +329,8 @@ export class Runtime implements AsyncDisposable {
     await this.#desk?.stop();
     await this.#clockwork?.stop();
     await this.node.stop(options);
+    const { workshop } = this.node.options.world;
+    await Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]);
     await this.node.options.store.close();
   }
 
@@ -363,30 +371,9 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     : SqliteStore.open(given, { durability: options.durability ?? "power" });
   // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
   const alone = typeof given === "string" || store instanceof SqliteStore;
-  const runtime = new Runtime({ options, store, files, alone });
+  const workshop = await openWorkshop(options);
+  const runtime = new Runtime({ options, store, files, workshop, alone });
   await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();
   return runtime;
-}
-
-function asAllowed(pattern: Pattern): Rule {
-  return { effect: "allow", ...pattern };
-}
-
-function capabilityOf(nowMs: number): (rule: Rule) => {
-  readonly right: string;
-  readonly resource: string;
-  readonly usesMax?: number;
-  readonly expiresMs?: number;
-  readonly delegable?: boolean;
-  readonly constraint?: NonNullable<Rule["constraint"]>;
-} {
-  return ({ right, resource, uses, expiresIn, delegable, constraint }) => ({
-    right,
-    resource,
-    ...(uses === undefined ? {} : { usesMax: uses }),
-    ...(expiresIn === undefined ? {} : { expiresMs: nowMs + milliseconds(expiresIn) }),
-    ...(delegable === undefined ? {} : { delegable }),
-    ...(constraint === undefined ? {} : { constraint }),
-  });
 }

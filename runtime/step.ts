@@ -4,6 +4,7 @@
  */
 
 import type { Broker } from "../broker/broker.ts";
+import { madeItsLastCall } from "../broker/call.ts";
 import { clientOver } from "../broker/client.ts";
 import type { Run } from "../broker/run.ts";
 import type { World } from "../broker/syscall.ts";
@@ -55,7 +56,7 @@ export async function runStep(run: Run, process: Process, given: {
   };
   let failed: EndOutcome | null = null;
   try {
-    const made = broker.isOver(process)
+    const made = madeItsLastCall(broker.table, process)
       ? Promise.resolve()
       // A step is over when the effects it did not wait for have come home, too.
       : program(context).then(() => broker.settled(process));

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { type AgentImage, defineImage, type Rule, SysError } from "../mod.ts";
 import { MemoryStore, SeededRandom, VirtualClock } from "../testing.ts";
 import { RIGHTS } from "../broker/table.ts";
+import type { Workshop } from "../broker/sandbox.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { type Json, sha256 } from "../kernel/json.ts";
@@ -127,6 +128,7 @@ export interface WorldOptions extends Omit<RuntimeOptions, "store" | "clock"> {
   readonly clock?: VirtualClock;
   readonly files?: CountedFiles | null;
   readonly seed?: number;
+  readonly workshop?: Workshop | null;
 }
 
 /** How a program's process is started. */
@@ -165,7 +167,7 @@ export class World {
 
   /** Opens a runtime; nothing runs before it is told to. */
   constructor(options: WorldOptions = {}) {
-    const { store, clock, files, seed, ...rest } = options;
+    const { store, clock, files, seed, workshop, ...rest } = options;
     this.store = store ?? new MemoryStore();
     this.clock = clock ?? new VirtualClock(START_MS);
     this.files = files === undefined ? new CountedFiles() : files;
@@ -179,6 +181,7 @@ export class World {
       },
       store: this.store,
       files: this.files,
+      workshop: workshop ?? null,
       alone: true,
     });
     this.os.start();

@@ -56,6 +56,11 @@ export const LIBC_CALLS = [
   "capability.request",
   "namespace.create",
   "budget.inspect",
+  "tool.guide",
+  "tool.propose",
+  "tool.test",
+  "tool.register",
+  "tool.unregister",
 ] as const;
 
 /** The tool name of a call: `file_read` for `file.read`. */

@@ -13,7 +13,7 @@ import { hashOf } from "../../kernel/json.ts";
 import { ask } from "../../kernel/human.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { processOf } from "../../kernel/process.ts";
-import { parseGrant } from "../../kernel/spawn.ts";
+import { parseGrant } from "../../kernel/path.ts";
 import {
   capIdShape,
   jsonObjectShape,
@@ -90,6 +90,7 @@ export const capabilityCalls = {
       delegable: z.boolean().default(false),
     }),
     reply: z.strictObject({ capability: capIdShape }),
+    hands: ({ rule }) => [rule],
     needs: ({ to }, { tree, process }) =>
       Object.hasOwn(tree.state.processes, to) && tree.lineage(to).includes(process.pid)
         ? []

@@ -14,7 +14,7 @@ import { existing, itemsOf, lengthAt } from "../../kernel/memory.ts";
 import type { Model, ModelMessage, ModelReply, ModelTool } from "../../kernel/world.ts";
 import { jsonShape, objectShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
-import { visibleTools } from "./tool.ts";
+import { visibleTools } from "../tools_of.ts";
 
 const message = z.looseObject({ role: z.enum(["system", "user", "assistant", "tool"]) });
 

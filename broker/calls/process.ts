@@ -38,6 +38,8 @@ const spawnArgs = {
   labels,
   budget: budgetShape.default({}),
   priority: z.number().int().min(1).max(100).default(10),
+  inherit: z.array(z.string().max(128)).max(LIMITS.toolsPerProcessMax).default([])
+    .describe("Generated tools of the own table that it sees, too"),
 };
 
 /** What others may see of a process. */
@@ -80,6 +82,7 @@ export const processCalls = {
     args: z.strictObject({ image: z.string().min(1).max(256), ...spawnArgs }),
     reply: z.strictObject({ pid: pidShape }),
     cost: () => ({ children: 1 }),
+    hands: ({ grants }) => grants,
     needs: ({ image }, { tree }) => [{
       right: "process.spawn",
       resource: findImage(tree.state, image)?.ref ?? image,
@@ -106,6 +109,8 @@ export const processCalls = {
   "process.fork": syscall({
     about: "Start a child that sees the own memory, copy-on-write",
     effect: "mutate",
+    // It hands on all of its caller's authority, of which a generated tool has only a part.
+    port: "closed",
     args: z.strictObject({
       ...spawnArgs,
       goal: goal.optional(),

@@ -18,14 +18,28 @@ export const clockCalls = {
   "clock.now": syscall({
     about: "Tell the time, in milliseconds since 1970 and as text",
     effect: "observe",
+    port: "free",
     args: nothing,
     reply: z.strictObject({ ms: z.number(), iso: z.string() }),
     needs: () => [],
     run: (at) => ({ ms: at.nowMs, iso: new Date(at.nowMs).toISOString() }),
   }),
+  "clock.wait": syscall({
+    about: "Wait a moment in place, without being parked",
+    effect: "observe",
+    port: "free",
+    args: z.strictObject({ ms: z.number().int().min(0).max(LIMITS.waitMsMax) }),
+    reply: nothing,
+    needs: () => [],
+    async run(at, { ms }) {
+      await at.world.clock.sleep(ms, at.heard);
+      return {};
+    },
+  }),
   "clock.sleep": syscall({
     about: "Sleep; costs nothing, and outlives restarts",
     effect: "mutate",
+    port: "free",
     args: z.strictObject({ ms: z.number().int().min(0).max(LIMITS.sleepMsMax) }),
     reply: nothing,
     needs: () => [],
@@ -42,6 +56,7 @@ export const randomCalls = {
   "random.bytes": syscall({
     about: "Give random bytes, as base64",
     effect: "observe",
+    port: "free",
     args: z.strictObject({ length: z.number().int().min(1).max(LIMITS.randomBytesMax) }),
     reply: z.strictObject({ base64: z.string() }),
     needs: () => [],

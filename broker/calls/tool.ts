@@ -1,28 +1,132 @@
 /**
- * Tools: what the caller's model may see, and calling one.
+ * Tools: what the caller's model may see, calling one, and making new ones.
  * @module
  */
 
 import { z } from "zod";
 import { SysError, toOutcome } from "../../kernel/errors.ts";
-import { hidden, suggest } from "../../kernel/policy.ts";
-import { jsonObjectShape, jsonShape, nothing } from "../shapes.ts";
+import {
+  checkContract,
+  propose,
+  raised,
+  register,
+  type ToolTest,
+  unapproved,
+  unregister,
+  visibleVersion,
+} from "../../kernel/generated.ts";
+import type { Json } from "../../kernel/json.ts";
+import { CAGE_LIMITS, LIMITS } from "../../kernel/limits.ts";
+import { suggest } from "../../kernel/policy.ts";
+import type { ToolRecord } from "../../kernel/state.ts";
 import { clientOver } from "../client.ts";
-import { type CallContext, syscall } from "../syscall.ts";
-import type { Tool } from "../tool.ts";
+import { toolGuide } from "../guide.ts";
+import { reviewText } from "../review.ts";
+import { runTool } from "../run_tool.ts";
+import type { Workshop } from "../sandbox.ts";
+import { jsonObjectShape, jsonShape, nothing, ruleShape } from "../shapes.ts";
+import { type CallContext, type Need, type NeedContext, syscall } from "../syscall.ts";
+import { testTool } from "../test_tool.ts";
+import { generatedTool, shownTool, visibleTools } from "../tools_of.ts";
 
-/** The tools of a process that no bare deny hides, as this node has their code. */
-export function visibleTools(at: Pick<CallContext, "tree" | "process" | "world">): Tool[] {
-  const rules = at.tree.lineage(at.process.pid)
-    .map((pid) => at.tree.rulesOf(at.tree.state.processes[pid]!));
-  const hides = [at.tree.policy, ...rules].map(hidden);
-  const tools: Tool[] = [];
-  for (const name of at.process.tools) {
-    const tool = at.world.tool(name);
-    if (tool === undefined) continue;
-    if (!tool.uses.some((use) => hides.some((hide) => hide(use)))) tools.push(tool);
+const toolName = z.string().min(1).max(128);
+const version = z.string().regex(/^[0-9a-f]{64}$/, "expected the SHA-256 that tool.propose gave")
+  .describe("The version: what tool.propose answered");
+const limits = z.strictObject({
+  argumentBytes: z.number().int().min(1).optional(),
+  replyBytes: z.number().int().min(1).optional(),
+  resultBytes: z.number().int().min(1).optional(),
+  logBytes: z.number().int().min(0).optional(),
+  jsonDepth: z.number().int().min(1).optional(),
+  callsOutstanding: z.number().int().min(1).optional(),
+  calls: z.number().int().min(0).optional(),
+  timers: z.number().int().min(0).optional(),
+  wallMs: z.number().int().min(1).optional(),
+  cpuMs: z.number().int().min(1).optional(),
+  memoryBytes: z.number().int().min(CAGE_LIMITS.memoryBytes / 2).optional(),
+});
+const test = z.strictObject({
+  name: z.string().min(1).max(256),
+  input: jsonShape,
+  calls: z.array(z.strictObject({
+    name: z.string().min(1).max(64),
+    args: jsonShape.optional(),
+    reply: jsonShape.optional(),
+    error: z.strictObject({ code: z.string(), message: z.string().optional() }).optional(),
+  })).max(256).default([]).describe("The calls it must make, in order, and what they answer"),
+  output: jsonShape.optional(),
+  error: z.strictObject({ code: z.string() }).optional()
+    .describe("The code it must fail with, in place of an output"),
+});
+const tests = z.array(test).max(LIMITS.toolTestsMax).default([]);
+
+/** Where generated tools are made; refuses with `ENOSYS` in a runtime that has none. */
+function workshopOf(at: Pick<NeedContext, "world">): Workshop {
+  if (at.world.workshop !== null) return at.world.workshop;
+  const expected = "expected createRuntime({ jit: {…} })";
+  throw new SysError(
+    "ENOSYS",
+    `Cannot make tools: this runtime runs no generated tools, ${expected}`,
+  );
+}
+
+/** A version that the caller may see; the others are as if they were not there (G9). */
+function versionOf(at: Pick<CallContext, "tree" | "pid">, hash: string): ToolRecord {
+  const { tree, pid } = at;
+  const found = visibleVersion({ state: tree.state, lineage: tree.lineage(pid) }, hash);
+  if (found !== undefined) return found;
+  throw new SysError(
+    "ENOENT",
+    `Cannot find tool version "${hash}": absent, expected a proposed one`,
+  );
+}
+
+/** Why a person has to look at a version first; undefined when nobody has to. */
+function reviewOf(at: NeedContext, record: ToolRecord): string | undefined {
+  const { review } = workshopOf(at);
+  const fresh = unapproved(at.process, record);
+  if (review === "always") return "a person looks at every generated tool";
+  if (review === "never" || fresh.length === 0) return undefined;
+  return `nobody has approved ${fresh.join(", ")} for generated tools here`;
+}
+
+async function call(
+  at: CallContext,
+  args: { readonly name: string; readonly input?: Json },
+): Promise<{
+  readonly output: Json;
+  readonly logs?: readonly string[];
+}> {
+  const made = generatedTool(at, args.name);
+  if (made !== undefined) {
+    at.book({ toolCalls: 1 });
+    const workshop = workshopOf(at);
+    const { output, logs } = await runTool(at, { workshop, ...made, input: args.input ?? {} });
+    return { output, ...(logs.length === 0 ? {} : { logs }) };
   }
-  return tools;
+  const visible = visibleTools(at);
+  const tool = visible.find(({ name }) => name === args.name);
+  if (tool === undefined || tool.execute === undefined) {
+    const near = suggest(args.name, visible.map(({ name }) => name));
+    const hint = near === undefined ? "tool.list shows what there is" : `did you mean "${near}"`;
+    throw new SysError("ENOSYS", `Cannot call tool "${args.name}": not in the table; ${hint}`);
+  }
+  const input = await tool.parse(args.input ?? {});
+  at.book({ toolCalls: 1 });
+  try {
+    const output = await tool.execute(input, {
+      pid: at.pid,
+      call: at.call,
+      sys: clientOver(at.sys),
+      signal: at.signal,
+      idempotencyKey: at.idempotencyKey,
+    });
+    return { output: (output ?? null) as Json };
+  } catch (error) {
+    if (error instanceof SysError) throw error;
+    const { message } = toOutcome(error);
+    throw new SysError("EIO", `Cannot finish tool "${args.name}": ${message}`);
+  }
 }
 
 /** Calls on tools. */
@@ -30,56 +134,156 @@ export const toolCalls = {
   "tool.list": syscall({
     about: "List the tools in the own tool table",
     effect: "observe",
+    port: "closed",
     args: nothing,
     reply: z.strictObject({
       tools: z.array(z.strictObject({
         name: z.string(),
         description: z.string(),
         inputSchema: jsonObjectShape,
+        generated: z.strictObject({ tool: version, rights: z.array(z.string()) }).nullable(),
       })),
     }),
     needs: () => [],
-    run: (at) => ({
-      tools: visibleTools(at).map(({ name, description, inputSchema }) => ({
-        name,
-        description,
-        inputSchema,
-      })),
-    }),
+    run: (at) => ({ tools: visibleTools(at).map(shownTool) }),
   }),
   "tool.call": syscall({
     about: "Call a tool of the own tool table",
     effect: "mutate",
-    args: z.strictObject({ name: z.string().min(1).max(128), input: jsonShape.optional() }),
-    reply: z.strictObject({ output: jsonShape }),
+    port: "closed",
+    args: z.strictObject({ name: toolName, input: jsonShape.optional() }),
+    reply: z.strictObject({ output: jsonShape, logs: z.array(z.string()).optional() }),
     cost: () => ({ toolCalls: 1 }),
     needs: () => [],
-    async compose(at, args) {
-      const visible = visibleTools(at);
-      const tool = visible.find(({ name }) => name === args.name);
-      if (tool === undefined) {
-        const near = suggest(args.name, visible.map(({ name }) => name));
-        const hint = near === undefined
-          ? "tool.list shows what there is"
-          : `did you mean "${near}"`;
-        throw new SysError("ENOSYS", `Cannot call tool "${args.name}": not in the table; ${hint}`);
-      }
-      const input = await tool.parse(args.input ?? {});
-      at.book({ toolCalls: 1 });
-      try {
-        const output = await tool.execute(input, {
-          pid: at.pid,
-          call: at.call,
-          sys: clientOver(at.sys),
-          signal: at.signal,
-          idempotencyKey: at.idempotencyKey,
-        });
-        return { output: output ?? null };
-      } catch (error) {
-        if (error instanceof SysError) throw error;
-        const { message } = toOutcome(error);
-        throw new SysError("EIO", `Cannot finish tool "${args.name}": ${message}`);
-      }
+    compose: call,
+  }),
+  "tool.guide": syscall({
+    about: "Tell how to write a tool: the contract, the calls it can make, examples",
+    effect: "observe",
+    port: "closed",
+    args: z.strictObject({
+      calls: z.array(z.string().max(64)).max(64).optional()
+        .describe("Only the declarations of these calls, such as file.read"),
+    }),
+    reply: z.strictObject({ guide: z.string() }),
+    needs: () => [],
+    run: (_, args) => ({ guide: toolGuide(args.calls) }),
+  }),
+  "tool.propose": syscall({
+    about: "Propose a tool written in TypeScript; the guide tells how",
+    effect: "mutate",
+    port: "closed",
+    risk: "low",
+    args: z.strictObject({
+      name: toolName,
+      description: z.string().min(1).max(2_048),
+      inputSchema: jsonObjectShape.describe("JSON Schema of its input, an object"),
+      outputSchema: jsonObjectShape.optional().describe("JSON Schema of its output"),
+      source: z.string().min(1).max(4 * LIMITS.toolSourceBytesMax)
+        .describe("TypeScript: export default async (input, os) => output"),
+      rights: z.array(ruleShape).max(256).default([])
+        .describe("The most a call of it may use, such as file.read(./data/**)"),
+      tests,
+    }),
+    reply: z.strictObject({ tool: version }),
+    needs: () => [],
+    async prepare(at, args) {
+      const outputSchema = args.outputSchema ?? null;
+      const { name, source, inputSchema } = args;
+      checkContract(at.tree.state, at.process, {
+        ...args,
+        outputSchema,
+        tests: args.tests as ToolTest[],
+      });
+      const checked = await workshopOf(at).compiler.check({ source, inputSchema, outputSchema });
+      if (checked.ok) return checked.code;
+      const shown = checked.problems.slice(0, 6)
+        .map(({ line, column, message }) => `${line}:${column} ${message}`).join("; ");
+      throw new SysError("EINVAL", `Cannot propose tool "${name}": ${shown}`, {
+        problems: checked.problems.slice(0, LIMITS.toolProblemsShownMax),
+      });
+    },
+    run(at, args, code) {
+      const { outputSchema = null, ...rest } = args;
+      const definition = { ...rest, outputSchema, code, tests: args.tests as ToolTest[] };
+      return { tool: propose(at.draft, definition, at.pid) };
+    },
+  }),
+  "tool.test": syscall({
+    about: "Run the tests of a proposed tool in a cage, against scripted answers",
+    effect: "mutate",
+    port: "closed",
+    risk: "low",
+    args: z.strictObject({ tool: version, tests: tests.describe("More tests, besides its own") }),
+    reply: z.strictObject({
+      passed: z.number(),
+      failed: z.number(),
+      results: z.array(z.strictObject({
+        name: z.string(),
+        passed: z.boolean(),
+        why: z.string(),
+        logs: z.array(z.string()),
+      })),
+    }),
+    needs: () => [],
+    async prepare(at, args) {
+      const record = versionOf(at, args.tool);
+      const workshop = workshopOf(at);
+      const own = await at.load(record.tests) as unknown as readonly ToolTest[];
+      const code = await at.load(record.code) as string;
+      return await testTool(workshop, { ...record, code }, {
+        tests: [...own, ...args.tests as ToolTest[]],
+        tenant: `${at.pid}/${args.tool}`,
+        signal: at.signal,
+      });
+    },
+    run(at, args, results) {
+      const passed = results.filter((result) => result.passed).length;
+      const failed = results.length - passed;
+      at.draft.add("tool.tested", { hash: args.tool, by: at.pid, passed, failed });
+      return { passed, failed, results };
+    },
+  }),
+  "tool.register": syscall({
+    about: "Put a proposed tool into the own tool table; a person may have to look at it first",
+    effect: "mutate",
+    port: "closed",
+    risk: "medium",
+    args: z.strictObject({
+      tool: version,
+      limits: limits.default({}).describe("Limits of a run; more than usual takes tool.limit"),
+    }),
+    reply: z.strictObject({ name: z.string(), tool: version }),
+    needs(args, at): Need[] {
+      const { pid } = at.process;
+      const lineage = at.tree.lineage(pid);
+      const record = visibleVersion({ state: at.tree.state, lineage }, args.tool);
+      const resource = record?.name ?? args.tool;
+      const ask = record === undefined ? undefined : reviewOf(at, record);
+      return [
+        { right: "tool.register", resource, ...(ask === undefined ? {} : { ask }) },
+        ...raised(args.limits)
+          .map((name) => ({ right: "tool.limit", resource: `${resource}/${name}` })),
+      ];
+    },
+    preview: (at, args) => reviewText(at, versionOf(at, args.tool), args.limits),
+    run(at, args) {
+      const record = versionOf(at, args.tool);
+      const reviewed = reviewOf(at, record) !== undefined;
+      register(at.draft, at.process, { record, limits: args.limits, from: "proposal", reviewed });
+      return { name: record.name, tool: record.hash };
+    },
+  }),
+  "tool.unregister": syscall({
+    about: "Take a generated tool out of the own tool table; a run of it is stopped",
+    effect: "mutate",
+    port: "closed",
+    args: z.strictObject({ name: toolName, reason: z.string().max(512).default("") }),
+    reply: nothing,
+    needs: () => [],
+    run(at, args) {
+      unregister(at.draft, at.process, { ...args, by: at.pid });
+      return {};
     },
   }),
 };

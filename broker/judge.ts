@@ -1,0 +1,44 @@
+/**
+ * Judging a call that stands at the door: what it needs, who may, what it costs.
+ * @module
+ */
+
+import { afford } from "../kernel/budget.ts";
+import { SysError } from "../kernel/errors.ts";
+import { joinLabels } from "../kernel/label.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { judgeCall, type Verdict } from "./authorize.ts";
+import type { Call } from "./call.ts";
+import { refusedUndeclared, undeclared } from "./port.ts";
+import type { Need, World } from "./syscall.ts";
+
+/** Judges a call as things stand now. */
+export function judgeAtDoor(door: {
+  readonly world: World;
+  now(tree: Tree): number;
+}, call: Call): Verdict {
+  const { tree, process, name, args, def } = call;
+  let needs: readonly Need[];
+  try {
+    needs = def.needs(args, { tree, process, cwd: call.cwd, world: door.world });
+    const missing = call.frame === undefined ? null : undeclared(call.frame, call, needs);
+    if (missing !== null) throw refusedUndeclared(call.frame!, call, missing);
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return { is: "refused", decision: { needs: [], by: [], effect: "deny" }, error };
+  }
+  const { label: seen } = call.notes;
+  const label = seen === null ? process.label : joinLabels(process.label, seen);
+  return judgeCall({ tree, process, name, args, needs, nowMs: door.now(tree), label });
+}
+
+/** Refuses with `EBUDGET` what the budget does not bear. */
+export function affordCall(call: Call, nowMs: number): void {
+  const { tree, process, def, args } = call;
+  const cost = def.cost?.(args);
+  if (cost === undefined) return;
+  // Composed calls are booked when they end: those under way are counted here.
+  const toolCalls = (cost.toolCalls ?? 0) + call.run.composing;
+  const wanted = cost.toolCalls === undefined ? cost : { ...cost, toolCalls };
+  afford(tree.state, process, wanted, nowMs);
+}

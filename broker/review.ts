@@ -1,0 +1,59 @@
+/**
+ * What a person is shown of a generated tool before it is registered.
+ * @module
+ */
+
+import { diffText } from "../kernel/diff.ts";
+import { declared, raised, type ToolLimits } from "../kernel/generated.ts";
+import { formatPattern } from "../kernel/grammar.ts";
+import type { ToolRecord } from "../kernel/state.ts";
+import type { CallContext } from "./syscall.ts";
+
+/** Everything needed to judge a version: what it may do, its tests, its source, what changed. */
+export async function reviewText(
+  at: CallContext,
+  record: ToolRecord,
+  limits: ToolLimits,
+): Promise<string> {
+  const source = await at.load(record.source) as string;
+  const rights = record.rights.map((text) => {
+    const whole = formatPattern(declared(text, at.process));
+    return at.process.approved.includes(whole) ? `  ${whole}  (approved before)` : `  ${whole}`;
+  });
+  const tests = record.testCount === 0
+    ? "none"
+    : record.tested === null
+    ? `${record.testCount}, not run`
+    : `${record.tested.passed} passed, ${record.tested.failed} failed`;
+  const over = raised(limits).map((name) => `${name} ${limits[name]}`);
+  const lines = [
+    `generated tool "${record.name}", version ${record.hash.slice(0, 12)}`,
+    `what it says it does: ${record.description}`,
+    rights.length === 0 ? "it may use: nothing but its input" : "it may use, at most:",
+    ...rights,
+    `tests: ${tests}`,
+    ...(over.length === 0 ? [] : [`limits above the usual: ${over.join(", ")}`]),
+    ...await changes(at, record, source),
+    `source, ${source.split("\n").length} lines:`,
+    source,
+  ];
+  return lines.join("\n");
+}
+
+/** What is different from the version that the process has now. */
+async function changes(at: CallContext, record: ToolRecord, source: string): Promise<string[]> {
+  const { generated } = at.process;
+  const held = Object.hasOwn(generated, record.name) ? generated[record.name] : undefined;
+  const before = held === undefined ? undefined : at.tree.state.tools[held.hash];
+  if (before === undefined || before.hash === record.hash) return [];
+  const was = await at.load(before.source) as string;
+  const diff = diffText(was, source);
+  const gone = before.rights.filter((right) => !record.rights.includes(right));
+  const come = record.rights.filter((right) => !before.rights.includes(right));
+  return [
+    `changes from version ${before.hash.slice(0, 12)}, which it takes the place of:`,
+    ...gone.map((right) => `- right ${right}`),
+    ...come.map((right) => `+ right ${right}`),
+    diff === "" ? "  the source is the same" : diff,
+  ];
+}

@@ -1,0 +1,36 @@
+/**
+ * Apply, for generated tools.
+ * @module
+ */
+
+import type { Handlers } from "./apply_memory.ts";
+
+/** What events of generated tools do to state. */
+export const TOOLS = {
+  "tool.proposed": ({ state }, data, line) => {
+    state.tools[data.hash] = { ...data, atMs: line.atMs, tested: null, revoked: null };
+  },
+  "tool.tested": ({ state }, data) => {
+    const record = state.tools[data.hash];
+    if (record !== undefined) record.tested = { passed: data.passed, failed: data.failed };
+  },
+  "tool.registered": ({ state }, data, line) => {
+    const process = state.processes[data.pid]!;
+    const { name, hash, rights, limits } = data;
+    process.generated[name] = { hash, rights, limits, seq: line.seq };
+    if (!data.reviewed) return;
+    process.approved = [...new Set([...process.approved, ...rights])];
+  },
+  "tool.unregistered": ({ state }, data) => {
+    delete state.processes[data.pid]!.generated[data.name];
+  },
+  "tool.revoked": ({ state }, data) => {
+    const record = state.tools[data.hash];
+    if (record !== undefined) record.revoked = { by: data.by, reason: data.reason };
+    for (const process of Object.values(state.processes)) {
+      for (const [name, { hash }] of Object.entries(process.generated)) {
+        if (hash === data.hash) delete process.generated[name];
+      }
+    }
+  },
+} satisfies Partial<Handlers>;
