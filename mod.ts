@@ -26,6 +26,17 @@ export {
   type RuntimeOptions,
   type SpawnOptions,
 } from "./runtime/runtime.ts";
+export type { JitOptions } from "./runtime/workshop.ts";
+export type { ToolInfo } from "./runtime/generated.ts";
+export type { ToolDefinition, ToolTest, ToolTestCall } from "./kernel/generated.ts";
+export type { ToolEvents } from "./kernel/tool_event.ts";
+export type { TreeEvents } from "./kernel/tree_event.ts";
+export type { Collection, StatePatch } from "./kernel/patch.ts";
+export type { BranchEdits } from "./kernel/branch.ts";
+export type { Change, StateSummary } from "./kernel/describe.ts";
+export type { LaterEffect } from "./kernel/rewind.ts";
+export type { Restored } from "./runtime/rewind.ts";
+export type { Review, Tier } from "./broker/sandbox.ts";
 export { AgentProcess, type ExitStatus, type ProcessInfo } from "./runtime/process.ts";
 export {
   type AgentImage,
@@ -57,7 +68,16 @@ export type * from "./kernel/world.ts";
 export type * from "./kernel/store.ts";
 export type { Capability, CapabilityGrant } from "./kernel/capability.ts";
 export type { Pattern } from "./kernel/grammar.ts";
-export type { CapId, Id, MessageId, ObjectId, Pid, RequestId, TreeId } from "./kernel/ids.ts";
+export type {
+  CapId,
+  CheckpointId,
+  Id,
+  MessageId,
+  ObjectId,
+  Pid,
+  RequestId,
+  TreeId,
+} from "./kernel/ids.ts";
 export type { Order } from "./kernel/inbox.ts";
 export type { Json, JsonObject } from "./kernel/json.ts";
 export type { Label, Sensitivity, Trust } from "./kernel/label.ts";

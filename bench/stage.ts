@@ -88,6 +88,7 @@ export class Stage implements AsyncDisposable {
         model: () => undefined,
         tool: () => undefined,
         workshop: null,
+        history: () => Promise.reject(new Error("no history here")),
       },
     });
   }

@@ -9,11 +9,10 @@ import { SysError } from "../kernel/errors.ts";
 import { matchRight } from "../kernel/grammar.ts";
 import { ask } from "../kernel/human.ts";
 import type { Pid } from "../kernel/ids.ts";
-import { hashOf } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { type Risk, RISKS } from "../kernel/policy.ts";
 import { wait } from "../kernel/process.ts";
-import { ruleSource, ruleText, type Verdict } from "./authorize.ts";
+import { askedHash, ruleSource, ruleText, type Verdict } from "./authorize.ts";
 import { askedBy, type Call } from "./call.ts";
 import type { AnySyscall } from "./syscall.ts";
 
@@ -36,7 +35,7 @@ export function askPerson(draft: Draft, call: Call, given: {
       right: need.right,
       resource: need.resource,
       args,
-      argsHash: hashOf({ name, args }),
+      argsHash: askedHash(call, need.binds),
       under,
     },
     schema: null,

@@ -59,14 +59,14 @@ export function judgeCall(question: Question): Verdict {
   const spends: CapId[] = [];
   let decided: PolicyRule | undefined;
   let argsHash: string | undefined;
-  const hash = (): string => argsHash ??= hashOf({ name: question.name, args: question.args });
+  const hash = (): string => argsHash ??= askedHash(question, undefined);
   for (const need of needs) {
     const query = {
       lineage,
       right: need.right,
       resource: need.resource,
       args: question.args,
-      argsHash: hash,
+      argsHash: need.binds === undefined ? hash : () => askedHash(question, need.binds),
       nowMs: question.nowMs,
       needsGrant: false,
       call: question.name,
@@ -96,6 +96,14 @@ export function judgeCall(question: Question): Verdict {
     ...(decided === undefined ? {} : { rule: ruleText(decided) }),
   };
   return { is: "allowed", decision, spends };
+}
+
+/** What a person's answer to a call is bound to: it, its arguments, and what the need says. */
+export function askedHash(
+  { name, args }: { readonly name: string; readonly args: Json },
+  binds: Json | undefined,
+): string {
+  return hashOf({ name, args, ...(binds === undefined ? {} : { binds }) });
 }
 
 /**

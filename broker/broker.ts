@@ -90,16 +90,17 @@ export class Broker {
     const frame = dot < 0 ? undefined : run.frames.get(key.slice(0, dot));
     const notes = { label: null, spent: {} };
     let def = NO_CALL;
-    let args: Json = null;
+    let args: Json | undefined;
     try {
       def = this.lookUp(name);
       args = decode(def, name, rawArgs);
-      bound(run, key, name);
+      // What the log answers costs nothing; how many are in flight differs from run to run.
+      if (recorded === undefined) bound(run, key, name);
       if (frame !== undefined) refuseClosed(frame, def, name);
     } catch (error) {
       // Of trusted code's mistakes the log says nothing; a tool's have their place in its run (P3).
       if (frame === undefined || !(error instanceof SysError)) throw error;
-      const shown = bounded(rawArgs);
+      const shown = args ?? bounded(rawArgs);
       const call: Call = { run, tree, process, key, name, def, args: shown, cwd, frame, notes };
       return recorded === undefined ? this.#fail(call, error) : this.#again(call, recorded);
     }

@@ -1096,4 +1096,73 @@ export interface Calls {
     /** What it answers. */
     readonly reply: Record<string, never>;
   };
+  /** Name the position the own tree is at now; costs one line. */
+  readonly "checkpoint.create": {
+    /** What it takes. */
+    readonly args: {
+      /** The name. */
+      readonly name: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The checkpoint. */
+      readonly checkpoint: string;
+    };
+  };
+  /** List the checkpoints of the own tree, oldest first. */
+  readonly "checkpoint.list": {
+    /** What it takes. */
+    readonly args: Record<string, never>;
+    /** What it answers. */
+    readonly reply: {
+      /** The checkpoints. */
+      readonly checkpoints: readonly ({
+        /** The id. */
+        readonly id: string;
+        /** The name. */
+        readonly name: string;
+        /** The seq. */
+        readonly seq: number;
+        /** The by. */
+        readonly by: string;
+        /** The auto. */
+        readonly auto: Json;
+        /** The at in milliseconds. */
+        readonly atMs: number;
+      })[];
+    };
+  };
+  /** Tell what the own tree was at a position: processes, objects, authority, requests. */
+  readonly "checkpoint.inspect": {
+    /** What it takes. */
+    readonly args: {
+      /** A checkpoint's id or name, or the number of a line. */
+      readonly at: string | number;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The seq. */
+      readonly seq: number;
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** Tell what differs between two positions of the own tree. */
+  readonly "checkpoint.diff": {
+    /** What it takes. */
+    readonly args: {
+      /** A checkpoint's id or name, or the number of a line. */
+      readonly from: string | number;
+      /** Now, when absent. */
+      readonly to?: string | number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The changes. */
+      readonly changes: readonly ({
+        /** The id. */
+        readonly id: string;
+        readonly [key: string]: Json | undefined;
+      })[];
+    };
+  };
 }

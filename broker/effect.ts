@@ -9,6 +9,7 @@
  * @module
  */
 
+import { takeAutomatic } from "../kernel/checkpoint.ts";
 import { Draft } from "../kernel/draft.ts";
 import { type ErrorDetail, Panic, spoken, SysError } from "../kernel/errors.ts";
 import type { CallResult, EventMap } from "../kernel/event.ts";
@@ -35,6 +36,7 @@ export async function sendEffect(broker: Broker, call: Call, given: {
   const def = call.def as Emitting;
   const { decision, spends } = given.judged;
   const draft = new Draft(tree, broker.now(tree));
+  if (def.risk === "destructive") takeAutomatic(draft, process.pid, "destructive");
   draft.add("call.intent", {
     pid: process.pid,
     step: process.step,

@@ -46,7 +46,7 @@ export interface Frame {
 export const TAKEN_BACK = "it was taken back";
 
 /** These say that the run itself is broken: the tool is not told, and the step fails. */
-const FATAL: ReadonlySet<string> = new Set(["EREPLAY", "EFENCED", "EINTEGRITY"]);
+export const FATAL: ReadonlySet<string> = new Set(["EREPLAY", "EFENCED", "EINTEGRITY"]);
 
 interface Waiting {
   readonly key: string;
@@ -164,6 +164,11 @@ export class Port implements Frame {
     return first?.answer == null ? undefined : first;
   }
 
+  /** The first call that the log has and this run did not make; null when it made all of them. */
+  get unasked(): string | null {
+    return [...this.#before.keys()].find((key) => !this.#waiting.has(key)) ?? null;
+  }
+
   /** Stops when the process has this version of the tool no longer. */
   recheck(): void {
     if (!this.#stands()) this.stop(TAKEN_BACK);
@@ -202,8 +207,8 @@ export function undeclared(frame: Frame, call: Call, needs: readonly Need[]): Ne
     frame.rights.some((right) => within(wanted, right));
   const missing = needs.find(({ right, resource }) => !declares({ right, resource }));
   if (missing !== undefined) return missing;
-  for (const text of def.hands?.(args) ?? []) {
-    const { right, resource } = parseGrant(text, cwd);
+  const handed = def.hands?.(args, call.tree) ?? [];
+  for (const { right, resource } of handed.map((text) => parseGrant(text, cwd))) {
     if (!declares({ right, resource })) return { right, resource };
   }
   if (needs.length > 0 || frame.rights.some(({ right }) => matchRight(right, name))) return null;

@@ -52,6 +52,10 @@ export const PORT_CALLS: readonly string[] = [
   "model.generate",
   "budget.inspect",
   "budget.limit",
+  "checkpoint.create",
+  "checkpoint.list",
+  "checkpoint.inspect",
+  "checkpoint.diff",
 ];
 
 /** After these the running step is over. */
@@ -195,6 +199,16 @@ export const PORT_POSITIONS: { readonly [call: string]: readonly string[] } = {
   "budget.limit": [
     "pid",
   ],
+  "checkpoint.create": [
+    "name",
+  ],
+  "checkpoint.list": [],
+  "checkpoint.inspect": [
+    "at",
+  ],
+  "checkpoint.diff": [
+    "from",
+  ],
 };
 
 /** The declaration of each call: a member of `interface Calls`. */
@@ -289,4 +303,12 @@ export const PORT_TYPES: { readonly [call: string]: string } = {
     '/** Tell what the caller may spend and has spent. */\n"budget.inspect": { args: { pid?: string }; reply: { limits: { modelCalls?: number; tokens?: number; usd?: number; toolCalls?: number; children?: number; depth?: number; wallMs?: number; bytes?: number }; spent: { [key: string]: number } }; at: ["pid"] };',
   "budget.limit":
     '/** Set limits of a process below the caller; its own it can only lower. */\n"budget.limit": { args: { pid: string; limits: { modelCalls?: number; tokens?: number; usd?: number; toolCalls?: number; children?: number; depth?: number; wallMs?: number; bytes?: number } }; reply: {}; at: ["pid"] };',
+  "checkpoint.create":
+    '/** Name the position the own tree is at now; costs one line. */\n"checkpoint.create": { args: { name: string }; reply: { checkpoint: string }; at: ["name"] };',
+  "checkpoint.list":
+    '/** List the checkpoints of the own tree, oldest first. */\n"checkpoint.list": { args: {}; reply: { checkpoints: ({ id: string; name: string; seq: number; by: string; auto: Json; atMs: number })[] }; at: [] };',
+  "checkpoint.inspect":
+    '/** Tell what the own tree was at a position: processes, objects, authority, requests. */\n"checkpoint.inspect": { args: { /** A checkpoint\'s id or name, or the number of a line */ at: string | number }; reply: { seq: number; [key: string]: Json | undefined }; at: ["at"] };',
+  "checkpoint.diff":
+    '/** Tell what differs between two positions of the own tree. */\n"checkpoint.diff": { args: { /** A checkpoint\'s id or name, or the number of a line */ from: string | number; /** Now, when absent */ to?: string | number }; reply: { changes: ({ id: string; [key: string]: Json | undefined })[] }; at: ["from"] };',
 };

@@ -4,10 +4,13 @@
  */
 
 import { diffText } from "../kernel/diff.ts";
-import { declared, raised, type ToolLimits } from "../kernel/generated.ts";
-import { formatPattern } from "../kernel/grammar.ts";
+import { raised, rightsFor, type ToolLimits } from "../kernel/generated.ts";
+import { CAGE_LIMITS } from "../kernel/limits.ts";
 import type { ToolRecord } from "../kernel/state.ts";
 import type { CallContext } from "./syscall.ts";
+
+/** Those that JSON leaves as they are. */
+const LINE_ENDS = /[\u0085\u2028\u2029]/g;
 
 /** Everything needed to judge a version: what it may do, its tests, its source, what changed. */
 export async function reviewText(
@@ -16,24 +19,27 @@ export async function reviewText(
   limits: ToolLimits,
 ): Promise<string> {
   const source = await at.load(record.source) as string;
-  const rights = record.rights.map((text) => {
-    const whole = formatPattern(declared(text, at.process));
-    return at.process.approved.includes(whole) ? `  ${whole}  (approved before)` : `  ${whole}`;
-  });
+  const changed = await changes(at, record, source);
+  // Nothing is waited for from here on, so that this is what an answer will be bound to.
+  const rights = rightsFor(at.process, record).map((right) =>
+    at.process.approved.includes(right) ? `  ${right}  (approved before)` : `  ${right}`
+  );
   const tests = record.testCount === 0
     ? "none"
     : record.tested === null
     ? `${record.testCount}, not run`
     : `${record.tested.passed} passed, ${record.tested.failed} failed`;
-  const over = raised(limits).map((name) => `${name} ${limits[name]}`);
+  const usual = at.world.workshop?.limits ?? CAGE_LIMITS;
+  const over = raised(limits, usual).map((name) => `${name} ${limits[name]}`);
   const lines = [
     `generated tool "${record.name}", version ${record.hash.slice(0, 12)}`,
-    `what it says it does: ${record.description}`,
+    // Its author's words, which are not to be taken for lines of this text.
+    `what it says it does: ${JSON.stringify(record.description).replace(LINE_ENDS, " ")}`,
     rights.length === 0 ? "it may use: nothing but its input" : "it may use, at most:",
     ...rights,
     `tests: ${tests}`,
     ...(over.length === 0 ? [] : [`limits above the usual: ${over.join(", ")}`]),
-    ...await changes(at, record, source),
+    ...changed,
     `source, ${source.split("\n").length} lines:`,
     source,
   ];

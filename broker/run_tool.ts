@@ -11,7 +11,7 @@ import { parsePattern } from "../kernel/grammar.ts";
 import type { Json } from "../kernel/json.ts";
 import { checkAgainst } from "../kernel/schema.ts";
 import type { HeldTool, ToolRecord } from "../kernel/state.ts";
-import { type Port, TAKEN_BACK } from "./port.ts";
+import { FATAL, type Port, TAKEN_BACK } from "./port.ts";
 import { never } from "./run.ts";
 import type { CageEnd, CageLimits, Workshop } from "./sandbox.ts";
 import type { CallContext } from "./syscall.ts";
@@ -43,6 +43,8 @@ export async function runTool(at: CallContext, given: {
     rights: held.rights.map(parsePattern),
     stands: () => at.process.generated[name]?.hash === held.hash,
   });
+  // It may have been taken back since this call began.
+  port.recheck();
   try {
     const end = await given.workshop.sandbox.run({
       tenant: `${at.pid}/${held.hash}`,
@@ -56,6 +58,7 @@ export async function runTool(at: CallContext, given: {
       call: (call, args) => port.call(call, args),
     });
     if (port.broken !== null) throw port.broken;
+    if (end.kind === "returned" || end.kind === "threw") mustBeWhole(at, name, port);
     const output = outputOf(record, end, port);
     if (output === undefined) return await never();
     if (end.kind === "returned" && end.ends !== null) await at.sys(end.ends.name, end.ends.args);
@@ -63,6 +66,15 @@ export async function runTool(at: CallContext, given: {
   } finally {
     port.close();
   }
+}
+
+/** Refuses with `EREPLAY` a run that ended without the calls which an earlier one made. */
+function mustBeWhole({ process }: CallContext, name: string, port: Port): void {
+  const key = port.unasked;
+  if (key === null) return;
+  const sentence = `Cannot go on with tool "${name}" in step ${process.step} of process ` +
+    `"${process.pid}": call ${key} was "${process.journal[key]?.name}" before`;
+  throw new SysError("EREPLAY", `${sentence} and is not made now, expected the same calls`);
 }
 
 function defined(limits: { readonly [name: string]: number | undefined }): Partial<CageLimits> {
@@ -100,5 +112,7 @@ function outputOf(record: ToolRecord, end: CageEnd, port: Port): Json | undefine
 const LOGS_SHOWN = 20;
 
 function known(code: string | null): Errno {
-  return code !== null && Object.hasOwn(ERRORS, code) ? code as Errno : "EIO";
+  // What breaks a step is for the port to say, not for a tool.
+  if (code === null || FATAL.has(code) || !Object.hasOwn(ERRORS, code)) return "EIO";
+  return code as Errno;
 }

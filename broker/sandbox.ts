@@ -17,9 +17,9 @@ import type { Errno } from "../kernel/errors.ts";
 import type { Json, JsonObject } from "../kernel/json.ts";
 
 /** How strong the walls are: a locked child process, the same inside a jail, or only a Worker. */
-export const TIERS = ["process", "jail", "worker"] as const;
+export const TIERS: readonly Tier[] = ["process", "jail", "worker"];
 /** How strong the walls are. */
-export type Tier = (typeof TIERS)[number];
+export type Tier = "process" | "jail" | "worker";
 
 /** What one run may use. Reaching one ends it, and names the limit. */
 export interface CageLimits {
@@ -131,9 +131,9 @@ export interface ToolCompiler {
 }
 
 /** When a person has to look at a tool before it is registered. */
-export const REVIEWS = ["always", "new-rights", "never"] as const;
+export const REVIEWS: readonly Review[] = ["always", "new-rights", "never"];
 /** When a person has to look at a tool before it is registered. */
-export type Review = (typeof REVIEWS)[number];
+export type Review = "always" | "new-rights" | "never";
 
 /** All that generated tools need; a runtime without one runs none. */
 export interface Workshop {

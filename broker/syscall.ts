@@ -13,7 +13,7 @@ import type { Pid } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import type { Risk } from "../kernel/policy.ts";
-import type { ParkedCall, Process } from "../kernel/state.ts";
+import type { ParkedCall, Process, State } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
 import type { Port, PortRights } from "./port.ts";
@@ -29,6 +29,8 @@ export interface World {
   model(id: string): Model | undefined;
   /** The code of a tool, or undefined when this node does not have it. */
   tool(name: string): Tool | undefined;
+  /** What a tree was at an earlier position of its log, all of which is durable by then. */
+  history(tree: Tree, seq: number): Promise<State>;
   /** Where generated tools are checked and run; null when this runtime has none. */
   readonly workshop: Workshop | null;
 }
@@ -46,6 +48,8 @@ export interface Need {
   readonly bytes?: number;
   /** Why a person's word is needed, whatever the rules say. */
   readonly ask?: string;
+  /** What that word is bound to, besides the arguments. */
+  readonly binds?: Json;
 }
 
 /** What a handler knows about the call it handles. */
@@ -130,7 +134,7 @@ interface Common<A, P> {
   /** Rights the call needs; empty means that only the caller's own things are touched. */
   needs(args: A, at: NeedContext): readonly Need[];
   /** Rights that it hands to another process, as rules: a generated tool hands on no others. */
-  hands?(args: A): readonly string[];
+  hands?(args: A, tree: Tree): readonly string[];
   /** What a person is shown who is asked about it, besides the rule. */
   preview?(at: CallContext, args: A): Promise<string>;
   /** What it uses up; 0 where the amount is known only afterwards. */

@@ -8,6 +8,7 @@ import { fileCalls } from "./calls/file.ts";
 import { modelCalls } from "./calls/model.ts";
 import { namespaceCalls, objectCalls } from "./calls/object.ts";
 import { processCalls } from "./calls/process.ts";
+import { checkpointCalls } from "./calls/checkpoint.ts";
 import { humanCalls, messageCalls } from "./calls/talk.ts";
 import { budgetCalls, clockCalls, randomCalls } from "./calls/time.ts";
 import { toolCalls } from "./calls/tool.ts";
@@ -26,10 +27,11 @@ export const SYSCALLS = {
   ...modelCalls,
   ...toolCalls,
   ...budgetCalls,
+  ...checkpointCalls,
 };
 
 /** Rights that no call is named for, but rules may name. */
-export const EXTRA_RIGHTS: readonly string[] = ["message.interrupt"];
+export const EXTRA_RIGHTS: readonly string[] = ["message.interrupt", "tool.limit"];
 
 /** All rights which policy may name. */
 export const RIGHTS: readonly string[] = [...Object.keys(SYSCALLS), ...EXTRA_RIGHTS];

@@ -7,6 +7,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { Errno } from "../kernel/errors.ts";
 import type { ToolTest, ToolTestCall } from "../kernel/generated.ts";
 import { canonical, type Json, type JsonObject } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { checkAgainst } from "../kernel/schema.ts";
 import type { CageEnd, PortAnswer, Workshop } from "./sandbox.ts";
 
@@ -97,8 +98,13 @@ class Script {
 
   /** Timers need not be named: they pass at once, and the clock moves. */
   #waited(args: Json): PortAnswer {
-    const { ms } = args as { readonly ms?: number };
-    this.#nowMs += ms ?? 0;
+    const { ms } = (args ?? {}) as { readonly ms?: Json };
+    if (!Number.isSafeInteger(ms) || Number(ms) < 0 || Number(ms) > LIMITS.waitMsMax) {
+      const message = `clock.wait(${canonical(args)}), expected {"ms":0} to ${LIMITS.waitMsMax}`;
+      this.wrong ??= message;
+      return { ok: false, code: "EINVAL", message, atMs: this.#nowMs };
+    }
+    this.#nowMs += Number(ms);
     return { ok: true, reply: {}, atMs: this.#nowMs };
   }
 

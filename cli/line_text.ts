@@ -21,6 +21,9 @@ type Tellers = { readonly [T in keyof EventMap]: (data: EventMap[T]) => [string,
 const TELLERS: Tellers = {
   "tree.created": ({ root }) => ["tree", `created with root ${root}`],
   "tree.opened": ({ node, epoch }) => ["tree", `opened by ${node} at epoch ${epoch}`],
+  "checkpoint.taken": ({ id, name, by }) => ["check", `${id} ${quote(name)} by ${by}`],
+  "tree.restored": ({ to, by }) => ["restore", `back to line ${to} by ${by}`],
+  "tree.forked": ({ from, seq, by }) => ["fork", `from ${from} at line ${seq} by ${by}`],
   "policy.loaded": ({ text, by }) => ["policy", `${countRules(text)} loaded by ${by}`],
   "image.registered": ({ name, version, hash }) => [
     "image",

@@ -9,12 +9,14 @@
 import { type Handlers, MEMORY, releaseAll } from "./apply_memory.ts";
 import { TOOLS } from "./apply_tools.ts";
 import { book, nothingSpent } from "./budget.ts";
+import { byAge } from "./checkpoint.ts";
 import { bury, hold, restore, revoke, spend } from "./capability.ts";
 import { assert } from "./errors.ts";
 import type { Line, Wait } from "./event.ts";
 import type { Pid, RequestId } from "./ids.ts";
 import { joinLabels } from "./label.ts";
 import { LIMITS } from "./limits.ts";
+import { applyPatch } from "./patch.ts";
 import { innerWait, openIntents } from "./process.ts";
 import type { Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
@@ -44,6 +46,22 @@ const TREE = {
   },
   "tree.opened": ({ state }, data) => {
     state.epoch = data.epoch;
+  },
+  "checkpoint.taken": ({ state }, data, line) => {
+    state.checkpoints[data.id] = { ...data, seq: line.seq, atMs: line.atMs };
+    state.next.ck += 1;
+    if (data.auto === null) return;
+    const autos = byAge(state).filter(({ auto }) => auto !== null);
+    for (const { id } of autos.slice(0, -LIMITS.checkpointsAutoKept)) delete state.checkpoints[id];
+  },
+  "tree.restored": (tree, { patch }) => {
+    applyPatch(tree.state, patch);
+    tree.reindex();
+  },
+  "tree.forked": (tree, { patch, nonce }) => {
+    tree.state.nonce = nonce;
+    applyPatch(tree.state, patch);
+    tree.reindex();
   },
   "policy.loaded": (tree, data, line) => {
     tree.state.policy = { text: data.text, sinceMs: line.atMs };
@@ -179,7 +197,7 @@ function forgetOldest(tree: Tree): void {
   const pids = Object.keys(state.processes) as Pid[];
   if (pids.length < LIMITS.processesPerTreeMax) return;
   // By number: a state that was read from a snapshot has its keys in another order.
-  const gone = pids.sort(byAge).find((pid) => {
+  const gone = pids.sort(byNumber).find((pid) => {
     const at = state.processes[pid]!;
     const isOver = at.life.state === "ended" && openIntents(at).length === 0;
     return isOver && at.parent !== null && at.children.length === 0;
@@ -193,7 +211,7 @@ function forgetOldest(tree: Tree): void {
   delete state.processes[gone];
 }
 
-function byAge(a: Pid, b: Pid): number {
+function byNumber(a: Pid, b: Pid): number {
   return a.length - b.length || (a < b ? -1 : 1);
 }
 

@@ -8,7 +8,10 @@ import type { Handlers } from "./apply_memory.ts";
 /** What events of generated tools do to state. */
 export const TOOLS = {
   "tool.proposed": ({ state }, data, line) => {
-    state.tools[data.hash] = { ...data, atMs: line.atMs, tested: null, revoked: null };
+    const known = Object.hasOwn(state.tools, data.hash) ? state.tools[data.hash] : undefined;
+    if (known === undefined) {
+      state.tools[data.hash] = { ...data, also: [], atMs: line.atMs, tested: null, revoked: null };
+    } else known.also = [...known.also, data.by];
   },
   "tool.tested": ({ state }, data) => {
     const record = state.tools[data.hash];
@@ -17,7 +20,10 @@ export const TOOLS = {
   "tool.registered": ({ state }, data, line) => {
     const process = state.processes[data.pid]!;
     const { name, hash, rights, limits } = data;
-    process.generated[name] = { hash, rights, limits, seq: line.seq };
+    const held = Object.hasOwn(process.generated, name) ? process.generated[name] : undefined;
+    // Since when this version stands: a run that began before goes on with it.
+    const seq = held?.hash === hash ? held.seq : line.seq;
+    process.generated[name] = { hash, rights, limits, seq };
     if (!data.reviewed) return;
     process.approved = [...new Set([...process.approved, ...rights])];
   },

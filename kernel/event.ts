@@ -14,6 +14,7 @@ import type { Json, JsonObject } from "./json.ts";
 import type { Label } from "./label.ts";
 import type { BudgetLimits, Spending } from "./spending.ts";
 import type { ToolEvents } from "./tool_event.ts";
+import type { TreeEvents } from "./tree_event.ts";
 import type { PersonAnswer } from "./world.ts";
 
 export type { BudgetLimits, Spending, SpentKind } from "./spending.ts";
@@ -158,17 +159,7 @@ export type CallResult =
   };
 
 /** The data of every kind of event. */
-export interface EventMap extends ToolEvents {
-  /** The first thing a tree says of itself: its root and its authority manifest. */
-  "tree.created": {
-    readonly root: Pid;
-    readonly key: string | null;
-    readonly nonce: string;
-    readonly ceiling: readonly Pattern[];
-    readonly policy: string;
-  };
-  /** A node took the tree over; later lines are its. */
-  "tree.opened": { readonly node: string; readonly epoch: number };
+export interface EventMap extends ToolEvents, TreeEvents {
   /** A policy took the place of the one before. */
   "policy.loaded": { readonly text: string; readonly by: string };
   /** An image can be used in this tree. */

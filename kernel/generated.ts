@@ -14,7 +14,7 @@ import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
 import { assert, SysError } from "./errors.ts";
 import type { EventMap, ImageData, ValueRef } from "./event.ts";
-import { formatPattern, type Pattern } from "./grammar.ts";
+import { formatPattern, parsePattern, type Pattern } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
 import { canonical, hashOf, type Json, type JsonObject } from "./json.ts";
 import { CAGE_LIMITS, CAGE_LIMITS_MAX, LIMITS } from "./limits.ts";
@@ -83,15 +83,14 @@ export function toolHash(definition: ToolDefinition): string {
 
 /** Refuses what no sandbox has to look at first: `EINVAL`, `ELIMIT` or `EPERM` (J4). */
 export function checkContract(
-  state: State,
-  author: Pick<Process, "pid" | "cwd" | "tools"> | null,
-  tool: Omit<ToolDefinition, "code">,
+  author: (Pick<Process, "pid" | "cwd"> & { readonly state: State }) | null,
+  tool: Omit<ToolDefinition, "code"> & { readonly taken: readonly string[] },
 ): void {
   const what = `Cannot propose tool "${tool.name}"`;
   if (!TOOL_NAME.test(tool.name)) {
     throw new SysError("EINVAL", `${what}: expected letters, digits and _ after a letter`);
   }
-  if (author?.tools.includes(tool.name)) {
+  if (tool.taken.includes(tool.name)) {
     throw new SysError("EEXIST", `${what}: a tool of the image has this name, expected another`);
   }
   for (const schema of [tool.inputSchema, tool.outputSchema]) {
@@ -110,7 +109,7 @@ export function checkContract(
   if (author === null) return;
   for (const text of tool.rights) {
     const pattern = declared(text, author);
-    if (couldHold(state, author.pid, pattern)) continue;
+    if (couldHold(author.state, author.pid, pattern)) continue;
     throw new SysError(
       "EPERM",
       `${what}: it declares ${text}, which is over the ceiling of the tree, expected less`,
@@ -143,9 +142,10 @@ function isMemory(right: string): boolean {
 export function propose(draft: Draft, definition: ToolDefinition, by: Pid | "image"): string {
   const { state } = draft.tree;
   const hash = toolHash(definition);
-  if (Object.hasOwn(state.tools, hash)) return hash;
+  const lineage = by === "image" ? [] : draft.tree.lineage(by);
+  if (visibleVersion({ state, lineage }, hash) !== undefined) return hash;
   const known = Object.keys(state.tools).length;
-  if (known >= LIMITS.toolVersionsPerTreeMax) {
+  if (known >= LIMITS.toolVersionsPerTreeMax && !Object.hasOwn(state.tools, hash)) {
     const what = `Cannot propose tool "${definition.name}"`;
     throw limit(what, "toolVersionsPerTreeMax", `the tree has ${known} versions of tools`);
   }
@@ -175,21 +175,27 @@ export function visibleVersion(draft: {
 }, hash: string): ToolRecord | undefined {
   const record = Object.hasOwn(draft.state.tools, hash) ? draft.state.tools[hash] : undefined;
   if (record === undefined) return undefined;
-  return record.by === "image" || draft.lineage.includes(record.by) ? record : undefined;
+  const authors = [record.by, ...record.also];
+  return authors.some((by) => by === "image" || draft.lineage.includes(by)) ? record : undefined;
 }
 
 /** The declared rights which no person has approved for this process yet, as they would hold. */
 export function unapproved(process: Process, record: ToolRecord): readonly string[] {
-  return record.rights.map((text) => formatPattern(declared(text, process)))
-    .filter((text) => !process.approved.includes(text));
+  return rightsFor(process, record).filter((text) => !process.approved.includes(text));
 }
 
-/** Decides that a version stands in a process's table, in place of another of its name (J2, J3). */
-export function register(draft: Draft, process: Process, given: {
+/** The rights of a version as they would hold for a process. */
+export function rightsFor(
+  at: Pick<Process, "pid" | "cwd">,
+  { rights }: Pick<ToolRecord, "rights">,
+): readonly string[] {
+  return rights.map((text) => formatPattern(declared(text, at)));
+}
+
+/** Refuses a registration that nobody's word could open (J3). */
+export function checkRegistration(process: Process, given: {
   readonly record: ToolRecord;
   readonly limits: ToolLimits;
-  readonly from: EventMap["tool.registered"]["from"];
-  readonly reviewed: boolean;
 }): void {
   const { record } = given;
   const what = `Cannot register tool "${record.name}"`;
@@ -200,20 +206,32 @@ export function register(draft: Draft, process: Process, given: {
   if (process.tools.includes(record.name)) {
     throw new SysError("EEXIST", `${what}: a tool of the image has this name, expected another`);
   }
-  if (given.from === "proposal" && record.testCount > 0 && record.tested?.failed !== 0) {
+  if (record.testCount > 0 && record.tested?.failed !== 0) {
     const state = record.tested === null ? "its tests were not run" : "its tests failed";
     throw new SysError("ESTATE", `${what}: ${state}, expected tool.test to pass`);
   }
   const room = LIMITS.toolsPerProcessMax - process.tools.length;
-  if (Object.keys(process.generated).length >= room) {
+  const others = Object.keys(process.generated).filter((name) => name !== record.name);
+  if (others.length >= room) {
     throw limit(what, "toolsPerProcessMax", "the table is full");
   }
   refuseExcess(what, given.limits);
+}
+
+/** Decides that a version stands in a process's table, in place of another of its name (J2, J3). */
+export function register(draft: Draft, process: Process, given: {
+  readonly record: ToolRecord;
+  readonly limits: ToolLimits;
+  readonly from: EventMap["tool.registered"]["from"];
+  readonly reviewed: boolean;
+}): void {
+  const { record } = given;
+  checkRegistration(process, given);
   draft.add("tool.registered", {
     pid: process.pid,
     name: record.name,
     hash: record.hash,
-    rights: record.rights.map((text) => formatPattern(declared(text, process))),
+    rights: rightsFor(process, record),
     limits: given.limits,
     from: given.from,
     reviewed: given.reviewed,
@@ -229,9 +247,12 @@ function refuseExcess(what: string, limits: ToolLimits): void {
 }
 
 /** The limits of a call that are above the usual, which takes a right of its own. */
-export function raised(limits: ToolLimits): readonly (keyof ToolLimits)[] {
+export function raised(
+  limits: ToolLimits,
+  usual: { readonly [K in keyof typeof CAGE_LIMITS]: number },
+): readonly (keyof ToolLimits)[] {
   return (Object.keys(limits) as (keyof ToolLimits)[])
-    .filter((name) => (limits[name] ?? 0) > CAGE_LIMITS[name]);
+    .filter((name) => (limits[name] ?? 0) > usual[name]);
 }
 
 /** Decides that a process has a tool no longer; a run of it is stopped. */
@@ -271,6 +292,7 @@ export function registerFromImage(
   image: ImageData,
 ): void {
   for (const { name, hash } of image.generated ?? []) {
+    if (isRevoked(draft, hash)) continue;
     const text = rightsOf(draft, hash);
     draft.add("tool.registered", {
       pid: born.pid,
@@ -282,6 +304,10 @@ export function registerFromImage(
       reviewed: false,
     });
   }
+}
+
+function isRevoked({ tree: { state: { tools } } }: Draft, hash: string): boolean {
+  return Object.hasOwn(tools, hash) && tools[hash]!.revoked !== null;
 }
 
 /** What a version declares, be it known already or in this draft. */
@@ -309,8 +335,9 @@ export function inherit(draft: Draft, parent: Process, child: {
     if (child.tools.includes(name)) {
       throw new SysError("EEXIST", `Cannot hand on tool "${name}": the child's image has one`);
     }
-    const { hash, rights, limits } = held;
+    const { hash, limits } = held;
     const from = "parent";
+    const rights = held.rights.map((text) => handedOn(text, parent.pid, child.pid));
     draft.add("tool.registered", {
       pid: child.pid,
       name,
@@ -321,4 +348,11 @@ export function inherit(draft: Draft, parent: Process, child: {
       reviewed: false,
     });
   }
+}
+
+/** A right of a parent's tool in its child: the own memory is the child's then. */
+function handedOn(text: string, parent: Pid, child: Pid): string {
+  const { right, resource } = parsePattern(text);
+  if (!isMemory(right) || !resource.startsWith(`${parent}/`)) return text;
+  return formatPattern({ right, resource: `${child}${resource.slice(parent.length)}` });
 }

@@ -11,6 +11,7 @@
  */
 
 import { type Capability, ceilingAllows } from "./capability.ts";
+import { takeAutomatic } from "./checkpoint.ts";
 import { checkAgainst } from "./schema.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
@@ -43,6 +44,8 @@ export function ask(draft: Draft, process: Process, key: string, asking: Asking)
     const sentence = `Cannot ask a person: the prompt has ${asking.prompt.length} characters`;
     throw new SysError("ELIMIT", `${sentence}, expected ${LIMITS.requestPromptBytesMax} at most`);
   }
+  // A person may want to see what is asked about as it was, or to go back to before it.
+  if (asking.kind !== "notice") takeAutomatic(draft, process.pid, "ask");
   const id = draft.id("req");
   draft.add("human.asked", { id, pid: process.pid, key, ...asking });
   return id;

@@ -24,12 +24,15 @@ export type RequestId = Id<"req">;
 /** A message's id. */
 export type MessageId = Id<"msg">;
 
+/** A checkpoint's id. */
+export type CheckpointId = Id<"ck">;
+
 /** The kinds that a tree counts. */
-export const ID_KINDS = ["p", "cap", "obj", "req", "msg"] as const;
+export const ID_KINDS = ["p", "cap", "obj", "req", "msg", "ck"] as const;
 /** A counted kind. */
 export type IdKind = (typeof ID_KINDS)[number];
 
-const ID = /^(p|cap|obj|req|msg|t)_([1-9]\d{0,14})(?:\.([1-9]\d{0,14}))?$/;
+const ID = /^(p|cap|obj|req|msg|ck|t)_([1-9]\d{0,14})(?:\.([1-9]\d{0,14}))?$/;
 
 /**
  * Makes the id of kind `kind` with number `n` in `tree`; a root process has the bare tree number.

@@ -74,6 +74,10 @@ export const LIMITS = {
   sleepMsMax: 366 * 86_400_000,
   waitMsMax: 60_000,
   randomBytesMax: 65_536,
+  // Checkpoints
+  checkpointsPerTreeMax: 1_000,
+  checkpointsAutoKept: 64,
+  changesShownMax: 2_000,
   // Generated tools
   toolSourceBytesMax: 65_536,
   toolSchemaBytesMax: 16_384,

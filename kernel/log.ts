@@ -31,6 +31,8 @@ const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } =
   "message.sent": [["data"]],
   "process.spawned": [["input"]],
   "process.ended": [["outcome", "result"]],
+  "tree.restored": [["patch"]],
+  "tree.forked": [["patch"]],
 };
 
 /** The end of a line's text, which data cannot reach: keys are sorted and it holds no quotes. */

@@ -130,7 +130,9 @@ export function fork(draft: Draft, parent: Process, spec: ForkSpec): Pid {
     tools: parent.tools,
   });
   for (const cap of [...ownCaps(draft, pid, parent.pid), ...derived]) draft.add("cap.granted", cap);
-  inherit(draft, parent, { pid, tools: parent.tools }, spec.inherit ?? []);
+  const born = { pid, cwd: spec.cwd, tools: parent.tools };
+  registerFromImage(draft, born, state.images[parent.image]!);
+  inherit(draft, parent, born, spec.inherit ?? []);
   return pid;
 }
 

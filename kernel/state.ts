@@ -22,7 +22,7 @@ import type {
   Wait,
 } from "./event.ts";
 import type { Pattern } from "./grammar.ts";
-import type { CapId, IdKind, ObjectId, Pid, RequestId, TreeId } from "./ids.ts";
+import type { CapId, CheckpointId, IdKind, ObjectId, Pid, RequestId, TreeId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Label } from "./label.ts";
 import type { PersonAnswer } from "./world.ts";
@@ -198,9 +198,24 @@ export interface ToolRecord {
   readonly tests: ValueRef;
   readonly testCount: number;
   readonly by: Pid | "image";
+  /** Others who proposed the same content, without having seen it. */
+  also: readonly (Pid | "image")[];
   readonly atMs: number;
   tested: { readonly passed: number; readonly failed: number } | null;
   revoked: { readonly by: string; readonly reason: string } | null;
+}
+
+/** A named position of the log. */
+export interface Checkpoint {
+  readonly id: CheckpointId;
+  readonly name: string;
+  /** The position: the number of its own line. */
+  readonly seq: number;
+  /** Who took it. */
+  readonly by: string;
+  /** Why it was taken by itself; null when somebody took it. */
+  readonly auto: "ask" | "destructive" | null;
+  readonly atMs: number;
 }
 
 /** The state of a tree. */
@@ -223,6 +238,8 @@ export interface State {
   mail: { [pid: Pid]: Message[] };
   /** Versions of generated tools by hash. */
   tools: { [hash: string]: ToolRecord };
+  /** Named positions of the log. */
+  checkpoints: { [id: CheckpointId]: Checkpoint };
 }
 
 /** The state before the first line. */
@@ -234,7 +251,7 @@ export function emptyState(tree: TreeId): State {
     epoch: 0,
     key: null,
     nonce: "",
-    next: { p: 0, cap: 1, obj: 1, req: 1, msg: 1 },
+    next: { p: 0, cap: 1, obj: 1, req: 1, msg: 1, ck: 1 },
     policy: { text: "", sinceMs: 0 },
     ceiling: [],
     images: {},
@@ -245,5 +262,6 @@ export function emptyState(tree: TreeId): State {
     requests: {},
     mail: {},
     tools: {},
+    checkpoints: {},
   };
 }

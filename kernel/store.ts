@@ -99,6 +99,22 @@ export interface StoredBatch {
   readonly payloads: ReadonlyMap<string, string>;
 }
 
+/**
+ * Which snapshots of a tree go when one at `newest` is written: the closer to the end, the more are
+ * kept, so that a log of n lines keeps about log n of them, and any position has one before it.
+ */
+export function thinned(seqs: readonly number[], newest: number): readonly number[] {
+  const gone: number[] = [];
+  const kept = new Set<number>();
+  for (const seq of [...seqs].filter((one) => one < newest).sort((a, b) => a - b)) {
+    // Of those in the same power of two back from the end, the oldest stays.
+    const place = Math.floor(Math.log2((newest - seq) / 1_000 + 1));
+    if (kept.has(place)) gone.push(seq);
+    kept.add(place);
+  }
+  return gone;
+}
+
 /** A state written down, so that start-up need not read the whole log. */
 export interface Snapshot {
   /** The last line that it includes. */
@@ -133,10 +149,10 @@ export interface Store {
     readonly after?: TreeId;
     readonly limit: number;
   }): Promise<readonly TreeHead[]>;
-  /** Writes the latest snapshot; an older one of the tree may go. */
+  /** Writes a snapshot. Older ones of the tree may go, as {@linkcode thinned} says. */
   putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void>;
-  /** The latest snapshot. */
-  getSnapshot(tree: TreeId): Promise<Snapshot | undefined>;
+  /** The latest snapshot; with `atMost`, the latest of a line not after it. */
+  getSnapshot(tree: TreeId, atMost?: number): Promise<Snapshot | undefined>;
   /**
    * The text of a blob; undefined when it is not there. Checked against its hash (`EINTEGRITY`).
    */

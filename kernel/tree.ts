@@ -35,8 +35,8 @@ export interface TreeContext {
 export class Tree {
   readonly state: State;
   readonly context: TreeContext;
-  readonly caps: CapabilityIndex = new CapabilityIndex();
-  readonly names: Names = new Names();
+  caps: CapabilityIndex = new CapabilityIndex();
+  names: Names = new Names();
   readonly values: ValueCache = new ValueCache();
   /** Namespaces that show through another. */
   readonly bases: Set<string> = new Set();
@@ -62,7 +62,7 @@ export class Tree {
     this.context = context;
     this.#head = head;
     this.#policy = parsePolicy(state.policy.text, context);
-    this.#reindex();
+    this.reindex();
   }
 
   /** A tree with an empty log. */
@@ -70,7 +70,15 @@ export class Tree {
     return new Tree(emptyState(tree), GENESIS, context);
   }
 
-  #reindex(): void {
+  /** Derives everything from state anew: after loading, and after the state went elsewhere. */
+  reindex(): void {
+    this.caps = new CapabilityIndex();
+    this.names = new Names();
+    this.bases.clear();
+    this.prefixes.clear();
+    this.objectCount = 0;
+    this.#lineages.clear();
+    this.reloadPolicy();
     for (const cap of Object.values(this.state.caps)) this.caps.add(cap);
     for (const object of Object.values(this.state.objects)) {
       this.names.add(object.name, object.id);

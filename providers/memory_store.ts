@@ -20,6 +20,7 @@ import type {
   TreeHead,
   TreeSummary,
 } from "../kernel/store.ts";
+import { thinned } from "../kernel/store.ts";
 import {
   absentTree,
   byNumber,
@@ -43,7 +44,7 @@ interface Tree {
   leaseMs: number;
   dueMs: number | null;
   summary: TreeSummary;
-  snapshot: Snapshot | undefined;
+  snapshots: Snapshot[];
 }
 
 /**
@@ -121,13 +122,18 @@ export class MemoryStore implements Store {
     return this.#answer("write a snapshot to", () => {
       const stored = this.#trees.get(tree);
       refuseUnwritten(tree, snapshot, stored?.seq);
-      if (stored === undefined || (stored.snapshot?.seq ?? 0) > snapshot.seq) return;
-      stored.snapshot = { ...snapshot };
+      if (stored === undefined || stored.snapshots.some(({ seq }) => seq > snapshot.seq)) return;
+      const gone = [...thinned(stored.snapshots.map(({ seq }) => seq), snapshot.seq), snapshot.seq];
+      stored.snapshots = stored.snapshots.filter(({ seq }) => !gone.includes(seq));
+      stored.snapshots.push({ ...snapshot });
     });
   }
 
-  getSnapshot(tree: TreeId): Promise<Snapshot | undefined> {
-    return this.#answer("read", () => this.#trees.get(tree)?.snapshot);
+  getSnapshot(tree: TreeId, atMost = Infinity): Promise<Snapshot | undefined> {
+    return this.#answer(
+      "read",
+      () => this.#trees.get(tree)?.snapshots.findLast(({ seq }) => seq <= atMost),
+    );
   }
 
   getBlob(hash: string): Promise<string | undefined> {
@@ -285,7 +291,7 @@ function emptyTree(id: TreeId, key: string | null): Tree {
     leaseMs: 0,
     dueMs: null,
     summary: { live: true, title: "", key, ready: false },
-    snapshot: undefined,
+    snapshots: [],
   };
 }
 

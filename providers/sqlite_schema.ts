@@ -16,7 +16,7 @@ import { numberIn } from "./sqlite_handle.ts";
 import type { SqliteConnection } from "./sqlite_handle.ts";
 
 /** The number of the layout, in `PRAGMA user_version`. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 /** Lines between two marks of a tree. */
 export const MARK_LINES = 256;
 /** "libO" in the file's header says whose file it is. */
@@ -70,10 +70,11 @@ const TABLES = `
     UNIQUE(tree, id)
   ) STRICT;
   CREATE TABLE snapshots(
-    tree INTEGER PRIMARY KEY,
+    tree INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     head TEXT NOT NULL,
-    state TEXT NOT NULL
+    state TEXT NOT NULL,
+    PRIMARY KEY(tree, seq)
   ) STRICT;
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
@@ -95,7 +96,7 @@ export function readSchema(db: SqliteConnection, name: string): "absent" | "pres
   if (version !== SCHEMA_VERSION) {
     throw new SysError(
       "EINVAL",
-      `Cannot open store "${name}": written in layout ${version} by a newer program, ` +
+      `Cannot open store "${name}": written in layout ${version} by another version, ` +
         `expected layout ${SCHEMA_VERSION}`,
       { version },
     );

@@ -28,6 +28,7 @@ import type {
   StoredBatch,
   TreeHead,
 } from "../kernel/store.ts";
+import { thinned } from "../kernel/store.ts";
 import { findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
@@ -161,11 +162,16 @@ export class SqliteStore implements Store {
     return this.#write("write a snapshot to", () => {
       const { seq, head, state } = snapshot;
       refuseUnwritten(tree, snapshot, headOfTree(this.#db, tree)?.seq);
+      const number = treeNumber(tree);
+      const known = this.#db.all("SELECT seq FROM snapshots WHERE tree = ?", number)
+        .map((row) => numberIn(row, "seq"));
+      if (known.some((one) => one > seq)) return;
+      for (const gone of [...thinned(known, seq), seq]) {
+        this.#db.run("DELETE FROM snapshots WHERE tree = ? AND seq = ?", number, gone);
+      }
       this.#db.run(
-        "INSERT INTO snapshots(tree, seq, head, state) VALUES(?, ?, ?, ?) ON CONFLICT(tree) " +
-          "DO UPDATE SET seq = excluded.seq, head = excluded.head, state = excluded.state " +
-          "WHERE excluded.seq >= snapshots.seq",
-        treeNumber(tree),
+        "INSERT INTO snapshots(tree, seq, head, state) VALUES(?, ?, ?, ?)",
+        number,
         seq,
         head,
         state,
@@ -173,11 +179,13 @@ export class SqliteStore implements Store {
     }, { synced: false });
   }
 
-  getSnapshot(tree: TreeId): Promise<Snapshot | undefined> {
+  getSnapshot(tree: TreeId, atMost = Number.MAX_SAFE_INTEGER): Promise<Snapshot | undefined> {
     return this.#answer("read", () => {
       const row = this.#db.get(
-        "SELECT seq, head, state FROM snapshots WHERE tree = ?",
+        "SELECT seq, head, state FROM snapshots WHERE tree = ? AND seq <= ? " +
+          "ORDER BY seq DESC LIMIT 1",
         treeNumber(tree),
+        atMost,
       );
       if (row === undefined) return undefined;
       return { seq: numberIn(row, "seq"), head: textIn(row, "head"), state: textIn(row, "state") };

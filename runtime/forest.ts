@@ -24,6 +24,8 @@ export interface Hosted {
   readonly runs: Map<Pid, Run>;
   snapshotSeq: number;
   snapshotBytes: number;
+  /** How many hold it still: none of its processes is run meanwhile. */
+  held: number;
 }
 
 /** What a forest grows on. */
@@ -143,7 +145,7 @@ export class Forest {
     from: { readonly snapshotSeq: number; readonly snapshotBytes: number },
   ): Hosted {
     const { snapshotSeq, snapshotBytes } = from;
-    const hosted: Hosted = { tree, runs: new Map(), snapshotSeq, snapshotBytes };
+    const hosted: Hosted = { tree, runs: new Map(), snapshotSeq, snapshotBytes, held: 0 };
     this.#hosted.set(tree.state.tree, hosted);
     if (tree.state.epoch !== epoch) {
       const draft = new Draft(tree, this.#parts.clock.now());

@@ -10,6 +10,7 @@ import { argumentsSchema, LIBC_CALLS, toolName } from "../tools/libc.ts";
 import { checkConstraint } from "../kernel/constraint.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits, ImageData } from "../kernel/event.ts";
+import { checkContract, type ToolDefinition, toolHash } from "../kernel/generated.ts";
 import { hashOf, type JsonObject } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Model } from "../kernel/world.ts";
@@ -144,6 +145,8 @@ export interface ImageSpec {
   readonly program?: Program;
   /** Object types with their JSON Schemas. */
   readonly types?: Readonly<Record<string, JsonObject>>;
+  /** Generated tools that its processes have, as `AgentProcess.tool` gave them. */
+  readonly generated?: readonly ToolDefinition[];
 }
 
 /** An image: data by hash, and the code of this runtime that goes with it. */
@@ -160,6 +163,8 @@ export interface AgentImage {
   readonly tools: readonly Tool[];
   /** Code that runs instead of the model loop. */
   readonly program: Program | undefined;
+  /** Its generated tools; the hash covers theirs. */
+  readonly generated: readonly ToolDefinition[];
 }
 
 const IMAGE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
@@ -186,6 +191,8 @@ export function defineImage(spec: ImageSpec): AgentImage {
   const model = typeof spec.model === "object" ? asModel(spec.model) : undefined;
   const tools = spec.tools ?? [];
   const names = [...(spec.libc ?? LIBC_CALLS.map(toolName)), ...tools.map(({ name }) => name)];
+  const generated = spec.generated ?? [];
+  for (const tool of generated) checkContract(null, { ...tool, taken: names });
   const unknown = (spec.libc ?? []).find((name) => !LIBC_CALLS.map(toolName).includes(name));
   if (unknown !== undefined) {
     throw new SysError("EINVAL", `Cannot define image "${spec.name}": no libc tool "${unknown}"`);
@@ -206,6 +213,9 @@ export function defineImage(spec: ImageSpec): AgentImage {
     budget: budgetLimits(spec.budget),
     stepsMax: spec.maxSteps ?? 1_000,
     types: spec.types ?? {},
+    ...(generated.length === 0 ? {} : {
+      generated: generated.map((tool) => ({ name: tool.name, hash: toolHash(tool) })),
+    }),
   };
   const sha256 = hashOf(data);
   return {
@@ -215,6 +225,7 @@ export function defineImage(spec: ImageSpec): AgentImage {
     model,
     tools,
     program: spec.program,
+    generated,
   };
 }
 

@@ -6,6 +6,7 @@
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
+import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
@@ -133,4 +134,15 @@ export async function verifyTree(
     broken = error.message;
   }
   return { tree: id, lines: head.seq, head: head.head, broken };
+}
+
+/** Fetches a value by hash, and keeps it in memory. `EINTEGRITY` when it is not there. */
+export async function loadValue(store: Store, tree: Tree, hash: string): Promise<Json> {
+  const text = await store.getBlob(hash);
+  if (text === undefined) {
+    throw new SysError("EINTEGRITY", `Cannot read value "${hash}": missing from the store`);
+  }
+  const value = JSON.parse(text) as Json;
+  tree.values.set(hash, value, text.length);
+  return value;
 }

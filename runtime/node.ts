@@ -29,6 +29,7 @@ import { Committer } from "./committer.ts";
 import { Forest, type Hosted } from "./forest.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { Postbox } from "./postbox.ts";
+import { loadValue } from "./load.ts";
 import { canRun, programOf, runStep } from "./step.ts";
 
 export type { NodeOptions };
@@ -93,13 +94,7 @@ export class Node implements Host {
 
   /** Fetches a value by hash. */
   async load(tree: Tree, hash: string): Promise<Json> {
-    const text = await this.options.store.getBlob(hash);
-    if (text === undefined) {
-      throw new SysError("EINTEGRITY", `Cannot read value "${hash}": missing from the store`);
-    }
-    const value = JSON.parse(text) as Json;
-    tree.values.set(hash, value, text.length);
-    return value;
+    return await loadValue(this.options.store, tree, hash);
   }
 
   /** Lines were added: processes may have become ready, or have to stop. */
@@ -222,8 +217,13 @@ export class Node implements Host {
     }
   }
 
+  /** A tree as it is hosted, for those who hold it still. */
+  hosted(id: TreeId): Promise<Hosted> {
+    return this.#forest.open(id);
+  }
+
   #enqueue(hosted: Hosted): void {
-    if (this.#stopping) return;
+    if (this.#stopping || hosted.held > 0) return;
     const { tree } = hosted;
     for (const pid of readyPids(tree.state)) {
       if (hosted.runs.has(pid) || !canRun(this.options, tree, pid)) continue;
@@ -257,7 +257,7 @@ export class Node implements Host {
       if (turn === undefined) return;
       const hosted = this.#forest.get(turn.tree);
       const process = hosted?.tree.state.processes[turn.pid];
-      if (hosted === undefined || process?.life.state !== "ready") continue;
+      if (hosted === undefined || process?.life.state !== "ready" || hosted.held > 0) continue;
       if (!hosted.runs.has(turn.pid)) this.#run(hosted, process);
     }
   }

@@ -3,13 +3,21 @@
  * @module
  */
 
+import type { BranchEdits } from "../kernel/branch.ts";
+import { findPosition, takeCheckpoint } from "../kernel/checkpoint.ts";
+import { type Change, changesBetween, type StateSummary, summaryOf } from "../kernel/describe.ts";
+import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits, EndOutcome, Line, SpentKind, Wait } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import { type LifeState, lifeState, processOf, type Signal } from "../kernel/process.ts";
 import type { Process, State } from "../kernel/state.ts";
+import type { ToolDefinition } from "../kernel/generated.ts";
+import { definitionOf, type ToolInfo, toolsOf } from "./generated.ts";
+import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
+import { forkTree, type Restored, restoreTree } from "./rewind.ts";
 import type { Node } from "./node.ts";
 import { formatPatternOf, milliseconds, type Rule } from "./rule.ts";
 
@@ -190,6 +198,64 @@ export class AgentProcess {
       replyTo: null,
       label: { sensitivity: "public", trust: "user" },
     });
+  }
+
+  /** Its tool table: what its image brought, and what was generated. */
+  async tools(): Promise<ToolInfo[]> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    return await toolsOf(this.#node, tree, processOf(tree.state, this.pid));
+  }
+
+  /**
+   * A generated tool of its table as data, to be given to `defineImage` or kept in a file. Throws
+   * `ENOENT`.
+   */
+  async tool(name: string): Promise<ToolDefinition> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    return await definitionOf(this.#node, tree, processOf(tree.state, this.pid), name);
+  }
+
+  /** Gives the position its tree is at now a name, to inspect, go back to or branch off from. */
+  async checkpoint(name: string): Promise<string> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    const draft = new Draft(tree, this.#node.options.world.clock.now());
+    const id = takeCheckpoint(draft, { name, by: this.#operator });
+    tree.commit(draft);
+    this.#node.changed(tree);
+    await this.#node.durable(tree);
+    return id;
+  }
+
+  /** What its tree was at a checkpoint or line; nothing is run. Throws `ENOENT`, `EINTEGRITY`. */
+  async inspect(at: string | number): Promise<StateSummary> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    return summaryOf(await stateAt(this.#node, tree, findPosition(tree.state, at)));
+  }
+
+  /** What differs in its tree between two checkpoints or lines; `to` is now when absent. */
+  async diff(from: string | number, to?: string | number): Promise<readonly Change[]> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    const state = (at: string | number): Promise<State> =>
+      stateAt(this.#node, tree, findPosition(tree.state, at));
+    return changesBetween(await state(from), await state(to ?? tree.state.seq));
+  }
+
+  /**
+   * Takes its whole tree back to a checkpoint or line. What was revoked, spent or answered since
+   * stays so; what was done outside is listed. Throws `ENOENT`, `ESTATE`, `EAGAIN`.
+   */
+  async restore(to: string | number): Promise<Restored> {
+    return await restoreTree(this.#node, treeOf(this.pid), { to, by: this.#operator });
+  }
+
+  /**
+   * Starts a new tree from a checkpoint or line of its tree, with ids of its own and no authority
+   * that could be used twice. Returns its root. Throws `ENOENT`, `ESTATE`, `EINVAL`.
+   */
+  async fork(at: string | number, edits: BranchEdits = {}): Promise<AgentProcess> {
+    const id = treeOf(this.pid);
+    const pid = await forkTree(this.#node, id, { at, by: this.#operator, edits });
+    return new AgentProcess(this.#node, pid, this.#operator);
   }
 
   /** Gives it a right, inside the tree's ceiling. */

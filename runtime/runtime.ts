@@ -30,6 +30,7 @@ import { libc } from "../tools/libc.ts";
 import { type Approvals, approvalsOf, defaultPerson, personOf } from "./approvals.ts";
 import { Clockwork } from "./clockwork.ts";
 import { type AgentImage, asModel, type Budget, budgetLimits } from "./image.ts";
+import { stateAt } from "./history.ts";
 import { readLines, type Verified, verifyTree } from "./load.ts";
 import { Node } from "./node.ts";
 import { Desk } from "./people.ts";
@@ -153,6 +154,7 @@ export class Runtime implements AsyncDisposable {
         model: (id) => this.#models.get(id),
         tool: (name) => this.#tools.get(name),
         workshop: parts.workshop,
+        history: (tree, seq) => stateAt(this.node, tree, seq),
       },
     });
     for (const image of options.images ?? []) this.register(image);
@@ -223,6 +225,7 @@ export class Runtime implements AsyncDisposable {
         policy: this.#policy,
         ceiling,
         images,
+        generated: [image, ...options.images ?? []].flatMap((one) => one.generated),
         caps,
         image: image.data,
         goal: options.goal,

@@ -66,7 +66,7 @@ Deno.test("SqliteStore.open() refuses a file that is no store, and changes nothi
     make(other, "CREATE TABLE letters(body TEXT); PRAGMA user_version = 1");
     const newer = `${folder}/newer`;
     await (await open(newer)).close();
-    make(newer, "PRAGMA user_version = 2");
+    make(newer, "PRAGMA user_version = 3");
     for (const mode of ["own", "join", "read"] as const) {
       for (
         const [path, code] of [[text, "EINTEGRITY"], [other, "EINVAL"], [newer, "EINVAL"]] as const
@@ -77,7 +77,7 @@ Deno.test("SqliteStore.open() refuses a file that is no store, and changes nothi
         assert.deepEqual(await Deno.readFile(path), before);
       }
     }
-    assert.match((await rejects(open(newer), "EINVAL")).message, /layout 2 .+ expected layout 1/);
+    assert.match((await rejects(open(newer), "EINVAL")).message, /layout 3 .+ expected layout 2/);
   });
 });
 

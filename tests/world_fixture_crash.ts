@@ -75,8 +75,8 @@ export class MortalStore implements Store {
   putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void> {
     return this.#alive(() => this.inner.putSnapshot(tree, snapshot));
   }
-  getSnapshot(tree: TreeId): ReturnType<Store["getSnapshot"]> {
-    return this.#alive(() => this.inner.getSnapshot(tree));
+  getSnapshot(tree: TreeId, atMost?: number): ReturnType<Store["getSnapshot"]> {
+    return this.#alive(() => this.inner.getSnapshot(tree, atMost));
   }
   getBlob(hash: string): ReturnType<Store["getBlob"]> {
     return this.#alive(() => this.inner.getBlob(hash));

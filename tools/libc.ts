@@ -56,6 +56,8 @@ export const LIBC_CALLS = [
   "capability.request",
   "namespace.create",
   "budget.inspect",
+  "checkpoint.create",
+  "checkpoint.list",
   "tool.guide",
   "tool.propose",
   "tool.test",

@@ -8,6 +8,7 @@ import { LIMITS } from "../../kernel/limits.ts";
 import { resolvePath } from "../../kernel/path.ts";
 import { SysError } from "../../kernel/errors.ts";
 import type { EndOutcome } from "../../kernel/event.ts";
+import { registerFromImage } from "../../kernel/generated.ts";
 import type { Pid } from "../../kernel/ids.ts";
 import { merge } from "../../kernel/memory.ts";
 import { end, lifeState, processOf, signal, SIGNALS } from "../../kernel/process.ts";
@@ -82,7 +83,11 @@ export const processCalls = {
     args: z.strictObject({ image: z.string().min(1).max(256), ...spawnArgs }),
     reply: z.strictObject({ pid: pidShape }),
     cost: () => ({ children: 1 }),
-    hands: ({ grants }) => grants,
+    // A child of a model is given that model, too.
+    hands({ grants, image }, { state }) {
+      const model = findImage(state, image)?.image.model ?? null;
+      return model === null ? grants : [...grants, `model.generate(${model})`];
+    },
     needs: ({ image }, { tree }) => [{
       right: "process.spawn",
       resource: findImage(tree.state, image)?.ref ?? image,
@@ -157,6 +162,8 @@ export const processCalls = {
         goal: args.goal ?? at.process.goal,
         tools: found.image.tools,
       });
+      const { cwd } = at.process;
+      registerFromImage(at.draft, { pid, cwd, tools: found.image.tools }, found.image);
       return STEP_OVER;
     },
   }),

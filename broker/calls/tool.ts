@@ -7,9 +7,11 @@ import { z } from "zod";
 import { SysError, toOutcome } from "../../kernel/errors.ts";
 import {
   checkContract,
+  checkRegistration,
   propose,
   raised,
   register,
+  rightsFor,
   type ToolTest,
   unapproved,
   unregister,
@@ -21,6 +23,7 @@ import { suggest } from "../../kernel/policy.ts";
 import type { ToolRecord } from "../../kernel/state.ts";
 import { clientOver } from "../client.ts";
 import { toolGuide } from "../guide.ts";
+import { TAKEN_BACK } from "../port.ts";
 import { reviewText } from "../review.ts";
 import { runTool } from "../run_tool.ts";
 import type { Workshop } from "../sandbox.ts";
@@ -98,13 +101,18 @@ async function call(
   readonly logs?: readonly string[];
 }> {
   const made = generatedTool(at, args.name);
-  if (made !== undefined) {
+  const begunSeq = begunAt(at, args.name);
+  if (begunSeq !== null && (made === undefined || made.held.seq > begunSeq)) {
+    throw new SysError("ECANCELED", `Cannot finish tool "${args.name}": ${TAKEN_BACK}`);
+  }
+  const workshop = made === undefined ? null : workshopOf(at);
+  const visible = visibleTools(at);
+  const isOpen = begunSeq !== null || visible.some(({ generated }) => generated === made?.held);
+  if (made !== undefined && workshop !== null && isOpen) {
     at.book({ toolCalls: 1 });
-    const workshop = workshopOf(at);
     const { output, logs } = await runTool(at, { workshop, ...made, input: args.input ?? {} });
     return { output, ...(logs.length === 0 ? {} : { logs }) };
   }
-  const visible = visibleTools(at);
   const tool = visible.find(({ name }) => name === args.name);
   if (tool === undefined || tool.execute === undefined) {
     const near = suggest(args.name, visible.map(({ name }) => name));
@@ -127,6 +135,12 @@ async function call(
     const { message } = toOutcome(error);
     throw new SysError("EIO", `Cannot finish tool "${args.name}": ${message}`);
   }
+}
+
+/** Where the log has that this very call began to run a generated tool; null when it did not. */
+function begunAt({ process, key }: CallContext, name: string): number | null {
+  const first = process.journal[`${key}.1`];
+  return first?.state === "done" && !process.tools.includes(name) ? first.seq : null;
 }
 
 /** Calls on tools. */
@@ -190,11 +204,9 @@ export const toolCalls = {
     async prepare(at, args) {
       const outputSchema = args.outputSchema ?? null;
       const { name, source, inputSchema } = args;
-      checkContract(at.tree.state, at.process, {
-        ...args,
-        outputSchema,
-        tests: args.tests as ToolTest[],
-      });
+      const { pid, cwd, tools: taken } = at.process;
+      const tests = args.tests as ToolTest[];
+      checkContract({ pid, cwd, state: at.tree.state }, { ...args, outputSchema, tests, taken });
       const checked = await workshopOf(at).compiler.check({ source, inputSchema, outputSchema });
       if (checked.ok) return checked.code;
       const shown = checked.problems.slice(0, 6)
@@ -261,12 +273,21 @@ export const toolCalls = {
       const resource = record?.name ?? args.tool;
       const ask = record === undefined ? undefined : reviewOf(at, record);
       return [
-        { right: "tool.register", resource, ...(ask === undefined ? {} : { ask }) },
-        ...raised(args.limits)
+        {
+          right: "tool.register",
+          resource,
+          // Rights are relative to the process: an answer is to what they were when it was given.
+          ...(ask === undefined ? {} : { ask, binds: rightsFor(at.process, record!) }),
+        },
+        ...raised(args.limits, workshopOf(at).limits)
           .map((name) => ({ right: "tool.limit", resource: `${resource}/${name}` })),
       ];
     },
-    preview: (at, args) => reviewText(at, versionOf(at, args.tool), args.limits),
+    preview(at, args) {
+      const record = versionOf(at, args.tool);
+      checkRegistration(at.process, { record, limits: args.limits });
+      return reviewText(at, record, args.limits);
+    },
     run(at, args) {
       const record = versionOf(at, args.tool);
       const reviewed = reviewOf(at, record) !== undefined;

@@ -1,0 +1,75 @@
+/**
+ * Checkpoints: naming positions of the own tree's log, and looking at them; nothing is run.
+ *
+ * Going back and branching off stop or start a whole tree: they are orders of people and of boot
+ * code, not calls (`AgentProcess.restore`, `AgentProcess.fork`).
+ * @module
+ */
+
+import { z } from "zod";
+import { byAge, findPosition, takeCheckpoint } from "../../kernel/checkpoint.ts";
+import { changesBetween, summaryOf } from "../../kernel/describe.ts";
+import { nothing } from "../shapes.ts";
+import { type Need, type NeedContext, syscall } from "../syscall.ts";
+
+const position = z.union([z.string().min(1).max(256), z.number().int().min(1)])
+  .describe("A checkpoint's id or name, or the number of a line");
+const shown = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  seq: z.number(),
+  by: z.string(),
+  auto: z.string().nullable(),
+  atMs: z.number(),
+});
+
+/** What is looked at is all of the tree: its other processes, too. */
+function whole(right: string, { tree }: NeedContext): Need[] {
+  return [{ right, resource: tree.state.tree }];
+}
+
+/** Calls on checkpoints. */
+export const checkpointCalls = {
+  "checkpoint.create": syscall({
+    about: "Name the position the own tree is at now; costs one line",
+    effect: "mutate",
+    args: z.strictObject({ name: z.string().min(1).max(256) }),
+    reply: z.strictObject({ checkpoint: z.string() }),
+    needs: () => [],
+    run: (at, { name }) => ({ checkpoint: takeCheckpoint(at.draft, { name, by: at.pid }) }),
+  }),
+  "checkpoint.list": syscall({
+    about: "List the checkpoints of the own tree, oldest first",
+    effect: "observe",
+    args: nothing,
+    reply: z.strictObject({ checkpoints: z.array(shown) }),
+    needs: () => [],
+    run: (at) => ({ checkpoints: byAge(at.tree.state) }),
+  }),
+  "checkpoint.inspect": syscall({
+    about: "Tell what the own tree was at a position: processes, objects, authority, requests",
+    effect: "observe",
+    args: z.strictObject({ at: position }),
+    reply: z.looseObject({ seq: z.number() }),
+    needs: (_, at) => whole("checkpoint.inspect", at),
+    async run(at, args) {
+      const seq = findPosition(at.tree.state, args.at);
+      return summaryOf(await at.world.history(at.tree, seq));
+    },
+  }),
+  "checkpoint.diff": syscall({
+    about: "Tell what differs between two positions of the own tree",
+    effect: "observe",
+    args: z.strictObject({ from: position, to: position.optional().describe("Now, when absent") }),
+    reply: z.strictObject({ changes: z.array(z.looseObject({ id: z.string() })) }),
+    needs: (_, at) => whole("checkpoint.diff", at),
+    async run(at, args) {
+      const { state } = at.tree;
+      const from = await at.world.history(at.tree, findPosition(state, args.from));
+      const to = args.to === undefined
+        ? state
+        : await at.world.history(at.tree, findPosition(state, args.to));
+      return { changes: changesBetween(from, to) };
+    },
+  }),
+};

@@ -1,0 +1,82 @@
+/**
+ * Branching: a tree of its own that begins where another was.
+ *
+ * Invariants:
+ *   B1. No authority that could be used twice goes along: no finite use, no grant of a person.
+ *   B2. No effect of the other tree is settled, repeated or waited for by the new one.
+ *   B3. What waited waits anew, by making its call again.
+ * @module
+ */
+
+import type { BudgetLimits, ImageData } from "./event.ts";
+import { SysError } from "./errors.ts";
+import type { CapId, Pid } from "./ids.ts";
+import { hashOf, type Json } from "./json.ts";
+import type { Process, State } from "./state.ts";
+
+/** What is different in the new tree. */
+export interface BranchEdits {
+  /** What the root is to do. */
+  readonly goal?: string;
+  /** `provider/model` for the root's image; it has to be one the root may use. */
+  readonly model?: string;
+  /** Limits of the root. Absent ones stay. */
+  readonly budget?: BudgetLimits;
+  /** Policy text in place of the tree's. */
+  readonly policy?: string;
+}
+
+/** A state as a new tree may begin with it. */
+export function branched(given: State, root: Pid, edits: BranchEdits): State {
+  const state = structuredClone(given);
+  for (const [id, cap] of Object.entries(state.caps)) {
+    if (cap.usesMax !== null || cap.grant !== null) delete state.caps[id as CapId];
+  }
+  for (let gone = true; gone;) {
+    gone = false;
+    for (const [id, { parent }] of Object.entries(state.caps)) {
+      if (parent === null || Object.hasOwn(state.caps, parent)) continue;
+      delete state.caps[id as CapId];
+      gone = true;
+    }
+  }
+  state.requests = {};
+  state.checkpoints = {};
+  for (const process of Object.values(state.processes)) settle(process);
+  edit(state, root, edits);
+  return state;
+}
+
+/** B2, B3. */
+function settle(process: Process): void {
+  process.parked = {};
+  const { life } = process;
+  if (life.state === "waiting" && life.on.reason !== "paused") process.life = { state: "ready" };
+  if (life.state === "waiting" && life.on.reason === "paused") {
+    process.life = { ...life, on: { ...life.on, was: null } };
+  }
+  for (const [key, recorded] of Object.entries(process.journal)) {
+    if (recorded.state !== "open") continue;
+    const { name, args, intent } = recorded;
+    const message = `Cannot tell how "${name}" came out: it was another tree's`;
+    const result = { ok: false, code: "EINDOUBT", message } as const;
+    process.journal[key] = { name, args, state: "done", result, seq: intent.seq, atMs: 0 };
+  }
+}
+
+function edit(state: State, pid: Pid, edits: BranchEdits): void {
+  const root = state.processes[pid];
+  if (root === undefined || root.life.state === "ended") {
+    throw new SysError("ESTATE", `Cannot fork "${state.tree}": its root had ended there`);
+  }
+  const { goal, model, budget, policy } = edits;
+  if (goal !== undefined) root.goal = goal;
+  if (budget !== undefined) root.limits = { ...root.limits, ...budget };
+  if (policy !== undefined) state.policy = { ...state.policy, text: policy };
+  if (model === undefined) return;
+  const { hash: _, ...data } = state.images[root.image]!;
+  const image: Omit<ImageData, "hash"> = { ...data, model };
+  const hash = hashOf(image as unknown as Json);
+  state.images[hash] = { ...image, hash };
+  root.image = hash;
+}

@@ -1,0 +1,57 @@
+/**
+ * Checkpoints: named positions of a log. Taking one is one line, whatever the tree holds.
+ *
+ * Invariants:
+ *   K1. A checkpoint names the state right after its own line.
+ *   K2. Named ones are bounded by a refusal, automatic ones by forgetting the oldest.
+ * @module
+ */
+
+import type { Draft } from "./draft.ts";
+import { SysError } from "./errors.ts";
+import type { CheckpointId } from "./ids.ts";
+import { LIMITS } from "./limits.ts";
+import type { Checkpoint, State } from "./state.ts";
+
+/** Why a checkpoint was taken by itself: before a question to a person, or a destructive call. */
+export type Automatic = "ask" | "destructive";
+
+/** Decides a named checkpoint. */
+export function takeCheckpoint(draft: Draft, given: {
+  readonly name: string;
+  readonly by: string;
+}): CheckpointId {
+  const named = Object.values(draft.tree.state.checkpoints).filter(({ auto }) => auto === null);
+  if (named.length >= LIMITS.checkpointsPerTreeMax) {
+    const sentence = `Cannot take checkpoint "${given.name}": the tree has ${named.length}`;
+    throw new SysError("ELIMIT", `${sentence}, expected fewer`, { limit: "checkpointsPerTreeMax" });
+  }
+  const id = draft.id("ck");
+  draft.add("checkpoint.taken", { id, ...given, auto: null });
+  return id;
+}
+
+/** Decides a checkpoint that nobody asked for. */
+export function takeAutomatic(draft: Draft, by: string, auto: Automatic): void {
+  draft.add("checkpoint.taken", { id: draft.id("ck"), name: `before ${auto}`, by, auto });
+}
+
+/** A checkpoint by its id or name (of a name the latest), or a position by its number. */
+export function findPosition(state: State, wanted: string | number): number {
+  if (typeof wanted === "number" || /^\d+$/.test(wanted)) {
+    const seq = Number(wanted);
+    if (Number.isSafeInteger(seq) && seq >= 1 && seq <= state.seq) return seq;
+    const sentence =
+      `Cannot go to line ${wanted} of "${state.tree}": it has lines 1 to ${state.seq}`;
+    throw new SysError("ENOENT", sentence);
+  }
+  const found = byAge(state).findLast(({ id, name }) => id === wanted || name === wanted);
+  if (found !== undefined) return found.seq;
+  const sentence = `Cannot find checkpoint "${wanted}" of "${state.tree}": absent`;
+  throw new SysError("ENOENT", `${sentence}, expected one of checkpoint.list, or a line's number`);
+}
+
+/** Checkpoints, oldest first. */
+export function byAge(state: State): Checkpoint[] {
+  return Object.values(state.checkpoints).sort((one, other) => one.seq - other.seq);
+}

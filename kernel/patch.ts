@@ -1,0 +1,78 @@
+/**
+ * What differs between two states of a tree: entry by entry, as data that a line can carry.
+ * @module
+ */
+
+import { canonical, type Json } from "./json.ts";
+import type { State } from "./state.ts";
+
+/** Parts of a state that are entries by key. */
+export const COLLECTIONS: readonly Collection[] = [
+  "images",
+  "processes",
+  "caps",
+  "objects",
+  "namespaces",
+  "requests",
+  "mail",
+  "tools",
+  "checkpoints",
+];
+/** A part of a state that is entries by key. */
+export type Collection =
+  | "images"
+  | "processes"
+  | "caps"
+  | "objects"
+  | "namespaces"
+  | "requests"
+  | "mail"
+  | "tools"
+  | "checkpoints";
+
+/** The other parts that may change. Position, time and identity are never part of a patch. */
+const FIELDS = ["policy", "ceiling", "next"] as const;
+
+/** How one state becomes another. */
+export interface StatePatch {
+  /** Entries that are new or different. */
+  readonly set: readonly (readonly [Collection, string, Json])[];
+  /** Entries that are gone. */
+  readonly drop: readonly (readonly [Collection, string])[];
+  /** Other parts that are different. */
+  readonly fields: { readonly [K in "policy" | "ceiling" | "next"]?: Json };
+}
+
+type Entries = { [key: string]: Json };
+
+/** The patch that makes `after` of `before`. */
+export function diffStates(before: State, after: State): StatePatch {
+  const set: [Collection, string, Json][] = [];
+  const drop: [Collection, string][] = [];
+  for (const name of COLLECTIONS) {
+    const [old, now] = [entriesOf(before, name), entriesOf(after, name)];
+    for (const key of Object.keys(old)) if (!Object.hasOwn(now, key)) drop.push([name, key]);
+    for (const [key, value] of Object.entries(now)) {
+      const same = Object.hasOwn(old, key) && canonical(old[key]!) === canonical(value);
+      if (!same) set.push([name, key, value]);
+    }
+  }
+  const changed = FIELDS.filter((name) => text(before, name) !== text(after, name));
+  const fields = Object.fromEntries(changed.map((name) => [name, after[name] as unknown as Json]));
+  return { set, drop, fields };
+}
+
+function entriesOf(state: State, name: Collection): Entries {
+  return state[name] as unknown as Entries;
+}
+
+function text(state: State, name: (typeof FIELDS)[number]): string {
+  return canonical(state[name] as unknown as Json);
+}
+
+/** Applies a patch; what it brings is copied, since it belongs to a line. */
+export function applyPatch(state: State, patch: StatePatch): void {
+  for (const [name, key] of patch.drop) delete entriesOf(state, name)[key];
+  for (const [name, key, value] of patch.set) entriesOf(state, name)[key] = structuredClone(value);
+  Object.assign(state, structuredClone(patch.fields));
+}

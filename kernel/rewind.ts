@@ -1,0 +1,188 @@
+/**
+ * Rewinding: what a tree is when it goes back to an earlier position of its own log.
+ *
+ * The log only grows: going back is one more line. What was spent, revoked or answered in between
+ * stays so; what was done outside stays done, and is listed.
+ *
+ * Invariants:
+ *   W1. No capability is there afterwards that was revoked since, or whose uses were used up since.
+ *   W2. A request that was answered since is not open again: who waited for it asks anew.
+ *   W3. What was spent since stays spent, and ids are never given twice.
+ *   W4. An effect whose outcome became known since is known to be what it was.
+ * @module
+ */
+
+import type { CallResult, EventMap, Line, Message } from "./event.ts";
+import { type CapId, type Pid, type RequestId, treeOf } from "./ids.ts";
+import type { Json } from "./json.ts";
+import type { Process, State } from "./state.ts";
+
+/** An effect that was sent after a position. */
+export interface LaterEffect {
+  /** The line of its intent. */
+  readonly seq: number;
+  /** Who sent it. */
+  readonly pid: Pid;
+  /** `p_1#4.2`. */
+  readonly call: string;
+  /** Name of the call: `file.write`. */
+  readonly name: string;
+  /** What it was given. */
+  readonly args: Json;
+  /** The working directory that its paths are relative to. */
+  readonly cwd: string;
+  /** What the provider saw before. */
+  readonly before: Json;
+  /** How it came out; null while nobody knows. */
+  readonly result: CallResult | null;
+}
+
+/** What the lines after a position say of what cannot be taken back. */
+export interface Since {
+  readonly revoked: ReadonlySet<CapId>;
+  /** Uses that were spent, less those given back. */
+  readonly uses: ReadonlyMap<CapId, number>;
+  readonly effects: readonly LaterEffect[];
+  /** Messages that came from outside the tree: they are in the log, and not delivered again. */
+  readonly messages: readonly Message[];
+  /** Outcomes by call. */
+  readonly outcomes: ReadonlyMap<string, Line>;
+}
+
+/** Reads the lines after a position. */
+export async function readSince(
+  lines: AsyncIterable<Line> | Iterable<Line>,
+): Promise<Since> {
+  const revoked = new Set<CapId>();
+  const uses = new Map<CapId, number>();
+  const effects = new Map<string, LaterEffect>();
+  const messages: Message[] = [];
+  const outcomes = new Map<string, Line>();
+  const count = (ids: readonly CapId[] | undefined, by: number): void => {
+    for (const id of ids ?? []) uses.set(id, (uses.get(id) ?? 0) + by);
+  };
+  for await (const line of lines) {
+    const { type, data } = line as Line & { readonly data: never };
+    switch (type) {
+      case "cap.revoked":
+        for (const id of (data as EventMap["cap.revoked"]).ids) revoked.add(id);
+        break;
+      case "call.done":
+        count((data as EventMap["call.done"]).spends, 1);
+        break;
+      case "call.intent": {
+        const intent = data as EventMap["call.intent"];
+        count(intent.spends, 1);
+        effects.set(placeOf(intent), effectOf(line, intent));
+        break;
+      }
+      case "call.outcome": {
+        const outcome = data as EventMap["call.outcome"];
+        count(outcome.restores, -1);
+        const place = placeOf(outcome);
+        outcomes.set(place, line);
+        const sent = effects.get(place);
+        if (sent !== undefined) effects.set(place, { ...sent, result: outcome.result });
+        break;
+      }
+      case "message.sent": {
+        const message = data as Message;
+        if (!isInside(message.from, line)) messages.push(message);
+        break;
+      }
+    }
+  }
+  return { revoked, uses, effects: [...effects.values()], messages, outcomes };
+}
+
+function placeOf(at: { readonly pid: Pid; readonly step: number; readonly key: string }): string {
+  return `${at.pid}#${at.step}.${at.key}`;
+}
+
+function effectOf(line: Line, intent: EventMap["call.intent"]): LaterEffect {
+  const { pid, name, args, cwd, before } = intent;
+  const call = placeOf(intent);
+  return { seq: line.seq, pid, call, name, args, cwd, before, result: null };
+}
+
+function isInside(from: string, line: Line): boolean {
+  return /^p_\d/.test(from) && treeOf(from) === line.tree;
+}
+
+/** The state of a tree after it went back to `then`; `now` and `since` say what may not. */
+export function rewind(then: State, now: State, since: Since): State {
+  const state = structuredClone(then);
+  const { tree, seq, atMs, epoch, policy, ceiling, images, tools, checkpoints } = now;
+  Object.assign(state, { tree, seq, atMs, epoch });
+  Object.assign(state, structuredClone({ policy, ceiling, images, tools, checkpoints }));
+  for (const kind of Object.keys(now.next) as (keyof State["next"])[]) {
+    state.next[kind] = Math.max(now.next[kind], then.next[kind]);
+  }
+  keepAuthority(state, since);
+  keepAnswers(state, now);
+  for (const process of Object.values(state.processes)) {
+    keepSpending(process, now.processes[process.pid]);
+    keepOutcomes(process, since);
+    for (const [name, { hash }] of Object.entries(process.generated)) {
+      if (tools[hash]?.revoked !== null) delete process.generated[name];
+    }
+  }
+  return state;
+}
+
+/** W1. */
+function keepAuthority(state: State, since: Since): void {
+  for (const [id, cap] of Object.entries(state.caps) as [CapId, State["caps"][CapId]][]) {
+    cap.usesSpent += Math.max(0, since.uses.get(id) ?? 0);
+    const isUsedUp = cap.usesMax !== null && cap.usesSpent >= cap.usesMax;
+    if (since.revoked.has(id) || isUsedUp) delete state.caps[id];
+  }
+  for (let gone = true; gone;) {
+    gone = false;
+    for (const [id, { parent }] of Object.entries(state.caps)) {
+      if (parent === null || Object.hasOwn(state.caps, parent)) continue;
+      delete state.caps[id as CapId];
+      gone = true;
+    }
+  }
+}
+
+/** W2. */
+function keepAnswers(state: State, now: State): void {
+  for (const [id, request] of Object.entries(state.requests)) {
+    if (request.status !== "pending" || now.requests[id as RequestId]?.status === "pending") {
+      continue;
+    }
+    delete state.requests[id as RequestId];
+    for (const { pid, key } of request.askers) {
+      const process = state.processes[pid];
+      if (process === undefined) continue;
+      delete process.parked[key];
+      const { life } = process;
+      const waits = life.state === "waiting" && "request" in life.on && life.on.request === id;
+      if (waits) process.life = { state: "ready" };
+    }
+  }
+}
+
+/** W3. */
+function keepSpending(process: Process, now: Process | undefined): void {
+  if (now === undefined) return;
+  for (const kind of Object.keys(process.spent) as (keyof Process["spent"])[]) {
+    process.spent[kind] = Math.max(process.spent[kind], now.spent[kind]);
+  }
+  process.limits = structuredClone(now.limits);
+}
+
+/** W4. */
+function keepOutcomes(process: Process, since: Since): void {
+  for (const [key, recorded] of Object.entries(process.journal)) {
+    if (recorded.state !== "open") continue;
+    const { pid, step } = process;
+    const line = since.outcomes.get(placeOf({ pid, step, key }));
+    if (line === undefined) continue;
+    const { result } = line.data as EventMap["call.outcome"];
+    const { name, args } = recorded;
+    process.journal[key] = { name, args, state: "done", result, seq: line.seq, atMs: line.atMs };
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Events of a tree as a whole: its beginning, its owners, its positions.
+ * @module
+ */
+
+import type { Pattern } from "./grammar.ts";
+import type { CheckpointId, Pid, TreeId } from "./ids.ts";
+import type { StatePatch } from "./patch.ts";
+
+/** What can happen to a tree as a whole. */
+export interface TreeEvents {
+  /** The first thing a tree says of itself: its root and its authority manifest. */
+  "tree.created": {
+    readonly root: Pid;
+    readonly key: string | null;
+    readonly nonce: string;
+    readonly ceiling: readonly Pattern[];
+    readonly policy: string;
+  };
+  /** A position got a name: the state right after this line. */
+  "checkpoint.taken": {
+    readonly id: CheckpointId;
+    readonly name: string;
+    readonly by: string;
+    /** Why it was taken by itself; null when somebody took it. */
+    readonly auto: "ask" | "destructive" | null;
+  };
+  /** The tree went back to an earlier position of its log, as far as things can be taken back. */
+  "tree.restored": { readonly to: number; readonly by: string; readonly patch: StatePatch };
+  /** The tree began as another tree was at one of its positions, with ids of its own. */
+  "tree.forked": {
+    readonly from: TreeId;
+    readonly seq: number;
+    /** SHA-256 of the other tree's line at `seq`. */
+    readonly head: string;
+    readonly nonce: string;
+    readonly by: string;
+    readonly patch: StatePatch;
+  };
+  /** A node took the tree over; later lines are its. */
+  "tree.opened": { readonly node: string; readonly epoch: number };
+}
