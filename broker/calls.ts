@@ -802,6 +802,12 @@ export interface Calls {
       readonly temperature?: number | undefined;
       /** The timeout in milliseconds. */
       readonly timeoutMs?: number | undefined;
+      /** Most tokens of the prompt: pins, turns and what is recalled are fitted. */
+      readonly window?: number | undefined;
+      /** How many passages to recall at most. */
+      readonly recall?: number | undefined;
+      /** What to recall; the last turns by default. */
+      readonly query?: string | undefined;
     };
     /** What it answers. */
     readonly reply: {
@@ -810,6 +816,106 @@ export interface Calls {
       /** The calls. */
       readonly calls: readonly (Json)[];
       readonly [key: string]: Json | undefined;
+    };
+  };
+  /** Keep an object's newest value, word for word, in every prompt that has a window. */
+  readonly "context.pin": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+      /** negative: what is not so, or must not be done. */
+      readonly kind: "goal" | "constraint" | "decision" | "negative" | "fact";
+      /** A pinned object which no longer holds. */
+      readonly supersedes?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The pins. */
+      readonly pins: number;
+    };
+  };
+  /** Let an object that was pinned leave the prompts. */
+  readonly "context.unpin": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The pins. */
+      readonly pins: number;
+    };
+  };
+  /** Tell what the next prompt would be made of, without asking a model. */
+  readonly "context.inspect": {
+    /** What it takes. */
+    readonly args: {
+      /** Whose way of counting is used. */
+      readonly model?: string | undefined;
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly context?: string | undefined;
+      /** The length. */
+      readonly length?: number | undefined;
+      /** The window. */
+      readonly window?: number | undefined;
+      /** How many passages to recall at most. */
+      readonly recall?: number | undefined;
+      /** What to recall; the last turns by default. */
+      readonly query?: string | undefined;
+      /** The instructions. */
+      readonly instructions?: boolean | undefined;
+      /** The tools. */
+      readonly tools?: boolean | undefined;
+      /** Whether the messages are shown themselves. */
+      readonly messages?: boolean | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The manifest. */
+      readonly manifest: {
+        /** The tokens. */
+        readonly tokens: number;
+        readonly [key: string]: Json | undefined;
+      };
+      /** The pins. */
+      readonly pins: readonly ({
+        /** The object. */
+        readonly object: string;
+        /** The kind. */
+        readonly kind: string;
+        readonly [key: string]: Json | undefined;
+      })[];
+      /** The messages. */
+      readonly messages?: readonly (Json)[] | undefined;
+    };
+  };
+  /** Let a summary stand for the older turns of a conversation, in prompts with a window. */
+  readonly "context.compact": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly context?: string | undefined;
+      /** One past the last turn to summarize. */
+      readonly to?: number | undefined;
+      /** Sentences are picked when absent. */
+      readonly summary?: string | undefined;
+      /** The window. */
+      readonly window?: number | undefined;
+      /** Whose way of counting is used. */
+      readonly model?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The summary. */
+      readonly summary: Json;
+      /** The from. */
+      readonly from: number;
+      /** The to. */
+      readonly to: number;
+      /** The tokens. */
+      readonly tokens: number;
     };
   };
   /** List the tools in the own tool table. */

@@ -17,6 +17,7 @@ import { ask } from "../kernel/human.ts";
 import { type Json, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { drain, processOf, wait } from "../kernel/process.ts";
+import type { Touched } from "../kernel/touch.ts";
 import type { OpenIntent } from "../kernel/state.ts";
 import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
@@ -49,10 +50,28 @@ export async function sendEffect(broker: Broker, call: Call, given: {
     idempotencyKey: idempotencyKey(tree, callId(call)),
     spends,
     before: def.before?.(given.prepared) ?? null,
+    ...touching(draft, def, given.prepared),
   });
   tree.commit(draft);
   await broker.host.durable(tree);
   return await act(broker, call, { prepared: given.prepared, spends, via: "call" });
+}
+
+/** What an effect does to files, with what it takes the place of kept by hash. */
+function touching(draft: Draft, def: Emitting, prepared: unknown): {
+  readonly touches?: readonly Touched[];
+} {
+  const touches = def.touches?.(prepared) ?? [];
+  if (touches.length === 0) return {};
+  return {
+    touches: touches.map(({ content, ...rest }) => ({
+      ...rest,
+      // Base64 takes a third more than the largest file.
+      content: content === null
+        ? null
+        : draft.value(content, 2 * LIMITS.fileBytesMax, "what is replaced"),
+    })),
+  };
 }
 
 interface Attempt {
@@ -203,7 +222,12 @@ async function resend(broker: Broker, call: Call, intent: OpenIntent): Promise<C
   const { seq: _, ...old } = intent;
   const draft = new Draft(tree, broker.now(tree));
   // Its uses were spent with the first intent.
-  draft.add("call.intent", { ...old, spends: [], before: def.before?.(prepared) ?? null });
+  draft.add("call.intent", {
+    ...old,
+    spends: [],
+    before: def.before?.(prepared) ?? null,
+    ...touching(draft, def, prepared),
+  });
   tree.commit(draft);
   await broker.host.durable(tree);
   return await act(broker, call, { prepared, spends: intent.spends, via: "person" });

@@ -50,6 +50,10 @@ export const PORT_CALLS: readonly string[] = [
   "file.move",
   "file.remove",
   "model.generate",
+  "context.pin",
+  "context.unpin",
+  "context.inspect",
+  "context.compact",
   "budget.inspect",
   "budget.limit",
   "checkpoint.create",
@@ -193,6 +197,19 @@ export const PORT_POSITIONS: { readonly [call: string]: readonly string[] } = {
   "model.generate": [
     "model",
   ],
+  "context.pin": [
+    "object",
+    "kind",
+  ],
+  "context.unpin": [
+    "object",
+  ],
+  "context.inspect": [
+    "model",
+  ],
+  "context.compact": [
+    "context",
+  ],
   "budget.inspect": [
     "pid",
   ],
@@ -298,7 +315,15 @@ export const PORT_TYPES: { readonly [call: string]: string } = {
   "file.remove":
     '/** Remove a file or an empty folder. */\n"file.remove": { args: { /** Relative to the working directory */ path: string }; reply: {}; at: ["path"] };',
   "model.generate":
-    '/** Let a model take the next turn of a conversation. */\n"model.generate": { args: { /** provider/model */ model: string; /** A list object of messages; or give messages */ context?: string; /** How many items of it to use */ length?: number; messages?: ({ role: "system" | "user" | "assistant" | "tool"; [key: string]: Json | undefined })[]; system?: string; /** Begin with the own image\'s instructions */ instructions?: boolean; /** Whether the model may call the own tools */ tools?: boolean; maxOutputTokens?: number; temperature?: number; timeoutMs?: number }; reply: { text: string; calls: Json[]; [key: string]: Json | undefined }; at: ["model"] };',
+    '/** Let a model take the next turn of a conversation. */\n"model.generate": { args: { /** provider/model */ model: string; /** A list object of messages; or give messages */ context?: string; /** How many items of it to use */ length?: number; messages?: ({ role: "system" | "user" | "assistant" | "tool"; [key: string]: Json | undefined })[]; system?: string; /** Begin with the own image\'s instructions */ instructions?: boolean; /** Whether the model may call the own tools */ tools?: boolean; maxOutputTokens?: number; temperature?: number; timeoutMs?: number; /** Most tokens of the prompt: pins, turns and what is recalled are fitted */ window?: number; /** How many passages to recall at most */ recall?: number; /** What to recall; the last turns by default */ query?: string }; reply: { text: string; calls: Json[]; [key: string]: Json | undefined }; at: ["model"] };',
+  "context.pin":
+    '/** Keep an object\'s newest value, word for word, in every prompt that has a window. */\n"context.pin": { args: { /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ object: string; /** negative: what is not so, or must not be done */ kind: "goal" | "constraint" | "decision" | "negative" | "fact"; /** A pinned object which no longer holds */ supersedes?: string }; reply: { pins: number }; at: ["object", "kind"] };',
+  "context.unpin":
+    '/** Let an object that was pinned leave the prompts. */\n"context.unpin": { args: { /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ object: string }; reply: { pins: number }; at: ["object"] };',
+  "context.inspect":
+    '/** Tell what the next prompt would be made of, without asking a model. */\n"context.inspect": { args: { /** Whose way of counting is used */ model?: string; /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ context?: string; length?: number; window?: number; /** How many passages to recall at most */ recall?: number; /** What to recall; the last turns by default */ query?: string; instructions?: boolean; tools?: boolean; /** Whether the messages are shown themselves */ messages?: boolean }; reply: { manifest: { tokens: number; [key: string]: Json | undefined }; pins: ({ object: string; kind: string; [key: string]: Json | undefined })[]; messages?: Json[] }; at: ["model"] };',
+  "context.compact":
+    '/** Let a summary stand for the older turns of a conversation, in prompts with a window. */\n"context.compact": { args: { /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ context?: string; /** One past the last turn to summarize */ to?: number; /** Sentences are picked when absent */ summary?: string; window?: number; /** Whose way of counting is used */ model?: string }; reply: { summary: Json; from: number; to: number; tokens: number }; at: ["context"] };',
   "budget.inspect":
     '/** Tell what the caller may spend and has spent. */\n"budget.inspect": { args: { pid?: string }; reply: { limits: { modelCalls?: number; tokens?: number; usd?: number; toolCalls?: number; children?: number; depth?: number; wallMs?: number; bytes?: number }; spent: { [key: string]: number } }; at: ["pid"] };',
   "budget.limit":

@@ -14,6 +14,7 @@ import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import type { Risk } from "../kernel/policy.ts";
 import type { ParkedCall, Process, State } from "../kernel/state.ts";
+import type { Touched } from "../kernel/touch.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
 import type { Port, PortRights } from "./port.ts";
@@ -105,6 +106,12 @@ export class Parked {
 /** Returned by a handler after which the running step is over: exit, exec. */
 export const STEP_OVER = Symbol("step over");
 
+/** What an effect does to a path; its content before is at hand. */
+export interface Touching extends Omit<Touched, "content"> {
+  /** As text, or as base64; null when there is none to keep. */
+  readonly content: Json;
+}
+
 /** What a provider says of an effect whose outcome was lost. */
 export type Reconciled =
   | { readonly state: "done"; readonly reply: Json }
@@ -167,6 +174,8 @@ export interface Emit<A, P> extends Common<A, P> {
   /** What the world looked like before, kept with the intent for reconciling. */
   before?(prepared: P): Json;
   run(at: CallContext, args: A, prepared: P): Promise<unknown>;
+  /** What it will do to files, so that it can be taken back. */
+  touches?(prepared: P): readonly Touching[];
   /** After a crash: "safe" may simply be sent again; a function asks the provider. */
   readonly lost:
     | "safe"

@@ -4,6 +4,7 @@
  */
 
 import { capabilityCalls } from "./calls/capability.ts";
+import { contextCalls } from "./calls/context.ts";
 import { fileCalls } from "./calls/file.ts";
 import { modelCalls } from "./calls/model.ts";
 import { namespaceCalls, objectCalls } from "./calls/object.ts";
@@ -25,6 +26,7 @@ export const SYSCALLS = {
   ...randomCalls,
   ...fileCalls,
   ...modelCalls,
+  ...contextCalls,
   ...toolCalls,
   ...budgetCalls,
   ...checkpointCalls,

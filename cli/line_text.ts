@@ -24,6 +24,11 @@ const TELLERS: Tellers = {
   "checkpoint.taken": ({ id, name, by }) => ["check", `${id} ${quote(name)} by ${by}`],
   "tree.restored": ({ to, by }) => ["restore", `back to line ${to} by ${by}`],
   "tree.forked": ({ from, seq, by }) => ["fork", `from ${from} at line ${seq} by ${by}`],
+  "files.undoing": ({ to, touches, by }) => [
+    "undo",
+    `${touches.length} paths back to line ${to} by ${by}`,
+  ],
+  "files.undone": ({ to, touches }) => ["undo", `${touches.length} paths are as at line ${to}`],
   "policy.loaded": ({ text, by }) => ["policy", `${countRules(text)} loaded by ${by}`],
   "image.registered": ({ name, version, hash }) => [
     "image",

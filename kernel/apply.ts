@@ -58,6 +58,9 @@ const TREE = {
     applyPatch(tree.state, patch);
     tree.reindex();
   },
+  // What was done outside; the state knows nothing of it.
+  "files.undoing": () => {},
+  "files.undone": () => {},
   "tree.forked": (tree, { patch, nonce }) => {
     tree.state.nonce = nonce;
     applyPatch(tree.state, patch);

@@ -13,6 +13,7 @@ import type { CapId, MessageId, ObjectId, Pid, RequestId, TreeId } from "./ids.t
 import type { Json, JsonObject } from "./json.ts";
 import type { Label } from "./label.ts";
 import type { BudgetLimits, Spending } from "./spending.ts";
+import type { Touched } from "./touch.ts";
 import type { ToolEvents } from "./tool_event.ts";
 import type { TreeEvents } from "./tree_event.ts";
 import type { PersonAnswer } from "./world.ts";
@@ -231,6 +232,8 @@ export interface EventMap extends ToolEvents, TreeEvents {
     readonly spends: readonly CapId[];
     /** What the provider saw before, for reconciling. */
     readonly before: Json;
+    /** What it does to files, so that it can be taken back. */
+    readonly touches?: readonly Touched[];
   };
   /** How an effect came out. */
   "call.outcome": {

@@ -4,13 +4,15 @@
  * Every record is one line of canonical JSON, and every record but a line of a log ends with its
  * `type`, which has a "/" where a log's line never has one:
  *   1. `libos.export/1`: the history's name, its size, and the one tree it is about, or null.
- *   2. All leaves in order, each as it was sealed, and each signed head behind what it covers. In an
- *      export of one tree the leaves of others are `libos.leaf/1`: a hash that tells nothing.
- *   3. The lines of each tree, tree by tree, as they stand in its log, up to its last seal; behind a
- *      line its payloads, as `libos.payload/1`. A payload that was taken away is not there.
+ *   2. All leaves in order, each as it was sealed, and each signed head behind what it covers. In
+ *      an export of one tree the leaves of others are `libos.leaf/1`: a hash that tells nothing.
+ *   3. The lines of each tree as they stand in its log, up to its last seal, the trees in the order
+ *      of their first leaves; behind a line its payloads, as `libos.payload/1`. A payload that was
+ *      taken away is not there.
  *
  * Invariants:
- *   X1. An export without a fault has every sealed line of its trees, as it was sealed, and no other.
+ *   X1. An export without a fault has every sealed line of its trees as it was sealed, and no
+ *       other.
  *   X2. That there is no later seal only shows by a head from elsewhere: pass it to `finish`. The
  *       last seals of the one tree that an export is about could be among the hidden leaves.
  * @module
@@ -22,7 +24,7 @@ import type { TreeId } from "./ids.ts";
 import { isId } from "./ids.ts";
 import type { Json } from "./json.ts";
 import { canonical, sha256 } from "./json.ts";
-import { names } from "./proof.ts";
+import { named } from "./proof.ts";
 import type { SignedHead, Trust } from "./seal.ts";
 
 /** The first record of an export. */
@@ -56,9 +58,10 @@ export function payloadRecord(text: string): string {
 export interface ExportReport {
   /** The first thing that is wrong, or null. */
   readonly fault: Fault | null;
-  readonly trees: number;
   readonly lines: number;
   readonly payloads: number;
+  /** How many that lines name are not there: each was taken away, from the store or from here. */
+  readonly payloadsMissing: number;
   /** The last head: how far the export goes, and when it was sealed. */
   readonly head: SignedHead | null;
 }
@@ -68,11 +71,14 @@ const TYPE = /"type":"(libos\.[a-z]+\/1)"\}$/;
 /** Reads an export record by record. */
 export class ExportReader {
   readonly #history: History;
-  readonly #walks = new Map<TreeId, LineWalk>();
   #start: ExportStart | undefined;
   #walk: { readonly tree: TreeId; readonly walk: LineWalk } | undefined;
   #fault: Fault | null = null;
-  #line = "";
+  /** Trees whose lines are still to come, the next one last. */
+  #trees: TreeId[] = [];
+  /** What the last line names and has not come yet. */
+  #named = new Set<string>();
+  #missing = 0;
   #lines = 0;
   #payloads = 0;
 
@@ -91,9 +97,9 @@ export class ExportReader {
     this.#fault ??= this.#end(heads);
     return {
       fault: this.#fault,
-      trees: this.#walks.size,
       lines: this.#lines,
       payloads: this.#payloads,
+      payloadsMissing: this.#missing + this.#named.size,
       head: this.#history.last ?? null,
     };
   }
@@ -141,43 +147,44 @@ export class ExportReader {
     if (this.#walk === undefined) {
       const fault = this.#endOfHistory();
       if (fault !== null) return fault;
+      this.#trees = this.#order();
     }
-    const here = this.#walk;
-    if (here === undefined || here.walk.seq === here.walk.sealedSeq) {
-      const fault = this.#nextTree(record);
+    const here = this.#walk?.walk;
+    if (here === undefined || here.seq === here.sealedSeq) {
+      const fault = this.#nextTree();
       if (fault !== null) return fault;
     }
     this.#lines += 1;
-    this.#line = record;
+    this.#missing += this.#named.size;
+    this.#named = named(record);
     return this.#walk!.walk.push(record);
   }
 
-  /** Goes on to the tree of a line, when that of the lines before is at its end. */
-  #nextTree(record: string): Fault | null {
-    const last = this.#walk?.walk.finish();
-    if (last !== undefined && last !== null) return last;
-    const tree = /"tree":"(t_\d+)","type":"[a-z.]+"\}$/.exec(record)?.[1] as TreeId | undefined;
-    if (tree === undefined) return this.#here("it is not a line");
-    if (this.#walk?.tree === tree) return this.#here("it was never sealed");
-    const stretches = this.#history.stretches.get(tree);
-    const isOf = (this.#start!.tree ?? tree) === tree;
-    if (stretches === undefined || this.#walks.has(tree) || !isOf) {
-      return this.#here(`a line of tree "${tree}" stands there`);
-    }
+  /** The trees whose lines follow, in order. */
+  #order(): TreeId[] {
+    const { stretches } = this.#history;
+    const { tree } = this.#start!;
+    return (tree === null ? [...stretches.keys()] : [tree]).reverse();
+  }
+
+  /** Goes on to the next tree, when that of the lines before is at its end. */
+  #nextTree(): Fault | null {
+    const tree = this.#trees.pop();
+    if (tree === undefined) return this.#here("it was never sealed");
+    const stretches = this.#history.stretches.get(tree) ?? [];
     this.#walk = { tree, walk: new LineWalk(tree, stretches) };
-    this.#walks.set(tree, this.#walk.walk);
     return null;
   }
 
   #readPayload(record: string): Fault | null {
     const text = (parsed(record) as { readonly text?: unknown } | undefined)?.text;
-    const seq = this.#walk?.walk.seq ?? 0;
+    const seq = this.#walk?.walk.seq ?? null;
     const where = { tree: this.#walk?.tree ?? null, seq, leaf: null };
     if (typeof text !== "string" || !text.isWellFormed() || payloadRecord(text) !== record) {
       return { ...where, why: "a payload of it is not in canonical JSON" };
     }
     this.#payloads += 1;
-    if (names(this.#line, sha256(text))) return null;
+    if (this.#named.delete(sha256(text))) return null;
     return { ...where, why: "a payload of it was changed" };
   }
 
@@ -199,11 +206,9 @@ export class ExportReader {
     }
     const last = this.#walk?.walk.finish();
     if (last !== undefined && last !== null) return last;
-    const { tree: only } = this.#start;
-    const expected = only === null ? this.#history.stretches.keys() : [only];
-    for (const tree of expected) {
-      if (this.#walks.has(tree)) continue;
-      return { tree, seq: 1, leaf: null, why: "the export ends before it" };
+    const next = (this.#walk === undefined ? this.#order() : this.#trees).at(-1);
+    if (next !== undefined) {
+      return { tree: next, seq: 1, leaf: null, why: "the export ends before it" };
     }
     for (const head of heads) {
       const fault = this.#history.anchored(head, "what is known from elsewhere");

@@ -131,7 +131,8 @@ export class History {
       return faultAt(this.size, `the history was cut after ${this.size} leaves: see ${of}`);
     }
     const known = this.#heads.get(head.size);
-    if (known?.root === head.root) return null;
+    if (known === undefined) return faultAt(null, `${of} is no head of the history`);
+    if (known.root === head.root) return null;
     return faultAt(null, `the history was rewritten: ${of} is of another`);
   }
 }
@@ -145,20 +146,31 @@ export class LineWalk {
   readonly #stretches: readonly Stretch[];
   #at = 0;
   #frontier = new Frontier();
-  #seq = 0;
-  #head = GENESIS;
+  #seq: number;
+  #head: string;
   /** The last line does not follow the one before it: one of the two was changed. */
   #isSuspect = false;
 
-  /** Starts before the first line. */
-  constructor(tree: TreeId, stretches: readonly Stretch[]) {
+  /** Starts before the first line, or for what is not sealed yet after a known one. */
+  constructor(
+    tree: TreeId,
+    stretches: readonly Stretch[],
+    after: { readonly seq: number; readonly head: string } = { seq: 0, head: GENESIS },
+  ) {
     this.#tree = tree;
     this.#stretches = stretches;
+    this.#seq = after.seq;
+    this.#head = after.head;
   }
 
   /** The last line that was read. */
   get seq(): number {
     return this.#seq;
+  }
+
+  /** The hash of the last line that was read. */
+  get head(): string {
+    return this.#head;
   }
 
   /** The last line that was sealed. */

@@ -64,6 +64,15 @@ export const LIMITS = {
   modelTimeoutMsDefault: 300_000,
   modelRepairsMax: 3,
   toolResultBytesMax: 65_536,
+  // Context
+  contextWindowTokensDefault: 100_000,
+  contextWindowTokensMin: 64,
+  contextWindowTokensMax: 16 * 2 ** 20,
+  contextRecallsDefault: 8,
+  contextRecallsMax: 64,
+  contextPinsMax: 256,
+  contextSourcesMax: 20_000,
+  contextSourceBytesMax: 32 * 2 ** 20,
   // Log
   batchLinesMax: 16_384,
   snapshotEveryLinesMin: 1_000,

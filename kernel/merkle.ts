@@ -1,14 +1,14 @@
 /**
  * Merkle trees over SHA-256, as RFC 9162 §2 hashes them.
  *
- * A hash is 64 lower-case hexadecimal digits. A leaf is hashed after the byte 0x00 and an inner node
- * after 0x01, so that neither can pass for the other. Verifying takes everything from outside: a
- * proof of any form is answered with true or false and never throws.
+ * A hash is 64 lower-case hexadecimal digits. A leaf is hashed after the byte 0x00 and an inner
+ * node after 0x01, so that neither can pass for the other. Verifying takes everything from outside:
+ * a proof of any form is answered with true or false and never throws.
  *
  * Invariants:
  *   M1. The root of a list is a function of the list alone, whichever of `MerkleTree` and
  *       `Frontier` made it.
- *   M2. A list that was once proved to extend another has it as its beginning, or SHA-256 is broken.
+ *   M2. A list that was proved to extend another has it as its beginning, or SHA-256 is broken.
  * @module
  */
 
@@ -52,15 +52,16 @@ export function nodeHash(left: string, right: string): string {
  * the list falls into, largest first; one for each bit of its size.
  */
 export class Frontier {
-  readonly #peaks: string[];
-  #size: number;
+  readonly #peaks: string[] = [];
+  #size = 0;
 
-  /** Starts empty, or goes on from the size and the peaks of another. */
-  constructor(size = 0, peaks: readonly string[] = []) {
-    assert(Number.isSafeInteger(size) && size >= 0, `A list has no ${size} leaves`);
-    assert(peaks.length === bitsSet(size), `A list of ${size} has not ${peaks.length} peaks`);
-    this.#size = size;
-    this.#peaks = [...peaks];
+  /** Goes on from the state of another; undefined for what is none, whoever stored it. */
+  static from(size: number, peaks: readonly string[]): Frontier | undefined {
+    if (!isCount(size) || peaks.length !== bitsSet(size) || !peaks.every(isHash)) return undefined;
+    const frontier = new Frontier();
+    frontier.#size = size;
+    frontier.#peaks.push(...peaks);
+    return frontier;
   }
 
   /** How many leaves it has. */

@@ -104,10 +104,11 @@ export function verifyProof(bundle: unknown, trust: Trust): Verdict<Proved> {
   const { line: text, payloads, leaf, index, inStretch, inHistory, head, keys } = read.data;
   const line = lineOf(text);
   if (line === undefined) return no("line", "it is no line in canonical JSON");
+  const hashes = named(text);
   for (const [hash, payload] of Object.entries(payloads)) {
     const same = payload.isWellFormed() && sha256(payload) === hash;
     if (!same) return no("payload", `the text of payload "${hash}" was changed`);
-    if (!names(text, hash)) return no("payload", `the line names no payload "${hash}"`);
+    if (!hashes.has(hash)) return no("payload", `the line names no payload "${hash}"`);
   }
   const stretch = readLeaf(leaf);
   if (stretch?.type !== "libos.seal/1") return no("stretch", "the leaf seals no stretch");
@@ -187,7 +188,10 @@ function lineOf(text: string): z.infer<typeof LINE> | undefined {
   }
 }
 
-/** Whether a line's text names a payload. */
-export function names(line: string, hash: string): boolean {
-  return isHash(hash) && line.includes(`"$payload":"${hash}"`);
+/** The hashes of payloads that a line's text names. */
+export function named(line: string): Set<string> {
+  const hashes = new Set<string>();
+  if (!line.includes('"$payload":"')) return hashes;
+  for (const [, hash] of line.matchAll(/"\$payload":"([0-9a-f]{64})"/g)) hashes.add(hash!);
+  return hashes;
 }

@@ -16,6 +16,7 @@ import type { CallResult, EventMap, Line, Message } from "./event.ts";
 import { type CapId, type Pid, type RequestId, treeOf } from "./ids.ts";
 import type { Json } from "./json.ts";
 import type { Process, State } from "./state.ts";
+import type { Touched } from "./touch.ts";
 
 /** An effect that was sent after a position. */
 export interface LaterEffect {
@@ -33,6 +34,8 @@ export interface LaterEffect {
   readonly cwd: string;
   /** What the provider saw before. */
   readonly before: Json;
+  /** What it did to files. */
+  readonly touches: readonly Touched[];
   /** How it came out; null while nobody knows. */
   readonly result: CallResult | null;
 }
@@ -47,6 +50,8 @@ export interface Since {
   readonly messages: readonly Message[];
   /** Outcomes by call. */
   readonly outcomes: ReadonlyMap<string, Line>;
+  /** What was done to files and is not known not to have been, oldest first. */
+  readonly touches: readonly Touched[];
 }
 
 /** Reads the lines after a position. */
@@ -58,6 +63,7 @@ export async function readSince(
   const effects = new Map<string, LaterEffect>();
   const messages: Message[] = [];
   const outcomes = new Map<string, Line>();
+  const undone: { readonly seq: number; readonly touches: readonly Touched[] }[] = [];
   const count = (ids: readonly CapId[] | undefined, by: number): void => {
     for (const id of ids ?? []) uses.set(id, (uses.get(id) ?? 0) + by);
   };
@@ -85,6 +91,9 @@ export async function readSince(
         if (sent !== undefined) effects.set(place, { ...sent, result: outcome.result });
         break;
       }
+      case "files.undone":
+        undone.push({ seq: line.seq, ...data as EventMap["files.undone"] });
+        break;
       case "message.sent": {
         const message = data as Message;
         if (!isInside(message.from, line)) messages.push(message);
@@ -92,7 +101,26 @@ export async function readSince(
       }
     }
   }
-  return { revoked, uses, effects: [...effects.values()], messages, outcomes };
+  return {
+    revoked,
+    uses,
+    effects: [...effects.values()],
+    messages,
+    outcomes,
+    touches: touchesOf([...effects.values()], undone),
+  };
+}
+
+/** What went wrong for certain touched nothing; of what is in doubt, the file itself will tell. */
+function touchesOf(
+  effects: readonly LaterEffect[],
+  undone: readonly { readonly seq: number; readonly touches: readonly Touched[] }[],
+): Touched[] {
+  const made = effects.filter(({ result }) =>
+    result === null || result.ok || result.code === "EINDOUBT"
+  );
+  return [...made, ...undone].sort((one, other) => one.seq - other.seq)
+    .flatMap(({ touches }) => touches);
 }
 
 function placeOf(at: { readonly pid: Pid; readonly step: number; readonly key: string }): string {
@@ -102,7 +130,8 @@ function placeOf(at: { readonly pid: Pid; readonly step: number; readonly key: s
 function effectOf(line: Line, intent: EventMap["call.intent"]): LaterEffect {
   const { pid, name, args, cwd, before } = intent;
   const call = placeOf(intent);
-  return { seq: line.seq, pid, call, name, args, cwd, before, result: null };
+  const touches = intent.touches ?? [];
+  return { seq: line.seq, pid, call, name, args, cwd, before, touches, result: null };
 }
 
 function isInside(from: string, line: Line): boolean {

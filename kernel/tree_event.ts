@@ -6,6 +6,7 @@
 import type { Pattern } from "./grammar.ts";
 import type { CheckpointId, Pid, TreeId } from "./ids.ts";
 import type { StatePatch } from "./patch.ts";
+import type { Touched } from "./touch.ts";
 
 /** What can happen to a tree as a whole. */
 export interface TreeEvents {
@@ -27,6 +28,20 @@ export interface TreeEvents {
   };
   /** The tree went back to an earlier position of its log, as far as things can be taken back. */
   "tree.restored": { readonly to: number; readonly by: string; readonly patch: StatePatch };
+  /** Files are about to be put back as they were at an earlier position. */
+  "files.undoing": {
+    readonly to: number;
+    readonly by: string;
+    /** What will be done, if it succeeds. */
+    readonly touches: readonly Touched[];
+  };
+  /** How putting files back came out; what is not listed was left alone. */
+  "files.undone": {
+    readonly to: number;
+    readonly by: string;
+    /** What was done. */
+    readonly touches: readonly Touched[];
+  };
   /** The tree began as another tree was at one of its positions, with ids of its own. */
   "tree.forked": {
     readonly from: TreeId;

@@ -17,7 +17,8 @@ import type { ToolDefinition } from "../kernel/generated.ts";
 import { definitionOf, type ToolInfo, toolsOf } from "./generated.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
-import { forkTree, type Restored, restoreTree } from "./rewind.ts";
+import { forkTree, pastOf, type Restored, restoreTree } from "./rewind.ts";
+import { type FileUndo, planUndo } from "./undo.ts";
 import type { Node } from "./node.ts";
 import { formatPatternOf, milliseconds, type Rule } from "./rule.ts";
 
@@ -242,10 +243,25 @@ export class AgentProcess {
 
   /**
    * Takes its whole tree back to a checkpoint or line. What was revoked, spent or answered since
-   * stays so; what was done outside is listed. Throws `ENOENT`, `ESTATE`, `EAGAIN`.
+   * stays so; what was done outside is listed. With `files`, files of the workspace are put back,
+   * unless somebody else changed them since; without, the answer says what could be put back.
+   * Throws `ENOENT`, `ESTATE`, `EAGAIN`.
    */
-  async restore(to: string | number): Promise<Restored> {
-    return await restoreTree(this.#node, treeOf(this.pid), { to, by: this.#operator });
+  async restore(
+    to: string | number,
+    options: { readonly files?: boolean } = {},
+  ): Promise<Restored> {
+    const { files = false } = options;
+    return await restoreTree(this.#node, treeOf(this.pid), { to, by: this.#operator, files });
+  }
+
+  /** What putting files back to a checkpoint or line would do, and what stands against it. */
+  async undoPreview(to: string | number): Promise<readonly FileUndo[]> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    await this.#node.durable(tree);
+    const { files } = this.#node.options.world;
+    const { since } = await pastOf(this.#node, tree, to);
+    return files === null ? [] : await planUndo(files, since.touches);
   }
 
   /**

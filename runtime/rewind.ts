@@ -22,6 +22,7 @@ import { emptyState, type State } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { linesAfter, type Past, treeAt } from "./history.ts";
 import type { Node } from "./node.ts";
+import { type FileUndo, planUndo, undoFiles } from "./undo.ts";
 
 /** What going back came to. */
 export interface Restored {
@@ -33,6 +34,8 @@ export interface Restored {
   readonly effects: readonly LaterEffect[];
   /** Messages from outside that came after `to`: they are not delivered again. */
   readonly messages: readonly Message[];
+  /** Paths that effects since `to` left different, and what became of them. */
+  readonly files: readonly FileUndo[];
 }
 
 const TRIES = 5;
@@ -81,6 +84,8 @@ export async function pastOf(node: Node, tree: Tree, at: string | number): Promi
 export async function restoreTree(node: Node, id: TreeId, given: {
   readonly to: string | number;
   readonly by: string;
+  /** Whether files are put back, too. */
+  readonly files: boolean;
 }): Promise<Restored> {
   return await standingStill(node, id, async (tree) => {
     for (let i = 0; i < TRIES; i++) {
@@ -92,6 +97,7 @@ export async function restoreTree(node: Node, id: TreeId, given: {
         continue;
       }
       refuseInDoubt(tree);
+      const files = await fileWork(node, tree, { ...given, to: seq, touches: since.touches });
       const state = rewind(past.tree.state, tree.state, since);
       const draft = new Draft(tree, node.options.world.clock.now());
       const patch = diffStates(tree.state, state);
@@ -99,10 +105,31 @@ export async function restoreTree(node: Node, id: TreeId, given: {
       tree.commit(draft);
       node.changed(tree);
       await node.durable(tree);
-      return { to: seq, at: tree.state.seq, effects: since.effects, messages: since.messages };
+      return {
+        to: seq,
+        at: tree.state.seq,
+        effects: since.effects,
+        messages: since.messages,
+        files,
+      };
     }
     throw new SysError("EAGAIN", `Cannot take tree "${id}" back: it does not come to rest`);
   });
+}
+
+/** Puts files back before the tree goes back; or says what could be. */
+async function fileWork(node: Node, tree: Tree, given: {
+  readonly files: boolean;
+  readonly to: number;
+  readonly by: string;
+  readonly touches: Since["touches"];
+}): Promise<readonly FileUndo[]> {
+  const { files } = node.options.world;
+  if (files === null) return [];
+  const { to, by, touches } = given;
+  return given.files
+    ? await undoFiles(node, tree, { files, touches, to, by })
+    : await planUndo(files, touches);
 }
 
 function refuseInDoubt(tree: Tree): void {

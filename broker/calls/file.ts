@@ -6,11 +6,12 @@
 
 import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
-import { hashOf, sha256 } from "../../kernel/json.ts";
+import { hashOf, type Json, sha256 } from "../../kernel/json.ts";
 import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
+import type { Digest } from "../../kernel/touch.ts";
 import type { Files } from "../../kernel/world.ts";
 import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, type Need, type Reconciled, syscall } from "../syscall.ts";
@@ -52,6 +53,41 @@ export function encodeBytes(text: string, encoding: "utf8" | "base64"): Uint8Arr
   } catch {
     throw new SysError("EINVAL", "Cannot write the file: its text is not base64");
   }
+}
+
+/** What is at a path now, with its content where that is not too much to keep. */
+export async function seen(files: Files, path: string): Promise<{
+  readonly digest: Digest;
+  readonly content: Json;
+}> {
+  const stat = await files.stat(path);
+  if (stat === undefined) return { digest: null, content: null };
+  if (stat.kind === "directory") return { digest: "folder", content: null };
+  if (stat.kind === "other") return { digest: "other", content: null };
+  if (stat.bytes > LIMITS.fileBytesMax) return { digest: await files.digest(path), content: null };
+  try {
+    const bytes = await files.read(path, { bytesMax: LIMITS.fileBytesMax });
+    return { digest: sha256(bytes), content: contentOf(bytes) };
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    // Gone or changed meanwhile, or not to be read: then it can be told apart, and not kept.
+    return { digest: await files.digest(path), content: null };
+  }
+}
+
+/** A file's content as a value: text, or base64 for what is not UTF-8. */
+export function contentOf(bytes: Uint8Array): Json {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return { base64: bytes.toBase64() };
+  }
+}
+
+/** The bytes of a content. */
+export function bytesOf(content: Json): Uint8Array {
+  if (typeof content === "string") return new TextEncoder().encode(content);
+  return Uint8Array.fromBase64((content as { readonly base64: string }).base64);
 }
 
 /** After a crash: the content tells whether a write happened. */
@@ -137,9 +173,12 @@ export const fileCalls = {
         throw new SysError("ELIMIT", `${sentence}, expected ${LIMITS.fileBytesMax} at most`);
       }
       const { path } = inside(at, args.path);
-      return { path, bytes, before: await filesOf(at).digest(path) };
+      return { path, bytes, was: await seen(filesOf(at), path) };
     },
-    before: ({ before }) => before,
+    before: ({ was }) => was.digest,
+    touches: ({ path, bytes, was }) => [
+      { path, before: was.digest, after: sha256(bytes), content: was.content },
+    ],
     async run(at, args, { path, bytes }) {
       await filesOf(at).write(path, bytes, {
         create: args.mode !== "replace",
@@ -166,8 +205,15 @@ export const fileCalls = {
     args: z.strictObject({ path: pathShape }),
     reply: nothing,
     needs: ({ path }, at) => [need("file.mkdir", at, path)],
-    async run(at, args) {
-      await filesOf(at).mkdir(inside(at, args.path).path);
+    async prepare(at, args) {
+      const { path } = inside(at, args.path);
+      return { path, was: await seen(filesOf(at), path) };
+    },
+    touches: ({ path, was }) => [
+      { path, before: was.digest, after: was.digest ?? "folder", content: null },
+    ],
+    async run(at, _args, { path }) {
+      await filesOf(at).mkdir(path);
       return {};
     },
     async lost(at, args) {
@@ -199,8 +245,12 @@ export const fileCalls = {
         const lost = "its label would be lost there, expected a place with the same label rule";
         throw new SysError("EACCES", `Cannot move "${args.from}" to "${args.to}": ${lost}`);
       }
-      return { from: from.path, to: to.path };
+      return { from: from.path, to: to.path, was: await seen(filesOf(at), from.path) };
     },
+    touches: ({ from, to, was }) => [
+      { path: from, before: was.digest, after: null, content: was.content },
+      { path: to, before: null, after: was.digest, content: null },
+    ],
     async run(at, _args, { from, to }) {
       await filesOf(at).move(from, to);
       return {};
@@ -221,9 +271,13 @@ export const fileCalls = {
     reply: nothing,
     needs: ({ path }, at) => [need("file.remove", at, path)],
     async prepare(at, args) {
-      return { before: await filesOf(at).digest(inside(at, args.path).path) };
+      const { path } = inside(at, args.path);
+      return { path, was: await seen(filesOf(at), path) };
     },
-    before: ({ before }) => before,
+    before: ({ was }) => was.digest === "folder" ? null : was.digest,
+    touches: ({ path, was }) => [
+      { path, before: was.digest, after: null, content: was.content },
+    ],
     async run(at, args) {
       await filesOf(at).remove(inside(at, args.path).path);
       return {};

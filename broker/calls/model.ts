@@ -11,10 +11,18 @@ import { SysError } from "../../kernel/errors.ts";
 import type { Json } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { existing, itemsOf, lengthAt } from "../../kernel/memory.ts";
-import type { Model, ModelMessage, ModelReply, ModelTool } from "../../kernel/world.ts";
+import type {
+  Model,
+  ModelMessage,
+  ModelReply,
+  ModelRequest,
+  ModelTool,
+} from "../../kernel/world.ts";
 import { jsonShape, objectShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
+import { assemble, current, type Manifest, type Prompt, taintWith } from "../assemble.ts";
 import { visibleTools } from "../tools_of.ts";
+import { contextNeeds, windowArgs } from "../window.ts";
 
 const message = z.looseObject({ role: z.enum(["system", "user", "assistant", "tool"]) });
 
@@ -35,14 +43,15 @@ export const modelCalls = {
       maxOutputTokens: z.number().int().min(1).optional(),
       temperature: z.number().min(0).max(2).optional(),
       timeoutMs: z.number().int().min(1).default(LIMITS.modelTimeoutMsDefault),
+      ...windowArgs,
     }),
     reply: z.looseObject({ text: z.string(), calls: z.array(jsonShape) }),
     cost: () => ({ modelCalls: 1, tokens: 0, usd: 0 }),
-    needs: ({ model, context }, { tree, process }) => [
+    needs: ({ model, context, window }, at) => [
       { right: "model.generate", resource: model },
-      ...(context === undefined ? [] : [{
+      ...(window !== undefined ? contextNeeds(context, at) : context === undefined ? [] : [{
         right: "object.read",
-        resource: tree.resolve(process.pid, context).name,
+        resource: at.tree.resolve(at.process.pid, context).name,
         shown: context,
       }]),
     ],
@@ -52,40 +61,79 @@ export const modelCalls = {
         const expected = "expected one this runtime was given; see --model and createRuntime";
         throw new SysError("ENOSYS", `Cannot use model "${args.model}": unknown, ${expected}`);
       }
-      const messages: ModelMessage[] = [
-        ...systemOf(at, args.instructions, args.system),
-        ...await conversation(at, args.context, args.length),
-        ...(args.messages ?? []) as unknown as ModelMessage[],
-      ];
-      const bytes = JSON.stringify(messages).length;
-      if (bytes > LIMITS.modelContextBytesMax) {
-        const sentence = `Cannot ask model "${args.model}": the prompt has ${bytes} bytes`;
-        throw new SysError("ELIMIT", `${sentence}, expected ${LIMITS.modelContextBytesMax}`, {
-          limit: "modelContextBytesMax",
-        });
+      const tools = args.tools ? toolsOf(at) : [];
+      const system = systemOf(at, args.instructions, args.system);
+      const given = (args.messages ?? []) as unknown as ModelMessage[];
+      if (args.window !== undefined) {
+        const { window, context, length, query } = args;
+        const wanted = { ...args, window, context, length, query, system, given, tools };
+        const prompt = await assemble(at, { ...wanted, counting: model, again: madeBefore(at) });
+        taintWith(at, prompt);
+        mustFit(args.model, current(at, prompt).messages);
+        return { model, prompt, messages: [], tools };
       }
-      return { model, messages, tools: args.tools ? toolsOf(at) : [] };
+      const messages = [...system, ...await conversation(at, args.context, args.length), ...given];
+      mustFit(args.model, messages);
+      return { model, prompt: null, messages, tools };
     },
-    async run(at, args, { model, messages, tools }) {
-      const request = {
-        model: args.model,
-        messages,
-        tools,
-        idempotencyKey: at.idempotencyKey,
-        ...(args.maxOutputTokens === undefined ? {} : { maxOutputTokens: args.maxOutputTokens }),
-        ...(args.temperature === undefined ? {} : { temperature: args.temperature }),
+    // With it the same prompt can be made again: after a crash, or by whoever reads the log.
+    before: ({ prompt }: Prepared) => (prompt?.manifest ?? null) as unknown as Json,
+    async run(at, args, { model, prompt, messages, tools }) {
+      let withdrawn = 0;
+      const request = (): ModelRequest => {
+        const now = prompt === null ? { messages, withdrawn: 0 } : current(at, prompt);
+        withdrawn = now.withdrawn;
+        return {
+          model: args.model,
+          messages: now.messages,
+          tools,
+          idempotencyKey: at.idempotencyKey,
+          ...(args.maxOutputTokens === undefined ? {} : { maxOutputTokens: args.maxOutputTokens }),
+          ...(args.temperature === undefined ? {} : { temperature: args.temperature }),
+        };
       };
       const reply = await insist(at, model, { request, timeoutMs: args.timeoutMs });
       at.book({
         tokens: amount(reply.inputTokens) + amount(reply.outputTokens),
         ...(reply.usd === undefined ? {} : { usd: amount(reply.usd) }),
       });
-      return reply;
+      return prompt === null ? reply : { ...reply, context: said(prompt.manifest, withdrawn) };
     },
     // A lost answer is asked for again: it costs tokens, and changes nothing outside.
     lost: "safe",
   }),
 };
+
+/** What a turn is asked for with. */
+interface Prepared {
+  readonly model: Model;
+  /** A prompt that was put together under a window; null for `messages` as they are. */
+  readonly prompt: Prompt | null;
+  readonly messages: readonly ModelMessage[];
+  readonly tools: readonly ModelTool[];
+}
+
+/** What the prompt was made of, when this very call was under way before a crash. */
+function madeBefore(at: CallContext): Manifest | undefined {
+  const recorded = Object.hasOwn(at.process.journal, at.key)
+    ? at.process.journal[at.key]
+    : undefined;
+  if (recorded?.state !== "open" || recorded.intent.before === null) return undefined;
+  return recorded.intent.before as unknown as Manifest;
+}
+
+function said(manifest: Manifest, withdrawn: number): Manifest {
+  return withdrawn === 0 ? manifest : { ...manifest, left: { ...manifest.left, withdrawn } };
+}
+
+function mustFit(model: string, messages: readonly ModelMessage[]): void {
+  const bytes = JSON.stringify(messages).length;
+  if (bytes <= LIMITS.modelContextBytesMax) return;
+  const sentence = `Cannot ask model "${model}": the prompt has ${bytes} bytes`;
+  throw new SysError("ELIMIT", `${sentence}, expected ${LIMITS.modelContextBytesMax}`, {
+    limit: "modelContextBytesMax",
+  });
+}
 
 /** What a provider counted, as far as it is a count. */
 function amount(counted: unknown): number {
@@ -93,13 +141,14 @@ function amount(counted: unknown): number {
 }
 
 /** The image's instructions are named, not passed, so that the log does not repeat them. */
-function systemOf(at: CallContext, instructions: boolean, system = ""): ModelMessage[] {
+export function systemOf(at: CallContext, instructions: boolean, system = ""): ModelMessage[] {
   const own = instructions ? at.tree.state.images[at.process.image]?.instructions ?? "" : "";
   const text = [own, system].filter((part) => part !== "").join("\n\n");
   return text === "" ? [] : [{ role: "system", text }];
 }
 
-function toolsOf(at: CallContext): ModelTool[] {
+/** The tools that the caller's model sees. */
+export function toolsOf(at: CallContext): ModelTool[] {
   return visibleTools(at).map(({ name, description, inputSchema }) => ({
     name,
     description,
@@ -125,14 +174,15 @@ async function conversation(
 
 /** Asks a model, again where it is busy: bounded in tries and in time, as it says itself. */
 async function insist(at: CallContext, model: Model, given: {
-  readonly request: Parameters<Model["generate"]>[0];
+  /** The request as it may be made now. */
+  readonly request: () => ModelRequest;
   readonly timeoutMs: number;
 }): Promise<ModelReply> {
   const signal = AbortSignal.any([at.signal]);
   for (let attempt = 1;; attempt++) {
     try {
       return await bounded(at, given.timeoutMs, (limit) =>
-        model.generate(given.request, {
+        model.generate(given.request(), {
           signal: AbortSignal.any([signal, limit]),
           onText: (chunk) => at.stream(chunk),
         }));

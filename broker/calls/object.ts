@@ -26,7 +26,15 @@ import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import type { Process } from "../../kernel/state.ts";
 import { jsonShape, nothing, objectIdShape, objectShape, pathShape } from "../shapes.ts";
 import { type CallContext, type Need, type NeedContext, syscall } from "../syscall.ts";
-import { decodeText, encodeBytes, FILE_LABEL, filesOf, need, reconcileContent } from "./file.ts";
+import {
+  decodeText,
+  encodeBytes,
+  FILE_LABEL,
+  filesOf,
+  need,
+  reconcileContent,
+  seen,
+} from "./file.ts";
 import { find } from "../find.ts";
 
 type At = NeedContext;
@@ -282,9 +290,12 @@ export const objectCalls = {
       const bytes = await exported(at, args.object);
       const path = toProviderPath(resolvePath(at.cwd, args.path));
       const wanted = sha256(bytes);
-      return { bytes, path, wanted, before: await filesOf(at).digest(path) };
+      return { bytes, path, wanted, was: await seen(filesOf(at), path) };
     },
-    before: ({ wanted, before }) => ({ wanted, before }),
+    before: ({ wanted, was }) => ({ wanted, before: was.digest }),
+    touches: ({ path, wanted, was }) => [
+      { path, before: was.digest, after: wanted, content: was.content },
+    ],
     async run(at, _args, { bytes, path, wanted }) {
       await filesOf(at).write(path, bytes, { create: true, replace: true });
       return { bytes: bytes.length, sha256: wanted };

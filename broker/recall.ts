@@ -1,0 +1,279 @@
+/**
+ * Recalling: passages of a process's own memory that speak of what a conversation is about.
+ *
+ * The index is kept beside the tree and can be thrown away: what is found is a function of state.
+ * @module
+ */
+
+import type { Count, Entry, Pins, Plan } from "../kernel/context.ts";
+import type { ValueRef } from "../kernel/event.ts";
+import type { ObjectId } from "../kernel/ids.ts";
+import { canonical, type Json } from "../kernel/json.ts";
+import type { Label } from "../kernel/label.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { itemsOf, lengthAt } from "../kernel/memory.ts";
+import { fullName } from "../kernel/names.ts";
+import { piecesOf, Recall, wordsOf } from "../kernel/recall.ts";
+import type { ModelMessage } from "../kernel/world.ts";
+import type { Wanted } from "./assemble.ts";
+import {
+  type Conversation,
+  type Get,
+  mayRead,
+  raisesLabel,
+  seen,
+  shownName,
+  textOf,
+  versionOf,
+} from "./reading.ts";
+import type { CallContext } from "./syscall.ts";
+
+/** What was recalled, how the manifest names it, and what was left out for which reason. */
+export interface Recalled {
+  readonly entries: readonly Entry[];
+  readonly refs: readonly string[];
+  readonly left: { readonly [reason: string]: number };
+}
+
+interface Source {
+  /** Tells a value from every other, also after a restore. */
+  readonly key: string;
+  /** Full name. */
+  readonly name: string;
+  readonly id: ObjectId;
+  readonly seq: number;
+  readonly value: ValueRef;
+  readonly label: Label;
+  readonly version: number;
+  /** Position in its list; null for a value. */
+  readonly item: number | null;
+  /** Whether it is a turn of the conversation. */
+  readonly turn: boolean;
+}
+
+interface Given {
+  readonly wanted: Wanted;
+  readonly talk: Conversation;
+  readonly shownFrom: number;
+  readonly planned: Plan;
+  readonly pins: Pins;
+  readonly count: Count;
+}
+
+const QUERY_WORDS_MAX = 64;
+const QUERY_CHARS_MAX = 4_000;
+/** Passages that score less than this part of the best are not worth their tokens. */
+const SCORE_PART_MIN = 0.25;
+const INDEXES_MAX = 8;
+const ITEMS_MAX = 10_000;
+const indexes = new WeakMap<object, Map<string, Recall>>();
+
+/** Passages of older turns and own objects that fit into what is left of the window. */
+export function recall(at: CallContext, get: Get, given: Given): Recalled {
+  const { wanted, planned, count } = given;
+  if (wanted.again !== undefined) return recallAgain(at, get, given, wanted.again.recalled);
+  if (wanted.recall === 0) return { entries: [], refs: [], left: {} };
+  const query = queryOf(wanted, planned);
+  if (query.length === 0) return { entries: [], refs: [], left: {} };
+  const { index, sources } = refresh(at, get, given);
+  const entries: Entry[] = [];
+  const refs: string[] = [];
+  const left: Record<string, number> = {};
+  const leave = (reason: string): void => void (left[reason] = (left[reason] ?? 0) + 1);
+  let room = Math.min(
+    planned.room,
+    Math.floor(
+      planned.parts.turns.length === 0 ? planned.room : Math.max(64, given.wanted.window / 4),
+    ),
+  );
+  let best: number | undefined;
+  for (const { key, piece, score } of index.search(query, (key) => eligible(sources, key, given))) {
+    best ??= score;
+    if (score < best * SCORE_PART_MIN || entries.length >= wanted.recall) break;
+    const source = sources.get(key)!;
+    const why = refusal(at, source, given);
+    if (why !== null) {
+      leave(why);
+      continue;
+    }
+    const entry = entryOf(at, get, { source, piece });
+    const tokens = count(`${entry.head}:\n${entry.text}\n\n`) + 1;
+    if (tokens > room) {
+      leave("budget");
+      continue;
+    }
+    room -= tokens;
+    entries.push(entry);
+    refs.push(refOf(at, source, piece));
+  }
+  return { entries, refs, left };
+}
+
+/** Turns that stand in the prompt are not recalled besides. */
+function eligible(sources: ReadonlyMap<string, Source>, key: string, given: Given): boolean {
+  const source = sources.get(key);
+  return source !== undefined && !(source.turn && source.item! >= given.shownFrom);
+}
+
+function refusal(at: CallContext, source: Source, { talk, pins }: Given): string | null {
+  const shown = shownName(at.pid, source.name);
+  if (pins.held.has(shown)) return "pinned";
+  if (pins.superseded.has(shown)) return "superseded";
+  if (!mayRead(at, source.name)) return "denied";
+  return !source.turn && raisesLabel(at, talk, source.label) ? "label" : null;
+}
+
+/** Words that are asked for: those of the caller, or of the last turns. */
+function queryOf(wanted: Wanted, { parts }: Plan): string[] {
+  const last = parts.turns.at(-1);
+  const user = parts.turns.findLast(({ role }) => role === "user");
+  const asked = [user, ...(last === user ? [] : [last]), ...wanted.given]
+    .map((turn) => turn === undefined ? "" : turnText(turn).slice(0, QUERY_CHARS_MAX))
+    .join(" ");
+  return [...new Set(wordsOf(wanted.query ?? asked))].slice(0, QUERY_WORDS_MAX);
+}
+
+/** What a turn says, as text. */
+export function turnText(turn: ModelMessage): string {
+  switch (turn.role) {
+    case "tool":
+      return `${turn.name}: ${textOf(turn.output)}`;
+    case "assistant":
+      return [turn.text, ...(turn.calls ?? []).map((call) => canonical(call))].join(" ").trim();
+    case "system":
+    case "user":
+      return turn.text;
+  }
+}
+
+/** Brings the index of a process up to date; what is not in memory is fetched first. */
+function refresh(at: CallContext, get: Get, given: Given): {
+  readonly index: Recall;
+  readonly sources: ReadonlyMap<string, Source>;
+} {
+  const known = indexes.get(at.tree) ?? new Map<string, Recall>();
+  indexes.set(at.tree, known);
+  const index = known.get(at.pid) ?? new Recall();
+  known.delete(at.pid);
+  known.set(at.pid, index);
+  for (const oldest of known.keys()) {
+    if (known.size <= INDEXES_MAX) break;
+    known.delete(oldest);
+  }
+  const sources = new Map(sourcesOf(at, given).map((source) => [source.key, source]));
+  for (const key of [...index.keys]) if (!sources.has(key)) index.drop(key);
+  for (const [key, source] of sources) {
+    if (index.has(key)) continue;
+    const value = get(source.value);
+    if (value !== undefined) index.add(key, shownName(at.pid, source.name), textIn(source, value));
+  }
+  return { index, sources };
+}
+
+function textIn({ turn }: Source, value: Json): string {
+  return turn ? turnText(value as unknown as ModelMessage) : textOf(value);
+}
+
+/** Everything in the own memory but what the kernel keeps there; the newest, when it is a lot. */
+function sourcesOf(at: CallContext, { talk }: Given): Source[] {
+  const sources: Source[] = [];
+  const talking = talk.found?.object?.id;
+  for (const found of at.tree.listNames(at.pid)) {
+    const { name, object } = found;
+    if (object === undefined || name.includes("/.")) continue;
+    const { id } = object;
+    if (!object.list) {
+      const version = versionOf(found);
+      if (version === undefined) continue;
+      const { seq, value, label } = version;
+      const key = `${id}@${seq}`;
+      const { version: number } = version;
+      sources.push({ key, name, id, seq, value, label, version: number, item: null, turn: false });
+      continue;
+    }
+    const length = lengthAt(object, found.asOf);
+    const from = Math.max(0, length - ITEMS_MAX);
+    const { label } = object;
+    const turn = id === talking;
+    for (const [i, { seq, value }] of itemsOf(at.tree.state, object, from, length).entries()) {
+      const item = from + i;
+      const key = `${id}#${item}@${seq}`;
+      sources.push({ key, name, id, seq, value, label, version: length, item, turn });
+    }
+  }
+  return newest(sources);
+}
+
+function newest(sources: Source[]): Source[] {
+  const bytes = (all: readonly Source[]): number =>
+    all.reduce(
+      (sum, { value }) => sum + ("hash" in value ? value.bytes : LIMITS.inlineBytesMax),
+      0,
+    );
+  const { contextSourcesMax, contextSourceBytesMax } = LIMITS;
+  if (sources.length <= contextSourcesMax && bytes(sources) <= contextSourceBytesMax) {
+    return sources;
+  }
+  sources.sort((a, b) => b.seq - a.seq || (a.key < b.key ? -1 : 1));
+  sources.length = Math.min(sources.length, contextSourcesMax);
+  let sum = bytes(sources);
+  while (sum > contextSourceBytesMax) sum -= bytes([sources.pop()!]);
+  return sources;
+}
+
+function entryOf(at: CallContext, get: Get, found: {
+  readonly source: Source;
+  readonly piece: number;
+}): Entry {
+  const { source, piece } = found;
+  const value = get(source.value) ?? null;
+  const pieces = piecesOf(value === null ? "" : textIn(source, value));
+  const part = pieces.length > 1 ? `, part ${piece + 1} of ${pieces.length}` : "";
+  const shown = shownName(at.pid, source.name);
+  const { name, id, version, label } = source;
+  const head = source.turn
+    ? `turn ${source.item} (${(value as { readonly role?: string } | null)?.role ?? ""})${part}`
+    : source.item === null
+    ? `"${shown}"${version === 1 ? "" : ` (version ${version})`}${part}`
+    : `"${shown}" item ${source.item}${part}`;
+  return { name, id, version, head, text: pieces[piece] ?? "", label };
+}
+
+function refOf(at: CallContext, source: Source, piece: number): string {
+  const place = source.item === null ? `@${source.version}` : `#${source.item}`;
+  return `${shownName(at.pid, source.name)}${place}${piece === 0 ? "" : `+${piece}`}`;
+}
+
+const REF = /^(.*)([@#])(\d+)(?:\+(\d+))?$/s;
+
+/** What a manifest names, as it was, where it is still there and may be read. */
+function recallAgain(
+  at: CallContext,
+  get: Get,
+  { talk, wanted }: Given,
+  refs: readonly string[],
+): Recalled {
+  const asOf = wanted.again!.seq;
+  const entries: Entry[] = [];
+  for (const ref of refs) {
+    const [, shown, kind, number, piece] = REF.exec(ref) ?? [];
+    if (shown === undefined) continue;
+    const name = fullName(at.pid, shown);
+    const found = seen(at, name, asOf);
+    const { object } = found;
+    if (object === undefined || !mayRead(at, name) || seen(at, name, null).object === undefined) {
+      continue;
+    }
+    const item = kind === "#" ? Number(number) : null;
+    const [line] = item === null ? [] : itemsOf(at.tree.state, object, item, item + 1);
+    const value = item === null ? versionOf(found)?.value : line?.value;
+    if (value === undefined) continue;
+    const label = item === null ? versionOf(found)!.label : object.label;
+    const turn = object.id === talk.found?.object?.id;
+    const version = item === null ? Number(number) : 0;
+    const { id } = object;
+    const source = { key: "", name, id, seq: 0, value, label, version, item, turn };
+    entries.push(entryOf(at, get, { source, piece: Number(piece ?? 0) }));
+  }
+  return { entries, refs, left: {} };
+}
