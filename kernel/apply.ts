@@ -136,6 +136,9 @@ const PROCESS = {
     at.step = data.step;
     at.journal = {};
     at.parked = {};
+    if (at.upcoming === undefined) return;
+    Object.assign(at, at.upcoming);
+    delete at.upcoming;
   },
   "process.waiting": ({ state }, data, line) => {
     const at = process(state, data.pid);

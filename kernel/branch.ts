@@ -10,20 +10,22 @@
 
 import type { BudgetLimits, ImageData } from "./event.ts";
 import { SysError } from "./errors.ts";
-import type { CapId, Pid } from "./ids.ts";
+import type { CapId, MessageId, Pid } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
 import type { Process, State } from "./state.ts";
 
 /** What is different in the new tree. */
 export interface BranchEdits {
-  /** What the root is to do. */
+  /** What the root is to do, from its next step on. */
   readonly goal?: string;
-  /** `provider/model` for the root's image; it has to be one the root may use. */
+  /** `provider/model` for the root, from its next step on; it has to be one the root may use. */
   readonly model?: string;
   /** Limits of the root. Absent ones stay. */
   readonly budget?: BudgetLimits;
   /** Policy text in place of the tree's. */
   readonly policy?: string;
+  /** What a person says to the root first. */
+  readonly message?: string;
 }
 
 /** A state as a new tree may begin with it. */
@@ -67,16 +69,38 @@ function settle(process: Process): void {
 function edit(state: State, pid: Pid, edits: BranchEdits): void {
   const root = state.processes[pid];
   if (root === undefined || root.life.state === "ended") {
-    throw new SysError("ESTATE", `Cannot fork "${state.tree}": its root had ended there`);
+    throw new SysError("ESTATE", `Cannot fork "${state.tree}": its root does not live there`);
   }
-  const { goal, model, budget, policy } = edits;
-  if (goal !== undefined) root.goal = goal;
+  const { goal = root.goal, model, budget, policy, message } = edits;
+  if (message !== undefined) say(state, pid, message);
   if (budget !== undefined) root.limits = { ...root.limits, ...budget };
   if (policy !== undefined) state.policy = { ...state.policy, text: policy };
-  if (model === undefined) return;
-  const { hash: _, ...data } = state.images[root.image]!;
+  const image = model === undefined ? root.image : withModel(state, root.image, model);
+  if (Object.keys(root.journal).length > 0) root.upcoming = { goal, image };
+  else Object.assign(root, { goal, image });
+}
+
+/** An image that differs from another in its model. */
+function withModel(state: State, from: string, model: string): string {
+  const { hash: _, ...data } = state.images[from]!;
   const image: Omit<ImageData, "hash"> = { ...data, model };
   const hash = hashOf(image as unknown as Json);
   state.images[hash] = { ...image, hash };
-  root.image = hash;
+  return hash;
+}
+
+function say(state: State, to: Pid, data: string): void {
+  const id: MessageId = `msg_${to.slice(2)}.${state.next.msg}`;
+  state.next.msg += 1;
+  (state.mail[to] ??= []).push({
+    id,
+    from: "person:operator",
+    to,
+    type: "message",
+    data,
+    replyTo: null,
+    interrupt: false,
+    atMs: state.atMs,
+    label: { sensitivity: "public", trust: "user" },
+  });
 }

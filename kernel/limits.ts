@@ -71,6 +71,7 @@ export const LIMITS = {
   contextRecallsDefault: 8,
   contextRecallsMax: 64,
   contextPinsMax: 256,
+  contextScalePercentMax: 400,
   contextSourcesMax: 20_000,
   contextSourceBytesMax: 32 * 2 ** 20,
   // Log

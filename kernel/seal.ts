@@ -307,7 +307,7 @@ export function refuseUnfitSeal(
   head: SignedHead,
 ): void {
   if (leaves.length > 0 && head.size === size + leaves.length) return;
-  const sentence = `Cannot seal: the history has ${size} leaves, ` +
+  const sentence = `Cannot seal the store: its history has ${size} leaves, ` +
     `expected ${head.size - leaves.length}`;
   throw new SysError("ESTALE", sentence, { size });
 }

@@ -73,6 +73,8 @@ export interface Process {
   image: string;
   goal: string;
   readonly input: Json;
+  /** What its next step begins with: a step in hand is the same to its end. */
+  upcoming?: { readonly goal: string; readonly image: string };
   cwd: string;
   readonly labels: { readonly [key: string]: string };
   tools: readonly string[];
