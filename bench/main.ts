@@ -7,6 +7,8 @@
  */
 
 import { authority } from "./authority.ts";
+import { cage } from "./cage.ts";
+import { context } from "./context.ts";
 import { door } from "./door.ts";
 import { durable } from "./durable.ts";
 import { forking } from "./forking.ts";
@@ -24,6 +26,8 @@ const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> =
   forking,
   growth,
   parked,
+  cage,
+  context,
 };
 
 const RESULTS = new URL("./RESULTS.md", import.meta.url);

@@ -25,7 +25,7 @@ import {
   totalOf,
 } from "../kernel/context.ts";
 import { SysError } from "../kernel/errors.ts";
-import type { RequestId } from "../kernel/ids.ts";
+import type { Pid, RequestId } from "../kernel/ids.ts";
 import { itemsOf } from "../kernel/memory.ts";
 import { fullName } from "../kernel/names.ts";
 import type { ModelMessage, ModelTool } from "../kernel/world.ts";
@@ -34,8 +34,10 @@ import {
   counterOf,
   type CountingModel,
   type Get,
+  inOrder,
   mayRead,
   pinsAt,
+  raises,
   seen,
   shownName,
   textOf,
@@ -50,8 +52,8 @@ export interface Wanted {
   readonly context: string | undefined;
   readonly length: number | undefined;
   readonly window: number;
-  /** How many passages to recall at most. */
-  readonly recall: number;
+  /** How many passages to recall at most; a few when absent. */
+  readonly recall?: number | undefined;
   /** What to recall; the last turns when absent. */
   readonly query: string | undefined;
   readonly system: readonly ModelMessage[];
@@ -159,17 +161,25 @@ function changes(at: CallContext, given: {
   return { since, gone };
 }
 
-/** Requests that the process has put before people and nobody has answered. */
+/** Requests of the process, and of those below it, that nobody has answered. */
 function openRequests(at: CallContext, again: Manifest | undefined): Parts["requests"] {
-  const records = Object.values(at.tree.state.requests);
-  return records
+  const { state } = at.tree;
+  const counts = (pid: Pid): boolean => {
+    const asker = state.processes[pid];
+    if (asker === undefined || !at.tree.lineage(pid).includes(at.pid)) return false;
+    return pid === at.pid || !raises(at.process.label, asker.label);
+  };
+  return Object.values(state.requests)
     .filter(({ id, status, kind, askers }) =>
       again !== undefined
         ? again.requests.includes(id)
-        : status === "pending" && kind !== "notice" && askers.some(({ pid }) => pid === at.pid)
+        : status === "pending" && kind !== "notice" && askers.some(({ pid }) => counts(pid))
     )
     .sort((a, b) => a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1))
-    .map(({ id, kind, prompt }) => ({ id, text: `${id} (${kind}, not answered yet): ${prompt}` }));
+    .map(({ id, pid, kind, prompt }) => ({
+      id,
+      text: `${id} of ${pid} (${kind}, not answered yet): ${prompt}`,
+    }));
 }
 
 function summaryOf(at: CallContext, mark: Compaction | null, given: {
@@ -208,7 +218,7 @@ function attempt(at: CallContext, wanted: Wanted, get: Get): Prompt {
     system: wanted.system,
     given: wanted.given,
     summary: summaryOf(at, talk.mark, { asOf, get }),
-    turns: turns.filter((turn) => turn !== undefined) as unknown as ModelMessage[],
+    turns: turns.filter((turn) => turn !== undefined).map(inOrder) as unknown as ModelMessage[],
     requests: openRequests(at, again),
     model: wanted.model,
     window,

@@ -28,6 +28,7 @@ import {
   askedBy,
   bound,
   bounded,
+  boundedName,
   type Call,
   callId,
   decode,
@@ -95,13 +96,13 @@ export class Broker {
       def = this.lookUp(name);
       args = decode(def, name, rawArgs);
       // What the log answers costs nothing; how many are in flight differs from run to run.
-      if (recorded === undefined) bound(run, key, name);
+      if (recorded === undefined) bound(run, key, name, frame !== undefined);
       if (frame !== undefined) refuseClosed(frame, def, name);
     } catch (error) {
       // Of trusted code's mistakes the log says nothing; a tool's have their place in its run (P3).
       if (frame === undefined || !(error instanceof SysError)) throw error;
-      const shown = args ?? bounded(rawArgs);
-      const call: Call = { run, tree, process, key, name, def, args: shown, cwd, frame, notes };
+      const shown = { name: boundedName(name), args: args ?? bounded(rawArgs) };
+      const call: Call = { run, tree, process, key, def, cwd, frame, notes, ...shown };
       return recorded === undefined ? this.#fail(call, error) : this.#again(call, recorded);
     }
     const call: Call = { run, tree, process, key, name, def, args, cwd, frame, notes };

@@ -64,15 +64,24 @@ export function bounded(rawArgs: unknown): Json {
   }
 }
 
-/** Refuses what is more than a step may do: `EAGAIN` or `ELIMIT`. */
-export function bound(run: Run, key: string, name: string): void {
+const NAME_CHARS_MAX = 128;
+
+/** What the log keeps of a name that no call has. */
+export function boundedName(name: string): string {
+  return name.slice(0, NAME_CHARS_MAX).toWellFormed();
+}
+
+/** Refuses what is more than a step, or the tools in it, may do: `EAGAIN` or `ELIMIT`. */
+export function bound(run: Run, key: string, name: string, inTool: boolean): void {
   if (run.inFlight > LIMITS.callsInFlightPerProcessMax + LIMITS.callNestingMax) {
     const sentence = `Cannot call "${name}": ${run.inFlight - 1} calls are in flight`;
     throw new SysError("EAGAIN", `${sentence}, expected fewer`, {
       limit: "callsInFlightPerProcessMax",
     });
   }
-  const over = run.calls > LIMITS.callsPerStepMax
+  // Tools have a count of their own: one that asks without end leaves its process calls to make.
+  const made = inTool ? run.callsOfTools : run.calls;
+  const over = made > LIMITS.callsPerStepMax
     ? "callsPerStepMax"
     : key.split(".", LIMITS.callNestingMax + 1).length > LIMITS.callNestingMax
     ? "callNestingMax"

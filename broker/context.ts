@@ -55,8 +55,15 @@ export function contextOf(door: ContextDoor, call: Call): CallContext {
         (name, args, place) => door.callAt(run, place, name, args),
       ),
     riskOf: (right) => riskOf(door.table, right),
+    isFree: (right) => isFree(door.table.get(right)),
     stream: run.stream,
   };
+}
+
+function isFree(def: AnySyscall | undefined): boolean {
+  // Where needs come from arguments there may be some.
+  return def !== undefined && def.needs.length === 0 &&
+    def.needs(undefined, undefined as never).length === 0;
 }
 
 async function load(host: Host, tree: Tree, ref: ValueRef): Promise<Json> {

@@ -16,6 +16,7 @@
 import { Panic, SysError } from "../kernel/errors.ts";
 import { matchRight, type Pattern, within } from "../kernel/grammar.ts";
 import type { Json } from "../kernel/json.ts";
+import { CAGE_LIMITS_MAX } from "../kernel/limits.ts";
 import { parseGrant } from "../kernel/path.ts";
 import type { Process, Recorded } from "../kernel/state.ts";
 import type { Call } from "./call.ts";
@@ -178,7 +179,8 @@ export class Port implements Frame {
   stop(why: string): void {
     if (!this.alive) return;
     this.#why = why;
-    this.#stop.abort();
+    // A reason of our own: making the usual one costs more than all the rest.
+    this.#stop.abort(why);
   }
 
   /** Closes it: the tool has returned. */
@@ -188,13 +190,19 @@ export class Port implements Frame {
   }
 }
 
-/** Calls right inside another, after the first `made`, that the log has answered, and where. */
+/**
+ * Calls right inside another, after the first `made`, that the log has answered, and where. Looked
+ * up by their numbers: a journal may be long, and most runs find nothing.
+ */
 function answeredInside(process: Process, parent: string, made: number): Map<string, number> {
+  const { journal } = process;
   const found = new Map<string, number>();
-  for (const [key, recorded] of Object.entries(process.journal)) {
-    if (recorded.state !== "done" || key.lastIndexOf(".") !== parent.length) continue;
-    if (!key.startsWith(`${parent}.`) || Number(key.slice(parent.length + 1)) <= made) continue;
-    found.set(key, recorded.seq);
+  for (let n = made + 1, missing = 0; missing <= CAGE_LIMITS_MAX.callsOutstanding; n++) {
+    const key = `${parent}.${n}`;
+    const recorded = Object.hasOwn(journal, key) ? journal[key] : undefined;
+    // No more can be missing before one that is there than were out at a time.
+    missing = recorded === undefined ? missing + 1 : 0;
+    if (recorded?.state === "done") found.set(key, recorded.seq);
   }
   return found;
 }

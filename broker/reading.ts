@@ -8,7 +8,6 @@
 import {
   type Compaction,
   type Count,
-  type Entry,
   estimateTokens,
   foldPins,
   type PinLine,
@@ -18,7 +17,8 @@ import { SysError } from "../kernel/errors.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import type { ObjectId } from "../kernel/ids.ts";
 import { canonical, type Json } from "../kernel/json.ts";
-import { joinLabels } from "../kernel/label.ts";
+import { joinLabels, type Label } from "../kernel/label.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { itemsOf, lengthAt } from "../kernel/memory.ts";
 import { type Found, lookUp } from "../kernel/names.ts";
 import type { ObjectRecord, Version } from "../kernel/state.ts";
@@ -108,6 +108,19 @@ export function textOf(value: Json | undefined): string {
   return typeof value === "string" ? value : canonical(value ?? null);
 }
 
+const ordered = new WeakMap<object, Json>();
+
+/**
+ * A value with its keys in canonical order. A value that was just written has them as its writer
+ * did, one that was read from the store in canonical order: prompts must not show the difference.
+ */
+export function inOrder(value: Json): Json {
+  if (typeof value !== "object" || value === null) return value;
+  let made = ordered.get(value);
+  if (made === undefined) ordered.set(value, made = JSON.parse(canonical(value)) as Json);
+  return made;
+}
+
 /** Items of a list as far as they were there, with their positions in the log. */
 export function linesOf(
   at: CallContext,
@@ -129,7 +142,9 @@ export function counterOf(at: CallContext, given: {
   const { model } = given;
   const count = model?.countTokens?.bind(model) ?? estimateTokens;
   const last = linesOf(at, seen(at, `${at.pid}/${SCALE}`, given.asOf), given.get).at(-1)?.value;
-  const percent = typeof last === "number" && last > 100 ? Math.min(400, last) : 100;
+  const percent = typeof last === "number" && last > 100
+    ? Math.min(LIMITS.contextScalePercentMax, last)
+    : 100;
   return percent === 100 ? count : (text) => Math.ceil(count(text) * percent / 100);
 }
 
@@ -198,11 +213,8 @@ export function pinsAt(at: CallContext, asOf: number | null, get: Get): Pins {
   return foldPins(lines as unknown as PinLine[]);
 }
 
-/** The label that what is recalled may have: whatever is joined from it changes nothing (P3). */
-export function raisesLabel(at: CallContext, talk: Conversation, label: Entry["label"]): boolean {
-  const own = talk.found === null
-    ? at.process.label
-    : joinLabels(at.process.label, talk.found.object!.label);
+/** Whether joining `label` into `own` would change it. */
+export function raises(own: Label, label: Label): boolean {
   const { sensitivity, trust } = joinLabels(own, label);
   return sensitivity !== own.sensitivity || trust !== own.trust;
 }

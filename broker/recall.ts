@@ -9,18 +9,19 @@ import type { Count, Entry, Pins, Plan } from "../kernel/context.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import type { ObjectId } from "../kernel/ids.ts";
 import { canonical, type Json } from "../kernel/json.ts";
-import type { Label } from "../kernel/label.ts";
+import { joinLabels, type Label } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { itemsOf, lengthAt } from "../kernel/memory.ts";
-import { fullName } from "../kernel/names.ts";
+import { type Found, fullName } from "../kernel/names.ts";
 import { piecesOf, Recall, wordsOf } from "../kernel/recall.ts";
+import type { ObjectRecord } from "../kernel/state.ts";
 import type { ModelMessage } from "../kernel/world.ts";
 import type { Wanted } from "./assemble.ts";
 import {
   type Conversation,
   type Get,
   mayRead,
-  raisesLabel,
+  raises,
   seen,
   shownName,
   textOf,
@@ -47,8 +48,13 @@ interface Source {
   readonly version: number;
   /** Position in its list; null for a value. */
   readonly item: number | null;
-  /** Whether it is a turn of the conversation. */
-  readonly turn: boolean;
+}
+
+/** What is kept of a process between calls; it can be thrown away. */
+interface Kept {
+  readonly index: Recall;
+  /** Sources by the version or item that they are. */
+  readonly sources: WeakMap<object, Source>;
 }
 
 interface Given {
@@ -66,13 +72,14 @@ const QUERY_CHARS_MAX = 4_000;
 const SCORE_PART_MIN = 0.25;
 const INDEXES_MAX = 8;
 const ITEMS_MAX = 10_000;
-const indexes = new WeakMap<object, Map<string, Recall>>();
+const indexes = new WeakMap<object, Map<string, Kept>>();
 
 /** Passages of older turns and own objects that fit into what is left of the window. */
 export function recall(at: CallContext, get: Get, given: Given): Recalled {
   const { wanted, planned, count } = given;
   if (wanted.again !== undefined) return recallAgain(at, get, given, wanted.again.recalled);
-  if (wanted.recall === 0) return { entries: [], refs: [], left: {} };
+  const most = wanted.recall ?? LIMITS.contextRecallsDefault;
+  if (most === 0) return { entries: [], refs: [], left: {} };
   const query = queryOf(wanted, planned);
   if (query.length === 0) return { entries: [], refs: [], left: {} };
   const { index, sources } = refresh(at, get, given);
@@ -89,14 +96,14 @@ export function recall(at: CallContext, get: Get, given: Given): Recalled {
   let best: number | undefined;
   for (const { key, piece, score } of index.search(query, (key) => eligible(sources, key, given))) {
     best ??= score;
-    if (score < best * SCORE_PART_MIN || entries.length >= wanted.recall) break;
+    if (score < best * SCORE_PART_MIN || entries.length >= most) break;
     const source = sources.get(key)!;
     const why = refusal(at, source, given);
     if (why !== null) {
       leave(why);
       continue;
     }
-    const entry = entryOf(at, get, { source, piece });
+    const entry = entryOf(at, get, { source, piece, turn: isTurn(source, given) });
     const tokens = count(`${entry.head}:\n${entry.text}\n\n`) + 1;
     if (tokens > room) {
       leave("budget");
@@ -112,15 +119,25 @@ export function recall(at: CallContext, get: Get, given: Given): Recalled {
 /** Turns that stand in the prompt are not recalled besides. */
 function eligible(sources: ReadonlyMap<string, Source>, key: string, given: Given): boolean {
   const source = sources.get(key);
-  return source !== undefined && !(source.turn && source.item! >= given.shownFrom);
+  return source !== undefined && !(isTurn(source, given) && source.item! >= given.shownFrom);
 }
 
-function refusal(at: CallContext, source: Source, { talk, pins }: Given): string | null {
+function isTurn({ id, item }: Pick<Source, "id" | "item">, { talk }: Pick<Given, "talk">): boolean {
+  return item !== null && id === talk.found?.object?.id;
+}
+
+function refusal(at: CallContext, source: Source, given: Given): string | null {
+  const { talk, pins } = given;
   const shown = shownName(at.pid, source.name);
   if (pins.held.has(shown)) return "pinned";
   if (pins.superseded.has(shown)) return "superseded";
   if (!mayRead(at, source.name)) return "denied";
-  return !source.turn && raisesLabel(at, talk, source.label) ? "label" : null;
+  const talking = talk.found?.object?.label ?? at.process.label;
+  const own = joinLabels(at.process.label, talking);
+  return !isTurn(source, given) &&
+      raises(own, source.item === null ? source.label : labelOf(at, source))
+    ? "label"
+    : null;
 }
 
 /** Words that are asked for: those of the caller, or of the last turns. */
@@ -151,57 +168,87 @@ function refresh(at: CallContext, get: Get, given: Given): {
   readonly index: Recall;
   readonly sources: ReadonlyMap<string, Source>;
 } {
-  const known = indexes.get(at.tree) ?? new Map<string, Recall>();
-  indexes.set(at.tree, known);
-  const index = known.get(at.pid) ?? new Recall();
-  known.delete(at.pid);
-  known.set(at.pid, index);
-  for (const oldest of known.keys()) {
-    if (known.size <= INDEXES_MAX) break;
-    known.delete(oldest);
-  }
-  const sources = new Map(sourcesOf(at, given).map((source) => [source.key, source]));
+  const { index, sources: made } = keptOf(at);
+  const sources = new Map(sourcesOf(at, made).map((source) => [source.key, source]));
   for (const key of [...index.keys]) if (!sources.has(key)) index.drop(key);
   for (const [key, source] of sources) {
     if (index.has(key)) continue;
     const value = get(source.value);
-    if (value !== undefined) index.add(key, shownName(at.pid, source.name), textIn(source, value));
+    if (value === undefined) continue;
+    index.add(key, shownName(at.pid, source.name), textIn(isTurn(source, given), value));
   }
   return { index, sources };
 }
 
-function textIn({ turn }: Source, value: Json): string {
+function keptOf(at: CallContext): Kept {
+  const known = indexes.get(at.tree) ?? new Map<string, Kept>();
+  indexes.set(at.tree, known);
+  const kept = known.get(at.pid) ?? { index: new Recall(), sources: new WeakMap() };
+  known.delete(at.pid);
+  known.set(at.pid, kept);
+  for (const oldest of known.keys()) {
+    if (known.size <= INDEXES_MAX) break;
+    known.delete(oldest);
+  }
+  return kept;
+}
+
+function textIn(turn: boolean, value: Json): string {
   return turn ? turnText(value as unknown as ModelMessage) : textOf(value);
 }
 
 /** Everything in the own memory but what the kernel keeps there; the newest, when it is a lot. */
-function sourcesOf(at: CallContext, { talk }: Given): Source[] {
+function sourcesOf(at: CallContext, made: Kept["sources"]): Source[] {
   const sources: Source[] = [];
-  const talking = talk.found?.object?.id;
-  for (const found of at.tree.listNames(at.pid)) {
-    const { name, object } = found;
-    if (object === undefined || name.includes("/.")) continue;
+  const add = (of: object, make: () => Source): void => {
+    let source = made.get(of);
+    if (source === undefined) made.set(of, source = make());
+    sources.push(source);
+  };
+  for (const { name, object, asOf } of namesOf(at)) {
+    if (name.includes("/.")) continue;
     const { id } = object;
     if (!object.list) {
-      const version = versionOf(found);
+      const version = versionOf({ name, object, asOf });
       if (version === undefined) continue;
-      const { seq, value, label } = version;
+      const { seq, value, label, version: number } = version;
       const key = `${id}@${seq}`;
-      const { version: number } = version;
-      sources.push({ key, name, id, seq, value, label, version: number, item: null, turn: false });
+      add(version, () => ({ key, name, id, seq, value, label, version: number, item: null }));
       continue;
     }
-    const length = lengthAt(object, found.asOf);
+    const length = lengthAt(object, asOf);
     const from = Math.max(0, length - ITEMS_MAX);
-    const { label } = object;
-    const turn = id === talking;
-    for (const [i, { seq, value }] of itemsOf(at.tree.state, object, from, length).entries()) {
+    const items = itemsOf(at.tree.state, object, from, length);
+    for (const [i, { seq, value }] of items.entries()) {
       const item = from + i;
-      const key = `${id}#${item}@${seq}`;
-      sources.push({ key, name, id, seq, value, label, version: length, item, turn });
+      const { label } = object;
+      // A list's label rises as it grows: it is looked up when the item is used.
+      const place = { key: "", name, id, seq, value, label, version: 0, item };
+      add(items[i]!, () => ({ ...place, key: `${id}#${item}@${seq}` }));
     }
   }
   return newest(sources);
+}
+
+type There = Found & { readonly object: ObjectRecord };
+
+/** What the process sees in its own memory; without a view there is nothing to look through. */
+function namesOf(at: CallContext): Iterable<There> {
+  const { state, names } = at.tree;
+  if (state.namespaces[at.pid]?.base !== null) {
+    return at.tree.listNames(at.pid) as Iterable<There>;
+  }
+  const found: There[] = [];
+  for (const name of names.in(at.pid)) {
+    for (const id of names.ids(name)) {
+      const object = state.objects[id];
+      if (object !== undefined && object.deletedSeq === null) {
+        found.push({ name, object, asOf: null });
+        break;
+      }
+    }
+  }
+  return found;
 }
 
 function newest(sources: Source[]): Source[] {
@@ -224,19 +271,25 @@ function newest(sources: Source[]): Source[] {
 function entryOf(at: CallContext, get: Get, found: {
   readonly source: Source;
   readonly piece: number;
+  readonly turn: boolean;
 }): Entry {
-  const { source, piece } = found;
+  const { source, piece, turn } = found;
   const value = get(source.value) ?? null;
-  const pieces = piecesOf(value === null ? "" : textIn(source, value));
+  const pieces = piecesOf(value === null ? "" : textIn(turn, value));
   const part = pieces.length > 1 ? `, part ${piece + 1} of ${pieces.length}` : "";
   const shown = shownName(at.pid, source.name);
-  const { name, id, version, label } = source;
-  const head = source.turn
+  const { name, id, version } = source;
+  const label = source.item === null ? source.label : labelOf(at, source);
+  const head = turn
     ? `turn ${source.item} (${(value as { readonly role?: string } | null)?.role ?? ""})${part}`
     : source.item === null
     ? `"${shown}"${version === 1 ? "" : ` (version ${version})`}${part}`
     : `"${shown}" item ${source.item}${part}`;
   return { name, id, version, head, text: pieces[piece] ?? "", label };
+}
+
+function labelOf(at: CallContext, { id, label }: Source): Label {
+  return at.tree.state.objects[id]?.label ?? label;
 }
 
 function refOf(at: CallContext, source: Source, piece: number): string {
@@ -269,11 +322,11 @@ function recallAgain(
     const value = item === null ? versionOf(found)?.value : line?.value;
     if (value === undefined) continue;
     const label = item === null ? versionOf(found)!.label : object.label;
-    const turn = object.id === talk.found?.object?.id;
     const version = item === null ? Number(number) : 0;
     const { id } = object;
-    const source = { key: "", name, id, seq: 0, value, label, version, item, turn };
-    entries.push(entryOf(at, get, { source, piece: Number(piece ?? 0) }));
+    const source = { key: "", name, id, seq: 0, value, label, version, item };
+    const turn = isTurn(source, { talk });
+    entries.push(entryOf(at, get, { source, piece: Number(piece ?? 0), turn }));
   }
   return { entries, refs, left: {} };
 }

@@ -39,8 +39,10 @@ export class Run {
   inFlight = 0;
   /** Composed calls under way, whose cost is not booked yet. */
   composing = 0;
-  /** Calls made in all. */
+  /** Calls made in all, but for those of generated tools. */
   calls = 0;
+  /** Calls that generated tools made. */
+  callsOfTools = 0;
 
   /** Starts a run of the process's current step. */
   constructor(tree: Tree, pid: Pid, stream: (chunk: string) => void = () => {}) {
@@ -61,7 +63,8 @@ export class Run {
   nextKey(parent: string): string {
     const n = (this.#counts.get(parent) ?? 0) + 1;
     this.#counts.set(parent, n);
-    this.calls += 1;
+    if (this.frames.has(parent)) this.callsOfTools += 1;
+    else this.calls += 1;
     return parent === "" ? String(n) : `${parent}.${n}`;
   }
 

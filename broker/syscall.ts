@@ -85,6 +85,8 @@ export interface CallContext {
   port(tool: PortRights): Port;
   /** How much harm a right could do: that of the worst call it opens. */
   riskOf(right: string): Risk;
+  /** Whether this is the right of a call that nobody needs a capability for. */
+  isFree(right: string): boolean;
   /** A chunk of text for whoever listens; never part of the log. */
   stream(chunk: string): void;
 }

@@ -13,7 +13,7 @@ export const windowArgs = {
   window: z.number().int().min(LIMITS.contextWindowTokensMin).max(LIMITS.contextWindowTokensMax)
     .optional().describe("Most tokens of the prompt: pins, turns and what is recalled are fitted"),
   recall: z.number().int().min(0).max(LIMITS.contextRecallsMax)
-    .default(LIMITS.contextRecallsDefault).describe("How many passages to recall at most"),
+    .optional().describe("How many passages to recall at most"),
   query: z.string().max(4_096).optional().describe("What to recall; the last turns by default"),
 };
 

@@ -15,7 +15,7 @@ export interface Command {
   /** What it is called by. */
   readonly name: string;
   /** Where the overview shows it. */
-  readonly group: "start" | "processes" | "people" | "authority" | "state" | "evidence";
+  readonly group: "start" | "processes" | "people" | "authority" | "tools" | "state" | "evidence";
   /** What follows the name: `ID [--scope S]`. */
   readonly usage: string;
   /** One sentence. */

@@ -7,25 +7,19 @@ import { SysError } from "../kernel/errors.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { StoreLock } from "../providers/store_lock.ts";
 import { verifyTree } from "../runtime/load.ts";
+import { cageFindings, type Finding } from "./doctor_cages.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { list } from "./output.ts";
 import { dbPath, headsOf, TREE_CONTEXT, workspaceOf } from "./store.ts";
 
-/** One thing that was looked at. */
-interface Finding {
-  readonly what: string;
-  readonly state: "ok" | "note" | "bad";
-  readonly detail: string;
-}
-
 /** `doctor`. */
 export const doctor: Command = {
   name: "doctor",
   group: "start",
   usage: "",
-  about: "Check Deno, permissions, the store, its lock and its chains",
+  about: "Check Deno, permissions, cages for tools, the store, its lock and its chains",
   examples: ["libos doctor", "libos doctor -o json"],
   options: {},
   words: [0, 0],
@@ -36,6 +30,7 @@ export const doctor: Command = {
       await permissionFinding(),
       await workspaceFinding(at),
       terminalFinding(at),
+      ...await cageFindings(),
       ...stored.findings,
     ];
     list(at, findings, {

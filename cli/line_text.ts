@@ -85,7 +85,10 @@ const TELLERS: Tellers = {
   "human.expired": ({ id }) => ["expire", `${id}: nobody answered in time`],
   "inbox.refused": ({ code, message }) => ["refuse", `${message} [${code}]`],
   "inbox.taken": ({ what, by }) => ["order", `${what} by ${by}`],
-  "tool.proposed": ({ name, hash, by }) => ["tool", `${name} ${hash.slice(0, 12)} by ${by}`],
+  "tool.proposed": ({ name, hash, by }) => [
+    "tool",
+    `${name} ${hash.slice(0, 12)} proposed by ${by}`,
+  ],
   "tool.tested": ({ hash, passed, failed }) => [
     "tool",
     `${hash.slice(0, 12)} tested: ${passed} passed, ${failed} failed`,

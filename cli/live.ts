@@ -8,7 +8,14 @@ import type { State } from "../kernel/state.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { oneLine } from "../providers/printable.ts";
 import type { Context } from "./command.ts";
-import { answerText, callText, decisionText, outcomeText, resultText } from "./line_text.ts";
+import {
+  answerText,
+  callText,
+  decisionText,
+  lineText,
+  outcomeText,
+  resultText,
+} from "./line_text.ts";
 import { padded, painter, safeJson } from "./output.ts";
 import { short } from "./words.ts";
 
@@ -51,7 +58,8 @@ export class LiveView {
     }
   }
 
-  #hear({ type, data, tree }: Line): void {
+  #hear(line: Line): void {
+    const { type, data, tree } = line;
     switch (type) {
       case "process.spawned":
         return this.#spawned(tree, data as EventMap["process.spawned"]);
@@ -80,6 +88,14 @@ export class LiveView {
         const { id } = data as EventMap["human.expired"];
         this.waiting.delete(id);
         return this.#say(`  ├─ ${id} expired: nobody answered in time`, "yellow");
+      }
+      case "tool.proposed":
+      case "tool.registered":
+      case "tool.unregistered":
+      case "tool.revoked": {
+        const { pid, by } = data as { readonly pid?: string; readonly by?: string };
+        const who = `${pid ?? by} ${this.#imageOf(tree, pid ?? by ?? "")}`;
+        return this.#say(`  ├─ ${padded(who, 16)} tool ${lineText(line).text}`);
       }
       case "process.ended": {
         const { pid, outcome } = data as EventMap["process.ended"];

@@ -22,6 +22,7 @@ import { describe, ps } from "./processes.ts";
 import { run } from "./run.ts";
 import { cancel, kill, pause, resume, send } from "./signals.ts";
 import { demo, init } from "./start.ts";
+import { tools } from "./tools.ts";
 
 export type { Command, Context, Flags, Format, FORMATS, Options } from "./command.ts";
 export type { Io } from "./io.ts";
@@ -32,6 +33,7 @@ const ALL: readonly Command[] = [
   ...[ps, describe, logs, send, pause, resume, cancel, kill],
   ...[approvals, approve, deny, answer],
   ...[caps, can, explain, policy],
+  ...[tools],
   ...[objects, budget],
   ...[events, audit, verify],
 ];

@@ -244,5 +244,6 @@ function saidLines(at: Context, { tree, said, id, taken }: {
 /** What to do when no kernel runs. */
 export function goOnText({ state }: Tree): string {
   const pid = `p_${state.tree.slice(2)}`;
-  return `No kernel runs on this store: libos run FILE ${pid} --resume goes on`;
+  const jit = Object.keys(state.tools).length === 0 ? "" : " --jit";
+  return `No kernel runs on this store: libos run FILE ${pid} --resume${jit} goes on`;
 }

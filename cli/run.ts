@@ -20,6 +20,7 @@ import { LiveView } from "./live.ts";
 import { operatorOf } from "./order.ts";
 import { safeJson } from "./output.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import { jitOptions } from "./tool_file.ts";
 import { durationOf } from "./words.ts";
 
 const POLICY_FILE = "libos.policy";
@@ -45,6 +46,9 @@ export const run: Command = {
     "no-wait": { type: "boolean" },
     key: { type: "string" },
     resume: { type: "boolean" },
+    jit: { type: "boolean" },
+    isolation: { type: "string" },
+    review: { type: "string" },
   },
   words: [1, 2],
   async run(at) {
@@ -84,6 +88,7 @@ async function runtimeOf(
     models: model === undefined ? [] : [model],
     approvals: isAsking ? "terminal" : "queue",
     operator: operatorOf(at),
+    jit: jitOptions(at),
     ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
   });
 }
@@ -264,7 +269,8 @@ class Session {
     }
     const waiting = [...this.#view.waiting];
     if (waiting.length > 0) io.err(`Waits for an answer: ${waiting.join(", ")}\n`);
-    for (const pid of pids) io.err(`Go on with: libos run ${this.#word} ${pid} --resume\n`);
+    const jit = this.#at.flags.on("jit") ? " --jit" : "";
+    for (const pid of pids) io.err(`Go on with: libos run ${this.#word} ${pid} --resume${jit}\n`);
     switch (ending.is) {
       case "waiting":
         return EXIT.waiting;
@@ -286,6 +292,9 @@ class Session {
       if (result !== null) io.out(`result\n${quoted(textOf(result), Infinity).text}\n`);
       io.out(`Next: libos ps -a · libos logs ${pid} · libos explain SEQ --tree ${treeOf(pid)}\n`);
     }
+    // The kernel says what an embedder would have to do; here it is an option.
+    const isJitless = outcome.kind === "failed" && /runs no generated tools/.test(outcome.message);
+    if (isJitless) io.err("Try: libos run with --jit, so that agents can make tools\n");
     if (outcome.kind === "failed" && !this.#isForPeople()) {
       io.err(`error: ${oneLine(outcome.message)} [${outcome.code}]\n`);
     }

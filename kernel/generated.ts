@@ -5,7 +5,8 @@
  *   J1. A version is its content: its hash covers the contract, the source and the code that runs.
  *   J2. Registering gives no authority: a call has what its caller holds *and* the tool declares.
  *   J3. A version that was revoked is never registered again in its tree, and runs nowhere in it.
- *   J4. What a tool declares lies under the tree's ceiling, or in its author's own memory.
+ *   J4. What a tool declares lies under the tree's ceiling, or in its author's own memory, or is a
+ *       call that takes no capability.
  * @module
  */
 
@@ -81,9 +82,16 @@ export function toolHash(definition: ToolDefinition): string {
   return hashOf({ name, description, inputSchema, outputSchema, rights, source, code, tests });
 }
 
+/** Whoever proposes a tool. */
+export interface Author extends Pick<Process, "pid" | "cwd"> {
+  readonly state: State;
+  /** Whether this is the right of a call that nobody needs a capability for. */
+  isFree(right: string): boolean;
+}
+
 /** Refuses what no sandbox has to look at first: `EINVAL`, `ELIMIT` or `EPERM` (J4). */
 export function checkContract(
-  author: (Pick<Process, "pid" | "cwd"> & { readonly state: State }) | null,
+  author: Author | null,
   tool: Omit<ToolDefinition, "code"> & { readonly taken: readonly string[] },
 ): void {
   const what = `Cannot propose tool "${tool.name}"`;
@@ -109,7 +117,7 @@ export function checkContract(
   if (author === null) return;
   for (const text of tool.rights) {
     const pattern = declared(text, author);
-    if (couldHold(author.state, author.pid, pattern)) continue;
+    if (author.isFree(pattern.right) || couldHold(author.state, author.pid, pattern)) continue;
     throw new SysError(
       "EPERM",
       `${what}: it declares ${text}, which is over the ceiling of the tree, expected less`,

@@ -97,7 +97,7 @@ export const LIMITS = {
   toolVersionsPerTreeMax: 1_024,
   toolProblemsShownMax: 20,
   toolCheckMsMax: 10_000,
-  cagesMax: 4,
+  cagesMax: 6,
   cagesWarmMax: 2,
   cageIdleMsMax: 60_000,
   cageFrameBytesMax: 8 * 2 ** 20,

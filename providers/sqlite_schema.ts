@@ -12,6 +12,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { AUDIT_TABLES } from "./sqlite_audit.ts";
 import { numberIn } from "./sqlite_handle.ts";
 import type { SqliteConnection } from "./sqlite_handle.ts";
 
@@ -76,6 +77,7 @@ const TABLES = `
     state TEXT NOT NULL,
     PRIMARY KEY(tree, seq)
   ) STRICT;
+  ${AUDIT_TABLES}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;

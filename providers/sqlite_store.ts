@@ -7,7 +7,7 @@
  *
  * Invariants:
  *   Q1. At most one connection commits, claims and creates: the one which holds the file's lock, or
- *       whose handle the embedder vouches for. Others may read, and put items into inboxes.
+ *       whose handle the embedder vouches for. Others may read, put items into inboxes, and seal.
  *   Q2. A transaction begins and ends within one call, with no wait in between (S1).
  *   Q3. A file that is refused is left as it was.
  * @module
@@ -19,6 +19,7 @@ import { SysError } from "../kernel/errors.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { JsonObject } from "../kernel/json.ts";
+import type { AuditStore } from "../kernel/seal.ts";
 import type {
   Batch,
   Durability,
@@ -29,6 +30,7 @@ import type {
   TreeHead,
 } from "../kernel/store.ts";
 import { thinned } from "../kernel/store.ts";
+import { findAuditDamage, SqliteAuditStore } from "./sqlite_audit.ts";
 import { findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
@@ -52,6 +54,7 @@ export type SqliteMode = "own" | "join" | "read";
 /** What a store is made of. */
 interface Parts {
   readonly name: string;
+  readonly path: string | null;
   readonly db: SqliteConnection;
   readonly mode: SqliteMode;
   readonly lock: StoreLock | undefined;
@@ -70,6 +73,8 @@ interface Parts {
  */
 export class SqliteStore implements Store {
   readonly name: string;
+  /** Its file, or ":memory:"; null over a handle. */
+  readonly path: string | null;
   readonly #db: SqliteConnection;
   readonly #mode: SqliteMode;
   readonly #lock: StoreLock | undefined;
@@ -78,6 +83,7 @@ export class SqliteStore implements Store {
 
   private constructor(parts: Parts) {
     this.name = parts.name;
+    this.path = parts.path;
     this.#db = parts.db;
     this.#mode = parts.mode;
     this.#lock = parts.lock;
@@ -101,7 +107,7 @@ export class SqliteStore implements Store {
       if (isFile && mode === "own") lock = StoreLock.take(path);
       db = new SqliteConnection(openFile(path, mode), durability);
       prepareDatabase(db, path, mode);
-      return new SqliteStore({ name: `sqlite ${path}`, db, mode, lock });
+      return new SqliteStore({ name: `sqlite ${path}`, path, db, mode, lock });
     } catch (thrown) {
       db?.close();
       lock?.release();
@@ -121,7 +127,7 @@ export class SqliteStore implements Store {
     try {
       refuseNarrow(db, "sqlite");
       prepareDatabase(db, "sqlite", "own");
-      return new SqliteStore({ name: "sqlite", db, mode: "own", lock: undefined });
+      return new SqliteStore({ name: "sqlite", path: null, db, mode: "own", lock: undefined });
     } catch (thrown) {
       throw sqliteFailure(thrown, 'open store "sqlite"');
     }
@@ -251,7 +257,16 @@ export class SqliteStore implements Store {
   }
 
   check(): Promise<readonly string[]> {
-    return this.#answer("check", () => findDamage(this.#db));
+    return this.#answer("check", () => [...findDamage(this.#db), ...findAuditDamage(this.#db)]);
+  }
+
+  /** The history of the store's seals. Whoever opened it with "join" may seal too. */
+  audit(): AuditStore {
+    const modes: readonly SqliteMode[] = ["own", "join"];
+    return new SqliteAuditStore(this.#db, {
+      read: (verb, job) => this.#answer(verb, job),
+      write: (verb, job) => this.#write(verb, job, { synced: true, modes }),
+    });
   }
 
   /** Closes the file and gives its lock up. A second close changes nothing. */

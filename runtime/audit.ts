@@ -61,7 +61,7 @@ interface Loaded {
 async function loadHistory(audit: AuditStore): Promise<Loaded> {
   const head = (await audit.last())?.head;
   if (head === undefined) {
-    throw new SysError("ENOENT", "Cannot prove anything: the store was never sealed");
+    throw new SysError("ENOENT", "Cannot prove a line: the store was never sealed");
   }
   const tree = new MerkleTree();
   const keys: KeyStatement[] = [];
@@ -71,7 +71,7 @@ async function loadHistory(audit: AuditStore): Promise<Loaded> {
     if (leaf?.type === "libos.key/1") keys.push(leaf);
   }
   if (tree.size === head.size && tree.root() === head.root) return { head, tree, keys };
-  throw new SysError("EINTEGRITY", "Cannot prove anything: the history is not what was signed");
+  throw new SysError("EINTEGRITY", "Cannot prove a line: the history is not what was signed");
 }
 
 /**
@@ -125,7 +125,10 @@ export async function proveGrowth(audit: AuditStore, size: number): Promise<Grow
   const { head, tree, keys } = await loadHistory(audit);
   const [from] = await audit.heads(size - 1, 1);
   if (from?.size !== size) {
-    throw new SysError("ENOENT", `Cannot prove growth from ${size} leaves: no head has so many`);
+    throw new SysError(
+      "ENOENT",
+      `Cannot prove growth: no head has ${size} leaves, expected one that was signed`,
+    );
   }
   return { type: "libos.growth/1", from, to: head, proof: tree.consistency(size), keys };
 }
@@ -203,7 +206,9 @@ export async function* exportAudit(
 ): AsyncGenerator<string> {
   const { audit } = parts;
   const last = (await audit.last())?.head;
-  if (last === undefined) throw new SysError("ENOENT", "Cannot export: the store was never sealed");
+  if (last === undefined) {
+    throw new SysError("ENOENT", "Cannot export the store: it was never sealed");
+  }
   yield canonical({ type: "libos.export/1", log: last.log, size: last.size, tree: only });
   const ends = new Map<TreeId, number>();
   const heads = headsOf(audit, last.size);

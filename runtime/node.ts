@@ -81,7 +81,7 @@ export class Node implements Host {
     });
     this.#committer = new Committer(store, clock, {
       committed: (tree, lines) => this.#committed(tree, lines),
-      refused: (tree, error) => this.#halt(tree, error),
+      refused: (tree, error) => this.halt(tree, error),
     });
   }
 
@@ -165,7 +165,7 @@ export class Node implements Host {
       if (state === "ready" || state === "waiting" || openIntents(process).length === 0) continue;
       this.#settling += 1;
       recoverStopped(this.broker, new Run(hosted.tree, process.pid))
-        .catch((error) => this.#halt(hosted.tree, error))
+        .catch((error) => this.halt(hosted.tree, error))
         .finally(() => {
           this.#settling -= 1;
           this.poke();
@@ -213,7 +213,7 @@ export class Node implements Host {
   async renew(): Promise<void> {
     for (const tree of await this.#forest.renew()) {
       const id = tree.state.tree;
-      this.#halt(tree, new SysError("EFENCED", `Cannot go on with "${id}": another node has it`));
+      this.halt(tree, new SysError("EFENCED", `Cannot go on with "${id}": another node has it`));
     }
   }
 
@@ -272,7 +272,7 @@ export class Node implements Host {
     const parts = { broker: this.broker, clock: this.options.world.clock };
     runStep(run, process, { ...parts, program: this.options.program(programOf(tree, process))! })
       .then((written) => written ? this.#written(tree) : undefined)
-      .catch((error) => this.#halt(tree, error))
+      .catch((error) => this.halt(tree, error))
       .finally(() => {
         run.end("stopped");
         runs.delete(process.pid);
@@ -289,7 +289,7 @@ export class Node implements Host {
   }
 
   /** Stops a tree: what it had not written never happened. The node goes on (W2). */
-  #halt(tree: Tree, error: unknown): void {
+  halt(tree: Tree, error: unknown): void {
     const id = tree.state.tree;
     if (!this.#forest.stop(tree, error)) return;
     // Whoever waits for a process of the tree looks again, and hears that it broke.
@@ -308,7 +308,7 @@ export class Node implements Host {
         const hosted = this.#forest.get(id);
         if (!(error instanceof SysError)) {
           if (hosted === undefined) throw error;
-          this.#halt(hosted.tree, error);
+          this.halt(hosted.tree, error);
         } else if (!error.retry && error.code !== "EFENCED") this.#forest.broken.set(id, error);
       }
     }

@@ -17,8 +17,10 @@ import type { ToolDefinition } from "../kernel/generated.ts";
 import { definitionOf, type ToolInfo, toolsOf } from "./generated.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
+import { type ReplayCode, type Replayed, replayProcess } from "./replay.ts";
 import { forkTree, pastOf, type Restored, restoreTree } from "./rewind.ts";
 import { type FileUndo, planUndo } from "./undo.ts";
+import { leastFor, type Needed, type Otherwise, whatIf } from "./what_if.ts";
 import type { Node } from "./node.ts";
 import { formatPatternOf, milliseconds, type Rule } from "./rule.ts";
 
@@ -272,6 +274,37 @@ export class AgentProcess {
     const id = treeOf(this.pid);
     const pid = await forkTree(this.#node, id, { at, by: this.#operator, edits });
     return new AgentProcess(this.#node, pid, this.#operator);
+  }
+
+  /**
+   * Runs its code again over its log as far as line `until`: every call is answered from there, and
+   * no effect is sent. Tells where the code of today goes another way.
+   */
+  async replay(options: { readonly until?: number } = {}): Promise<Replayed> {
+    const { context, program, world, table } = this.#node.options;
+    const code: ReplayCode = {
+      context,
+      program,
+      tool: (name) => world.tool(name),
+      call: (name) => table[name],
+    };
+    return await replayProcess(await this.#lines(), this.pid, code, options.until);
+  }
+
+  /** The calls of its tree that a policy would have refused or asked about, and did not then. */
+  async whatIf(policy: string): Promise<readonly Otherwise[]> {
+    return await whatIf(await this.#lines(), policy, this.#node.options.context);
+  }
+
+  /** The least authority that would have let it, and all below it, do what it did. */
+  async leastAuthority(): Promise<readonly Needed[]> {
+    return await leastFor(await this.#lines(), this.pid, this.#node.options.context);
+  }
+
+  async #lines(): Promise<AsyncIterable<Line>> {
+    const tree = treeOf(this.pid);
+    await this.#node.durable(await this.#node.open(tree));
+    return readLines(this.#node.options.store, tree);
   }
 
   /** Gives it a right, inside the tree's ceiling. */

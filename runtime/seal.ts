@@ -64,11 +64,12 @@ export interface Sealed {
 /** How much is asked of a store at once. */
 export const PAGE = 512;
 
-/** All trees of a store. */
-export async function* treesOf(store: Store): AsyncGenerator<TreeHead> {
+/** All trees of a store, or those that are live. */
+export async function* treesOf(store: Store, live = false): AsyncGenerator<TreeHead> {
   let after: TreeId | undefined;
   while (true) {
-    const page = await store.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+    const next = after === undefined ? {} : { after };
+    const page = await store.list({ live, limit: PAGE, ...next });
     yield* page;
     after = page.at(-1)?.tree;
     if (after === undefined || page.length < PAGE) return;
@@ -117,12 +118,12 @@ function resumed(last: StoredHead | undefined, { signer, check }: Sealing): Fron
   for (const key of signer.keys) chain.add(key);
   const refused = chain.refuses(last.head);
   if (refused !== null) {
-    const sentence = `Cannot seal: of the last head of the store, ${refused}`;
+    const sentence = `Cannot seal the store: of its last head, ${refused}`;
     throw new SysError("EINTEGRITY", `${sentence}, expected a head of history "${signer.log}"`);
   }
   const frontier = Frontier.from(last.head.size, last.peaks);
   if (frontier?.root() === last.head.root) return frontier;
-  throw new SysError("EINTEGRITY", "Cannot seal: the stored frontier is not what was signed");
+  throw new SysError("EINTEGRITY", "Cannot seal the store: its frontier is not what was signed");
 }
 
 /** Refuses a history which has lost what an anchor keeps. An anchor out of reach is passed over. */
@@ -132,7 +133,7 @@ async function refuseSetBack(audit: AuditStore, anchors: readonly Anchor[]): Pro
     if (kept === undefined) continue;
     const [head] = await audit.heads(kept.size - 1, 1);
     if (head?.size === kept.size && head.root === kept.root) continue;
-    const sentence = `Cannot seal: ${one.name} has a head of ${kept.size} leaves`;
+    const sentence = `Cannot seal the store: ${one.name} has a head of ${kept.size} leaves`;
     throw new SysError("EINTEGRITY", `${sentence}, expected the store to have it too`);
   }
 }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { bytesOf, seen } from "../broker/calls/file.ts";
+import { bytesOf, seenAny } from "../broker/calls/file.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
@@ -47,7 +47,7 @@ async function stepsOf(files: Files, touches: readonly Touched[]): Promise<Step[
   const steps: Step[] = [];
   for (const trace of tracesOf(touches)) {
     const { path, was, left, content } = trace;
-    const now = (await seen(files, path)).digest;
+    const now = (await seenAny(files, path)).digest;
     const action = was === null ? "remove" : was === "folder" ? "make folder" : "write";
     const step = { path, action, trace } as const;
     if (now === was) steps.push({ ...step, state: "done", why: "" });

@@ -51,6 +51,10 @@ export async function openWorkshop(options: {
   const { review = "always" } = jit;
   if (jit.workshop !== undefined) return { ...jit.workshop, review, limits };
   const children = new RealChildren();
+  const refusal = children.refusal();
+  if (refusal !== null) {
+    throw new SysError("ENOSYS", `Cannot run generated tools: ${refusal}, expected the flag`);
+  }
   // Deadlines of cages are real time, whatever clock the runtime lives on.
   const clock = realClock;
   const compiler = new TypeScriptCompiler({ children, clock });

@@ -34,6 +34,8 @@ export const LIBC_CALLS = [
   "object.link",
   "object.import",
   "object.export",
+  "context.pin",
+  "context.unpin",
   "process.spawn",
   "process.fork",
   "process.wait",

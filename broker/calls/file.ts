@@ -55,24 +55,30 @@ export function encodeBytes(text: string, encoding: "utf8" | "base64"): Uint8Arr
   }
 }
 
-/** What is at a path now, with its content where that is not too much to keep. */
+/** What is at a path now, with a file's content where that is not too much to keep. */
 export async function seen(files: Files, path: string): Promise<{
   readonly digest: Digest;
   readonly content: Json;
 }> {
-  const stat = await files.stat(path);
-  if (stat === undefined) return { digest: null, content: null };
-  if (stat.kind === "directory") return { digest: "folder", content: null };
-  if (stat.kind === "other") return { digest: "other", content: null };
-  if (stat.bytes > LIMITS.fileBytesMax) return { digest: await files.digest(path), content: null };
+  const digest = await files.digest(path);
+  if (digest === null) return { digest, content: null };
   try {
     const bytes = await files.read(path, { bytesMax: LIMITS.fileBytesMax });
-    return { digest: sha256(bytes), content: contentOf(bytes) };
+    // Changed in between: then what would be kept is not what is replaced.
+    return { digest, content: sha256(bytes) === digest ? contentOf(bytes) : null };
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    // Gone or changed meanwhile, or not to be read: then it can be told apart, and not kept.
-    return { digest: await files.digest(path), content: null };
+    return { digest, content: null };
   }
+}
+
+/** The same, where it may be a folder. */
+export async function seenAny(files: Files, path: string): ReturnType<typeof seen> {
+  const found = await seen(files, path);
+  if (found.digest !== null) return found;
+  const stat = await files.stat(path);
+  if (stat === undefined) return found;
+  return { digest: stat.kind === "directory" ? "folder" : "other", content: null };
 }
 
 /** A file's content as a value: text, or base64 for what is not UTF-8. */
@@ -207,7 +213,7 @@ export const fileCalls = {
     needs: ({ path }, at) => [need("file.mkdir", at, path)],
     async prepare(at, args) {
       const { path } = inside(at, args.path);
-      return { path, was: await seen(filesOf(at), path) };
+      return { path, was: await seenAny(filesOf(at), path) };
     },
     touches: ({ path, was }) => [
       { path, before: was.digest, after: was.digest ?? "folder", content: null },
@@ -272,9 +278,9 @@ export const fileCalls = {
     needs: ({ path }, at) => [need("file.remove", at, path)],
     async prepare(at, args) {
       const { path } = inside(at, args.path);
-      return { path, was: await seen(filesOf(at), path) };
+      return { path, was: await seenAny(filesOf(at), path) };
     },
-    before: ({ was }) => was.digest === "folder" ? null : was.digest,
+    before: ({ was }) => was.digest === "folder" || was.digest === "other" ? null : was.digest,
     touches: ({ path, was }) => [
       { path, before: was.digest, after: null, content: was.content },
     ],

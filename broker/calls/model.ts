@@ -8,7 +8,7 @@
 
 import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
-import type { Json } from "../../kernel/json.ts";
+import type { Json, JsonObject } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { existing, itemsOf, lengthAt } from "../../kernel/memory.ts";
 import type {
@@ -21,6 +21,7 @@ import type {
 import { jsonShape, objectShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
 import { assemble, current, type Manifest, type Prompt, taintWith } from "../assemble.ts";
+import { inOrder } from "../reading.ts";
 import { visibleTools } from "../tools_of.ts";
 import { contextNeeds, windowArgs } from "../window.ts";
 
@@ -149,10 +150,10 @@ export function systemOf(at: CallContext, instructions: boolean, system = ""): M
 
 /** The tools that the caller's model sees. */
 export function toolsOf(at: CallContext): ModelTool[] {
-  return visibleTools(at).map(({ name, description, inputSchema }) => ({
+  return visibleTools(at).map(({ name, description, inputSchema, generated }) => ({
     name,
     description,
-    inputSchema,
+    inputSchema: generated === undefined ? inputSchema : inOrder(inputSchema) as JsonObject,
   }));
 }
 
@@ -169,7 +170,7 @@ async function conversation(
   const to = Math.min(length ?? Infinity, lengthAt(object, found.asOf));
   const items = itemsOf(at.tree.state, object, 0, to);
   const values: Json[] = await Promise.all(items.map((item) => at.load(item.value)));
-  return values as unknown as ModelMessage[];
+  return values.map(inOrder) as unknown as ModelMessage[];
 }
 
 /** Asks a model, again where it is busy: bounded in tries and in time, as it says itself. */

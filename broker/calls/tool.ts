@@ -206,7 +206,8 @@ export const toolCalls = {
       const { name, source, inputSchema } = args;
       const { pid, cwd, tools: taken } = at.process;
       const tests = args.tests as ToolTest[];
-      checkContract({ pid, cwd, state: at.tree.state }, { ...args, outputSchema, tests, taken });
+      const author = { pid, cwd, state: at.tree.state, isFree: at.isFree };
+      checkContract(author, { ...args, outputSchema, tests, taken });
       const checked = await workshopOf(at).compiler.check({ source, inputSchema, outputSchema });
       if (checked.ok) return checked.code;
       const shown = checked.problems.slice(0, 6)

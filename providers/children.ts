@@ -1,0 +1,266 @@
+/**
+ * Child processes of the host: each with nothing of ours but two pipes, and mortal.
+ *
+ * Invariants:
+ *   H1. A child starts with an empty environment, in an empty folder, in a group of its own.
+ *   H2. Who asks for a jail gets one or an error, never a child without one.
+ *   H3. `kill` reaches the child and all of its group, and never a process that came after it.
+ * @module
+ */
+
+import { readFileSync } from "node:fs";
+import type { Child, Children, ChildSpec } from "../kernel/child.ts";
+import { SysError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { printable } from "./printable.ts";
+
+/** What a child finds in its environment. */
+const ENVIRONMENT: Readonly<Record<string, string>> = {
+  // A folder that cannot be made: nothing is cached on disk.
+  DENO_DIR: "/dev/null/x",
+  NO_COLOR: "1",
+  TZ: "UTC",
+};
+const FILE_BLOCKS_MAX = 2_048;
+const FILES_OPEN_MAX = 64;
+/** Clock ticks a second, in which `/proc` counts; 100 on every Linux that Deno runs on. */
+const TICKS = 100;
+const PAGE_BYTES = 4_096;
+/** How far below a jail the child stands. */
+const GENERATIONS_MAX = 4;
+/** What Deno is linked against; those that are there. */
+const LIBRARIES = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"];
+const JAILED_DENO = "/deno";
+
+/** Options of the host's children. */
+export interface RealChildrenOptions {
+  /** The runtime to start. @default the one that runs us */
+  readonly denoPath?: string;
+  /** The jail's program. @default "bwrap" */
+  readonly jailPath?: string;
+}
+
+/** The host's children. */
+export class RealChildren implements Children {
+  readonly #denoPath: string;
+  readonly #jailPath: string;
+  #jail: Promise<{ readonly works: boolean; readonly why: string }> | null = null;
+
+  /** Starts nothing. */
+  constructor(options: RealChildrenOptions = {}) {
+    this.#denoPath = options.denoPath ?? Deno.execPath();
+    this.#jailPath = options.jailPath ?? "bwrap";
+  }
+
+  /** Why children cannot be held here; null when they can. */
+  refusal(): string | null {
+    // To end a child takes the whole permission, whatever a flag with names starts.
+    const { state } = Deno.permissions.querySync({ name: "run" });
+    return state === "granted" ? null : "children cannot be ended without --allow-run for all";
+  }
+
+  /** Starts a child. Throws `EIO` when the system does not. */
+  start(spec: ChildSpec): Child {
+    const jail = spec.jail ? [this.#jailPath, ...jailArguments(this.#denoPath)] : [];
+    const program = spec.jail ? JAILED_DENO : this.#denoPath;
+    const [command, ...args] = limited(spec, [...jail, program, ...spec.args]);
+    let folder = "";
+    try {
+      folder = Deno.makeTempDirSync({ prefix: "libos-" });
+      const child = new Deno.Command(command!, {
+        args,
+        cwd: folder,
+        clearEnv: true,
+        env: ENVIRONMENT,
+        detached: Deno.build.os !== "windows",
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      return new RealChild(child, folder, spec.jail);
+    } catch (error) {
+      if (folder !== "") discard(folder);
+      throw new SysError("EIO", `Cannot start a child: ${(error as Error).message}`);
+    }
+  }
+
+  /** Whether a jail can be put around a child here. Tried once. */
+  jail(): Promise<{ readonly works: boolean; readonly why: string }> {
+    this.#jail ??= this.#tryJail();
+    return this.#jail;
+  }
+
+  async #tryJail(): Promise<{ readonly works: boolean; readonly why: string }> {
+    const not = (why: string) => ({
+      works: false,
+      why: `${why}, expected a bubblewrap that works`,
+    });
+    try {
+      const { success, stderr } = await new Deno.Command(this.#jailPath, {
+        args: [...jailArguments(this.#denoPath), JAILED_DENO, "--version"],
+        clearEnv: true,
+        env: ENVIRONMENT,
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).output();
+      if (success) return { works: true, why: "bubblewrap works" };
+      return not(`"${this.#jailPath}" refused: ${shown(stderr.subarray(0, 512))}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return not(`no "${this.#jailPath}" on the path`);
+      return not(`"${this.#jailPath}" cannot be started: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** One child. */
+class RealChild implements Child {
+  readonly pid: number;
+  readonly output: ReadableStream<Uint8Array>;
+  readonly ended: Promise<{ readonly code: number; readonly errors: string }>;
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #isJailed: boolean;
+  #hasEnded = false;
+
+  constructor(child: Deno.ChildProcess, folder: string, isJailed: boolean) {
+    this.pid = child.pid;
+    this.output = child.stdout;
+    this.#child = child;
+    this.#writer = child.stdin.getWriter();
+    // Told by each write; nobody waits for this.
+    this.#writer.closed.catch(() => {});
+    this.#isJailed = isJailed;
+    this.ended = this.#end(folder);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#writer.write(bytes);
+    } catch {
+      throw new SysError("EIO", `Cannot write to child ${this.pid}: it is gone`);
+    }
+  }
+
+  kill(): void {
+    if (this.#hasEnded) return;
+    try {
+      if (Deno.build.os === "windows") this.#child.kill("SIGKILL");
+      else Deno.kill(-this.pid, "SIGKILL");
+    } catch {
+      // It has ended by itself, and its end is not known yet.
+    }
+  }
+
+  usage(): { readonly cpuMs: number; readonly residentBytes: number } | null {
+    if (this.#hasEnded) return null;
+    return this.#isJailed ? familyUsage(this.pid, GENERATIONS_MAX) : usageOf(this.pid);
+  }
+
+  async #end(folder: string): Promise<{ readonly code: number; readonly errors: string }> {
+    const errors = lastOf(this.#child.stderr);
+    const { code } = await this.#child.status;
+    // Whatever it left in its group goes with it, before its number can be another's.
+    this.kill();
+    this.#hasEnded = true;
+    await this.#writer.abort().catch(() => {});
+    discard(folder);
+    return { code, errors: await errors };
+  }
+}
+
+/** The command, with the system's limits set by a shell that becomes it. */
+function limited(spec: ChildSpec, command: readonly string[]): readonly string[] {
+  if (Deno.build.os === "windows") return command;
+  const limits = ["ulimit -c 0", `ulimit -f ${FILE_BLOCKS_MAX}`, `ulimit -n ${FILES_OPEN_MAX}`];
+  // Elsewhere the shell knows no such limit, or the system does not keep it.
+  if (spec.dataBytesMax !== null && Deno.build.os === "linux") {
+    limits.push(`ulimit -d ${Math.ceil(spec.dataBytesMax / 1_024)}`);
+  }
+  return ["/bin/sh", "-c", `${limits.join(" && ")} && exec "$0" "$@"`, ...command];
+}
+
+/** Nothing of the system but what the runtime is linked against; no network, no other process. */
+function jailArguments(denoPath: string): readonly string[] {
+  return [
+    "--unshare-all",
+    "--die-with-parent",
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
+    ...Object.entries(ENVIRONMENT).flatMap(([name, value]) => ["--setenv", name, value]),
+    "--ro-bind",
+    denoPath,
+    JAILED_DENO,
+    ...LIBRARIES.flatMap((path) => ["--ro-bind-try", path, path]),
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--tmpfs",
+    "/tmp",
+    "--chdir",
+    "/tmp",
+    "--",
+  ];
+}
+
+/** The end of a stream as harmless text. It is read to its end, so that nobody waits to write. */
+async function lastOf(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let last = new Uint8Array(0);
+  try {
+    for await (const chunk of stream) {
+      const whole = new Uint8Array(last.length + chunk.length);
+      whole.set(last);
+      whole.set(chunk, last.length);
+      last = whole.slice(-LIMITS.cageErrorBytesMax);
+    }
+  } catch {
+    // What was read before it broke is what there is.
+  }
+  return shown(last);
+}
+
+function shown(bytes: Uint8Array): string {
+  return printable(new TextDecoder().decode(bytes)).trim().slice(-LIMITS.cageErrorBytesMax);
+}
+
+function discard(folder: string): void {
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch {
+    // An empty folder among temporary ones harms nobody.
+  }
+}
+
+function usageOf(pid: number): { readonly cpuMs: number; readonly residentBytes: number } | null {
+  try {
+    // The name may hold anything, but nothing after its bracket does.
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    const residentBytes = Number(fields[21]) * PAGE_BYTES;
+    return { cpuMs: ticks * (1_000 / TICKS), residentBytes };
+  } catch {
+    return null;
+  }
+}
+
+/** What a process and its descendants use together. */
+function familyUsage(pid: number, generations: number): ReturnType<typeof usageOf> {
+  const own = usageOf(pid);
+  if (own === null || generations === 0) return own;
+  let { cpuMs, residentBytes } = own;
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+    for (const child of children === "" ? [] : children.split(" ")) {
+      const usage = familyUsage(Number(child), generations - 1);
+      cpuMs += usage?.cpuMs ?? 0;
+      residentBytes += usage?.residentBytes ?? 0;
+    }
+  } catch {
+    // It ended in between, or the system does not tell.
+  }
+  return { cpuMs, residentBytes };
+}

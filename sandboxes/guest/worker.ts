@@ -1,0 +1,209 @@
+/**
+ * The Worker of a cage: makes realms, starts runs in them, and carries texts in and out.
+ *
+ * Invariants:
+ *   W1. Nothing of the platform is left here once it has started, and the intrinsics are frozen.
+ *   W2. One run at a time; what an earlier one still says goes nowhere.
+ *   W3. What is heard has a turn of its own: all jobs of what was heard before have run by then. A
+ *       tool sees its answers one by one, in every run at the same place; and who answers a ping
+ *       has come to rest.
+ *   W4. Only strings, and functions of the realm itself, go into a realm or come out of one.
+ * @module
+ */
+
+import type { Send } from "./port.ts";
+import type { RealmDoor } from "./realm.ts";
+
+/** What is used of `node:vm`. */
+export interface VmModule {
+  createContext(what: unknown, options: object): object;
+  readonly Script: new (
+    text: string,
+    options: object,
+  ) => { runInContext(context: object): unknown };
+  readonly SourceTextModule: new (text: string, options: object) => {
+    link(linker: () => never): Promise<void>;
+    evaluate(): Promise<void>;
+    readonly namespace: object;
+  };
+  readonly constants: { readonly DONT_CONTEXTIFY: unknown };
+}
+
+/** How a job gets a turn of its own. */
+interface Later {
+  readonly setImmediate: (job: () => void) => void;
+}
+
+/** A realm that is ready, and the context it lives in. */
+interface Made {
+  readonly context: object;
+  readonly door: RealmDoor;
+}
+
+/** The run under way. */
+interface Current {
+  readonly nonce: string;
+  readonly door: RealmDoor;
+  seq: number;
+  /** Whether the tool was called, or never will be. */
+  hasBegun: boolean;
+}
+
+/**
+ * Starts the Worker. It is first told the surface, as text, and a script whose value makes a realm
+ * from that: neither is in its own code, for a long URL costs memory many times.
+ */
+export function cage(vm: VmModule): void {
+  const { createContext, Script, SourceTextModule } = vm;
+  const bare = vm.constants.DONT_CONTEXTIFY;
+  const scope = globalThis as unknown as { postMessage(text: string): void };
+  const post = scope.postMessage.bind(scope);
+  const { slice, startsWith, charCodeAt } = String.prototype;
+  const { apply } = Reflect;
+  const { parse } = JSON;
+  let script: InstanceType<VmModule["Script"]> | null = null;
+  let surface = "";
+  let next: Made | null = null;
+  let current: Current | null = null;
+
+  const make = (): Made => {
+    const codeGeneration = { strings: false, wasm: false };
+    const context = createContext(bare, { codeGeneration });
+    const open = script!.runInContext(context) as (surface: string) => RealmDoor;
+    return { context, door: open(surface) };
+  };
+  const sender = (me: Current): Send => (records, isLast) => {
+    if (current !== me) return;
+    post(`["${me.nonce}",${me.seq},${records}]`);
+    me.seq++;
+    if (isLast) current = null;
+  };
+  const evaluate = async (me: Current, code: string, context: object): Promise<void> => {
+    try {
+      const module = new SourceTextModule(code, { context, identifier: "tool" });
+      await module.link(() => {
+        throw new TypeError("Cannot import: a tool is one module");
+      });
+      await module.evaluate();
+      me.hasBegun = true;
+      if (current === me) me.door.run(module.namespace);
+    } catch (thrown) {
+      me.hasBegun = true;
+      if (current === me) me.door.failed(thrown);
+    }
+  };
+  const run = (nonce: string, text: string): void => {
+    const { context, door } = next ?? make();
+    next = null;
+    const me: Current = { nonce, door, seq: 0, hasBegun: false };
+    current = me;
+    void evaluate(me, door.open(sender(me), text), context);
+  };
+  // Frames begin with their kind and their nonce: `["run","0123456789abcdef",…`.
+  const hear = (text: string): void => {
+    const kind = apply(charCodeAt, text, [2]);
+    const from = kind === 114 ? 8 : kind === 97 ? 11 : 9;
+    const nonce = apply(slice, text, [from, from + 16]) as string;
+    if (apply(startsWith, text, ['["boot",'])) {
+      const boot = parse(text) as [string, string, string];
+      surface = boot[1];
+      script = new Script(boot[2], { filename: "os" });
+      next = make();
+      post('["boot","ready"]');
+    } else if (kind === 114) run(nonce, text);
+    else if (kind === 97) current?.nonce === nonce && current.door.answer(text);
+    else {
+      // Modules are linked in turns of their own: until then, being at rest means nothing.
+      const says = current === null || current.hasBegun ? "pong" : "busy";
+      post(`["${nonce}","${says}"${apply(slice, text, [from + 17]) as string}`);
+      if (current === null) next ??= make();
+    }
+  };
+  // The runtime hands over messages between the jobs of a turn, as many as there are.
+  const { setImmediate: soon } = globalThis as unknown as Later;
+  const inbox: string[] = [];
+  let isAwake = false;
+  const turn = (): void => {
+    const text = inbox.shift()!;
+    isAwake = inbox.length > 0;
+    if (isAwake) soon(turn);
+    hear(text);
+  };
+  seal((data) => {
+    if (typeof data !== "string") return;
+    inbox.push(data);
+    if (!isAwake) soon(turn);
+    isAwake = true;
+  });
+}
+
+/**
+ * Empties the global object of all that is not ECMAScript, and freezes the rest. The runtime looks
+ * for one function there whenever something happens: messages, and promises that nobody heeds.
+ */
+export function seal(hear: (data: unknown) => void): void {
+  const kept = bareGlobals();
+  const typeOf = Object.getOwnPropertyDescriptor(Event.prototype, "type")!.get!;
+  const { preventDefault } = Event.prototype;
+  const { apply, ownKeys, getPrototypeOf, defineProperty, deleteProperty } = Reflect;
+  const told = (event: Event): boolean => {
+    if (apply(typeOf, event, []) === "message") hear((event as MessageEvent).data);
+    else apply(preventDefault, event, []);
+    return false;
+  };
+  // Without a listener the runtime takes the Worker for done.
+  globalThis.addEventListener("message", told);
+  for (let on: object | null = globalThis; on !== null; on = getPrototypeOf(on)) {
+    if (on === Object.prototype) break;
+    for (const key of ownKeys(on)) {
+      if (typeof key === "string" && !kept.has(key)) deleteProperty(on, key);
+    }
+  }
+  defineProperty(globalThis, "dispatchEvent", { value: told });
+  freezeAll([
+    globalThis,
+    async () => {},
+    function* () {},
+    async function* () {},
+    [][Symbol.iterator](),
+    new Map().entries(),
+    new Set().values(),
+    ""[Symbol.iterator](),
+    "".matchAll(/x/g),
+  ]);
+}
+
+/**
+ * What a global object has by ECMAScript alone, without shared memory and collectors; and
+ * `queueMicrotask`, for which the runtime looks itself, and stops to hear when it is not there.
+ */
+export function bareGlobals(): Set<string> {
+  return new Set(
+    ("Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String " +
+      "Symbol Date Promise RegExp Error AggregateError EvalError RangeError ReferenceError " +
+      "SyntaxError TypeError URIError globalThis JSON Math ArrayBuffer Uint8Array Int8Array " +
+      "Uint16Array Int16Array Uint32Array Int32Array BigUint64Array BigInt64Array Float16Array " +
+      "Uint8ClampedArray Float32Array Float64Array DataView Map BigInt Set Iterator WeakMap " +
+      "WeakSet Proxy Reflect decodeURI decodeURIComponent encodeURI encodeURIComponent isFinite " +
+      "isNaN queueMicrotask").split(" "),
+  );
+}
+
+/** Freezes objects and all that can be reached from them; the global object only gets no more. */
+export function freezeAll(from: readonly unknown[]): void {
+  const seen = new Set<object>();
+  const todo: unknown[] = [...from];
+  while (todo.length > 0) {
+    const one = todo.pop();
+    if ((typeof one !== "object" && typeof one !== "function") || one === null) continue;
+    if (seen.has(one)) continue;
+    seen.add(one);
+    todo.push(Reflect.getPrototypeOf(one));
+    for (const key of Reflect.ownKeys(one)) {
+      const field = Reflect.getOwnPropertyDescriptor(one, key)!;
+      todo.push(field.value, field.get, field.set);
+    }
+  }
+  for (const one of seen) if (one !== globalThis) Object.freeze(one);
+  Object.preventExtensions(globalThis);
+}

@@ -1,0 +1,136 @@
+/**
+ * The code of a cage as text: functions of `guest/`, type-checked there and run elsewhere.
+ *
+ * The text of a function is what the runtime gives for it, so nothing has to be read at run time.
+ * @module
+ */
+
+import { LIMITS } from "../kernel/limits.ts";
+import {
+  abortOf,
+  abortReason,
+  GuestAbortController,
+  GuestAbortSignal,
+  tripOf,
+} from "./guest/abort.ts";
+import { cloneOf, emptyLike, isWhole } from "./guest/clone.ts";
+import { Encoder } from "./guest/encode.ts";
+import { Os } from "./guest/os.ts";
+import { Port } from "./guest/port.ts";
+import { fix, give, isLonger, primordials, utf8Length } from "./guest/primordials.ts";
+import {
+  attempt,
+  describe,
+  furnish,
+  furnishTime,
+  nameIt,
+  realm,
+  shield,
+  strip,
+} from "./guest/realm.ts";
+import { relay, relayFrames } from "./guest/relay.ts";
+import {
+  bytesIn,
+  fromBase64,
+  GuestTextDecoder,
+  GuestTextEncoder,
+  openTail,
+  toBase64,
+  utf8Text,
+} from "./guest/text.ts";
+import { dateOf, GuestChance, GuestClock, presentOf, Timers } from "./guest/time.ts";
+import { GuestSearchParams, GuestUrl, quoteForm, unpercent, unquote } from "./guest/url.ts";
+import {
+  cutQuery,
+  defaultPort,
+  hostOf,
+  ipv4Of,
+  ipv6Of,
+  noParts,
+  parseUrl,
+  percent,
+  relativeUrl,
+  withHost,
+  withPath,
+} from "./guest/url_parse.ts";
+import { bareGlobals, cage, freezeAll, seal } from "./guest/worker.ts";
+
+// deno-lint-ignore ban-types -- functions and classes, for their text
+type Part = Function;
+
+const REALM_PARTS: readonly Part[] = [
+  primordials,
+  utf8Length,
+  isLonger,
+  give,
+  fix,
+  Encoder,
+  Port,
+  GuestClock,
+  GuestChance,
+  Timers,
+  dateOf,
+  presentOf,
+  Os,
+  GuestAbortSignal,
+  GuestAbortController,
+  abortOf,
+  tripOf,
+  abortReason,
+  cloneOf,
+  isWhole,
+  emptyLike,
+  GuestTextEncoder,
+  GuestTextDecoder,
+  bytesIn,
+  openTail,
+  utf8Text,
+  toBase64,
+  fromBase64,
+  defaultPort,
+  percent,
+  parseUrl,
+  noParts,
+  relativeUrl,
+  withHost,
+  withPath,
+  cutQuery,
+  hostOf,
+  ipv4Of,
+  ipv6Of,
+  GuestSearchParams,
+  quoteForm,
+  unquote,
+  unpercent,
+  GuestUrl,
+  realm,
+  attempt,
+  shield,
+  describe,
+  strip,
+  furnish,
+  nameIt,
+  furnishTime,
+];
+
+/** A script: its value makes a realm of the context it runs in. */
+export const REALM_TEXT = `(function () { "use strict";\n${textOf(REALM_PARTS)}
+const P = primordials();\nreturn (surface) => realm(P, surface); })()`;
+
+/** The module which a cage's Worker is. */
+export const WORKER_TEXT = `import vm from "node:vm";\n${
+  textOf([cage, seal, bareGlobals, freezeAll])
+}\ncage(vm);`;
+
+/** The module which a child's main isolate is. */
+export const RELAY_TEXT = `${textOf([relay, relayFrames, bareGlobals])}
+await relay(Deno, ${LIMITS.cageFrameBytesMax});`;
+
+/** A module as a URL. */
+export function moduleUrl(text: string): string {
+  return `data:application/javascript,${encodeURIComponent(text)}`;
+}
+
+function textOf(parts: readonly Part[]): string {
+  return parts.map(String).join("\n");
+}
