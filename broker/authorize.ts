@@ -78,7 +78,10 @@ export function judgeCall(question: Question): Verdict {
     if (ruled?.effect === "deny") return refuse(question, need, "EACCES", ruled);
     let chosen = held;
     if (ruled?.effect === "ask" || need.ask !== undefined) {
-      const granted = authorize(tree.caps, { ...query, needsGrant: true });
+      const granted = authorize(tree.caps, {
+        ...query,
+        needsGrant: need.ask === undefined ? true : "shown",
+      });
       const rule = ruled?.effect === "ask" ? ruled : undefined;
       if (!granted.ok) return { is: "ask", need, under: held.cap.id, rule };
       chosen = granted;

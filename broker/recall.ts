@@ -48,13 +48,21 @@ interface Source {
   readonly version: number;
   /** Position in its list; null for a value. */
   readonly item: number | null;
+  /** Whether it is a message of some conversation. */
+  readonly spoken: boolean;
 }
 
 /** What is kept of a process between calls; it can be thrown away. */
 interface Kept {
   readonly index: Recall;
   /** Sources by the version or item that they are. */
-  readonly sources: WeakMap<object, Source>;
+  readonly made: WeakMap<object, Source>;
+  /** Sources by key, as they were at the last look. */
+  known: Map<string, Source>;
+  /** Bytes of their values. */
+  bytes: number;
+  /** Those whose values were not in memory yet. */
+  readonly pending: Set<Source>;
 }
 
 interface Given {
@@ -168,22 +176,37 @@ function refresh(at: CallContext, get: Get, given: Given): {
   readonly index: Recall;
   readonly sources: ReadonlyMap<string, Source>;
 } {
-  const { index, sources: made } = keptOf(at);
-  const sources = new Map(sourcesOf(at, made).map((source) => [source.key, source]));
-  for (const key of [...index.keys]) if (!sources.has(key)) index.drop(key);
-  for (const [key, source] of sources) {
-    if (index.has(key)) continue;
+  const kept = keptOf(at);
+  const { index, pending } = kept;
+  const { all, fresh } = sourcesOf(at, kept.made);
+  const bytes = kept.bytes + bytesOf(fresh);
+  if (all.length === kept.known.size + fresh.length && isBearable(all.length, bytes)) {
+    for (const source of fresh) kept.known.set(source.key, source);
+    for (const source of fresh) pending.add(source);
+    kept.bytes = bytes;
+  } else {
+    // Something is gone, or there is too much.
+    const most = newest(all);
+    kept.known = new Map(most.map((source) => [source.key, source]));
+    kept.bytes = bytesOf(most);
+    for (const key of [...index.keys]) if (!kept.known.has(key)) index.drop(key);
+    pending.clear();
+    for (const [key, source] of kept.known) if (!index.has(key)) pending.add(source);
+  }
+  for (const source of pending) {
     const value = get(source.value);
     if (value === undefined) continue;
-    index.add(key, shownName(at.pid, source.name), textIn(isTurn(source, given), value));
+    index.add(source.key, shownName(at.pid, source.name), textIn(source, value));
+    pending.delete(source);
   }
-  return { index, sources };
+  return { index, sources: kept.known };
 }
 
 function keptOf(at: CallContext): Kept {
   const known = indexes.get(at.tree) ?? new Map<string, Kept>();
   indexes.set(at.tree, known);
-  const kept = known.get(at.pid) ?? { index: new Recall(), sources: new WeakMap() };
+  const kept: Kept = known.get(at.pid) ??
+    { index: new Recall(), made: new WeakMap(), known: new Map(), bytes: 0, pending: new Set() };
   known.delete(at.pid);
   known.set(at.pid, kept);
   for (const oldest of known.keys()) {
@@ -193,27 +216,37 @@ function keptOf(at: CallContext): Kept {
   return kept;
 }
 
-function textIn(turn: boolean, value: Json): string {
-  return turn ? turnText(value as unknown as ModelMessage) : textOf(value);
+function textIn({ spoken }: Pick<Source, "spoken">, value: Json): string {
+  return spoken ? turnText(value as unknown as ModelMessage) : textOf(value);
 }
 
-/** Everything in the own memory but what the kernel keeps there; the newest, when it is a lot. */
-function sourcesOf(at: CallContext, made: Kept["sources"]): Source[] {
-  const sources: Source[] = [];
-  const add = (of: object, make: () => Source): void => {
+/** Everything in the own memory but what the kernel keeps there. */
+function sourcesOf(at: CallContext, made: Kept["made"]): {
+  readonly all: Source[];
+  /** Those that were not there at the last look. */
+  readonly fresh: readonly Source[];
+} {
+  const all: Source[] = [];
+  const fresh: Source[] = [];
+  const add = (of: object, name: string, make: () => Source): void => {
     let source = made.get(of);
-    if (source === undefined) made.set(of, source = make());
-    sources.push(source);
+    if (source === undefined || source.name !== name) {
+      made.set(of, source = make());
+      fresh.push(source);
+    }
+    all.push(source);
   };
   for (const { name, object, asOf } of namesOf(at)) {
     if (name.includes("/.")) continue;
-    const { id } = object;
+    const { id, createdSeq } = object;
     if (!object.list) {
       const version = versionOf({ name, object, asOf });
       if (version === undefined) continue;
       const { seq, value, label, version: number } = version;
-      const key = `${id}@${seq}`;
-      add(version, () => ({ key, name, id, seq, value, label, version: number, item: null }));
+      add(version, name, () => {
+        const key = `${id}@${Math.max(seq, createdSeq)}`;
+        return { key, name, id, seq, value, label, version: number, item: null, spoken: false };
+      });
       continue;
     }
     const length = lengthAt(object, asOf);
@@ -223,11 +256,13 @@ function sourcesOf(at: CallContext, made: Kept["sources"]): Source[] {
       const item = from + i;
       const { label } = object;
       // A list's label rises as it grows: it is looked up when the item is used.
-      const place = { key: "", name, id, seq, value, label, version: 0, item };
-      add(items[i]!, () => ({ ...place, key: `${id}#${item}@${seq}` }));
+      const spoken = object.type === "context";
+      const place = { key: "", name, id, seq, value, label, version: 0, item, spoken };
+      const key = `${id}#${item}@${Math.max(seq, createdSeq)}`;
+      add(items[i]!, name, () => ({ ...place, key }));
     }
   }
-  return newest(sources);
+  return { all, fresh };
 }
 
 type There = Found & { readonly object: ObjectRecord };
@@ -251,21 +286,24 @@ function namesOf(at: CallContext): Iterable<There> {
   return found;
 }
 
+/** The newest, when there is more than is searched. */
 function newest(sources: Source[]): Source[] {
-  const bytes = (all: readonly Source[]): number =>
-    all.reduce(
-      (sum, { value }) => sum + ("hash" in value ? value.bytes : LIMITS.inlineBytesMax),
-      0,
-    );
-  const { contextSourcesMax, contextSourceBytesMax } = LIMITS;
-  if (sources.length <= contextSourcesMax && bytes(sources) <= contextSourceBytesMax) {
-    return sources;
-  }
+  let bytes = bytesOf(sources);
+  if (isBearable(sources.length, bytes)) return sources;
   sources.sort((a, b) => b.seq - a.seq || (a.key < b.key ? -1 : 1));
-  sources.length = Math.min(sources.length, contextSourcesMax);
-  let sum = bytes(sources);
-  while (sum > contextSourceBytesMax) sum -= bytes([sources.pop()!]);
+  while (!isBearable(sources.length, bytes)) bytes -= bytesOf([sources.pop()!]);
   return sources;
+}
+
+function isBearable(count: number, bytes: number): boolean {
+  return count <= LIMITS.contextSourcesMax && bytes <= LIMITS.contextSourceBytesMax;
+}
+
+function bytesOf(sources: readonly Source[]): number {
+  return sources.reduce(
+    (sum, { value }) => sum + ("hash" in value ? value.bytes : LIMITS.inlineBytesMax),
+    0,
+  );
 }
 
 function entryOf(at: CallContext, get: Get, found: {
@@ -275,7 +313,7 @@ function entryOf(at: CallContext, get: Get, found: {
 }): Entry {
   const { source, piece, turn } = found;
   const value = get(source.value) ?? null;
-  const pieces = piecesOf(value === null ? "" : textIn(turn, value));
+  const pieces = piecesOf(value === null ? "" : textIn(source, value));
   const part = pieces.length > 1 ? `, part ${piece + 1} of ${pieces.length}` : "";
   const shown = shownName(at.pid, source.name);
   const { name, id, version } = source;
@@ -324,7 +362,8 @@ function recallAgain(
     const label = item === null ? versionOf(found)!.label : object.label;
     const version = item === null ? Number(number) : 0;
     const { id } = object;
-    const source = { key: "", name, id, seq: 0, value, label, version, item };
+    const spoken = item !== null && object.type === "context";
+    const source = { key: "", name, id, seq: 0, value, label, version, item, spoken };
     const turn = isTurn(source, { talk });
     entries.push(entryOf(at, get, { source, piece: Number(piece ?? 0), turn }));
   }

@@ -18,7 +18,8 @@ export function authorize(index: CapabilityIndex, query: AuthorityQuery): Author
   const considered: Considered[] = [];
   let best: Authorization & { ok: true } | null = null;
   for (const cap of found) {
-    if (query.needsGrant && cap.grant === null) {
+    const isShort = query.needsGrant === "shown" ? cap.parent === null : false;
+    if (query.needsGrant !== false && (cap.grant === null || isShort)) {
       consider(considered, cap, WHY.notGranted);
       continue;
     }

@@ -96,8 +96,11 @@ export interface AuthorityQuery {
   /** Hash of the arguments, worked out only when a bound capability is met. */
   readonly argsHash: () => string;
   readonly nowMs: number;
-  /** Whether a rule said "ask": then only a person's answer for this call will do. */
-  readonly needsGrant: boolean;
+  /**
+   * Whether a rule said "ask": then only a person's answer will do. "shown": one that was given to
+   * the call itself, whose matter the person saw, and not to a request for the right alone.
+   */
+  readonly needsGrant: boolean | "shown";
   /** How many bytes the call moves, where that is known beforehand. */
   readonly bytes?: number;
 }

@@ -51,7 +51,7 @@ export function explain(index: CapabilityIndex, query: AuthorityQuery): Explanat
   for (const cap of index.heldBy(query.lineage)) {
     const walk = walkChain(index, cap, asked);
     if (typeof walk === "string") looked.push({ id: cap.id, matched: false, why: walk });
-    else if (query.needsGrant && cap.grant === null) {
+    else if (query.needsGrant !== false && cap.grant === null) {
       looked.push({ id: cap.id, matched: false, why: WHY.notGranted });
     } else looked.push({ id: cap.id, matched: true, why: WHY.covers });
   }

@@ -224,7 +224,7 @@ class ReplayRun {
     return name === "tool.call" ? this.#tool(key, told) : this.#answer(told);
   }
 
-  /** Nothing stands there: the log ends, the code does more than it did, or the call was left open. */
+  /** Nothing stands there: the log ends there, or the code does more than it did. */
   #unknown(key: string, name: string, args: unknown): Promise<Json> {
     if (!this.#record.ended || key.includes(".")) return this.#open();
     const later = [...this.#record.calls.keys()].some((each) => !each.includes("."));

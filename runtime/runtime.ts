@@ -17,6 +17,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { processOf } from "../kernel/process.ts";
 import { plant } from "../kernel/spawn.ts";
+import type { Proof } from "../kernel/proof.ts";
 import type { Durability, Store, TreeHead } from "../kernel/store.ts";
 import type { Clock, Files, Model, Person, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
@@ -28,15 +29,19 @@ import { realRandom } from "../providers/random.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { libc } from "../tools/libc.ts";
 import { type Approvals, approvalsOf, defaultPerson, personOf } from "./approvals.ts";
+import { prove } from "./audit.ts";
+import { asked, type Auditing, exported, openAuditing, verifyAll } from "./auditing.ts";
+import type { AuditOptions, Checked, ExportFormat } from "./auditing.ts";
 import { Clockwork } from "./clockwork.ts";
 import { type AgentImage, asModel, type Budget, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
-import { readLines, type Verified, verifyTree } from "./load.ts";
+import { readLines } from "./load.ts";
 import { Node } from "./node.ts";
 import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
 import { absolute, asAllowed, capabilityOf, policyText, type Rule, rulesText } from "./rule.ts";
+import { type Sealed, treesOf } from "./seal.ts";
 import { type JitOptions, openWorkshop } from "./workshop.ts";
 
 /** How to make a runtime. */
@@ -67,6 +72,8 @@ export interface RuntimeOptions {
   readonly operator?: string;
   /** Generated tools: how they are caged and reviewed. None run without it. */
   readonly jit?: false | JitOptions;
+  /** Signs what the log says, so that changes show to strangers. Nothing is signed without it. */
+  readonly audit?: AuditOptions;
 }
 
 /** How to start a process. */
@@ -121,6 +128,7 @@ export class Runtime implements AsyncDisposable {
   readonly #clockwork: Clockwork | null;
   readonly #desk: Desk | null;
   readonly #operator: string;
+  readonly #auditing: Auditing | null;
   #closed = false;
 
   /** Use {@linkcode createRuntime}. */
@@ -130,8 +138,10 @@ export class Runtime implements AsyncDisposable {
     readonly files: Files | null;
     readonly workshop: Workshop | null;
     readonly alone: boolean;
+    readonly auditing?: Auditing | null;
   }) {
     const { options, store, files } = parts;
+    this.#auditing = parts.auditing ?? null;
     const clock = options.clock ?? realClock;
     this.#random = options.random ?? realRandom;
     this.#operator = options.operator ?? "operator";
@@ -166,6 +176,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Starts what runs by itself. */
   start(): void {
+    this.#auditing?.start(this.node, this.#clockwork !== null);
     this.#clockwork?.start();
     this.#desk?.start();
   }
@@ -192,6 +203,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Starts a tree: a root process with the authority given, and no more. */
   async spawn(image: AgentImage, options: SpawnOptions): Promise<AgentProcess> {
+    this.#auditing?.refuse();
     this.register(image);
     for (const other of options.images ?? []) this.register(other);
     const unknown = [image, ...options.images ?? []].map(({ data }) => data.model)
@@ -254,18 +266,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Trees of the store, newest last. */
   async trees(options: { readonly all?: boolean } = {}): Promise<TreeHead[]> {
-    const found: TreeHead[] = [];
-    let after: TreeId | undefined;
-    for (;;) {
-      const page = await this.node.options.store.list({
-        live: options.all !== true,
-        ...(after === undefined ? {} : { after }),
-        limit: 500,
-      });
-      found.push(...page);
-      if (page.length < 500) return found;
-      after = page.at(-1)!.tree;
-    }
+    return await Array.fromAsync(treesOf(this.node.options.store, options.all !== true));
   }
 
   /** Processes; `all` shows those that ended too. */
@@ -301,15 +302,26 @@ export class Runtime implements AsyncDisposable {
     return readLines(this.node.options.store, tree, options.from ?? 1);
   }
 
-  /** Checks every tree's chain, and that its state is what its log says. */
-  async verify(): Promise<Verified[]> {
-    await Promise.all(this.node.trees.map((tree) => this.node.durable(tree)));
-    const { store, context } = this.node.options;
-    const found: Verified[] = [];
-    for (const { tree } of await this.trees({ all: true })) {
-      found.push(await verifyTree(store, tree, context));
-    }
-    return found;
+  /** Checks every tree's chain, that its state is what its log says, the seals and the anchor. */
+  async verify(): Promise<Checked[]> {
+    return await verifyAll(this.node, this.#auditing);
+  }
+
+  /** Seals what was written. `EINTEGRITY` when the store or its anchor says otherwise: all stops. */
+  async seal(): Promise<Sealed> {
+    return await asked(this.#auditing).seal();
+  }
+
+  /** A proof of a sealed line for strangers; they check it with `verifyProof`. */
+  async prove(tree: TreeId, seq: number): Promise<Proof> {
+    return await prove(asked(this.#auditing).parts, tree, seq);
+  }
+
+  /** All that is sealed, or one tree of it, a record each; `ExportReader` checks it elsewhere. */
+  exportAudit(
+    options: { readonly tree?: TreeId; readonly format?: ExportFormat } = {},
+  ): AsyncIterable<string> {
+    return exported(asked(this.#auditing).parts, options);
   }
 
   /** Runs until every process waits or has ended. Timers are not waited for. */
@@ -332,9 +344,11 @@ export class Runtime implements AsyncDisposable {
     await this.#desk?.stop();
     await this.#clockwork?.stop();
     await this.node.stop(options);
+    const fault = await this.#auditing?.close() ?? null;
     const { workshop } = this.node.options.world;
     await Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]);
     await this.node.options.store.close();
+    if (fault !== null) throw fault;
   }
 
   /** {@linkcode close}. */
@@ -374,8 +388,9 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     : SqliteStore.open(given, { durability: options.durability ?? "power" });
   // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
   const alone = typeof given === "string" || store instanceof SqliteStore;
+  const auditing = await openAuditing(store, options);
   const workshop = await openWorkshop(options);
-  const runtime = new Runtime({ options, store, files, workshop, alone });
+  const runtime = new Runtime({ options, store, files, workshop, alone, auditing });
   await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();
   return runtime;

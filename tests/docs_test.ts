@@ -18,6 +18,7 @@ const PAGES = [
   "docs/errors.md",
   "docs/policy.md",
   "docs/quickstart.md",
+  "docs/generated-tools.md",
   "docs/syscalls.md",
   "docs/threat-model.md",
 ];
