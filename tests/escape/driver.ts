@@ -1,0 +1,347 @@
+/**
+ * A kernel under attack: a process of its own that runs hostile bodies in a sandbox, and says on its
+ * stdout, one JSON line each after a word that nobody else knows, what it saw.
+ *
+ * It has something to steal: a file, an environment value, a loopback server, another tool's data.
+ * Arguments: an `Attack` as JSON.
+ * @module
+ */
+
+import { PORT_CALLS, PORT_ENDS, PORT_POSITIONS } from "../../broker/port_surface.ts";
+import type { CageEnd, CageLimits, PortAnswer, Sandbox, Tier } from "../../broker/sandbox.ts";
+import type { Child, Children } from "../../kernel/child.ts";
+import type { Json } from "../../kernel/json.ts";
+import { CAGE_LIMITS } from "../../kernel/limits.ts";
+import { RealChildren } from "../../providers/children.ts";
+import { realClock } from "../../providers/clock.ts";
+import { realRandom } from "../../providers/random.ts";
+import { ProcessSandbox } from "../../sandboxes/process_sandbox.ts";
+import { WorkerSandbox } from "../../sandboxes/worker_sandbox.ts";
+import { allBodies } from "./all.ts";
+import type { Hostile } from "./hostile.ts";
+import {
+  changedIntrinsics,
+  familyCpuMs,
+  filesBelow,
+  intrinsics,
+  LagMeter,
+  processes,
+  workerThreads,
+} from "./watch.ts";
+
+/** What a kernel under attack is told. */
+export interface Attack {
+  readonly tier: Tier;
+  /** A folder of its own, with `secret.txt`. */
+  readonly folder: string;
+  /** Before each line of its own. */
+  readonly word: string;
+  /** What must not be seen in any tool: in the file, the environment, and the other tool's data. */
+  readonly secret: string;
+  /** Numbers of bodies, wave by wave. */
+  readonly waves: readonly (readonly number[])[];
+  /** How many bodies of a wave run at a time. */
+  readonly abreast: number;
+}
+
+/** What a kernel under attack says. */
+export type Said =
+  | { readonly kind: "body"; readonly number: number; readonly broken: readonly string[] }
+  | { readonly kind: "wave"; readonly wave: number; readonly broken: readonly string[] }
+  | { readonly kind: "done"; readonly lagMs: number };
+
+/** How long a body may hold the turn; its answer may take a second more. */
+const WALL_MS = 400;
+const LIMITS: CageLimits = {
+  ...CAGE_LIMITS,
+  wallMs: WALL_MS,
+  cpuMs: 600,
+  calls: 300,
+};
+const GRACE_MS = 1_000;
+/** After which a run is let go of, and counts as not answered. */
+const LOST_MS = 4_000;
+const GOOD_MS_MAX = 1_000;
+const LAG_MS_MAX = 250;
+const GROWTH_BYTES_MAX = 50 * 2 ** 20;
+/** What a Worker takes that waits in this process. */
+const CAGE_BYTES = 10 * 2 ** 20;
+const QUIET_MS = 250;
+/** Processor time in `QUIET_MS` which the kernel itself may take, watching. */
+const QUIET_CPU_MS_MAX = 80;
+const GOOD = `export default async (input, os) => {
+  const probe = {};
+  for (const key in probe) return "inherits " + key;
+  return [typeof os.call, input, [3, 1, 2].sort().map(String), JSON.stringify({ a: [1] }),
+    await Promise.resolve(7), Reflect.ownKeys(globalThis).length, Math.random(), Date.now()];
+};`;
+const SEED = "00112233445566778899aabbccddeeff";
+
+/** Tells which children there were. */
+class CountedChildren implements Children {
+  readonly #real = new RealChildren();
+  readonly live: Set<number> = new Set();
+  readonly gone: Set<number> = new Set();
+
+  start(spec: Parameters<Children["start"]>[0]): Child {
+    const child = this.#real.start(spec);
+    this.live.add(child.pid);
+    void child.ended.then(() => {
+      this.live.delete(child.pid);
+      this.gone.add(child.pid);
+    });
+    return child;
+  }
+
+  jail(): ReturnType<Children["jail"]> {
+    return this.#real.jail();
+  }
+}
+
+/** The kernel. */
+class Target {
+  readonly #attack: Attack;
+  readonly #bodies: readonly Hostile[];
+  readonly #children = new CountedChildren();
+  readonly #sandbox: Sandbox & { counts(): { readonly cages: number } };
+  readonly #meter = new LagMeter();
+  readonly #intrinsics = intrinsics();
+  readonly #channel = new BroadcastChannel("kernel");
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  #requests = 0;
+  #messages = 0;
+  #worstLagMs = 0;
+  #residentBytes = 0;
+  #files: readonly string[] = [];
+
+  constructor(attack: Attack, bodies: readonly Hostile[]) {
+    this.#attack = attack;
+    this.#bodies = bodies;
+    const surface = { calls: PORT_CALLS, positions: PORT_POSITIONS, ends: PORT_ENDS };
+    const parts = { clock: realClock, random: realRandom, surface };
+    this.#sandbox = attack.tier === "worker"
+      ? new WorkerSandbox({ ...parts, hasWorkerOptions: true })
+      : new ProcessSandbox({ ...parts, children: this.#children, jail: attack.tier === "jail" });
+    this.#channel.onmessage = () => this.#messages++;
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+      this.#requests++;
+      return new Response("you came through");
+    });
+  }
+
+  async attacked(): Promise<void> {
+    // Another tool, whose data is in a cage of its own while the bodies run.
+    await this.#run("other", `export default (input) => { globalThis.held = input; };`, {
+      input: { secret: this.#attack.secret },
+    });
+    this.#files = filesBelow(this.#attack.folder);
+    for (const [i, wave] of this.#attack.waves.entries()) {
+      await pause(20);
+      this.#residentBytes = resident();
+      const left = [...wave];
+      const lane = async () => {
+        for (let n = left.shift(); n !== undefined; n = left.shift()) await this.#try(n);
+      };
+      await Promise.all(Array.from({ length: this.#attack.abreast }, lane));
+      const broken = await this.#seenAfter();
+      say(this.#attack, { kind: "wave", wave: i, broken });
+      // What is left in this process would be taken for the next wave's.
+      if (broken.length > 0) Deno.exit(0);
+    }
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#meter.stop();
+    const closed = await Promise.race([this.#sandbox.close(), pause(2_000).then(() => "late")]);
+    // A Worker that was told to end takes its time.
+    for (let i = 0; i < 20 && this.#threadsLeft().length > 0; i++) await pause(50);
+    const left = processes().filter(({ group }) => this.#children.gone.has(group));
+    const broken = [
+      ...(closed === "late" ? ["the sandbox did not close"] : []),
+      ...(left.length > 0 || this.#children.live.size > 0 ? ["a process is left"] : []),
+      ...this.#threadsLeft(),
+    ];
+    say(this.#attack, { kind: "wave", wave: this.#attack.waves.length - 1, broken });
+    say(this.#attack, { kind: "done", lagMs: this.#worstLagMs });
+    Deno.exit(0);
+  }
+
+  #threadsLeft(): string[] {
+    if (this.#attack.tier !== "worker") return [];
+    const threads = workerThreads();
+    return threads > this.#sandbox.counts().cages ? [`${threads} threads are left`] : [];
+  }
+
+  /** Runs one body in a place that served before, and lets the same place serve again. */
+  async #try(number: number): Promise<void> {
+    const body = this.#bodies[number]!;
+    const broken: string[] = [];
+    const tenant = `body ${number}`;
+    const startMs = performance.now();
+    const witness = body.witness ?? GOOD;
+    const before = await this.#run(tenant, witness);
+    if (before.end.kind !== "returned") {
+      broken.push(`its place did not serve: ${shown(before.end)}`);
+    }
+    for (let call = 0; call < (body.calls ?? 1); call++) {
+      const ran = await this.#run(tenant, this.#aimed(body.source), {
+        input: body.input ?? null,
+        limits: body.limits ?? {},
+      });
+      broken.push(...this.#judged(ran));
+    }
+    const after = await this.#run(tenant, witness);
+    if (JSON.stringify(after.end) !== JSON.stringify(before.end)) {
+      broken.push(
+        `the next call was not as before: ${shown(after.end)} after ${shown(before.end)}`,
+      );
+    }
+    if (after.ms > GOOD_MS_MAX) broken.push(`slow: a good tool was served after ${after.ms} ms`);
+    broken.push(...this.#judged(after));
+    await pause(0);
+    const lagMs = this.#meter.worstSince(startMs);
+    this.#worstLagMs = Math.max(this.#worstLagMs, lagMs);
+    if (lagMs > LAG_MS_MAX) broken.push(`slow: the turn was held for ${lagMs} ms`);
+    say(this.#attack, { kind: "body", number, broken });
+  }
+
+  #aimed(source: string): string {
+    const { port } = this.#server.addr;
+    return source
+      .replaceAll("__URL__", `http://127.0.0.1:${port}/`)
+      .replaceAll("__FOLDER__", this.#attack.folder)
+      .replaceAll("__PID__", String(Deno.pid));
+  }
+
+  #judged(ran: Ran): string[] {
+    const { end, ms, said, lateCalls } = ran;
+    const broken: string[] = [];
+    const all = JSON.stringify(end) + said;
+    if (/"escaped":true/.test(all)) broken.push(`it escaped: ${shown(end)}`);
+    if (all.includes(this.#attack.secret)) broken.push("it has the secret");
+    if (ms > Math.max(LIMITS.wallMs, LIMITS.cpuMs) + GRACE_MS) {
+      broken.push(`slow: answered after ${ms} ms`);
+    }
+    if (end.kind === "stopped") broken.push("it was never answered");
+    if (lateCalls > 0) broken.push("a call came after the end");
+    return broken;
+  }
+
+  async #run(
+    tenant: string,
+    code: string,
+    options: { input?: Json; limits?: Partial<CageLimits> } = {},
+  ): Promise<Ran> {
+    const world = new PortWorld();
+    const run = {
+      tenant,
+      name: "tool",
+      code,
+      input: options.input ?? null,
+      nowMs: 1_000,
+      seed: SEED,
+    };
+    const startMs = performance.now();
+    const end = await this.#sandbox.run({
+      ...run,
+      limits: { ...LIMITS, ...options.limits },
+      signal: AbortSignal.timeout(LOST_MS),
+      call: (name, args) => world.call(name, args),
+    });
+    world.hasEnded = true;
+    const ms = Math.round(performance.now() - startMs);
+    return {
+      end,
+      ms,
+      said: world.said,
+      get lateCalls() {
+        return world.lateCalls;
+      },
+    };
+  }
+
+  /** What is wrong once the wave has been over for a second. */
+  async #seenAfter(): Promise<string[]> {
+    await pause(1_000);
+    const startMs = familyCpuMs(this.#children.gone);
+    await pause(QUIET_MS);
+    const cpuMs = familyCpuMs(this.#children.gone) - startMs;
+    (globalThis as { gc?: () => void }).gc?.();
+    const cagesBytes = this.#attack.tier === "worker"
+      ? this.#sandbox.counts().cages * CAGE_BYTES
+      : 0;
+    const growth = resident() - this.#residentBytes - cagesBytes;
+    const left = processes().filter(({ group }) => this.#children.gone.has(group)).length;
+    const files = filesBelow(this.#attack.folder);
+    return [
+      ...(growth > GROWTH_BYTES_MAX ? [`memory grew by ${growth >> 20} MiB`] : []),
+      ...(cpuMs > QUIET_CPU_MS_MAX ? [`${cpuMs} ms of ${QUIET_MS} were burned afterwards`] : []),
+      ...(left > 0 ? [`${left} processes are left`] : []),
+      ...this.#threadsLeft(),
+      ...(this.#requests > 0 ? ["a request was made"] : []),
+      ...(this.#messages > 0 ? ["a message was broadcast"] : []),
+      ...(String(files) !== String(this.#files) ? ["a file was changed"] : []),
+      ...changedIntrinsics(this.#intrinsics),
+    ];
+  }
+}
+
+/** How a run came out. */
+interface Ran {
+  readonly end: CageEnd;
+  readonly ms: number;
+  /** Arguments of its calls. */
+  readonly said: string;
+  readonly lateCalls: number;
+}
+
+/** What is behind the port: little, and none of it secret. */
+class PortWorld {
+  said = "";
+  lateCalls = 0;
+  hasEnded = false;
+
+  async call(name: string, args: Json): Promise<PortAnswer> {
+    if (this.hasEnded) this.lateCalls++;
+    if (this.said.length < 2 ** 22) this.said += JSON.stringify([name, args]);
+    const given = args as { readonly ms?: number; readonly bytes?: number };
+    if (name === "clock.wait" || name === "clock.sleep") {
+      await pause(Math.min(Math.max(0, Number(given.ms) || 0), 300));
+      return { ok: true, atMs: 2_000, reply: null };
+    }
+    if (name === "clock.now") return { ok: true, atMs: 2_000, reply: { ms: 2_000 } };
+    if (name === "object.read") {
+      return { ok: true, atMs: 2_000, reply: { value: { text: "x".repeat(1_000) }, version: 1 } };
+    }
+    // Great answers are what may fill memory on this side.
+    if (name === "file.read") {
+      return { ok: true, atMs: 2_000, reply: { text: "y".repeat(2 ** 20) } };
+    }
+    const message = `Cannot call "${name.slice(0, 64)}": no held capability covers the call`;
+    return { ok: false, code: "EPERM", message, atMs: 2_000 };
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function resident(): number {
+  (globalThis as { gc?: () => void }).gc?.();
+  return Deno.memoryUsage().rss;
+}
+
+function shown(end: CageEnd): string {
+  return JSON.stringify(end).slice(0, 400);
+}
+
+function say({ word }: Attack, said: Said): void {
+  const bytes = new TextEncoder().encode(`${word}${JSON.stringify(said)}\n`);
+  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+}
+
+if (import.meta.main) {
+  const attack = JSON.parse(Deno.args[0]!) as Attack;
+  await new Target(attack, await allBodies()).attacked();
+}

@@ -1,0 +1,63 @@
+/**
+ * Hostile bodies against every tier: what must be held is held, and what is known not to be is not.
+ *
+ * The tier worker is tried whole with `LIBOS_ESCAPE=all`; else with all bodies that it holds and a
+ * sample of those that it does not, since each of them takes a kernel with it.
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { type Tier, TIERS } from "../../broker/sandbox.ts";
+import { allBodies } from "./all.ts";
+import { canTry, tryTier } from "./harness.ts";
+import { CLASSES, type Hostile } from "./hostile.ts";
+import { notHeld } from "./residual.ts";
+import { TABLE_PATH, tableOf } from "./table.ts";
+
+const BODIES = await allBodies();
+const IS_WHOLE = Deno.env.get("LIBOS_ESCAPE") === "all";
+/** One of so many that a Worker does not hold is tried by default. */
+const SAMPLE = 8;
+
+function chosen(tier: Tier): (body: Hostile) => boolean {
+  const open = BODIES.filter(({ name }) => notHeld(tier).has(name));
+  const sample = new Set(open.filter((_, i) => i % SAMPLE === 0));
+  return (body) => IS_WHOLE || !notHeld(tier).has(body.name) || sample.has(body);
+}
+
+for (const tier of TIERS) {
+  const { can, why } = await canTry(tier);
+  const name = `Tier "${tier}" holds every hostile body that it is said to, and no other`;
+  Deno.test({ name: can ? name : `${name} (${why})`, ignore: !can }, async () => {
+    const choose = chosen(tier);
+    const { verdicts, noise } = await tryTier(tier, choose);
+    const broken = verdicts.filter((one) => one.broken.length > 0);
+    const unsaid = broken
+      .filter(({ body }) => !notHeld(tier).has(body.name))
+      .map((one) => [one.body.name, ...one.broken]);
+    assert.deepEqual(unsaid, [], `Tier "${tier}" did not hold these`);
+    const found = broken.map(({ body }) => body.name).sort();
+    const said = BODIES.filter((body) => choose(body) && notHeld(tier).has(body.name));
+    assert.deepEqual(found, said.map((body) => body.name).sort(), `Tier "${tier}" holds more`);
+    const grave = noise.filter((one) =>
+      /escaped|secret|stray|request|message|file|intrinsic/.test(one)
+    );
+    assert.deepEqual(grave, [], "Came once, and not again with the body alone");
+  });
+}
+
+Deno.test("Hostile bodies have names of their own, and there are some of each class", () => {
+  const names = BODIES.map(({ name }) => name);
+  assert.deepEqual(names.filter((name, i) => names.indexOf(name) !== i), []);
+  for (const one of CLASSES) {
+    assert.equal(BODIES.some((body) => body.class === one), true, `No body is about ${one}`);
+  }
+  const known = new Set(names);
+  const lost = TIERS.flatMap((tier) => [...notHeld(tier)].filter((name) => !known.has(name)));
+  assert.deepEqual(lost, [], "A residual list names bodies that are not there");
+});
+
+Deno.test("docs/escape-table.md says what the bodies and the residual lists say", () => {
+  const found = Deno.readTextFileSync(TABLE_PATH);
+  assert.equal(found, tableOf(BODIES), "Expected it anew from tests/escape/table.ts");
+});
