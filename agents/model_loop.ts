@@ -3,7 +3,7 @@
  *
  * It is user space: it has no authority but its process's, and keeps nothing but its process's
  * memory. The conversation is the list object "context"; one step is one turn of the model and the
- * calls it asked for, in order.
+ * calls it asked for, in order. The goal is pinned, and stands in every prompt.
  * @module
  */
 
@@ -12,6 +12,7 @@ import { SysError } from "../kernel/errors.ts";
 import { canonical, type Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { ModelCall, ModelReply } from "../kernel/world.ts";
+import { calibrate, compactWhenDue, FATAL, type Windowed } from "./compaction.ts";
 
 /** What the loop needs of a step. */
 export interface LoopContext {
@@ -24,6 +25,7 @@ export interface LoopContext {
 }
 
 const CONTEXT = "context";
+const GOAL = "goal";
 
 /** One turn: hear what came in, ask the model, do what it asks. */
 export async function modelLoop(step: LoopContext): Promise<void> {
@@ -38,7 +40,9 @@ export async function modelLoop(step: LoopContext): Promise<void> {
       model,
       context: CONTEXT,
       instructions: true,
-    }) as unknown as ModelReply;
+      window: LIMITS.contextWindowTokensDefault,
+    }) as unknown as ModelReply & Windowed;
+    await calibrate(sys, reply);
     await say(sys, { role: "assistant", text: reply.text, calls: reply.calls as never });
     if (reply.calls.length === 0) {
       if (reply.text.trim() !== "") {
@@ -46,7 +50,10 @@ export async function modelLoop(step: LoopContext): Promise<void> {
         return;
       }
       await say(sys, { role: "user", text: "You said nothing. Call a tool, or say the result." });
-    } else if (await doAll(sys, reply.calls)) return;
+    } else if (await doAll(sys, reply.calls)) {
+      await compactWhenDue(sys, { model, context: CONTEXT }, reply);
+      return;
+    }
     if (repairs >= LIMITS.modelRepairsMax) {
       const sentence = `Cannot go on: the model made no usable call in ${repairs + 1} turns`;
       throw new SysError("EINVAL", `${sentence}, expected one of its tools with valid arguments`);
@@ -54,15 +61,16 @@ export async function modelLoop(step: LoopContext): Promise<void> {
   }
 }
 
-/** The first step puts the goal into the conversation; a fork continues its parent's. */
+/** The first step pins the goal; a fork continues its parent's conversation with its own. */
 async function begin({ sys, step, goal, input }: LoopContext): Promise<void> {
   if (step > 1) return;
-  const { objects } = await sys.object.list({});
-  if (!objects.some(({ name }) => name === CONTEXT)) {
-    await sys.object.create({ name: CONTEXT, type: "context", list: true });
-  }
   const given = input === null ? "" : `\n\nInput:\n${JSON.stringify(input)}`;
-  await say(sys, { role: "user", text: `${goal}${given}` });
+  const { objects } = await sys.object.list({});
+  const isFork = objects.some(({ name }) => name === CONTEXT);
+  await sys.object.create({ name: GOAL, type: "text", value: `${goal}${given}` });
+  await sys.context.pin({ object: GOAL, kind: "goal" });
+  if (isFork) await say(sys, { role: "user", text: `${goal}${given}` });
+  else await sys.object.create({ name: CONTEXT, type: "context", list: true });
 }
 
 /** Messages of others become turns of the conversation. */
@@ -107,8 +115,6 @@ async function doOne(sys: Sys, call: ModelCall): Promise<Done> {
     return { output: { error: code, message }, isError: true, malformed };
   }
 }
-
-const FATAL: ReadonlySet<string> = new Set(["EREPLAY", "EFENCED", "EINTEGRITY"]);
 
 /** A result as large as a conversation can bear; what was cut off is said. */
 export function bounded(output: Json): Json {

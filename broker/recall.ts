@@ -90,7 +90,7 @@ export function recall(at: CallContext, get: Get, given: Given): Recalled {
   if (most === 0) return { entries: [], refs: [], left: {} };
   const query = queryOf(wanted, planned);
   if (query.length === 0) return { entries: [], refs: [], left: {} };
-  const { index, sources } = refresh(at, get, given);
+  const { index, sources } = refresh(at, get);
   const entries: Entry[] = [];
   const refs: string[] = [];
   const left: Record<string, number> = {};
@@ -172,7 +172,7 @@ export function turnText(turn: ModelMessage): string {
 }
 
 /** Brings the index of a process up to date; what is not in memory is fetched first. */
-function refresh(at: CallContext, get: Get, given: Given): {
+function refresh(at: CallContext, get: Get): {
   readonly index: Recall;
   readonly sources: ReadonlyMap<string, Source>;
 } {
