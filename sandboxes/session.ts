@@ -129,7 +129,7 @@ export class Session {
       case "threw":
         return this.#finish(record);
       case "returned": {
-        
+        if (this.#isLong(frame, record.output, "resultBytes")) return this.#reach("resultBytes");
         const { ends, output } = record;
         if (ends !== null) {
           if (!this.#parts.surface.ends.includes(ends.name)) return this.#odd("its end is no call");

@@ -135,7 +135,11 @@ export function strip(P: Primordials): void {
     "FinalizationRegistry",
     "gc",
   ];
-  for (let i = 0; i < gone.length; i++) P.deleteProperty(globalThis, gone[i]!);
+  for (let i = 0; i < gone.length; i++) {
+    if (P.deleteProperty(globalThis, gone[i]!)) continue;
+    // "gc" of a runtime that was started with "--expose-gc" cannot be deleted.
+    (globalThis as unknown as Record<string, unknown>)[gone[i]!] = undefined;
+  }
   fix(P, P.Error, "prepareStackTrace", undefined);
   fix(P, globalThis, "Error", P.Error);
 }

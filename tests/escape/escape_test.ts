@@ -11,7 +11,7 @@ import { type Tier, TIERS } from "../../broker/sandbox.ts";
 import { allBodies } from "./all.ts";
 import { canTry, tryTier } from "./harness.ts";
 import { CLASSES, type Hostile } from "./hostile.ts";
-import { notHeld } from "./residual.ts";
+import { notHeld, unsteady } from "./residual.ts";
 import { TABLE_PATH, tableOf } from "./table.ts";
 
 const BODIES = await allBodies();
@@ -38,7 +38,12 @@ for (const tier of TIERS) {
     assert.deepEqual(unsaid, [], `Tier "${tier}" did not hold these`);
     const found = broken.map(({ body }) => body.name).sort();
     const said = BODIES.filter((body) => choose(body) && notHeld(tier).has(body.name));
-    assert.deepEqual(found, said.map((body) => body.name).sort(), `Tier "${tier}" holds more`);
+    const sure = said.map(({ name }) => name).filter((name) => !unsteady(tier).has(name));
+    assert.deepEqual(
+      found.filter((name) => !unsteady(tier).has(name)),
+      sure.sort(),
+      `Tier "${tier}" holds more`,
+    );
     const grave = noise.filter((one) =>
       /escaped|secret|stray|request|message|file|intrinsic/.test(one)
     );
@@ -58,6 +63,11 @@ Deno.test("Hostile bodies have names of their own, and there are some of each cl
 });
 
 Deno.test("docs/escape-table.md says what the bodies and the residual lists say", () => {
-  const found = Deno.readTextFileSync(TABLE_PATH);
-  assert.equal(found, tableOf(BODIES), "Expected it anew from tests/escape/table.ts");
+  // The formatter sets lines and the columns of tables.
+  const flat = (text: string) => text.replace(/\s+/g, " ").replace(/-{3,}/g, "---");
+  assert.equal(
+    flat(Deno.readTextFileSync(TABLE_PATH)),
+    flat(tableOf(BODIES)),
+    "Write it anew by tests/escape/table.ts",
+  );
 });

@@ -349,7 +349,8 @@ class BendingChildren implements Children {
     if (!text.startsWith('["answer"')) return [text];
     const mutator = this.#mutator;
     const nonce = text.slice(11, 27);
-    const other = mutator.pick(["0".repeat(16), "f".repeat(16), nonce.toUpperCase() + "0", ""]);
+    const near = (nonce.startsWith("0") ? "1" : "0") + nonce.slice(1);
+    const other = mutator.pick(["0".repeat(16), "f".repeat(16), near, ""]);
     const id = mutator.pick([1, 2, 3, 4, 5]);
     const forged = [
       `["answer","${other}",9,${id},true,"forged"]`,

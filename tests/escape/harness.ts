@@ -39,7 +39,6 @@ const WAVE_OF_WORKERS = 12;
 const ABREAST = 3;
 /** Kernels at a time. */
 const LANES = 2;
-const ALONE_LANES = 4;
 /** How long a kernel may take for one wave before it counts as hung. */
 const WAVE_MS_MAX = 30_000;
 const DENO = Deno.execPath();
@@ -143,7 +142,7 @@ class Trial {
         this.broken.set(n, broken);
       }
     };
-    await Promise.all(Array.from({ length: ALONE_LANES }, lane));
+    await Promise.all(Array.from({ length: LANES }, lane));
     for (const [n, broken] of this.#open) {
       if (this.broken.get(n)?.length === 0) {
         this.noise.push(`"${this.#bodies[n]!.name}": ${broken}`);
@@ -205,7 +204,7 @@ async function underAttack(attack: Attack): Promise<Kernel> {
       "--unstable-worker-options",
       "--unstable-broadcast-channel",
       `--config=${ROOT}/deno.json`,
-      `--v8-flags=--expose-gc,--max-old-space-size=${HEAP_MIB}`,
+      `--v8-flags=--max-old-space-size=${HEAP_MIB}`,
       fileURLToPath(new URL("driver.ts", import.meta.url)),
       JSON.stringify(attack),
     ],
