@@ -54,6 +54,33 @@ export {
 } from "./runtime/image.ts";
 export type { Program, StepContext } from "./runtime/program.ts";
 export type { Verified } from "./runtime/load.ts";
+export type { AuditOptions, Checked, ExportFormat } from "./runtime/auditing.ts";
+export type { Sealed } from "./runtime/seal.ts";
+export type {
+  Anchor,
+  AuditStore,
+  CheckSignature,
+  KeyStatement,
+  SignedHead,
+  Signer,
+  StoredHead,
+  StoredStretch,
+  Stretch,
+  Trust as AuditTrust,
+} from "./kernel/seal.ts";
+export type { Fault } from "./kernel/history.ts";
+export {
+  type Growth,
+  type Proof,
+  type Proved,
+  type Step as ProofStep,
+  type Verdict,
+  verifyGrowth,
+  verifyProof,
+} from "./kernel/proof.ts";
+export { type CloudEvent, cloudEvent, ExportReader, type ExportReport } from "./kernel/export.ts";
+export { HttpAnchor } from "./providers/anchor.ts";
+export { checkSignature, FileAnchor, SigningKey } from "./providers/signing.ts";
 export {
   allow,
   ask,

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { audit } from "./audit.ts";
 import { authority } from "./authority.ts";
 import { cage } from "./cage.ts";
 import { context } from "./context.ts";
@@ -26,6 +27,7 @@ const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> =
   forking,
   growth,
   parked,
+  audit,
   cage,
   context,
 };

@@ -20,6 +20,7 @@ import { LiveView } from "./live.ts";
 import { operatorOf } from "./order.ts";
 import { safeJson } from "./output.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import { auditOptionsOf } from "./audit_parts.ts";
 import { jitOptions } from "./tool_file.ts";
 import { durationOf } from "./words.ts";
 
@@ -89,6 +90,7 @@ async function runtimeOf(
     approvals: isAsking ? "terminal" : "queue",
     operator: operatorOf(at),
     jit: jitOptions(at),
+    ...await auditOptionsOf(at),
     ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
   });
 }

@@ -58,7 +58,9 @@ export function payloadRecord(text: string): string {
 export interface ExportReport {
   /** The first thing that is wrong, or null. */
   readonly fault: Fault | null;
+  /** Lines that were read. */
   readonly lines: number;
+  /** Payloads that were read. */
   readonly payloads: number;
   /** How many that lines name are not there: each was taken away, from the store or from here. */
   readonly payloadsMissing: number;
@@ -68,7 +70,19 @@ export interface ExportReport {
 
 const TYPE = /"type":"(libos\.[a-z]+\/1)"\}$/;
 
-/** Reads an export record by record. */
+/**
+ * Reads an export record by record.
+ *
+ * @example
+ * ```ts
+ * import { checkSignature, createRuntime, ExportReader } from "@agent-libos/core";
+ * await using os = await createRuntime({ store: ":memory:", workspace: null, audit: {} });
+ * const { head } = await os.seal();
+ * const reader = new ExportReader({ keys: [head.key], check: checkSignature });
+ * for await (const record of os.exportAudit()) reader.push(record);
+ * console.assert(reader.finish([head]).fault === null);
+ * ```
+ */
 export class ExportReader {
   readonly #history: History;
   #start: ExportStart | undefined;
@@ -235,6 +249,7 @@ function parsed(record: string): unknown {
 
 /** A line as an event of CloudEvents 1.0, in its JSON format. */
 export interface CloudEvent {
+  /** Always "1.0". */
   readonly specversion: "1.0";
   /** The line's number; with `source` it is unique. */
   readonly id: string;
@@ -246,7 +261,9 @@ export interface CloudEvent {
   readonly time: string;
   /** The process it is about, or the tree. */
   readonly subject: string;
+  /** Always JSON. */
   readonly datacontenttype: "application/json";
+  /** What the line says; what it only names is its hash. */
   readonly data: Json;
   /** Extension "sequence": the number, so that texts sort as numbers do. */
   readonly sequence: string;
@@ -256,7 +273,18 @@ export interface CloudEvent {
   readonly linehash: string;
 }
 
-/** The event that a line says. `log` names the history; what the line only names stays a hash. */
+/**
+ * The event that a line says. `log` names the history; what the line only names stays a hash.
+ *
+ * @example
+ * ```ts
+ * import { cloudEvent } from "@agent-libos/core";
+ * const prev = "0".repeat(64);
+ * const line = `{"at":0,"data":{},"prev":"${prev}","seq":1,"tree":"t_1","type":"tree.opened"}`;
+ * const { type, source } = cloudEvent(line, "a1");
+ * console.assert(type === "dev.libos.tree.opened" && source === "urn:libos:a1:t_1");
+ * ```
+ */
 export function cloudEvent(text: string, log: string): CloudEvent {
   const line = JSON.parse(text) as {
     readonly at: number;

@@ -21,9 +21,13 @@ import type { SignedHead, Stretch, Trust } from "./seal.ts";
 
 /** Something that is not as it was sealed, and where: a line, a leaf of the history, or neither. */
 export interface Fault {
+  /** The tree whose line it is. */
   readonly tree: TreeId | null;
+  /** The number of the line. */
   readonly seq: number | null;
+  /** The place of the leaf in the history; 0 is the first. */
   readonly leaf: number | null;
+  /** What is wrong, as half a sentence. */
   readonly why: string;
 }
 

@@ -20,17 +20,21 @@ import type { KeyStatement, SignedHead, Stretch, Trust } from "./seal.ts";
 
 /** A proof that one line is in a signed history. Plain JSON. */
 export interface Proof {
+  /** What it is, and in which version. */
   readonly type: "libos.proof/1";
   /** The text of the line. */
   readonly line: string;
   /** Hash to text of what the line only names; what was taken away is not there. */
   readonly payloads: { readonly [hash: string]: string };
-  /** The text of the leaf of the line's stretch, and its place in the history. */
+  /** The text of the leaf of the line's stretch. */
   readonly leaf: string;
+  /** The place of that leaf; 0 is the first. */
   readonly index: number;
-  /** Shows the line in the stretch, and the leaf in the history. */
+  /** Shows the line in the stretch. */
   readonly inStretch: readonly string[];
+  /** Shows the leaf in the history. */
   readonly inHistory: readonly string[];
+  /** What is signed. */
   readonly head: SignedHead;
   /** The keys of the history, the oldest first. */
   readonly keys: readonly KeyStatement[];
@@ -38,10 +42,15 @@ export interface Proof {
 
 /** A proof that a signed head has all that an earlier one had, in the same places. */
 export interface Growth {
+  /** What it is, and in which version. */
   readonly type: "libos.growth/1";
+  /** The earlier head. */
   readonly from: SignedHead;
+  /** The later head. */
   readonly to: SignedHead;
+  /** Shows that the one is the beginning of the other. */
   readonly proof: readonly string[];
+  /** The keys of the history, the oldest first. */
   readonly keys: readonly KeyStatement[];
 }
 
@@ -63,9 +72,13 @@ export type Verdict<T> =
 
 /** What a proved line says of itself, and how it was proved. */
 export interface Proved {
+  /** Its tree. */
   readonly tree: TreeId;
+  /** Its number in the log of the tree. */
   readonly seq: number;
+  /** The stretch that it was sealed with. */
   readonly stretch: Stretch;
+  /** What was signed. */
   readonly head: SignedHead;
 }
 
@@ -97,7 +110,27 @@ const LINE = z.strictObject({
   type: z.string().regex(/^[a-z.]+$/),
 });
 
-/** Checks a proof, offline. */
+/**
+ * Checks a proof, offline.
+ *
+ * @example
+ * ```ts
+ * import { checkSignature, createRuntime, defineImage, verifyProof } from "@agent-libos/core";
+ * const image = defineImage({
+ *   name: "idle",
+ *   program: async ({ sys }) => {
+ *     await sys.process.exit({});
+ *   },
+ * });
+ * await using os = await createRuntime({ store: ":memory:", workspace: null, audit: {} });
+ * await (await os.spawn(image, { goal: "nothing" })).wait();
+ * const { head } = await os.seal();
+ * const proof = await os.prove("t_1", 2);
+ * const trust = { keys: [head.key], check: checkSignature };
+ * console.assert(verifyProof(proof, trust).ok);
+ * console.assert(!verifyProof({ ...proof, line: proof.line.replace('":', '" :') }, trust).ok);
+ * ```
+ */
 export function verifyProof(bundle: unknown, trust: Trust): Verdict<Proved> {
   const read = PROOF.safeParse(bundle);
   if (!read.success) return no("form", formOf(read.error));

@@ -26,10 +26,13 @@ import { isHash } from "./merkle.ts";
 
 /** Stands behind the heads of one tree, with all that the hash chain to `head` is made of. */
 export interface Stretch {
+  /** What it is, and in which version. */
   readonly type: "libos.seal/1";
+  /** The tree. */
   readonly tree: TreeId;
   /** The stretch is the lines after `from`, up to and with `seq`. */
   readonly from: number;
+  /** The last line. */
   readonly seq: number;
   /** SHA-256 of the line at `seq`. */
   readonly head: string;
@@ -44,6 +47,7 @@ export interface Stretch {
 
 /** A public key comes into force. */
 export interface KeyStatement {
+  /** What it is, and in which version. */
   readonly type: "libos.key/1";
   /** Names the history: random, and the same for all its keys. */
   readonly log: string;
@@ -51,6 +55,7 @@ export interface KeyStatement {
   readonly key: string;
   /** The key before it, which signs this; null for the first, which signs itself. */
   readonly prev: string | null;
+  /** When it was made, in milliseconds since 1970. */
   readonly at: number;
   /** 64 bytes in hexadecimal digits. */
   readonly sig: string;
@@ -58,14 +63,19 @@ export interface KeyStatement {
 
 /** The root of a history at a size, signed. */
 export interface SignedHead {
+  /** What it is, and in which version. */
   readonly type: "libos.head/1";
+  /** Names the history. */
   readonly log: string;
   /** How many leaves it covers. */
   readonly size: number;
+  /** The Merkle root over them. */
   readonly root: string;
+  /** When it was signed, in milliseconds since 1970. */
   readonly at: number;
   /** The key which signs. */
   readonly key: string;
+  /** 64 bytes in hexadecimal digits. */
   readonly sig: string;
 }
 
@@ -136,6 +146,7 @@ export type CheckSignature = (key: string, text: string, sig: string) => boolean
 export interface Trust {
   /** Public keys. A key is also trusted when one of these, or one that it signed, signed it. */
   readonly keys: readonly string[];
+  /** How signatures are checked. */
   readonly check: CheckSignature;
 }
 
@@ -209,11 +220,13 @@ export interface StoredStretch {
   readonly index: number;
   /** The text of its leaf. */
   readonly text: string;
+  /** What the text says. */
   readonly stretch: Stretch;
 }
 
 /** A head with what is needed to go on after it. */
 export interface StoredHead {
+  /** The head. */
   readonly head: SignedHead;
   /** The state of the Merkle frontier at its size; whoever uses it checks it against the root. */
   readonly peaks: readonly string[];

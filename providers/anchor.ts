@@ -25,8 +25,8 @@ const REPLY_BYTES_MAX = 4_096;
  * ```ts
  * import { HttpAnchor, type SignedHead } from "@agent-libos/core";
  * let kept: SignedHead | undefined;
- * const onListen = (): void => {};
- * await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen }, async (request) => {
+ * const options = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
+ * await using server = Deno.serve(options, async (request) => {
  *   if (request.method === "POST") kept = await request.json();
  *   return kept === undefined ? new Response(null, { status: 404 }) : Response.json(kept);
  * });

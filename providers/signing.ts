@@ -25,7 +25,7 @@ import { z } from "zod";
 import { SysError } from "../kernel/errors.ts";
 import { canonical } from "../kernel/json.ts";
 import { HEAD, KEY, KeyChain, signedText } from "../kernel/seal.ts";
-import type { Anchor, CheckSignature, KeyStatement, SignedHead, Signer } from "../kernel/seal.ts";
+import type { Anchor, KeyStatement, SignedHead, Signer } from "../kernel/seal.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 
 const FILE = z.strictObject({
@@ -43,8 +43,16 @@ const TAIL_BYTES = 16_384;
 /** Imported keys, since a history has many signatures of few keys. */
 const publicKeys = new Map<string, KeyObject>();
 
-/** Whether `sig` is the signature of `text` by `key`. */
-export const checkSignature: CheckSignature = (key, text, sig) => {
+/**
+ * Whether `sig` is the signature of `text` by `key`; both in hexadecimal digits.
+ *
+ * @example
+ * ```ts
+ * import { checkSignature } from "@agent-libos/core";
+ * console.assert(!checkSignature("not a key", "text", "not a signature"));
+ * ```
+ */
+export function checkSignature(key: string, text: string, sig: string): boolean {
   if (!/^[0-9a-f]{64}$/.test(key) || !/^[0-9a-f]{128}$/.test(sig)) return false;
   try {
     const signature = Uint8Array.fromHex(sig);
@@ -53,7 +61,7 @@ export const checkSignature: CheckSignature = (key, text, sig) => {
     // Not every 32 bytes are a point of the curve.
     return false;
   }
-};
+}
 
 function publicKey(key: string): KeyObject {
   const known = publicKeys.get(key);
@@ -65,7 +73,18 @@ function publicKey(key: string): KeyObject {
   return made;
 }
 
-/** An Ed25519 key that signs a history, from its file or in memory only. */
+/**
+ * An Ed25519 key that signs a history, from its file or in memory only. A runtime makes and loads
+ * the one of its store by itself.
+ *
+ * @example
+ * ```ts
+ * import { checkSignature, SigningKey } from "@agent-libos/core";
+ * import { SeededRandom, VirtualClock } from "@agent-libos/core/testing";
+ * const key = SigningKey.inMemory({ clock: new VirtualClock(), random: new SeededRandom(1) });
+ * console.assert(checkSignature(key.keys[0]!.key, "text", key.sign("text")));
+ * ```
+ */
 export class SigningKey implements Signer {
   readonly log: string;
   readonly keys: readonly KeyStatement[];
@@ -254,6 +273,16 @@ function failure(thrown: unknown, what: string): SysError {
  * Keeps heads in a file, one a line, synced before `put` answers. It is an anchor as far as who
  * can change the store cannot change the file: another user's, another machine's, or one that the
  * file system only lets grow (`chattr +a`).
+ *
+ * @example
+ * ```ts
+ * import { createRuntime, FileAnchor } from "@agent-libos/core";
+ * const path = await Deno.makeTempFile();
+ * const anchor = new FileAnchor(path);
+ * await using os = await createRuntime({ store: ":memory:", workspace: null, audit: { anchor } });
+ * const { head } = await os.seal();
+ * console.assert((await anchor.latest())?.root === head.root);
+ * ```
  */
 export class FileAnchor implements Anchor {
   readonly name: string;

@@ -145,7 +145,8 @@ export class SqliteAuditStore implements AuditStore {
 export function findAuditDamage(db: SqliteConnection): readonly string[] {
   const rows = db.all(
     "SELECT n FROM audit_leaves WHERE tree IS NOT NULL AND NOT (json_valid(body) AND " +
-      "json_extract(body, '$.tree') = 't_' || tree AND json_extract(body, '$.seq') = seq) LIMIT 100",
+      "json_extract(body, '$.tree') = 't_' || tree AND json_extract(body, '$.seq') = seq) " +
+      "LIMIT 100",
   );
   const found = rows.map((row) => `Leaf ${numberIn(row, "n")} is filed under another line`);
   const size = sizeOf(db);

@@ -21,6 +21,7 @@ import type { TreeId } from "../kernel/ids.ts";
 import type { JsonObject } from "../kernel/json.ts";
 import type { AuditStore } from "../kernel/seal.ts";
 import type {
+  Archive,
   Batch,
   Durability,
   InboxItem,
@@ -29,7 +30,8 @@ import type {
   StoredBatch,
   TreeHead,
 } from "../kernel/store.ts";
-import { thinned } from "../kernel/store.ts";
+import { removedBlob, thinned } from "../kernel/store.ts";
+import { noteOf, SqliteArchive } from "./sqlite_archive.ts";
 import { findAuditDamage, SqliteAuditStore } from "./sqlite_audit.ts";
 import { findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
@@ -201,7 +203,10 @@ export class SqliteStore implements Store {
   getBlob(hash: string): Promise<string | undefined> {
     return this.#answer("read", () => {
       const row = this.#db.get("SELECT body FROM blobs WHERE hash = ?", hash);
-      return row === undefined ? undefined : checkedBlob(hash, textIn(row, "body"));
+      if (row !== undefined) return checkedBlob(hash, textIn(row, "body"));
+      const note = noteOf(this.#db, hash);
+      if (note !== undefined) throw removedBlob(hash, note);
+      return undefined;
     });
   }
 
@@ -266,6 +271,15 @@ export class SqliteStore implements Store {
     return new SqliteAuditStore(this.#db, {
       read: (verb, job) => this.#answer(verb, job),
       write: (verb, job) => this.#write(verb, job, { synced: true, modes }),
+    });
+  }
+
+  /** What it does beside running trees: carrying them, and taking content away. */
+  archive(): Archive {
+    return new SqliteArchive(this.#db, {
+      read: (verb, job) => this.#answer(verb, job),
+      write: (verb, job) => this.#write(verb, job, { synced: true }),
+      append: (batches) => this.#end.append(batches),
     });
   }
 

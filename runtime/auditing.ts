@@ -35,7 +35,20 @@ import type { Node } from "./node.ts";
 import { type Duration, milliseconds } from "./rule.ts";
 import { type Audited, seal, type Sealed, type Sealing, treesOf } from "./seal.ts";
 
-/** How a runtime keeps its store under seal. */
+/**
+ * How a runtime keeps its store under seal.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime } from "@agent-libos/core";
+ * await using os = await createRuntime({
+ *   store: ":memory:",
+ *   workspace: null,
+ *   audit: { every: "10s", onFault: ({ message }) => console.error(message) },
+ * });
+ * console.assert((await os.verify()).every(({ broken }) => broken === null));
+ * ```
+ */
 export interface AuditOptions {
   /**
    * The file of the key that signs, readable by its owner only. Made when neither it nor a seal is
@@ -247,7 +260,8 @@ export class Auditing {
     const node = this.#node;
     if (node === null) return;
     for (const tree of node.trees) node.halt(tree, error);
-    node.stop({ drain: false }).catch(() => {});
+    // Soon, so that whoever waits for a process hears why it stopped, and not that all is closed.
+    this.#clock.soon(() => void node.stop({ drain: false }).catch(() => {}));
   }
 
   #tell(error: SysError): void {
@@ -278,6 +292,7 @@ export class Auditing {
 
 /** Opens the key and the history of a store, and seals what is there. Without `audit`: null. */
 export async function openAuditing(store: Store, given: {
+  readonly store?: string | Store;
   readonly audit?: AuditOptions;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -295,7 +310,8 @@ export async function openAuditing(store: Store, given: {
     await auditing.seal();
     return auditing;
   } catch (error) {
-    await store.close();
+    // A store that was handed in is its owner's to close.
+    if (typeof given.store !== "object") await store.close();
     throw error;
   }
 }
@@ -351,6 +367,7 @@ function withSeals(found: readonly Checked[], { head, faults }: AuditReport): Ch
     trees.push({ tree: fault.tree, lines: 0, head: "", broken: faultText(fault) });
   }
   const own = faults.find(({ tree }) => tree === null);
-  const broken = own === undefined ? null : faultText(own);
+  const missing = head === null ? "there is no signed head" : null;
+  const broken = own === undefined ? missing : faultText(own);
   return [...trees, { tree: null, lines: head?.size ?? 0, head: head?.root ?? "", broken }];
 }

@@ -307,7 +307,7 @@ export class Runtime implements AsyncDisposable {
     return await verifyAll(this.node, this.#auditing);
   }
 
-  /** Seals what was written. `EINTEGRITY` when the store or its anchor says otherwise: all stops. */
+  /** Seals what was written. `EINTEGRITY`, and all stops, when the store or its anchor differs. */
   async seal(): Promise<Sealed> {
     return await asked(this.#auditing).seal();
   }

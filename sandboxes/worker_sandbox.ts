@@ -84,8 +84,13 @@ class WorkerLink implements Link {
 
   hear(listener: (text: string) => void): void {
     this.#worker.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (typeof data === "string") listener(data);
-      else this.#end("it sent what is no text");
+      if (typeof data !== "string") return this.#end("it sent what is no text");
+      try {
+        listener(data);
+      } catch {
+        // Whatever it sent, what is thrown here would end this process.
+        this.#end("it sent what cannot be heard");
+      }
     };
   }
 

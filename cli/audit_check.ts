@@ -1,0 +1,115 @@
+/**
+ * `verify`: a store, or a proof or an export of one, which needs no store.
+ * @module
+ */
+
+import type { Anchor } from "../kernel/seal.ts";
+import type { Fault } from "../kernel/history.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import type { AuditReport } from "../runtime/audit.ts";
+import { auditReport, type Checked, faultText } from "../runtime/auditing.ts";
+import { verifyTree } from "../runtime/load.ts";
+import { treesFor } from "./audit_list.ts";
+import { anchorsOf, auditing, keptHeads, type OpenParts, several, trustOf } from "./audit_parts.ts";
+import { verifyFile } from "./audit_file.ts";
+import type { Context } from "./command.ts";
+import { EXIT } from "./exit.ts";
+import { isFile } from "./files.ts";
+import { list } from "./output.ts";
+import { TREE_CONTEXT } from "./store.ts";
+import { dateOf } from "./words.ts";
+
+/** What was found of a tree, with the place of the first damage; of the seals, when it is null. */
+interface Finding extends Checked {
+  readonly ok: boolean;
+  readonly line: number | null;
+  /** Said of seals only. */
+  readonly seals?: Pick<AuditReport, "unsealed" | "anchored" | "head" | "faults">;
+}
+
+/** Checks the file that a word names; else the tree, or the whole store. */
+export async function verifyAny(at: Context, word: string): Promise<number> {
+  if (word !== "" && await isFile(at, word)) return await verifyFile(at, word);
+  const { found, damage } = await auditing(at, "read", async (parts) => {
+    const { store } = parts;
+    const trees = await treesFor(store, word === "" ? undefined : word);
+    const found: Finding[] = [];
+    for (const tree of trees) found.push(await checkedTree(parts, tree));
+    const report = await sealsOf(at, parts);
+    const whole = report === null ? found : withSeals(found, report, word === "");
+    return { found: whole, damage: word === "" ? await store.check() : [] };
+  });
+  list(at, found, {
+    columns: [
+      { head: "TREE", of: ({ tree }) => tree ?? "(seals)" },
+      { head: "LINES", of: ({ lines }) => String(lines) },
+      {
+        head: "HEAD",
+        of: ({ head }) => head && `sha256:${at.format === "wide" ? head : head.slice(0, 16)}`,
+      },
+      { head: "CHAIN", of: chainText },
+    ],
+    name: ({ tree }) => tree ?? "(seals)",
+    none: "No trees yet",
+  });
+  for (const sentence of damage) at.io.err(`damage: ${sentence}\n`);
+  return damage.length > 0 || found.some(({ ok }) => !ok) ? EXIT.integrity : EXIT.ok;
+}
+
+async function checkedTree({ store }: OpenParts, tree: TreeId): Promise<Finding> {
+  const found = await verifyTree(store, tree, TREE_CONTEXT);
+  const line = /line (\d+)/.exec(found.broken ?? "")?.[1];
+  return { ...found, ok: found.broken === null, line: line === undefined ? null : Number(line) };
+}
+
+/** The check of the seals; null for a store that nobody sealed or says that somebody did. */
+async function sealsOf(at: Context, parts: OpenParts): Promise<AuditReport | null> {
+  const trust = await trustOf(at);
+  const heads = await keptHeads(at);
+  const kept: Anchor = {
+    name: "--head",
+    put: () => Promise.resolve(),
+    latest: () => Promise.resolve(heads.at(-1)),
+    all: () => Promise.resolve(heads),
+  };
+  const anchors = [...anchorsOf(at), ...(heads.length > 0 ? [kept] : [])];
+  const report = await auditReport({ ...parts, anchors }, trust);
+  const isSealed = report.head !== null || report.faults.length > 0;
+  return isSealed || trust.keys.length > 0 ? report : null;
+}
+
+/** Puts what is wrong with sealed lines to their trees, and adds a row for the seals. */
+function withSeals(found: readonly Finding[], report: AuditReport, isWhole: boolean): Finding[] {
+  const { head, unsealed, anchored, faults } = report;
+  const rows = found.map((row) => {
+    const fault = faults.find(({ tree }) => tree === row.tree);
+    if (fault === undefined || row.broken !== null) return row;
+    return { ...row, ok: false, broken: faultText(fault), line: fault.seq };
+  });
+  const lost = faults.filter(({ tree }) =>
+    tree !== null && !found.some((row) => row.tree === tree)
+  );
+  for (const fault of isWhole ? lost : []) rows.push(lostTree(fault));
+  const own = faults.find(({ tree }) => tree === null);
+  const missing = head === null ? "there is no signed head" : null;
+  const broken = own === undefined ? missing : faultText(own);
+  const seals = { unsealed, anchored, head, faults };
+  const [lines, root] = [head?.size ?? 0, head?.root ?? ""];
+  return [
+    ...rows,
+    { tree: null, lines, head: root, broken, ok: broken === null, line: null, seals },
+  ];
+}
+
+function lostTree(fault: Fault): Finding {
+  const { tree, seq } = fault;
+  return { tree, lines: 0, head: "", broken: faultText(fault), ok: false, line: seq };
+}
+
+function chainText({ broken, seals }: Finding): string {
+  if (broken !== null) return `BROKEN: ${broken}`;
+  if (seals === undefined) return "OK";
+  const { head, unsealed, anchored } = seals;
+  const compared = anchored === 0 ? "" : `, ${several(anchored, "head")} kept elsewhere compared`;
+  return `OK, sealed ${dateOf(head!.at)}, ${several(unsealed, "line")} since${compared}`;
+}
