@@ -24,6 +24,13 @@ const TELLERS: Tellers = {
   "checkpoint.taken": ({ id, name, by }) => ["check", `${id} ${quote(name)} by ${by}`],
   "tree.restored": ({ to, by }) => ["restore", `back to line ${to} by ${by}`],
   "tree.forked": ({ from, seq, by }) => ["fork", `from ${from} at line ${seq} by ${by}`],
+  "tree.moved": ({ to, by }) => ["move", `to ${to} by ${by}`],
+  "tree.arrived": ({ seq, by }) => ["arrive", `with ${seq} lines by ${by}`],
+  "content.erased": ({ hashes, by, reason }) => [
+    "erase",
+    `content of ${hashes.length} hashes by ${by}${because(reason)}`,
+  ],
+  "payloads.redacted": ({ to, by }) => ["redact", `payloads up to line ${to} by ${by}`],
   "files.undoing": ({ to, touches, by }) => [
     "undo",
     `${touches.length} paths back to line ${to} by ${by}`,
@@ -125,8 +132,8 @@ export function pidOf({ data }: Line): string | null {
   const { pid, subject, to, owner } = data as {
     [key in "pid" | "subject" | "to" | "owner"]?: string;
   };
-  const found = pid ?? subject ?? owner ?? to;
-  return found?.startsWith("p_") === true ? found : null;
+  const found: unknown = pid ?? subject ?? owner ?? to;
+  return typeof found === "string" && found.startsWith("p_") ? found : null;
 }
 
 /** A call's name and what it is about. */

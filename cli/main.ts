@@ -6,9 +6,12 @@
 import { suggest } from "../kernel/policy.ts";
 import { audit, verify } from "./audit.ts";
 import { can, caps } from "./authority.ts";
+import { fork } from "./branch.ts";
 import { budget } from "./budget.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { type Command, contextOf, GLOBAL_OPTIONS } from "./command.ts";
 import { doctor } from "./doctor.ts";
+import { effects } from "./effects.ts";
 import { EXIT, problemOf, sentenceOf, UsageError } from "./exit.ts";
 import { explain } from "./explain.ts";
 import { helpOf, overview } from "./help.ts";
@@ -19,9 +22,12 @@ import { safeJson } from "./output.ts";
 import { answer, approvals, approve, deny } from "./people.ts";
 import { policy } from "./policy.ts";
 import { describe, ps } from "./processes.ts";
+import { replay } from "./replay.ts";
 import { run } from "./run.ts";
 import { cancel, kill, pause, resume, send } from "./signals.ts";
 import { demo, init } from "./start.ts";
+import { suggest as suggestGrants } from "./suggest.ts";
+import { rollback } from "./time.ts";
 import { tools } from "./tools.ts";
 
 export type { Command, Context, Flags, Format, FORMATS, Options } from "./command.ts";
@@ -32,10 +38,11 @@ const ALL: readonly Command[] = [
   ...[init, demo, run, doctor],
   ...[ps, describe, logs, send, pause, resume, cancel, kill],
   ...[approvals, approve, deny, answer],
-  ...[caps, can, explain, policy],
+  ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
   ...[objects, budget],
-  ...[events, audit, verify],
+  ...[checkpoint, rollback, fork],
+  ...[events, effects, replay, audit, verify],
 ];
 
 /** Every command by name. */

@@ -60,7 +60,9 @@ export async function readSince(
 ): Promise<Since> {
   const revoked = new Set<CapId>();
   const uses = new Map<CapId, number>();
-  const effects = new Map<string, LaterEffect>();
+  const effects: LaterEffect[] = [];
+  // After going back, a place may be taken again: the latest effect there is meant.
+  const latest = new Map<string, number>();
   const messages: Message[] = [];
   const outcomes = new Map<string, Line>();
   const undone: { readonly seq: number; readonly touches: readonly Touched[] }[] = [];
@@ -79,16 +81,17 @@ export async function readSince(
       case "call.intent": {
         const intent = data as EventMap["call.intent"];
         count(intent.spends, 1);
-        effects.set(placeOf(intent), effectOf(line, intent));
+        latest.set(placeOf(intent), effects.push(effectOf(line, intent)) - 1);
         break;
       }
       case "call.outcome": {
         const outcome = data as EventMap["call.outcome"];
         count(outcome.restores, -1);
         const place = placeOf(outcome);
-        outcomes.set(place, line);
-        const sent = effects.get(place);
-        if (sent !== undefined) effects.set(place, { ...sent, result: outcome.result });
+        // The first: what was open at the position came home before its place was taken again.
+        if (!outcomes.has(place)) outcomes.set(place, line);
+        const i = latest.get(place);
+        if (i !== undefined) effects[i] = { ...effects[i]!, result: outcome.result };
         break;
       }
       case "files.undone":
@@ -104,10 +107,10 @@ export async function readSince(
   return {
     revoked,
     uses,
-    effects: [...effects.values()],
+    effects,
     messages,
     outcomes,
-    touches: touchesOf([...effects.values()], undone),
+    touches: touchesOf(effects, undone),
   };
 }
 

@@ -64,8 +64,18 @@ interface StepRecord {
   readonly context: Omit<StepContext, "sys" | "signal">;
   readonly program: string;
   readonly calls: Map<string, Told>;
-  /** Whether the log has the step's end. */
-  ended: boolean;
+  /** How the step came to its end by itself; null where it did not, or the log has none. */
+  ended: StepEnd | null;
+  /** How somebody else ended it; empty when nobody did. */
+  stopped: string;
+}
+
+interface StepEnd {
+  readonly seq: number;
+  /** What the program threw; null when it threw nothing. */
+  readonly failed: { readonly code: string; readonly message: string } | null;
+  /** Whether a call ended it: what the program does after that is not heard. */
+  readonly isExit: boolean;
 }
 
 /** Runs the code of a process again over lines of its tree, as far as line `until`. */
@@ -88,7 +98,9 @@ export async function replayProcess(
     calls += run.same;
     if (run.diverged !== null) return { pid, steps: i, calls, diverged: run.diverged, ended: "" };
     if (end === "open") {
-      const ended = `the log ends in step ${record.step}`;
+      const ended = record.stopped === ""
+        ? `the log ends in step ${record.step}`
+        : `it was ${record.stopped} in step ${record.step}`;
       return { pid, steps: i, calls, diverged: null, ended };
     }
   }
@@ -119,12 +131,10 @@ async function recorded(lines: AsyncIterable<Line> | Iterable<Line>, of: {
     if (about.pid !== of.pid) continue;
     if (type === "process.spawned" || type === "process.stepped") {
       const last = steps.at(-1);
-      if (last !== undefined) last.ended = true;
+      if (last !== undefined) last.ended = { seq: line.seq, failed: null, isExit: false };
       steps.push(begin(state, of.pid));
-    } else if (type === "process.ended") {
-      const last = steps.at(-1);
-      if (last !== undefined) last.ended = true;
-    } else note(steps.at(-1), line);
+    } else if (type === "process.ended") close(steps.at(-1), line);
+    else note(steps.at(-1), line);
   }
   return steps;
 }
@@ -152,8 +162,22 @@ function begin(state: State, pid: Pid): StepRecord {
       model: image.model,
     },
     calls,
-    ended: false,
+    ended: null,
+    stopped: "",
   };
+}
+
+/** A process that was killed or canceled might have gone on: its step has no end of its own. */
+function close(record: StepRecord | undefined, { data, seq }: Line): void {
+  if (record === undefined) return;
+  const { outcome } = data as EventMap["process.ended"];
+  if (outcome.kind === "killed" || outcome.kind === "canceled") record.stopped = outcome.kind;
+  else if (outcome.kind === "exited") record.ended = { seq, failed: null, isExit: true };
+  else {
+    // The kernel's own, after a step that went well.
+    const isLast = outcome.code === "ELIMIT" && outcome.message.startsWith("Cannot go on: ");
+    record.ended = { seq, failed: isLast ? null : outcome, isExit: false };
+  }
 }
 
 function note(record: StepRecord | undefined, { type, data, seq }: Line): void {
@@ -193,10 +217,11 @@ class ReplayRun {
       ...context,
       sys: clientOver((name, args) => this.#call("", name, args)),
       signal: new AbortController().signal,
-    }).then(() => "returned" as const, (error) => error as Error);
+    }).then(() => null, (error) => ({ failed: toOutcome(error) }));
     const how = await Promise.race([made, stopped]);
     if (how === "open" || how === "diverged") return how;
-    if (!this.#record.ended) return "open";
+    const { ended } = this.#record;
+    if (ended === null) return "open";
     const silent = [...this.#record.calls]
       .find(([key]) => !key.includes(".") && !this.#heard.has(key));
     if (silent !== undefined) {
@@ -204,7 +229,16 @@ class ReplayRun {
       this.#differ(key, seq, `"${name}" was called, and the code ends its step without it`);
       return "diverged";
     }
-    return "ended";
+    return how === "over" ? "ended" : this.#compareEnd(ended, how?.failed ?? null);
+  }
+
+  /** What the program threw then, or did not, against what it does now. */
+  #compareEnd(ended: StepEnd, failed: StepEnd["failed"]): "ended" | "diverged" {
+    const say = (one: StepEnd["failed"]): string =>
+      one === null ? "to its end" : `to ${one.code} "${brief(one.message)}"`;
+    if (ended.isExit || say(ended.failed) === say(failed)) return "ended";
+    this.#differ("", ended.seq, `came ${say(ended.failed)}, and comes ${say(failed)} now`);
+    return "diverged";
   }
 
   #call(parent: string, name: string, args: unknown): Promise<Json> {
@@ -226,7 +260,7 @@ class ReplayRun {
 
   /** Nothing stands there: the log ends there, or the code does more than it did. */
   #unknown(key: string, name: string, args: unknown): Promise<Json> {
-    if (!this.#record.ended || key.includes(".")) return this.#open();
+    if (this.#record.ended === null || key.includes(".")) return this.#open();
     const later = [...this.#record.calls.keys()].some((each) => !each.includes("."));
     if (!later && this.#record.calls.size > 0) return this.#open();
     return this.#differ(key, null, `${name}(${brief(args as Json)}) is called, and was not before`);

@@ -141,3 +141,30 @@ Deno.test("What was put back is not put back again over what came later", async 
     assert.equal(files.text("a.txt"), "zero");
   }, { files });
 });
+
+Deno.test("A place in a step that was taken twice hides no effect from a second going back", async () => {
+  const files = new CountedFiles();
+  await inWorld(async (world) => {
+    const agent = await world.start(
+      imageOf(async ({ sys }) => {
+        const { messages } = await sys.message.receive({});
+        const { data } = messages[0] as unknown as { data: string };
+        await sys.file.write({ path: data, text: data });
+        await sys.message.receive({});
+      }),
+      { grants: GRANTS },
+    );
+    await agent.checkpoint("start");
+    for (const name of ["one.txt", "two.txt"]) {
+      await agent.send(name);
+      await world.os.runUntilIdle();
+      if (name === "one.txt") await agent.restore("start");
+    }
+    const { effects } = await agent.restore("start", { files: true });
+    assert.deepEqual(effects.map(({ args }) => (args as { path: string }).path), [
+      "one.txt",
+      "two.txt",
+    ]);
+    assert.deepEqual(contents(files), {});
+  }, { files });
+});
