@@ -183,7 +183,31 @@ export async function settleLost(
     return await conclude(broker, call, { result, spends, via: "reconciled" });
   }
   if (found.state === "not-done") return await repeat(broker, call, { spends, via: "reconciled" });
-  return doubt(broker, call);
+  return await takenBack(broker, call, intent) ?? doubt(broker, call);
+}
+
+/** Takes back what may have happened, where its provider can; undefined where nobody can. */
+async function takenBack(
+  broker: Broker,
+  call: Call,
+  intent: OpenIntent,
+): Promise<CallResult | undefined> {
+  const def = call.def as Emitting;
+  if (def.compensate === undefined) return undefined;
+  try {
+    await def.compensate(broker.context(call), call.args, intent.before);
+  } catch (error) {
+    if (error instanceof Panic) throw error;
+    return undefined;
+  }
+  const message =
+    `Cannot finish "${call.name}": nobody could tell whether it happened, and it was ` +
+    "taken back";
+  return await conclude(broker, call, {
+    result: { ok: false, code: "ECANCELED", message },
+    spends: intent.spends,
+    via: "compensated",
+  });
 }
 
 /** An effect of a process that was stopped: its provider may know; it is not sent again. */
@@ -196,6 +220,7 @@ async function settleStopped(
   const found = def.lost === "safe"
     ? { state: "unknown" } as const
     : await def.lost(broker.context(call), call.args, intent.before);
+  if (found.state === "unknown" && await takenBack(broker, call, intent) !== undefined) return;
   const message = `Cannot finish "${call.name}": its process was stopped`;
   const result: CallResult = found.state === "done"
     ? { ok: true, reply: replyOf(call, found.reply) }

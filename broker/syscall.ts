@@ -182,6 +182,11 @@ export interface Emit<A, P> extends Common<A, P> {
   readonly lost:
     | "safe"
     | ((at: CallContext, args: A, before: Json) => Promise<Reconciled>);
+  /**
+   * Takes it back, where even the provider cannot tell whether it happened; done twice, or when it
+   * never happened, it changes nothing more. Without one a person is asked.
+   */
+  compensate?(at: CallContext, args: A, before: Json): Promise<void>;
 }
 
 /** A system call. */

@@ -246,7 +246,7 @@ export interface EventMap extends ToolEvents, TreeEvents {
     readonly spent?: Spending;
     readonly label?: Label;
     /** How the outcome came to be known: by the call itself, or after a restart. */
-    readonly via: "call" | "reconciled" | "repeated" | "person" | "abandoned";
+    readonly via: "call" | "reconciled" | "repeated" | "compensated" | "person" | "abandoned";
   };
   /** A capability came to be. */
   "cap.granted": Capability;
