@@ -104,7 +104,10 @@ export class PipeLink implements Link {
 
   async #end(): Promise<LinkEnd> {
     try {
-      for await (const chunk of this.#child.output) this.#take(chunk);
+      const reader = this.#child.output.getReader();
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        this.#take(read.value);
+      }
     } catch {
       this.#broken ??= "its pipe broke";
     }

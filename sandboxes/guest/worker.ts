@@ -122,18 +122,24 @@ export function cage(vm: VmModule): void {
   // The runtime hands over messages between the jobs of a turn, as many as there are.
   const { setImmediate: soon } = globalThis as unknown as Later;
   const inbox: string[] = [];
-  let isAwake = false;
+  let isBusy = false;
+  // What is heard first is heard at once; what comes before its jobs are done waits for a turn.
   const turn = (): void => {
-    const text = inbox.shift()!;
-    isAwake = inbox.length > 0;
-    if (isAwake) soon(turn);
+    const text = inbox.shift();
+    isBusy = text !== undefined;
+    if (text === undefined) return;
+    soon(turn);
     hear(text);
   };
   seal((data) => {
     if (typeof data !== "string") return;
-    inbox.push(data);
-    if (!isAwake) soon(turn);
-    isAwake = true;
+    if (isBusy) {
+      inbox.push(data);
+      return;
+    }
+    isBusy = true;
+    soon(turn);
+    hear(data);
   });
 }
 
