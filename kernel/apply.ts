@@ -18,6 +18,7 @@ import { joinLabels } from "./label.ts";
 import { LIMITS } from "./limits.ts";
 import { applyPatch } from "./patch.ts";
 import { innerWait, openIntents } from "./process.ts";
+import { RETENTION } from "./retention.ts";
 import type { Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
 
@@ -58,7 +59,14 @@ const TREE = {
     applyPatch(tree.state, patch);
     tree.reindex();
   },
+  "tree.moved": (tree, { to, by }, line) => {
+    const outcome = { kind: "killed", by, reason: `moved to ${to}` } as const;
+    for (const { pid, life } of Object.values(tree.state.processes)) {
+      if (life.state !== "ended") PROCESS["process.ended"](tree, { pid, outcome }, line);
+    }
+  },
   // What was done outside; the state knows nothing of it.
+  "tree.arrived": () => {},
   "files.undoing": () => {},
   "files.undone": () => {},
   "tree.forked": (tree, { patch, nonce }) => {
@@ -386,5 +394,6 @@ const HANDLERS: Handlers = {
   ...AUTHORITY,
   ...MEMORY,
   ...PEOPLE,
+  ...RETENTION,
   ...TOOLS,
 };

@@ -6,7 +6,7 @@
  *
  * Invariants:
  *   L1. Large arguments and replies stand beside a line, not in it: the line holds their hash.
- *       Taking a payload away later leaves the chain valid.
+ *       Taking a payload away later leaves the chain valid, and a line that names it says so.
  *   L2. decode(encode(line)) = line, and any changed byte is found at its position.
  * @module
  */
@@ -34,10 +34,15 @@ const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } =
   "tree.restored": [["patch"]],
   "tree.forked": [["patch"]],
 };
+/** Lines that say that payloads of lines before them were taken away. */
+const FORGIVING: readonly EventType[] = ["content.erased", "payloads.redacted"];
 
 /** The end of a line's text, which data cannot reach: keys are sorted and it holds no quotes. */
 const TAIL = /,"prev":"([0-9a-f]{64})","seq":(\d+),"tree":"(t_\d+)","type":"[a-z.]+"\}$/;
-const MARK = "$payload";
+/** The field that names a payload; where the payload was taken away, it stands for the value. */
+export const MARK = "$payload";
+/** Lines whose payload is a part of the state itself: without it there is no state. */
+export const STATE_LINES: readonly EventType[] = ["tree.restored", "tree.forked"];
 type Fields = { [key: string]: unknown };
 
 /** A line as text, with what stands beside it. */
@@ -65,12 +70,18 @@ function extract(data: unknown, path: readonly string[], payloads: Map<string, s
     const replaced = extract(inner, rest, payloads);
     return replaced === inner ? data : { ...data, [field!]: replaced };
   }
-  if (isSmall(inner)) return data;
-  const text = canonical(inner);
-  if (text.length <= LIMITS.inlineBytesMax && !text.includes(MARK)) return data;
+  const text = payloadText(inner);
+  if (text === null) return data;
   const hash = sha256(text);
   payloads.set(hash, text);
   return { ...data, [field!]: { [MARK]: hash, bytes: text.length } };
+}
+
+/** The text of a value that stands beside its line; null for one that stands in it. */
+export function payloadText(value: unknown): string | null {
+  if (isSmall(value)) return null;
+  const text = canonical(value);
+  return text.length <= LIMITS.inlineBytesMax && !text.includes(MARK) ? null : text;
 }
 
 function isSmall(value: unknown): boolean {
@@ -78,10 +89,14 @@ function isSmall(value: unknown): boolean {
     (typeof value === "string" && value.length < LIMITS.inlineBytesMax / 2);
 }
 
-/** Reads a line's text back; `payloads` has what stands beside it. */
+/**
+ * Reads a line's text back; `payloads` has what stands beside it. With `gone`, hashes of those that
+ * are not there are noted in it, and their marks stay in their places.
+ */
 export function decodeLine(
   text: string,
   payloads: ReadonlyMap<string, string>,
+  gone?: Set<string>,
 ): Line {
   const raw = JSON.parse(text) as {
     readonly at: number;
@@ -91,7 +106,8 @@ export function decodeLine(
     readonly tree: TreeId;
     readonly type: EventType;
   };
-  for (const path of PAYLOADS[raw.type] ?? []) restore(raw.data, path, payloads);
+  const missing = STATE_LINES.includes(raw.type) ? undefined : gone;
+  for (const path of PAYLOADS[raw.type] ?? []) restore(raw.data, path, payloads, missing);
   return {
     tree: raw.tree,
     seq: raw.seq,
@@ -106,16 +122,21 @@ function restore(
   data: unknown,
   path: readonly string[],
   payloads: ReadonlyMap<string, string>,
+  gone: Set<string> | undefined,
 ): void {
   if (typeof data !== "object" || data === null) return;
   const fields = data as Fields;
   const [field, ...rest] = path;
   const inner = fields[field!];
   if (inner === undefined || inner === null) return;
-  if (rest.length > 0) return restore(inner, rest, payloads);
+  if (rest.length > 0) return restore(inner, rest, payloads, gone);
   const hash = (inner as Fields)[MARK];
   if (typeof hash !== "string") return;
   const text = payloads.get(hash);
+  if (text === undefined && gone !== undefined) {
+    gone.add(hash);
+    return;
+  }
   if (text === undefined || sha256(text) !== hash) {
     throw new SysError("EINTEGRITY", `Cannot read payload "${hash}": missing or changed`);
   }
@@ -127,6 +148,9 @@ export class ChainReader {
   #seq: number;
   #head: string;
   readonly #tree: TreeId;
+  /** Payloads that are not there, and the first and last line that name them. */
+  readonly #gone = new Map<string, { readonly first: number; readonly last: number }>();
+  #erased = 0;
 
   /** Starts after line `seq`, whose hash is `head`. */
   constructor(tree: TreeId, seq: number, head: string) {
@@ -145,6 +169,11 @@ export class ChainReader {
     return this.#head;
   }
 
+  /** How many payloads of the lines read are not there, and a later line says so. */
+  get erased(): number {
+    return this.#erased;
+  }
+
   /** The lines of a batch that come next, checked. Throws `EINTEGRITY` with the position. */
   *read(batch: StoredBatch): Iterable<Line> {
     let seq = batch.seq;
@@ -152,8 +181,9 @@ export class ChainReader {
       if (seq++ <= this.#seq) continue;
       const at = this.#seq + 1;
       let line: Line;
+      const gone = new Set<string>();
       try {
-        line = decodeLine(text, batch.payloads);
+        line = decodeLine(text, batch.payloads, gone);
       } catch (error) {
         if (error instanceof Panic) throw error;
         throw broken(this.#tree, at, error instanceof SysError ? error.message : "not JSON");
@@ -163,7 +193,25 @@ export class ChainReader {
       if (line.prev !== this.#head) throw broken(this.#tree, at, "the line before was changed");
       this.#head = sha256(text);
       this.#seq = at;
+      for (const hash of gone) {
+        this.#gone.set(hash, { first: this.#gone.get(hash)?.first ?? at, last: at });
+      }
+      if (this.#gone.size > 0 && FORGIVING.includes(line.type)) this.#forgive(line);
       yield line;
+    }
+  }
+
+  /** Strikes what a line says was taken away off what is missing. */
+  #forgive({ type, data }: Line): void {
+    const named = data as { readonly hashes: readonly string[] };
+    const redacted = data as { readonly to: number; readonly kept: readonly string[] };
+    for (const [hash, { last }] of this.#gone) {
+      const isSaid = type === "content.erased"
+        ? named.hashes.includes(hash)
+        : last <= redacted.to && !redacted.kept.includes(hash);
+      if (!isSaid) continue;
+      this.#gone.delete(hash);
+      this.#erased += 1;
     }
   }
 
@@ -185,10 +233,15 @@ export class ChainReader {
 
   /** Checks that the log ended where the store says. */
   finish(seq: number, head: string): void {
+    const [lost] = this.#gone;
     if (this.#seq !== seq) {
       throw broken(this.#tree, this.#seq + 1, `the log ends there, expected line ${seq}`);
     }
     if (this.#head !== head) throw broken(this.#tree, this.#seq, "the last line was changed");
+    if (lost === undefined) return;
+    const [hash, { first }] = lost;
+    const why = `Cannot read payload "${hash}": missing or changed, and no line says it was erased`;
+    throw broken(this.#tree, first, why);
   }
 }
 

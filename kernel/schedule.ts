@@ -53,6 +53,15 @@ export function due(state: State): number | null {
   return earliest;
 }
 
+/** How many requests of the tree wait for a person. */
+export function countAsking(state: State): number {
+  let count = 0;
+  for (const id in state.requests) {
+    if (state.requests[id as `req_${string}`]!.status === "pending") count += 1;
+  }
+  return count;
+}
+
 /** A short title for lists: the root's image and goal. */
 export function summaryTitle(state: State): string {
   const root = state.processes[`p_${state.tree.slice(2)}`];
@@ -63,6 +72,7 @@ export function summaryTitle(state: State): string {
 
 /** All of what a store is told that a tree wants. */
 export function wants(state: State): Pick<Batch, "dueMs" | "summary"> {
+  const asking = countAsking(state);
   return {
     dueMs: due(state),
     summary: {
@@ -70,6 +80,7 @@ export function wants(state: State): Pick<Batch, "dueMs" | "summary"> {
       title: summaryTitle(state),
       key: state.key,
       ready: isReady(state),
+      ...(asking === 0 ? {} : { asking }),
     },
   };
 }

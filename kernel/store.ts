@@ -12,6 +12,7 @@
  * @module
  */
 
+import { SysError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { TreeId } from "./ids.ts";
 
@@ -67,6 +68,8 @@ export interface TreeSummary {
   readonly key: string | null;
   /** Whether it has something to do now, without anything from outside. */
   readonly ready: boolean;
+  /** How many of its requests wait for a person; absent for none. */
+  readonly asking?: number;
 }
 
 /** What the store knows of a tree. */
@@ -143,9 +146,13 @@ export interface Store {
   read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch>;
   /** What is known of one tree; undefined when there is none. */
   head(tree: TreeId): Promise<TreeHead | undefined>;
-  /** Trees in order of number, after `after`. `live` limits to those that have not ended. */
+  /**
+   * Trees in order of number, after `after`. `live` limits to those that have not ended, `asking`
+   * to those of them with requests that wait for a person.
+   */
   list(options: {
     readonly live?: boolean;
+    readonly asking?: boolean;
     readonly after?: TreeId;
     readonly limit: number;
   }): Promise<readonly TreeHead[]>;
@@ -183,6 +190,73 @@ export interface Store {
   version(): Promise<number>;
   /** Looks for damage; a sentence for each thing found. */
   check(): Promise<readonly string[]>;
+  /** What it can do beside running trees; absent for stores that cannot. */
+  archive?(): Archive;
   /** Lets go of everything; later calls are refused. A second close changes nothing. */
   close(): Promise<void>;
+}
+
+/** How much was taken away. */
+export interface Removed {
+  /** How many payloads or blobs. */
+  readonly count: number;
+  /** Length of their texts. */
+  readonly bytes: number;
+}
+
+/**
+ * Carrying trees from store to store, and taking content away. No line is ever changed or removed.
+ *
+ * Invariants every archive keeps, besides those of its store:
+ *   A1. A tree is adopted as a whole or not at all.
+ *   A2. `sweep` takes no blob that a commit since `since` named, or that one under way brings.
+ *   A3. What was removed is not to be had by `getBlob`, `read` or `getSnapshot` afterwards.
+ */
+export interface Archive {
+  /**
+   * Makes a tree with all its lines, owned by nobody, at the epoch of its batches: all of one tree,
+   * from line 1 on. `EEXIST` when the number is taken.
+   */
+  adopt(batches: readonly Batch[], snapshot: Snapshot | null): Promise<void>;
+  /** Takes the payloads away that `pick` names, batch by batch; its lines stay as they are. */
+  redact(
+    tree: TreeId,
+    pick: (batch: StoredBatch) => ReadonlySet<string>,
+  ): Promise<Removed>;
+  /** Takes snapshots of a tree away: those at these lines. */
+  removeSnapshots(tree: TreeId, seqs: readonly number[]): Promise<void>;
+  /** A number that rises with every batch of any tree. */
+  position(): Promise<number>;
+  /** Blobs in the order of their hashes, after `after`. */
+  blobs(after: string, limit: number): Promise<
+    readonly { readonly hash: string; readonly bytes: number }[]
+  >;
+  /**
+   * Takes blobs away, but for those that a batch after position `since` names. `getBlob` says
+   * `note` in their place, with `ENOENT`, until the same text is put again.
+   */
+  sweep(hashes: Iterable<string>, given: {
+    readonly note: string;
+    readonly since?: number;
+  }): Promise<Removed>;
+}
+
+/** A tree whose number another one has. */
+export function takenTree(tree: TreeId): SysError {
+  const sentence = `Cannot adopt tree "${tree}": its number is taken, expected a free one`;
+  return new SysError("EEXIST", sentence, { tree });
+}
+
+/** A blob that was taken away, and why. */
+export function removedBlob(hash: string, note: string): SysError {
+  return new SysError("ENOENT", `Cannot read value "${hash}": ${note}`, { hash });
+}
+
+/** What a store can do beside running trees; `ENOSYS` for one that cannot. */
+export function archiveOf(store: Store): Archive {
+  const archive = store.archive?.();
+  if (archive !== undefined) return archive;
+  const sentence =
+    `Cannot use store "${store.name}": no archive, expected one that can carry trees`;
+  throw new SysError("ENOSYS", sentence);
 }

@@ -52,6 +52,34 @@ export interface TreeEvents {
     readonly by: string;
     readonly patch: StatePatch;
   };
+  /** The tree goes on elsewhere, from the line before this one: nothing of it runs here again. */
+  "tree.moved": {
+    /** Where to, in words for people. */
+    readonly to: string;
+    readonly by: string;
+  };
+  /** The tree came from elsewhere; what was under way there is in doubt here. */
+  "tree.arrived": {
+    /** The last line that it brought. */
+    readonly seq: number;
+    /** SHA-256 of that line. */
+    readonly head: string;
+    readonly by: string;
+  };
+  /** Content was taken away for good: of lines before this one, only its hashes are left. */
+  "content.erased": {
+    /** Of values and of payloads. */
+    readonly hashes: readonly string[];
+    readonly by: string;
+    readonly reason: string;
+  };
+  /** Payloads of lines up to `to` were taken away, but for those that the state still needs. */
+  "payloads.redacted": {
+    readonly to: number;
+    /** Hashes of those that stay. */
+    readonly kept: readonly string[];
+    readonly by: string;
+  };
   /** A node took the tree over; later lines are its. */
   "tree.opened": { readonly node: string; readonly epoch: number };
 }

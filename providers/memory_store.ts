@@ -12,6 +12,7 @@ import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { sha256 } from "../kernel/json.ts";
 import type {
+  Archive,
   Batch,
   InboxItem,
   Snapshot,
@@ -20,7 +21,8 @@ import type {
   TreeHead,
   TreeSummary,
 } from "../kernel/store.ts";
-import { thinned } from "../kernel/store.ts";
+import { removedBlob, takenTree, thinned } from "../kernel/store.ts";
+import { MemoryArchive } from "./memory_archive.ts";
 import {
   absentTree,
   byNumber,
@@ -60,16 +62,22 @@ interface Tree {
  */
 export class MemoryStore implements Store {
   readonly name = "memory";
-  readonly #trees = new Map<TreeId, Tree>();
+  /** In order of number. */
+  #trees = new Map<TreeId, Tree>();
+  #top = 0;
   readonly #keys = new Map<string, TreeId>();
   readonly #blobs = new Map<string, string>();
+  /** Why a blob is gone. */
+  readonly #notes = new Map<string, string>();
+  /** All batches, in order of arrival. */
+  readonly #heap: StoredBatch[] = [];
   #closed = false;
 
   create(key: string | null): Promise<{ readonly tree: TreeId; readonly created: boolean }> {
     return this.#answer("create a tree in", () => {
       const known = key === null ? undefined : this.#keys.get(key);
       if (known !== undefined) return { tree: known, created: false };
-      const id: TreeId = `t_${this.#trees.size + 1}`;
+      const id: TreeId = `t_${this.#top += 1}`;
       this.#trees.set(id, emptyTree(id, key));
       if (key !== null) this.#keys.set(key, id);
       return { tree: id, created: true };
@@ -102,6 +110,7 @@ export class MemoryStore implements Store {
 
   list(options: {
     readonly live?: boolean;
+    readonly asking?: boolean;
     readonly after?: TreeId;
     readonly limit: number;
   }): Promise<readonly TreeHead[]> {
@@ -111,7 +120,9 @@ export class MemoryStore implements Store {
       for (const tree of this.#trees.values()) {
         if (heads.length >= options.limit) break;
         if (treeNumber(tree.id) <= after) continue;
-        if (options.live === true && !tree.summary.live) continue;
+        const { live, asking = 0 } = tree.summary;
+        if ((options.live === true || options.asking === true) && !live) continue;
+        if (options.asking === true && asking === 0) continue;
         heads.push(headOf(tree));
       }
       return heads;
@@ -139,7 +150,10 @@ export class MemoryStore implements Store {
   getBlob(hash: string): Promise<string | undefined> {
     return this.#answer("read", () => {
       const text = this.#blobs.get(hash);
-      return text === undefined ? undefined : checkedBlob(hash, text);
+      if (text !== undefined) return checkedBlob(hash, text);
+      const note = this.#notes.get(hash);
+      if (note !== undefined) throw removedBlob(hash, note);
+      return undefined;
     });
   }
 
@@ -215,6 +229,35 @@ export class MemoryStore implements Store {
     });
   }
 
+  /** What it does beside running trees: carrying them, and taking content away. */
+  archive(): Archive {
+    return new MemoryArchive({
+      answer: (verb, job) => this.#answer(verb, job),
+      tree: (verb, id) => this.#tree(verb, id),
+      adopt: (batches, snapshot) => this.#adopt(batches, snapshot),
+      blobs: this.#blobs,
+      notes: this.#notes,
+      heap: this.#heap,
+    });
+  }
+
+  #adopt(batches: readonly Batch[], snapshot: Snapshot | null): void {
+    const { tree: id, epoch } = batches[0]!;
+    if (this.#trees.has(id)) throw takenTree(id);
+    const tree = { ...emptyTree(id, null), epoch };
+    const ordered = [...this.#trees, [id, tree] as const];
+    this.#trees = new Map(ordered.sort(([one], [other]) => byNumber(one, other)));
+    try {
+      this.#refuse(batches);
+    } catch (error) {
+      this.#trees.delete(id);
+      throw error;
+    }
+    this.#top = Math.max(this.#top, treeNumber(id));
+    for (const batch of batches) this.#append(batch);
+    if (snapshot !== null) tree.snapshots.push({ ...snapshot });
+  }
+
   /** Refuses all further use. What it holds goes with the object itself. */
   close(): Promise<void> {
     this.#closed = true;
@@ -255,7 +298,9 @@ export class MemoryStore implements Store {
   #append(batch: Batch): void {
     const tree = this.#tree("append to", batch.tree);
     const { seq, lines, payloads } = batch;
-    tree.batches.push({ seq, lines: [...lines], payloads: new Map(payloads) });
+    const stored = { seq, lines: [...lines], payloads: new Map(payloads) };
+    tree.batches.push(stored);
+    this.#heap.push(stored);
     tree.seq += lines.length;
     tree.head = batch.head;
     tree.dueMs = batch.dueMs;

@@ -19,6 +19,7 @@ import type { Batch, InboxItem, StoredBatch } from "../kernel/store.ts";
 import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
 import type { SqliteConnection, SqliteRow, SqliteValue } from "./sqlite_handle.ts";
 import { MARK_LINES } from "./sqlite_schema.ts";
+import { addAsking } from "./sqlite_trees.ts";
 import { absentTree, brokenLog, refuseMalformed, refuseUnfit } from "./store_refusals.ts";
 
 /** What of a tree's row a batch is held against, and changes. */
@@ -30,6 +31,7 @@ interface Known {
   due: number | null;
   live: boolean;
   ready: boolean;
+  asking: number;
   key: string | null;
   title: string;
 }
@@ -73,6 +75,7 @@ export class LogEnd {
   /** Appends batches in order, inside the caller's transaction; if that fails, `forget`. */
   append(batches: readonly Batch[]): void {
     for (const batch of batches) refuseMalformed(batch);
+    addAsking(this.#db);
     this.#refresh();
     const rows: SqliteValue[] = [];
     for (const batch of batches) this.#add(batch, rows);
@@ -124,7 +127,8 @@ export class LogEnd {
   /** Reads a tree's row, and refuses a batch which does not continue it. */
   #read(batch: Batch, tree: number): Known {
     const row = this.#db.get(
-      "SELECT epoch, seq, last, owner, due, live, ready, key, title FROM trees WHERE id = ?",
+      "SELECT epoch, seq, last, owner, due, live, ready, asking, key, title FROM trees " +
+        "WHERE id = ?",
       tree,
     );
     refuseUnfit(batch, row && positionOf(row));
@@ -162,6 +166,7 @@ function knownOf(row: SqliteRow): Known {
     due: numberOrNull(row, "due"),
     live: numberIn(row, "live") === 1,
     ready: numberIn(row, "ready") === 1,
+    asking: numberIn(row, "asking"),
     key: textOrNull(row, "key"),
     title: textIn(row, "title"),
   };
@@ -169,16 +174,18 @@ function knownOf(row: SqliteRow): Known {
 
 /** Writes what lists show, each only when it changed: an index named in SET is always rewritten. */
 function writeChanges(db: SqliteConnection, tree: number, known: Known, batch: Batch): void {
-  const { dueMs, summary: { live, ready, key, title } } = batch;
+  const { dueMs, summary: { live, ready, key, title, asking = 0 } } = batch;
   if (known.due !== dueMs) db.run("UPDATE trees SET due = ? WHERE id = ?", dueMs, tree);
   if (known.ready !== ready) {
     db.run("UPDATE trees SET ready = ? WHERE id = ?", ready ? 1 : 0, tree);
   }
+  if (known.asking !== asking) db.run("UPDATE trees SET asking = ? WHERE id = ?", asking, tree);
   if (known.live !== live) db.run("UPDATE trees SET live = ? WHERE id = ?", live ? 1 : 0, tree);
   if (known.key !== key) db.run("UPDATE trees SET key = ? WHERE id = ?", key, tree);
   if (known.title !== title) db.run("UPDATE trees SET title = ? WHERE id = ?", title, tree);
   known.due = dueMs;
   known.ready = ready;
+  known.asking = asking;
   known.live = live;
   known.key = key;
   known.title = title;

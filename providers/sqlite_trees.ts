@@ -14,13 +14,25 @@ import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
 import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
 import { absentTree, EMPTY_HEAD } from "./store_refusals.ts";
 
-const HEAD = "SELECT id, seq, head, epoch, owner, lease, due, live, ready, key, title FROM trees ";
+const COLUMNS = "id, seq, head, epoch, owner, lease, due, live, ready, key, title";
+/**
+ * How many requests of a tree wait for a person. Files from before this was counted get the column
+ * when a kernel first writes to them; a tree from before then counts as one that may ask, until it
+ * is written to: each new kernel does that when it opens one.
+ */
+const ASKING = `
+  ALTER TABLE trees ADD COLUMN asking INTEGER NOT NULL DEFAULT 1;
+  CREATE INDEX trees_asking ON trees(live) WHERE asking > 0 AND live = 1;
+`;
+/** Databases that were seen to have the column; it never goes away. */
+const counting = new WeakSet<SqliteConnection>();
 
 /** Makes an empty tree, or finds the live one with the same key; inside a transaction. */
 export function createTree(
   db: SqliteConnection,
   key: string | null,
 ): { readonly tree: TreeId; readonly created: boolean } {
+  addAsking(db);
   if (key !== null) {
     const known = db.get(
       "SELECT id FROM trees WHERE key = ? AND live = 1 ORDER BY id LIMIT 1",
@@ -31,8 +43,8 @@ export function createTree(
   const top = db.get("SELECT max(id) AS id FROM trees");
   const number = (top === undefined ? 0 : numberOrNull(top, "id") ?? 0) + 1;
   db.run(
-    "INSERT INTO trees(id, epoch, seq, head, lease, live, ready, key, title) " +
-      "VALUES(?, 0, 0, ?, 0, 1, 0, ?, '')",
+    "INSERT INTO trees(id, epoch, seq, head, lease, live, ready, key, title, asking) " +
+      "VALUES(?, 0, 0, ?, 0, 1, 0, ?, '', 0)",
     number,
     EMPTY_HEAD,
     key,
@@ -42,20 +54,25 @@ export function createTree(
 
 /** What is known of one tree. */
 export function headOfTree(db: SqliteConnection, tree: TreeId): TreeHead | undefined {
-  const row = db.get(HEAD + "WHERE id = ?", treeNumber(tree));
+  const row = db.get(select(db) + "WHERE id = ?", treeNumber(tree));
   return row === undefined ? undefined : headIn(row);
 }
 
 /** A page of trees in order of number. */
 export function listTrees(db: SqliteConnection, options: {
   readonly live?: boolean;
+  readonly asking?: boolean;
   readonly after?: TreeId;
   readonly limit: number;
 }): readonly TreeHead[] {
   const after = options.after === undefined ? 0 : treeNumber(options.after);
-  const rows = options.live === true
-    ? db.all(HEAD + "WHERE live = 1 AND id > ? ORDER BY id LIMIT ?", after, options.limit)
-    : db.all(HEAD + "WHERE id > ? ORDER BY id LIMIT ?", after, options.limit);
+  const { live = false, asking = false, limit } = options;
+  const which = asking && isCounting(db)
+    ? "asking > 0 AND live = 1 AND "
+    : live || asking
+    ? "live = 1 AND "
+    : "";
+  const rows = db.all(`${select(db)}WHERE ${which}id > ? ORDER BY id LIMIT ?`, after, limit);
   return rows.map(headIn);
 }
 
@@ -125,11 +142,29 @@ export function releaseTree(
   );
 }
 
+/** Makes room for how many requests wait; inside a transaction, and not twice in the same one. */
+export function addAsking(db: SqliteConnection): void {
+  // What is added now may be rolled back: only the next transaction remembers that it is there.
+  if (!isCounting(db)) db.exec(ASKING);
+}
+
+function isCounting(db: SqliteConnection): boolean {
+  if (counting.has(db)) return true;
+  const row = db.get("SELECT name FROM pragma_table_info('trees') WHERE name = 'asking'");
+  if (row !== undefined) counting.add(db);
+  return row !== undefined;
+}
+
+function select(db: SqliteConnection): string {
+  return `SELECT ${COLUMNS}, ${isCounting(db) ? "asking" : "1 AS asking"} FROM trees `;
+}
+
 function treeIn(row: SqliteRow): TreeId {
   return `t_${numberIn(row, "id")}`;
 }
 
 function headIn(row: SqliteRow): TreeHead {
+  const asking = numberIn(row, "asking");
   return {
     tree: treeIn(row),
     seq: numberIn(row, "seq"),
@@ -143,6 +178,7 @@ function headIn(row: SqliteRow): TreeHead {
       title: textIn(row, "title"),
       key: textOrNull(row, "key"),
       ready: numberIn(row, "ready") === 1,
+      ...(asking === 0 ? {} : { asking }),
     },
   };
 }

@@ -7,12 +7,18 @@ import { type RequestId, treeOf } from "../kernel/ids.ts";
 import type { Person, PersonAnswer, PersonRequest } from "../kernel/world.ts";
 import { QueuePerson, TerminalPerson } from "../providers/person.ts";
 import type { Node } from "./node.ts";
-import { pendingRequests, shownRequest } from "./people.ts";
+import { AskingTrees, pendingRequests } from "./asking.ts";
+import { shownRequest } from "./people.ts";
 
 /** Requests to people, and their answers. */
 export interface Approvals {
-  /** What waits for an answer, oldest first. */
+  /**
+   * What waits for an answer in trees that are in memory, oldest first. These are all, unless very
+   * many wait: see `all`.
+   */
   list(): PersonRequest[];
+  /** All that waits for an answer: first what `list` says, then the rest, tree by tree. */
+  all(): AsyncIterable<PersonRequest>;
   /** Requests as they come, those that wait already first. */
   watch(options?: { readonly signal?: AbortSignal }): AsyncIterable<PersonRequest>;
   /** Answers one. Throws `ESTATE` when it was answered, `EINVAL`, `EPERM`, `ENOENT`. */
@@ -25,24 +31,28 @@ export function approvalsOf(node: Node, operator: string): Approvals {
     pendingRequests(node.trees).map(({ tree, request }) => shownRequest(tree, request));
   return {
     list,
+    all: () => unseen(new AskingTrees(node), list, new Set()),
     async *watch({ signal } = {}) {
       const seen = new Set<string>();
+      const asking = new AskingTrees(node);
       let wake: () => void = () => {};
-      const off = node.listen(() => wake());
+      asking.listen(() => wake());
       const aborted = (): void => wake();
       signal?.addEventListener("abort", aborted);
       try {
         while (signal?.aborted !== true) {
           const changed = new Promise<void>((resolve) => wake = resolve);
-          const fresh = list().filter(({ id }) => !seen.has(id));
-          for (const request of fresh) {
-            seen.add(request.id);
+          let isNews = false;
+          const isOver = (): boolean => signal?.aborted === true;
+          for await (const request of unseen(asking, list, seen)) {
+            isNews = true;
             yield request;
+            if (isOver()) return;
           }
-          if (fresh.length === 0) await changed;
+          if (!isNews) await changed;
         }
       } finally {
-        off();
+        asking.close();
         signal?.removeEventListener("abort", aborted);
       }
     },
@@ -55,6 +65,25 @@ export function approvalsOf(node: Node, operator: string): Approvals {
       });
     },
   };
+}
+
+/** What was not seen, of trees in memory first. */
+async function* unseen(
+  asking: AskingTrees,
+  list: () => PersonRequest[],
+  seen: Set<string>,
+): AsyncGenerator<PersonRequest> {
+  for (const request of list()) {
+    if (seen.has(request.id)) continue;
+    seen.add(request.id);
+    yield request;
+  }
+  for (;;) {
+    const found = await asking.next((id) => !seen.has(id));
+    if (found === undefined) return;
+    seen.add(found.request.id);
+    yield shownRequest(found.tree, found.request);
+  }
 }
 
 /** Who answers, as an embedder names it; null for nobody but the queue. */

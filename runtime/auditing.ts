@@ -248,9 +248,7 @@ export class Auditing {
       tree: fault.tree,
       seq: fault.seq,
     });
-    const node = this.#node;
-    const tree = node?.trees.find(({ state }) => state.tree === fault.tree);
-    if (tree !== undefined) node!.halt(tree, error);
+    if (fault.tree !== null) this.#node?.bar(fault.tree, error);
     this.#tell(error);
   }
 

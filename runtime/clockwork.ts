@@ -4,8 +4,10 @@
  */
 
 import { Panic } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Store } from "../kernel/store.ts";
+import { KEPT } from "./idle.ts";
 import type { Node } from "./node.ts";
 
 const POLL_MS = 200;
@@ -59,6 +61,7 @@ export class Clockwork {
   }
 
   async #turn(seen: number): Promise<number> {
+    this.#node.leaveIdle({ ...KEPT, quietMs: LIMITS.treeIdleMsMax });
     const version = await this.#store.version();
     await this.#node.renew();
     this.#dueMs = await this.#node.nextDueMs();

@@ -1,6 +1,9 @@
 /**
  * The forest: the trees a node has in memory, claimed, loaded and snapshotted.
  *
+ * A tree that leaves memory because it only waits is not given up: its claim runs out by itself,
+ * and the same node takes it again without a new epoch.
+ *
  * Invariants:
  *   Y1. A tree is in memory only while this node holds the claim to it (G7).
  *   Y2. A tree whose log or snapshot is damaged is not opened again, and says why each time.
@@ -16,6 +19,7 @@ import type { Store } from "../kernel/store.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Run } from "../broker/run.ts";
+import { IdleOrder, type Kept } from "./idle.ts";
 import { loadTree } from "./load.ts";
 
 /** A tree in memory, with what runs of it. */
@@ -26,6 +30,13 @@ export interface Hosted {
   snapshotBytes: number;
   /** How many hold it still: none of its processes is run meanwhile. */
   held: number;
+  /** How many work on it without a run: they were given it, and wait for something. */
+  busy: number;
+  /** The last line that the store has. */
+  durableSeq: number;
+  /** The turn, and the time, in which it was used last. */
+  usedTurn: number;
+  usedMs: number;
 }
 
 /** What a forest grows on. */
@@ -38,6 +49,14 @@ export interface ForestParts {
   readonly alone: boolean;
   /** A tree came into memory. */
   hosted(hosted: Hosted): void;
+  /** A tree left memory, because it only waits. */
+  left(hosted: Hosted): void;
+  /** What a tree has in its tail is to be written. */
+  unwritten(hosted: Hosted): void;
+  /** Whether an effect of the tree is being sent. */
+  isSending(hosted: Hosted): boolean;
+  /** There are so many trees that some should leave soon. */
+  poke(): void;
 }
 
 /** The trees in memory. */
@@ -45,6 +64,9 @@ export class Forest {
   readonly #parts: ForestParts;
   readonly #hosted = new Map<TreeId, Hosted>();
   readonly #loading = new Map<TreeId, Promise<Hosted>>();
+  readonly #order = new IdleOrder();
+  /** Claims to trees that left memory, where others could want them before they run out. */
+  readonly #claims = new Map<TreeId, { readonly epoch: number; readonly untilMs: number }>();
   /** Trees that stopped, and why. They are not run again by this node. */
   readonly broken: Map<TreeId, SysError> = new Map();
 
@@ -79,6 +101,7 @@ export class Forest {
     if (hosted === undefined) return false;
     const id = tree.state.tree;
     this.#hosted.delete(id);
+    this.#order.drop(hosted);
     for (const run of hosted.runs.values()) run.end("stopped");
     const known = error instanceof SysError
       ? error
@@ -94,7 +117,10 @@ export class Forest {
       return Promise.reject(new SysError("ESTATE", closed));
     }
     const hosted = this.#hosted.get(id);
-    if (hosted !== undefined) return Promise.resolve(hosted);
+    if (hosted !== undefined) {
+      this.use(hosted);
+      return Promise.resolve(hosted);
+    }
     const broken = this.broken.get(id);
     if (broken !== undefined) return Promise.reject(broken);
     let loading = this.#loading.get(id);
@@ -105,13 +131,49 @@ export class Forest {
     return loading;
   }
 
-  /** Opens live trees; one that cannot be opened is left, and says why when it is asked for. */
+  /**
+   * Opens the trees that have something to do, and those that ask a person as far as they are kept;
+   * one that cannot be opened is left, and says why when it is asked for.
+   */
   async openLive(limit: number): Promise<void> {
-    for (const { tree, seq } of await this.#parts.store.list({ live: true, limit })) {
-      if (seq === 0) continue;
-      await this.open(tree).catch((error) => {
+    const { store, clock } = this.#parts;
+    const most = Math.min(limit, LIMITS.treesAskingKept);
+    const asking = await store.list({ live: true, asking: true, limit: most });
+    const ids = new Set(await store.due(clock.now(), limit));
+    for (const { tree, seq } of asking) if (seq > 0) ids.add(tree);
+    for (const id of ids) {
+      await this.open(id).catch((error) => {
         if (!(error instanceof SysError)) throw error;
       });
+    }
+  }
+
+  /** A tree was asked for, or something happened in it. */
+  use(hosted: Hosted): void {
+    this.#order.use(hosted, this.#parts.clock.now());
+  }
+
+  /** Whether there are more trees in memory than are kept when they only wait. */
+  get isOver(): boolean {
+    return this.#order.isOver;
+  }
+
+  /** Lets trees go which only wait, all in one turn: nothing comes in between (I1). */
+  leave(kept: Kept): void {
+    const { clock, alone } = this.#parts;
+    const nowMs = clock.now();
+    const { unwritten, isSending } = this.#parts;
+    const left = this.#order.leave({ nowMs, kept, unwritten, isSending });
+    for (const hosted of left) {
+      const { tree: id, epoch } = hosted.tree.state;
+      this.snapshot(hosted);
+      this.#hosted.delete(id);
+      if (!alone) this.#claims.set(id, { epoch, untilMs: nowMs + LIMITS.leaseMsDefault });
+      this.#parts.left(hosted);
+    }
+    for (const [id, { untilMs }] of this.#claims) {
+      if (untilMs > nowMs) break;
+      this.#claims.delete(id);
     }
   }
 
@@ -127,6 +189,7 @@ export class Forest {
   }
 
   async #load(id: TreeId): Promise<Hosted> {
+    if (this.#order.isFull) await this.#room();
     const epoch = await this.#claim(id);
     try {
       const loaded = await loadTree(this.#parts.store, id, this.#parts.context);
@@ -138,6 +201,12 @@ export class Forest {
     }
   }
 
+  /** Resolves in another turn, after trees left. */
+  async #room(): Promise<void> {
+    this.#parts.poke();
+    await new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
+  }
+
   /** Takes a tree in; a line says who runs it from here. */
   #host(
     tree: Tree,
@@ -145,8 +214,20 @@ export class Forest {
     from: { readonly snapshotSeq: number; readonly snapshotBytes: number },
   ): Hosted {
     const { snapshotSeq, snapshotBytes } = from;
-    const hosted: Hosted = { tree, runs: new Map(), snapshotSeq, snapshotBytes, held: 0 };
+    const hosted: Hosted = {
+      tree,
+      runs: new Map(),
+      snapshotSeq,
+      snapshotBytes,
+      held: 0,
+      busy: 0,
+      durableSeq: tree.state.seq - tree.tailLength,
+      usedTurn: 0,
+      usedMs: 0,
+    };
     this.#hosted.set(tree.state.tree, hosted);
+    this.#claims.delete(tree.state.tree);
+    this.use(hosted);
     if (tree.state.epoch !== epoch) {
       const draft = new Draft(tree, this.#parts.clock.now());
       draft.add("tree.opened", { node: this.#parts.node, epoch });
@@ -184,7 +265,10 @@ export class Forest {
     const { store, clock, node, context } = this.#parts;
     const { tree: id, created } = await store.create(key);
     const there = this.#hosted.get(id);
-    if (there !== undefined) return { hosted: there, pid: `p_${id.slice(2)}` };
+    if (there !== undefined) {
+      this.use(there);
+      return { hosted: there, pid: `p_${id.slice(2)}` };
+    }
     if (!created && (await store.head(id))!.seq > 0) {
       return { hosted: await this.open(id), pid: `p_${id.slice(2)}` };
     }
@@ -231,7 +315,7 @@ export class Forest {
     if (alone || nowMs - this.#renewedMs < LIMITS.leaseMsDefault / 3) return [];
     this.#renewedMs = nowMs;
     const lost: Tree[] = [];
-    for (const { tree } of this.#hosted.values()) {
+    for (const { tree } of this.all) {
       const ttlMs = LIMITS.leaseMsDefault;
       const claim = await store.claim(tree.state.tree, node, { nowMs, ttlMs });
       if (claim?.epoch !== tree.state.epoch) lost.push(tree);
@@ -247,8 +331,9 @@ export class Forest {
 
   /** Gives all trees up. */
   async release(): Promise<void> {
-    for (const { tree } of this.#hosted.values()) {
-      const { tree: id, epoch } = tree.state;
+    const claims = new Map([...this.#claims].map(([id, { epoch }]) => [id, epoch]));
+    for (const { tree } of this.all) claims.set(tree.state.tree, tree.state.epoch);
+    for (const [id, epoch] of claims) {
       await this.#parts.store.release(id, this.#parts.node, epoch);
     }
     this.#hosted.clear();

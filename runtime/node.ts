@@ -2,9 +2,10 @@
  * A node: one running kernel. It owns trees, runs their processes, and writes their logs.
  *
  * Invariants:
- *   W1. At most one run of a process is alive, and at most `concurrency` runs in all.
+ *   W1. At most `concurrency` runs are alive, and none before it was asked to run.
  *   W2. A tree that the store refused, or whose invariants broke, stops; the node goes on.
  *   W3. Whatever comes from outside goes through the durable inbox (G7).
+ *   W4. Nothing is written of a tree object that left memory.
  * @module
  */
 
@@ -20,17 +21,15 @@ import type { Order } from "../kernel/inbox.ts";
 import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { openIntents } from "../kernel/process.ts";
-import { readyPids } from "../kernel/schedule.ts";
-import { Scheduler } from "../kernel/scheduler.ts";
 import { tick } from "../kernel/tick.ts";
-import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { Committer } from "./committer.ts";
 import { Forest, type Hosted } from "./forest.ts";
+import { isSendingOf, KEPT, type Kept, leftMemory } from "./idle.ts";
+import { addressees, Intake } from "./intake.ts";
 import type { NodeOptions } from "./node_options.ts";
-import { Postbox } from "./postbox.ts";
 import { loadValue } from "./load.ts";
-import { canRun, programOf, runStep } from "./step.ts";
+import { Turns } from "./turns.ts";
 
 export type { NodeOptions };
 
@@ -42,27 +41,23 @@ export class Node implements Host {
   readonly options: NodeOptions;
   readonly broker: Broker;
   readonly #committer: Committer;
-  readonly #scheduler = new Scheduler();
   readonly #forest: Forest;
-  readonly #postbox: Postbox;
+  readonly #turns: Turns;
+  readonly #intake: Intake;
   /** How far each tree's lives were looked at: calls alone change none. */
   readonly #seen = new WeakMap<Tree, number>();
   readonly #listeners = new Set<Listener>();
   readonly #streams = new Set<(pid: Pid, chunk: string) => void>();
   readonly #idlers = new Set<() => void>();
-  #running = 0;
   #settling = 0;
   #pumping = false;
   #again = false;
-  #stopping = false;
-  #limit: number;
   #drivers = 0;
 
   /** A node that runs nothing yet; see {@linkcode pump} and `Clockwork`. */
   constructor(options: NodeOptions) {
     this.options = options;
     this.broker = new Broker(options.table, options.world, this);
-    this.#limit = options.autorun === false ? 0 : options.concurrency;
     const { id, store, context, alone, world: { clock } } = options;
     this.#forest = new Forest({
       node: id,
@@ -71,13 +66,28 @@ export class Node implements Host {
       context,
       alone,
       hosted: (hosted) => this.#hosted(hosted),
+      left: (hosted) => this.#turns.forget(hosted),
+      unwritten: ({ tree }) => void this.durable(tree).catch(() => {}),
+      isSending: ({ tree }) => isSendingOf(tree.state.tree, this.broker.sending.keys()),
+      poke: () => this.poke(),
     });
-    this.#postbox = new Postbox({
+    this.#turns = new Turns({
+      options,
+      broker: this.broker,
+      get: (tree) => this.#forest.get(tree),
+      heard: (pid, chunk) => this.#streams.forEach((listener) => listener(pid, chunk)),
+      written: (tree) => this.#written(tree),
+      halt: (tree, error) => this.halt(tree, error),
+      over: (hosted) => this.#over(hosted),
+    }, options.autorun === false ? 0 : options.concurrency);
+    this.#intake = new Intake({
       node: id,
       store,
       clock,
+      forest: this.#forest,
       durable: (tree) => this.durable(tree),
       changed: (tree) => this.changed(tree),
+      halt: (tree, error) => this.halt(tree, error),
     });
     this.#committer = new Committer(store, clock, {
       committed: (tree, lines) => this.#committed(tree, lines),
@@ -89,6 +99,10 @@ export class Node implements Host {
   durable(tree: Tree): Promise<void> {
     const broken = this.broken.get(tree.state.tree);
     if (broken !== undefined) return Promise.reject(broken);
+    // W4
+    if (tree.tailLength > 0 && this.#forest.of(tree) === undefined) {
+      return Promise.reject(leftMemory(tree.state.tree));
+    }
     return this.#committer.durable(tree);
   }
 
@@ -126,8 +140,16 @@ export class Node implements Host {
   }
 
   #committed(tree: Tree, lines: readonly Line[]): void {
-    for (const listener of this.#listeners) listener(tree.state.tree, lines);
     const hosted = this.#forest.of(tree);
+    if (hosted !== undefined) {
+      hosted.durableSeq = lines.at(-1)?.seq ?? hosted.durableSeq;
+      this.#forest.use(hosted);
+    }
+    for (const listener of this.#listeners) listener(tree.state.tree, lines);
+    for (const id of addressees(tree.state.tree, lines)) {
+      // What fails here is still in the inbox, and fails again where somebody hears of it.
+      this.#settle(this.#intake.take(id).catch(() => {}));
+    }
     if (hosted !== undefined) this.#forest.snapshot(hosted);
   }
 
@@ -138,7 +160,12 @@ export class Node implements Host {
     return (await this.#forest.open(id)).tree;
   }
 
-  /** Opens live trees, so that their requests can be seen. */
+  /** A tree in memory; undefined when it is not there. */
+  peek(id: TreeId): Tree | undefined {
+    return this.#forest.get(id)?.tree;
+  }
+
+  /** Opens the trees that have something to do, and those that ask, as far as they are kept. */
   async openLive(limit: number): Promise<void> {
     await this.#forest.openLive(limit);
   }
@@ -153,6 +180,11 @@ export class Node implements Host {
     return this.#forest.broken;
   }
 
+  /** Lets trees leave memory which only wait, but for those that are kept. */
+  leaveIdle(kept: Kept): void {
+    this.#forest.leave(kept);
+  }
+
   #hosted(hosted: Hosted): void {
     this.#settleStopped(hosted);
     this.#enqueue(hosted);
@@ -163,14 +195,22 @@ export class Node implements Host {
     for (const process of Object.values(hosted.tree.state.processes)) {
       const { state } = process.life;
       if (state === "ready" || state === "waiting" || openIntents(process).length === 0) continue;
-      this.#settling += 1;
-      recoverStopped(this.broker, new Run(hosted.tree, process.pid))
-        .catch((error) => this.halt(hosted.tree, error))
-        .finally(() => {
-          this.#settling -= 1;
-          this.poke();
-        });
+      hosted.busy += 1;
+      this.#settle(
+        recoverStopped(this.broker, new Run(hosted.tree, process.pid))
+          .catch((error) => this.halt(hosted.tree, error))
+          .finally(() => hosted.busy -= 1),
+      );
     }
+  }
+
+  /** The node is not idle before `job` is over. */
+  #settle(job: Promise<void>): void {
+    this.#settling += 1;
+    job.finally(() => {
+      this.#settling -= 1;
+      this.poke();
+    });
   }
 
   /**
@@ -187,9 +227,7 @@ export class Node implements Host {
    * Puts an order into a tree's inbox and waits until it had its effect. Throws what refuses it.
    */
   async order(tree: TreeId, order: Order): Promise<void> {
-    await this.#postbox.send(tree, order, async () => {
-      await this.#postbox.empty(await this.open(tree));
-    });
+    await this.#intake.order(tree, order);
     this.poke();
   }
 
@@ -223,13 +261,8 @@ export class Node implements Host {
   }
 
   #enqueue(hosted: Hosted): void {
-    if (this.#stopping || hosted.held > 0) return;
-    const { tree } = hosted;
-    for (const pid of readyPids(tree.state)) {
-      if (hosted.runs.has(pid) || !canRun(this.options, tree, pid)) continue;
-      this.#scheduler.enqueue(tree.state.tree, pid);
-    }
-    if (this.#scheduler.size > 0) this.poke();
+    this.#turns.enqueue(hosted);
+    if (this.#turns.size > 0) this.poke();
   }
 
   /** Looks for work soon. */
@@ -242,45 +275,16 @@ export class Node implements Host {
     this.options.world.clock.soon(() => {
       this.#pumping = false;
       this.#again = false;
-      this.#start();
+      if (this.#forest.isOver) this.leaveIdle(KEPT);
+      this.#turns.start();
       if (this.#again) this.poke();
       this.#tellIdle();
     });
   }
 
-  /** Starts runs while there is room (W1). */
-  #start(): void {
-    while (this.#running < this.#limit && !this.#stopping) {
-      const turn = this.#scheduler.next((tree, pid) =>
-        this.#forest.get(tree)?.tree.state.processes[pid]?.priority ?? 1
-      );
-      if (turn === undefined) return;
-      const hosted = this.#forest.get(turn.tree);
-      const process = hosted?.tree.state.processes[turn.pid];
-      if (hosted === undefined || process?.life.state !== "ready" || hosted.held > 0) continue;
-      if (!hosted.runs.has(turn.pid)) this.#run(hosted, process);
-    }
-  }
-
-  #run(hosted: Hosted, process: Process): void {
-    const { tree, runs } = hosted;
-    const run = new Run(tree, process.pid, (chunk) => {
-      for (const listener of this.#streams) listener(process.pid, chunk);
-    });
-    runs.set(process.pid, run);
-    this.#running += 1;
-    const parts = { broker: this.broker, clock: this.options.world.clock };
-    runStep(run, process, { ...parts, program: this.options.program(programOf(tree, process))! })
-      .then((written) => written ? this.#written(tree) : undefined)
-      .catch((error) => this.halt(tree, error))
-      .finally(() => {
-        run.end("stopped");
-        runs.delete(process.pid);
-        this.#running -= 1;
-        if (process.life.state === "ended") this.#scheduler.forget(tree.state.tree, process.pid);
-        if (this.#forest.of(tree) === hosted) this.#enqueue(hosted);
-        this.poke();
-      });
+  #over(hosted: Hosted): void {
+    if (this.#forest.of(hosted.tree) === hosted) this.#enqueue(hosted);
+    this.poke();
   }
 
   async #written(tree: Tree): Promise<void> {
@@ -297,21 +301,16 @@ export class Node implements Host {
     this.poke();
   }
 
+  /** Stops a tree, in memory or not; this node does not open it again. */
+  bar(id: TreeId, error: SysError): void {
+    const tree = this.peek(id);
+    if (tree === undefined) this.#forest.broken.set(id, error);
+    else this.halt(tree, error);
+  }
+
   /** Opens trees that have something to do, takes inboxes, does what is due, starts runs. */
   async pump(): Promise<void> {
-    const nowMs = this.options.world.clock.now();
-    for (const id of await this.options.store.due(nowMs, this.#forest.all.length + 1_000)) {
-      if (this.broken.has(id)) continue;
-      try {
-        await this.#postbox.empty(await this.open(id));
-      } catch (error) {
-        const hosted = this.#forest.get(id);
-        if (!(error instanceof SysError)) {
-          if (hosted === undefined) throw error;
-          this.halt(hosted.tree, error);
-        } else if (!error.retry && error.code !== "EFENCED") this.#forest.broken.set(id, error);
-      }
-    }
+    await this.#intake.takeAll();
     for (const hosted of this.#forest.all) {
       this.#enqueue(hosted);
       this.#tick(hosted);
@@ -321,7 +320,7 @@ export class Node implements Host {
 
   /** Whether nothing runs and nothing is ready to. */
   get idle(): boolean {
-    return this.#running === 0 && this.#settling === 0 && this.#scheduler.size === 0 &&
+    return this.#turns.running === 0 && this.#settling === 0 && this.#turns.size === 0 &&
       !this.#pumping;
   }
 
@@ -334,7 +333,7 @@ export class Node implements Host {
   /** Runs until every process waits or has ended, and all is durable. Timers are not waited for. */
   async runUntilIdle(): Promise<void> {
     this.#drivers += 1;
-    this.#limit = this.options.concurrency;
+    this.#turns.limit = this.options.concurrency;
     try {
       do {
         await this.pump();
@@ -344,7 +343,7 @@ export class Node implements Host {
       } while (!this.idle);
     } finally {
       this.#drivers -= 1;
-      if (this.#drivers === 0 && this.options.autorun === false) this.#limit = 0;
+      if (this.#drivers === 0 && this.options.autorun === false) this.#turns.limit = 0;
     }
   }
 
@@ -355,28 +354,28 @@ export class Node implements Host {
   /** Runs one step of the process whose turn it is; false when none is ready. */
   async stepOnce(): Promise<boolean> {
     await this.pump();
-    const limit = this.#limit;
-    if (this.#scheduler.size === 0) return false;
-    this.#limit = 1;
+    const limit = this.#turns.limit;
+    if (this.#turns.size === 0) return false;
+    this.#turns.limit = 1;
     try {
-      this.#start();
-      this.#limit = 0;
+      this.#turns.start();
+      this.#turns.limit = 0;
       await new Promise<void>((resolve) => {
         const watch = (): void => {
-          if (this.#running === 0) resolve();
+          if (this.#turns.running === 0) resolve();
           else this.options.world.clock.soon(watch);
         };
         watch();
       });
     } finally {
-      this.#limit = limit;
+      this.#turns.limit = limit;
     }
     return true;
   }
 
   /** Stops starting anything, lets what runs come to its next wait, and writes everything down. */
   async stop(options: { readonly drain: boolean } = { drain: true }): Promise<void> {
-    this.#stopping = true;
+    this.#turns.isStopping = true;
     await this.#forest.close();
     if (!options.drain) {
       for (const { runs } of this.#forest.all) {
@@ -390,7 +389,7 @@ export class Node implements Host {
   }
 
   async #drained(): Promise<void> {
-    while (this.#running + this.#settling > 0 || this.broker.sending.size > 0) {
+    while (this.#turns.running + this.#settling > 0 || this.broker.sending.size > 0) {
       await Promise.allSettled([...this.broker.sending.values()]);
       await new Promise<void>((resolve) => this.options.world.clock.soon(resolve));
     }

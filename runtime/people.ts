@@ -11,7 +11,10 @@ import { type RequestId, treeOf } from "../kernel/ids.ts";
 import type { RequestRecord } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Person, PersonAnswer, PersonRequest } from "../kernel/world.ts";
+import { AskingTrees, type Pending, pendingRequests } from "./asking.ts";
 import type { Node } from "./node.ts";
+
+export { pendingRequests };
 
 /** A request as people see it. */
 export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest {
@@ -41,14 +44,6 @@ export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest 
   };
 }
 
-/** All requests of the trees in memory that wait for an answer, oldest first. */
-export function pendingRequests(trees: readonly Tree[]): { tree: Tree; request: RequestRecord }[] {
-  return trees
-    .flatMap((tree) => Object.values(tree.state.requests).map((request) => ({ tree, request })))
-    .filter(({ request }) => request.status === "pending")
-    .sort((a, b) => a.request.createdMs - b.request.createdMs);
-}
-
 const MISFITS_MAX = 3;
 
 /** Puts requests before a person. */
@@ -59,33 +54,38 @@ export class Desk {
   readonly #stop = new AbortController();
   readonly #seen = new Set<RequestId>();
   readonly #misfits = new Map<RequestId, number>();
+  readonly #asking: AskingTrees;
   #busy: Promise<void> | null = null;
-  #off: () => void = () => {};
+  #again = false;
 
   /** A desk where `person`, known to the log as `by`, sits. */
   constructor(node: Node, person: Person, by: string) {
     this.#node = node;
     this.#person = person;
     this.#by = by;
+    this.#asking = new AskingTrees(node);
   }
 
   /** Starts; requests that are pending already are shown first. */
   start(): void {
-    this.#off = this.#node.listen(() => this.look());
+    this.#asking.listen(() => this.look());
     this.look();
   }
 
   /** Looks for requests that nobody was shown. */
   look(): void {
     if (this.#stop.signal.aborted) return;
+    this.#again = true;
     this.#busy ??= this.#serve().finally(() => {
       this.#busy = null;
+      // Somebody asked after the last look, and before it was over.
+      if (this.#again) this.look();
     });
   }
 
   /** Stops; a question on the screen is withdrawn. */
   async stop(): Promise<void> {
-    this.#off();
+    this.#asking.close();
     this.#stop.abort();
     await this.#busy;
   }
@@ -97,8 +97,8 @@ export class Desk {
 
   async #serve(): Promise<void> {
     for (;;) {
-      const next = pendingRequests(this.#node.trees)
-        .find(({ request }) => !this.#seen.has(request.id));
+      this.#again = false;
+      const next = await this.#next();
       if (next === undefined || this.#stop.signal.aborted) return;
       this.#seen.add(next.request.id);
       const shown = shownRequest(next.tree, next.request);
@@ -108,11 +108,27 @@ export class Desk {
     }
   }
 
+  /** What nobody was shown, of trees in memory first. */
+  async #next(): Promise<Pending | undefined> {
+    const isNew = (id: RequestId): boolean => !this.#seen.has(id);
+    const found = pendingRequests(this.#node.trees).find(({ request }) => isNew(request.id));
+    if (found !== undefined) return found;
+    try {
+      return await this.#asking.next(isNew);
+    } catch (error) {
+      // The store is busy or in trouble: the next look tries again.
+      if (error instanceof SysError) return undefined;
+      throw error;
+    }
+  }
+
   /** An answer that did not fit is asked for again, a few times. */
   #showAgain(id: RequestId): void {
     const shown = (this.#misfits.get(id) ?? 0) + 1;
     this.#misfits.set(id, shown);
-    if (shown < MISFITS_MAX) this.#seen.delete(id);
+    if (shown >= MISFITS_MAX) return;
+    this.#seen.delete(id);
+    this.#asking.again(treeOf(id));
   }
 
   async #answer(shown: PersonRequest, answer: PersonAnswer): Promise<void> {

@@ -16,8 +16,11 @@ import type { Process, State } from "../kernel/state.ts";
 import type { ToolDefinition } from "../kernel/generated.ts";
 import { definitionOf, type ToolInfo, toolsOf } from "./generated.ts";
 import { stateAt } from "./history.ts";
+import type { AgentImage } from "./image.ts";
 import { readLines } from "./load.ts";
 import { type ReplayCode, type Replayed, replayProcess } from "./replay.ts";
+import { commitImage } from "./portable.ts";
+import { refuseGone, wholeLines } from "./retention.ts";
 import { forkTree, pastOf, type Restored, restoreTree } from "./rewind.ts";
 import { type FileUndo, planUndo } from "./undo.ts";
 import { leastFor, type Needed, type Otherwise, whatIf } from "./what_if.ts";
@@ -143,7 +146,7 @@ export class AgentProcess {
     const { signal } = options;
     signal?.throwIfAborted();
     let wake: () => void = () => {};
-    const off = this.#node.listen(() => wake());
+    const off = this.#node.listen((tree) => tree === treeOf(this.pid) ? wake() : undefined);
     const aborted = (): void => wake();
     signal?.addEventListener("abort", aborted);
     try {
@@ -218,6 +221,12 @@ export class AgentProcess {
     return await definitionOf(this.#node, tree, processOf(tree.state, this.pid), name);
   }
 
+  /** An image of what it has become: its instructions, tools and generated tools, by hash. */
+  async commit(name: string, version = "1"): Promise<AgentImage> {
+    const tree = await this.#node.open(treeOf(this.pid));
+    return await commitImage(this.#node, tree, this.pid, { name, version });
+  }
+
   /** Gives the position its tree is at now a name, to inspect, go back to or branch off from. */
   async checkpoint(name: string): Promise<string> {
     const tree = await this.#node.open(treeOf(this.pid));
@@ -254,6 +263,7 @@ export class AgentProcess {
     options: { readonly files?: boolean } = {},
   ): Promise<Restored> {
     const { files = false } = options;
+    await refuseGone(this.#node, await this.#node.open(treeOf(this.pid)), to);
     return await restoreTree(this.#node, treeOf(this.pid), { to, by: this.#operator, files });
   }
 
@@ -272,6 +282,7 @@ export class AgentProcess {
    */
   async fork(at: string | number, edits: BranchEdits = {}): Promise<AgentProcess> {
     const id = treeOf(this.pid);
+    await refuseGone(this.#node, await this.#node.open(id), at);
     const pid = await forkTree(this.#node, id, { at, by: this.#operator, edits });
     return new AgentProcess(this.#node, pid, this.#operator);
   }
@@ -288,7 +299,8 @@ export class AgentProcess {
       tool: (name) => world.tool(name),
       call: (name) => table[name],
     };
-    return await replayProcess(await this.#lines(), this.pid, code, options.until);
+    const lines = wholeLines(await this.#lines(), this.pid);
+    return await replayProcess(lines, this.pid, code, options.until);
   }
 
   /** The calls of its tree that a policy would have refused or asked about, and did not then. */
@@ -347,7 +359,7 @@ export class AgentProcess {
       chunks.push(chunk);
       wake();
     });
-    const offLines = this.#node.listen(() => wake());
+    const offLines = this.#node.listen((tree) => tree === treeOf(this.pid) ? wake() : undefined);
     try {
       for (;;) {
         const changed = new Promise<void>((resolve) => wake = resolve);

@@ -53,7 +53,7 @@ import {
   withHost,
   withPath,
 } from "./guest/url_parse.ts";
-import { bareGlobals, cage, freezeAll, seal } from "./guest/worker.ts";
+import { bareGlobals, begin, cage, freezeAll, oneByOne, seal } from "./guest/worker.ts";
 
 // deno-lint-ignore ban-types -- functions and classes, for their text
 type Part = Function;
@@ -119,7 +119,7 @@ const P = primordials();\nreturn (surface) => realm(P, surface); })()`;
 
 /** The module which a cage's Worker is. */
 export const WORKER_TEXT = `import vm from "node:vm";\n${
-  textOf([cage, seal, bareGlobals, freezeAll])
+  textOf([cage, begin, oneByOne, seal, bareGlobals, freezeAll])
 }\ncage(vm);`;
 
 /** The module which a child's main isolate is. */

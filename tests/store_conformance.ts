@@ -7,6 +7,7 @@
 
 import type { Store } from "../kernel/store.ts";
 import type { StoreTestOptions } from "./store_fixture.ts";
+import { ARCHIVE_CLAIMS } from "./store_archive_claims.ts";
 import { LOG_CLAIMS } from "./store_log_claims.ts";
 import { testStoreModel } from "./store_model.ts";
 import { TREE_CLAIMS } from "./store_tree_claims.ts";
@@ -17,7 +18,7 @@ export function testStore(
   open: () => Promise<Store> | Store,
   options: StoreTestOptions = {},
 ): void {
-  for (const [claim, run] of Object.entries({ ...LOG_CLAIMS, ...TREE_CLAIMS })) {
+  for (const [claim, run] of Object.entries({ ...LOG_CLAIMS, ...TREE_CLAIMS, ...ARCHIVE_CLAIMS })) {
     const reason = options.skip?.[claim];
     if (reason !== undefined) {
       Deno.test.ignore(`${name} ${claim} (skipped: ${reason})`, () => {});

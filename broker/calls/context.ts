@@ -74,6 +74,9 @@ function on(right: string, ref: string, { tree, process }: NeedContext): Need {
   return { right, resource: tree.resolve(process.pid, ref).name, shown: ref };
 }
 
+/** Everything below a name. */
+const ALL = "**";
+
 /** Calls on what prompts are made of. */
 export const contextCalls = {
   "context.pin": syscall({
@@ -194,10 +197,14 @@ export const contextCalls = {
       const { name } = at.tree.resolve(at.process.pid, context);
       return [
         { right: "object.read", resource: name, shown: context },
-        { right: "object.read", resource: `${name}/.summaries/**`, shown: `${context}/**` },
-        { right: "object.create", resource: `${name}/.summaries/**`, shown: `${context}/**` },
-        { right: "object.create", resource: `${name}/.compactions`, shown: `${context}/**` },
-        { right: "object.append", resource: `${name}/.compactions`, shown: `${context}/**` },
+        { right: "object.read", resource: `${name}/.summaries/${ALL}`, shown: `${context}/${ALL}` },
+        {
+          right: "object.create",
+          resource: `${name}/.summaries/${ALL}`,
+          shown: `${context}/${ALL}`,
+        },
+        { right: "object.create", resource: `${name}/.compactions`, shown: `${context}/${ALL}` },
+        { right: "object.append", resource: `${name}/.compactions`, shown: `${context}/${ALL}` },
       ];
     },
     prepare: (at, args) => whenHere(at, (get) => compaction(at, args, get)),

@@ -78,26 +78,14 @@ export function cage(vm: VmModule): void {
     me.seq++;
     if (isLast) current = null;
   };
-  const evaluate = async (me: Current, code: string, context: object): Promise<void> => {
-    try {
-      const module = new SourceTextModule(code, { context, identifier: "tool" });
-      await module.link(() => {
-        throw new TypeError("Cannot import: a tool is one module");
-      });
-      await module.evaluate();
-      me.hasBegun = true;
-      if (current === me) me.door.run(module.namespace);
-    } catch (thrown) {
-      me.hasBegun = true;
-      if (current === me) me.door.failed(thrown);
-    }
-  };
   const run = (nonce: string, text: string): void => {
     const { context, door } = next ?? make();
     next = null;
     const me: Current = { nonce, door, seq: 0, hasBegun: false };
     current = me;
-    void evaluate(me, door.open(sender(me), text), context);
+    const code = door.open(sender(me), text);
+    const compile = () => new SourceTextModule(code, { context, identifier: "tool" });
+    void begin(me, compile, () => current);
   };
   // Frames begin with their kind and their nonce: `["run","0123456789abcdef",…`.
   const hear = (text: string): void => {
@@ -119,11 +107,40 @@ export function cage(vm: VmModule): void {
       if (current === null) next ??= make();
     }
   };
-  // The runtime hands over messages between the jobs of a turn, as many as there are.
   const { setImmediate: soon } = globalThis as unknown as Later;
+  seal(oneByOne(soon, hear));
+}
+
+/** Calls a tool, unless its run is no longer the one. */
+export async function begin(
+  me: Current,
+  compile: () => InstanceType<VmModule["SourceTextModule"]>,
+  current: () => Current | null,
+): Promise<void> {
+  try {
+    const module = compile();
+    await module.link(() => {
+      throw new TypeError("Cannot import: a tool is one module");
+    });
+    await module.evaluate();
+    me.hasBegun = true;
+    if (current() === me) me.door.run(module.namespace);
+  } catch (thrown) {
+    me.hasBegun = true;
+    if (current() === me) me.door.failed(thrown);
+  }
+}
+
+/**
+ * Tells texts one by one (W3). The runtime hands over messages between the jobs of a turn, as many
+ * as there are: the first is told at once, and what comes before its jobs are done gets a turn.
+ */
+export function oneByOne(
+  soon: (job: () => void) => void,
+  hear: (text: string) => void,
+): (data: unknown) => void {
   const inbox: string[] = [];
   let isBusy = false;
-  // What is heard first is heard at once; what comes before its jobs are done waits for a turn.
   const turn = (): void => {
     const text = inbox.shift();
     isBusy = text !== undefined;
@@ -131,7 +148,7 @@ export function cage(vm: VmModule): void {
     soon(turn);
     hear(text);
   };
-  seal((data) => {
+  return (data) => {
     if (typeof data !== "string") return;
     if (isBusy) {
       inbox.push(data);
@@ -140,7 +157,7 @@ export function cage(vm: VmModule): void {
     isBusy = true;
     soon(turn);
     hear(data);
-  });
+  };
 }
 
 /**

@@ -1,0 +1,172 @@
+/**
+ * Retention: which payloads a state still holds, and what takes the place of content that is gone.
+ *
+ * A payload that was taken away leaves its mark, `{"$payload": hash, "bytes": n}`, wherever its
+ * value stood. No value of a caller looks so in a line: one that would is a payload itself.
+ *
+ * Invariants:
+ *   E1. Striking a state that holds a value gives what reading its log without the value gives.
+ *   E2. Whatever a live process may still be given is "in use", and is never struck.
+ * @module
+ */
+
+import type { Handlers } from "./apply_memory.ts";
+import type { Json } from "./json.ts";
+import { sha256 } from "./json.ts";
+import { LIMITS } from "./limits.ts";
+import { MARK, payloadText } from "./log.ts";
+import type { MessageId, Pid, RequestId } from "./ids.ts";
+import type { Process, State } from "./state.ts";
+import type { Tree } from "./tree.ts";
+
+/** A place of a state where the value of a payload stands. */
+export interface Place {
+  readonly value: Json;
+  /** Who may still be given it; null when nobody will. */
+  readonly user: string | null;
+  /** Puts another value there. What it stood in is copied, since events may share it (T2). */
+  readonly put: (value: Json) => void;
+}
+
+/** Whether a value is what is left of one that was taken away. */
+export function isMark(value: Json | undefined): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.keys(value).length === 2 && MARK in value && "bytes" in value;
+}
+
+/** The hash under which a value stands beside its lines; null when it stands in them. */
+export function payloadHash(value: Json): string | null {
+  if (isMark(value)) return null;
+  const text = payloadText(value);
+  return text === null ? null : sha256(text);
+}
+
+/** Every place of a state where values of payloads stand. */
+export function* places(state: State): Iterable<Place> {
+  for (const process of Object.values(state.processes)) yield* processPlaces(process);
+  for (const id of Object.keys(state.requests) as RequestId[]) yield* requestPlaces(state, id);
+  for (const [pid, mail] of Object.entries(state.mail) as [Pid, State["mail"][Pid]][]) {
+    for (const { id, data } of mail) {
+      yield { value: data, user: pid, put: (value) => replaceMail(state, pid, { id, value }) };
+    }
+  }
+}
+
+function replaceMail(
+  state: State,
+  pid: Pid,
+  { id, value }: { readonly id: MessageId; readonly value: Json },
+): void {
+  const mail = state.mail[pid] ?? [];
+  state.mail[pid] = mail.map((one) => one.id === id ? { ...one, data: value } : one);
+}
+
+function* processPlaces(at: Process): Iterable<Place> {
+  const user = at.life.state === "ended" ? null : at.pid;
+  yield { value: at.input, user, put: (input) => void Object.assign(at, { input }) };
+  if (at.life.state === "ended" && at.life.outcome.kind === "exited") {
+    const { life } = at;
+    const { outcome } = at.life;
+    yield {
+      value: outcome.result,
+      user: null,
+      put: (result) => void (at.life = { ...life, outcome: { ...outcome, result } }),
+    };
+  }
+  for (const key of Object.keys(at.journal)) yield* callPlaces(at, key, user);
+}
+
+function* callPlaces(at: Process, key: string, user: string | null): Iterable<Place> {
+  const entry = (): Process["journal"][string] => at.journal[key]!;
+  const put = (args: Json): void => void (at.journal[key] = { ...entry(), args });
+  yield { value: entry().args, user, put };
+  const now = entry();
+  if (now.state === "done") {
+    const { result } = now;
+    if (!result.ok) return;
+    yield {
+      value: result.reply,
+      user,
+      put: (reply) => {
+        const done = entry() as typeof now;
+        at.journal[key] = { ...done, result: { ...result, reply } };
+      },
+    };
+    return;
+  }
+  for (const field of ["args", "before"] as const) {
+    yield {
+      value: now.intent[field],
+      user,
+      put: (value) => {
+        const open = entry() as typeof now;
+        at.journal[key] = { ...open, intent: { ...open.intent, [field]: value } };
+      },
+    };
+  }
+}
+
+function* requestPlaces(state: State, id: RequestId): Iterable<Place> {
+  const request = state.requests[id]!;
+  const user = request.askers[0]?.pid ?? request.pid;
+  const put = (change: Partial<typeof request>): void => {
+    state.requests[id] = { ...state.requests[id]!, ...change };
+  };
+  const { call, preview, answer } = request;
+  if (call !== null) {
+    yield { value: call.args, user, put: (args) => put({ call: { ...call, args } }) };
+  }
+  yield { value: preview, user, put: (value) => put({ preview: value as string }) };
+  if (answer?.outcome === "answer") {
+    yield { value: answer.value, user, put: (value) => put({ answer: { ...answer, value } }) };
+  }
+}
+
+/** Puts marks in the places of values with these hashes (E1). */
+export function strike(state: State, hashes: ReadonlySet<string>): void {
+  for (const { value, put } of places(state)) {
+    const hash = payloadHash(value);
+    if (hash === null || !hashes.has(hash)) continue;
+    put({ [MARK]: hash, bytes: payloadText(value)!.length });
+  }
+}
+
+/** Who may still be given a value with one of these hashes, or one that is gone; else null. */
+export function userOf(state: State, hashes: ReadonlySet<string> | "gone"): string | null {
+  for (const { value, user } of places(state)) {
+    if (user === null) continue;
+    if (hashes === "gone") {
+      if (isMark(value)) return user;
+      continue;
+    }
+    const hash = payloadHash(value);
+    if (hash !== null && hashes.has(hash)) return user;
+  }
+  return null;
+}
+
+/** Hashes of all payloads whose values a state holds. */
+export function heldPayloads(state: State): Set<string> {
+  const held = new Set<string>();
+  for (const { value } of places(state)) {
+    const hash = payloadHash(value);
+    if (hash !== null) held.add(hash);
+  }
+  return held;
+}
+
+/** What the events of retention do. */
+export const RETENTION = {
+  "content.erased": (tree, { hashes }) => {
+    strike(tree.state, new Set(hashes));
+    forgetValues(tree);
+  },
+  // What the state holds is never redacted.
+  "payloads.redacted": () => {},
+} satisfies Partial<Handlers>;
+
+/** Empties a tree's cache of values: one of the largest size makes all others leave. */
+function forgetValues({ values }: Tree): void {
+  values.set("", null, LIMITS.valuesInMemoryBytesMax);
+  values.set("", null, 0);
+}

@@ -1,0 +1,103 @@
+/**
+ * The archive of a store in memory: trees adopted as a whole, and content taken away.
+ * @module
+ */
+
+import type { TreeId } from "../kernel/ids.ts";
+import type { Archive, Batch, Removed, Snapshot, StoredBatch } from "../kernel/store.ts";
+
+/** How the store lets its archive in. */
+interface Access {
+  answer<T>(verb: string, job: () => T): Promise<T>;
+  tree(verb: string, id: TreeId): {
+    readonly batches: readonly StoredBatch[];
+    snapshots: Snapshot[];
+  };
+  adopt(batches: readonly Batch[], snapshot: Snapshot | null): void;
+  readonly blobs: Map<string, string>;
+  /** Why a blob is gone. */
+  readonly notes: Map<string, string>;
+  /** All batches, in order of arrival. */
+  readonly heap: readonly StoredBatch[];
+}
+
+/** A SHA-256 wherever it stands. */
+const HASH = /[0-9a-f]{64}/g;
+
+/** Carrying trees and taking content away, in a store in memory. */
+export class MemoryArchive implements Archive {
+  readonly #access: Access;
+
+  /** Over what the store holds. */
+  constructor(access: Access) {
+    this.#access = access;
+  }
+
+  adopt(batches: readonly Batch[], snapshot: Snapshot | null): Promise<void> {
+    return this.#access.answer("adopt a tree in", () => this.#access.adopt(batches, snapshot));
+  }
+
+  redact(tree: TreeId, pick: (batch: StoredBatch) => ReadonlySet<string>): Promise<Removed> {
+    return this.#access.answer("take content out of", () => {
+      const removed = { count: 0, bytes: 0 };
+      for (const batch of this.#access.tree("redact", tree).batches) {
+        remove(pick(batch), batch.payloads as Map<string, string>, removed);
+      }
+      return removed;
+    });
+  }
+
+  removeSnapshots(tree: TreeId, seqs: readonly number[]): Promise<void> {
+    return this.#access.answer("take content out of", () => {
+      const stored = this.#access.tree("take a snapshot of", tree);
+      stored.snapshots = stored.snapshots.filter(({ seq }) => !seqs.includes(seq));
+    });
+  }
+
+  position(): Promise<number> {
+    return this.#access.answer("read", () => this.#access.heap.length);
+  }
+
+  blobs(after: string, limit: number): ReturnType<Archive["blobs"]> {
+    return this.#access.answer(
+      "read",
+      () =>
+        [...this.#access.blobs].filter(([hash]) => hash > after)
+          .sort(([one], [other]) => one < other ? -1 : 1).slice(0, limit)
+          .map(([hash, text]) => ({ hash, bytes: text.length })),
+    );
+  }
+
+  sweep(hashes: Iterable<string>, given: {
+    readonly note: string;
+    readonly since?: number;
+  }): Promise<Removed> {
+    return this.#access.answer("take content out of", () => {
+      const { blobs, notes, heap } = this.#access;
+      const left = new Set(hashes);
+      for (const { lines, payloads } of heap.slice(given.since ?? heap.length)) {
+        for (const text of [...lines, ...payloads.values()]) {
+          for (const [hash] of text.matchAll(HASH)) left.delete(hash);
+        }
+      }
+      const removed = { count: 0, bytes: 0 };
+      for (const hash of remove(left, blobs, removed)) notes.set(hash, given.note);
+      return removed;
+    });
+  }
+}
+
+/** Takes texts out of a map, counts them, and returns the hashes of those that were there. */
+function remove(
+  hashes: ReadonlySet<string>,
+  texts: Map<string, string>,
+  removed: { count: number; bytes: number },
+): string[] {
+  const gone = [...hashes].filter((hash) => texts.has(hash));
+  for (const hash of gone) {
+    removed.count += 1;
+    removed.bytes += texts.get(hash)!.length;
+    texts.delete(hash);
+  }
+  return gone;
+}

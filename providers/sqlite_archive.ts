@@ -1,0 +1,180 @@
+/**
+ * The archive of a SQLite store: trees adopted as a whole, and content taken away.
+ *
+ * Invariants:
+ *   Z1. What is taken away is overwritten in the file, and the write-ahead log is emptied of it,
+ *       unless another connection reads on: then with a later checkpoint.
+ *   Z2. A note about a blob that is gone stands only while no text with its hash is there.
+ * @module
+ */
+
+import { treeNumber } from "../kernel/ids.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import type { Archive, Batch, Removed, Snapshot, StoredBatch } from "../kernel/store.ts";
+import { takenTree } from "../kernel/store.ts";
+import { numberIn, numberOrNull, textIn } from "./sqlite_handle.ts";
+import type { SqliteConnection } from "./sqlite_handle.ts";
+import { batchAt, reachOf, stretch } from "./sqlite_log.ts";
+
+/** How the store lets its archive in. */
+interface Access {
+  read<T>(verb: string, job: () => T): Promise<T>;
+  write<T>(verb: string, job: () => T): Promise<T>;
+  /** Appends batches inside a transaction. */
+  append(batches: readonly Batch[]): void;
+}
+
+/** A SHA-256 wherever it stands. */
+const HASH = /[0-9a-f]{64}/g;
+const NOTES = "CREATE TABLE IF NOT EXISTS gone(" +
+  "hash TEXT PRIMARY KEY, note TEXT NOT NULL) STRICT, WITHOUT ROWID";
+
+/** Carrying trees and taking content away, in a SQLite store. */
+export class SqliteArchive implements Archive {
+  readonly #db: SqliteConnection;
+  readonly #access: Access;
+
+  /** Over the store's connection. */
+  constructor(db: SqliteConnection, access: Access) {
+    this.#db = db;
+    this.#access = access;
+  }
+
+  adopt(batches: readonly Batch[], snapshot: Snapshot | null): Promise<void> {
+    return this.#access.write("adopt a tree in", () => {
+      const { tree, epoch } = batches[0]!;
+      const number = treeNumber(tree);
+      if (this.#db.get("SELECT id FROM trees WHERE id = ?", number) !== undefined) {
+        throw takenTree(tree);
+      }
+      this.#db.run(
+        "INSERT INTO trees(id, epoch, seq, head, lease, live, ready, title) " +
+          "VALUES(?, ?, 0, ?, 0, 1, 0, '')",
+        number,
+        epoch,
+        "0".repeat(64),
+      );
+      this.#access.append(batches);
+      if (snapshot === null) return;
+      const { seq, head, state } = snapshot;
+      const sql = "INSERT INTO snapshots(tree, seq, head, state) VALUES(?, ?, ?, ?)";
+      this.#db.run(sql, number, seq, head, state);
+    });
+  }
+
+  async redact(
+    tree: TreeId,
+    pick: (batch: StoredBatch) => ReadonlySet<string>,
+  ): Promise<Removed> {
+    const removed = { count: 0, bytes: 0 };
+    const reach = await this.#access.read("read", () => reachOf(this.#db, tree));
+    for (let next = 1; next <= reach.end;) {
+      const links = await this.#access.read("read", () => stretch(this.#db, reach, next));
+      await this.#overwriting(() => {
+        for (const link of links) {
+          const batch = batchAt(this.#db, tree, link);
+          if (batch.payloads.size > 0) this.#strip(link.id, batch, { pick, removed });
+        }
+      });
+      const last = links.at(-1)!;
+      next = last.seq + last.count;
+    }
+    await this.#flush();
+    return removed;
+  }
+
+  #strip(id: number, { seq, lines, payloads }: StoredBatch, job: {
+    readonly pick: (batch: StoredBatch) => ReadonlySet<string>;
+    readonly removed: { count: number; bytes: number };
+  }): void {
+    const gone = job.pick({ seq, lines, payloads });
+    const left = [...payloads].filter(([hash, text]) => {
+      if (!gone.has(hash)) return true;
+      job.removed.count += 1;
+      job.removed.bytes += text.length;
+      return false;
+    });
+    if (left.length === payloads.size) return;
+    const joined = left.length === 0 ? null : left.flat().join("\n");
+    this.#db.run("UPDATE batches SET payloads = ? WHERE id = ?", joined, id);
+  }
+
+  async removeSnapshots(tree: TreeId, seqs: readonly number[]): Promise<void> {
+    await this.#overwriting(() => {
+      const sql = "DELETE FROM snapshots WHERE tree = ? AND seq = ?";
+      for (const seq of seqs) this.#db.run(sql, treeNumber(tree), seq);
+    });
+    await this.#flush();
+  }
+
+  position(): Promise<number> {
+    return this.#access.read("read", () => {
+      const row = this.#db.get("SELECT max(id) AS id FROM batches");
+      return row === undefined ? 0 : numberOrNull(row, "id") ?? 0;
+    });
+  }
+
+  blobs(after: string, limit: number): ReturnType<Archive["blobs"]> {
+    return this.#access.read("read", () => {
+      const sql = "SELECT hash, length(body) AS bytes FROM blobs " +
+        "WHERE hash > ? ORDER BY hash LIMIT ?";
+      return this.#db.all(sql, after, limit)
+        .map((row) => ({ hash: textIn(row, "hash"), bytes: numberIn(row, "bytes") }));
+    });
+  }
+
+  async sweep(hashes: Iterable<string>, given: {
+    readonly note: string;
+    readonly since?: number;
+  }): Promise<Removed> {
+    const { note, since } = given;
+    const left = new Set(hashes);
+    const removed = { count: 0, bytes: 0 };
+    await this.#overwriting(() => {
+      // In the transaction itself: what was committed meanwhile is seen, what comes later is whole.
+      if (since !== undefined) this.#spare(left, since);
+      this.#db.exec(NOTES);
+      for (const hash of left) {
+        const row = this.#db.get("SELECT length(body) AS n FROM blobs WHERE hash = ?", hash);
+        if (row === undefined) continue;
+        removed.count += 1;
+        removed.bytes += numberIn(row, "n");
+        this.#db.run("DELETE FROM blobs WHERE hash = ?", hash);
+        this.#db.run("INSERT OR REPLACE INTO gone(hash, note) VALUES(?, ?)", hash, note);
+      }
+    });
+    await this.#flush();
+    return removed;
+  }
+
+  #spare(hashes: Set<string>, since: number): void {
+    const rows = this.#db.all(
+      "SELECT body || ifnull(payloads, '') AS said FROM batches WHERE id > ?",
+      since,
+    );
+    for (const row of rows) {
+      for (const [hash] of textIn(row, "said").matchAll(HASH)) hashes.delete(hash);
+    }
+  }
+
+  /** A write after which the pages hold nothing of what it removed (Z1). */
+  async #overwriting<T>(job: () => T): Promise<T> {
+    await this.#access.read("clean", () => this.#db.exec("PRAGMA secure_delete = ON"));
+    return await this.#access.write("take content out of", job);
+  }
+
+  async #flush(): Promise<void> {
+    await this.#access.read("clean", () => {
+      this.#db.exec("PRAGMA secure_delete = OFF");
+      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    });
+  }
+}
+
+/** Why a blob is not there, when it was taken away. */
+export function noteOf(db: SqliteConnection, hash: string): string | undefined {
+  const table = "SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = 'gone'";
+  if (db.get(table) === undefined) return undefined;
+  const row = db.get("SELECT note FROM gone WHERE hash = ?", hash);
+  return row === undefined ? undefined : textIn(row, "note");
+}

@@ -1,0 +1,98 @@
+/**
+ * Intake: brings trees what came for them, into memory first if need be.
+ *
+ * Invariants:
+ *   N1. A tree whose inbox is being emptied stays in memory until that is durable.
+ *   N2. A tree that cannot take what came for it stops, or is left for whoever owns it; the others
+ *       get theirs.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type { Line } from "../kernel/event.ts";
+import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import type { Order } from "../kernel/inbox.ts";
+import type { Store } from "../kernel/store.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Clock } from "../kernel/world.ts";
+import type { Forest } from "./forest.ts";
+import { Postbox } from "./postbox.ts";
+
+/** What an intake works with. */
+export interface IntakeParts {
+  /** The node's id. */
+  readonly node: string;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly forest: Forest;
+  /** Resolves when what was committed to the tree is durable. */
+  durable(tree: Tree): Promise<void>;
+  /** Lines were added to a tree. */
+  changed(tree: Tree): void;
+  /** A tree cannot go on. */
+  halt(tree: Tree, error: unknown): void;
+}
+
+/** Brings items to trees. */
+export class Intake {
+  readonly #parts: IntakeParts;
+  readonly #postbox: Postbox;
+
+  /** The intake of one node. */
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+    this.#postbox = new Postbox(parts);
+  }
+
+  /** Puts an order into a tree's inbox and waits for its effect. Throws what refuses it. */
+  async order(id: TreeId, order: Order): Promise<void> {
+    await this.#postbox.send(id, order, () => this.#empty(id));
+  }
+
+  /** Lets a tree take what is in its inbox; nobody waits for it (N2). */
+  async take(id: TreeId): Promise<void> {
+    const { forest, halt } = this.#parts;
+    try {
+      await this.#empty(id);
+    } catch (error) {
+      const hosted = forest.get(id);
+      if (!(error instanceof SysError)) {
+        if (hosted === undefined) throw error;
+        halt(hosted.tree, error);
+      } else if (!error.retry && error.code !== "EFENCED" && error.code !== "ENOENT") {
+        forest.broken.set(id, error);
+      }
+    }
+  }
+
+  /** Opens the trees that have something to do, and lets each take what is in its inbox. */
+  async takeAll(): Promise<void> {
+    const { store, clock, forest } = this.#parts;
+    for (const id of await store.due(clock.now(), forest.all.length + 1_000)) {
+      if (!forest.broken.has(id)) await this.take(id);
+    }
+  }
+
+  async #empty(id: TreeId): Promise<void> {
+    const hosted = await this.#parts.forest.open(id);
+    hosted.busy += 1;
+    try {
+      await this.#postbox.empty(hosted.tree);
+    } finally {
+      hosted.busy -= 1;
+    }
+  }
+}
+
+/** Other trees that lines put a message into the inbox of. */
+export function addressees(tree: TreeId, lines: readonly Line[]): ReadonlySet<TreeId> {
+  const found = new Set<TreeId>();
+  for (const { type, data } of lines) {
+    if (type !== "call.done") continue;
+    const { name, args } = data as { readonly name: string; readonly args: unknown };
+    if (name !== "message.send") continue;
+    const to = treeOf((args as { readonly to: Pid }).to);
+    if (to !== tree) found.add(to);
+  }
+  return found;
+}

@@ -1,0 +1,373 @@
+/**
+ * Erasure and retention: content taken away for good, and payloads that are kept for a time.
+ *
+ * Content is removed in this order: a line says so, the payloads go, the snapshots that hold them
+ * go, the values go. Whatever is cut short is valid, and is finished by asking for it again.
+ *
+ * Invariants:
+ *   G1. No line is changed: each log stays valid, and says of everything that is gone why.
+ *   G2. What a live process may still be given is not erased: its step could not be run again.
+ *   G3. What stands in a line itself cannot be erased, and is said so before anything is done.
+ * @module
+ */
+
+import { findPosition } from "../kernel/checkpoint.ts";
+import { Draft } from "../kernel/draft.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { EventMap, Line, ValueRef } from "../kernel/event.ts";
+import type { ObjectId, Pid, TreeId } from "../kernel/ids.ts";
+import { ChainReader, GENESIS, STATE_LINES } from "../kernel/log.ts";
+import { named } from "../kernel/proof.ts";
+import { heldPayloads, isMark, userOf } from "../kernel/retention.ts";
+import { archiveOf } from "../kernel/store.ts";
+import type { Removed, Store, StoredBatch, TreeHead } from "../kernel/store.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { addRefs } from "./collect.ts";
+import { stateAt } from "./history.ts";
+import { headOf, readLines } from "./load.ts";
+import type { Node } from "./node.ts";
+import { standingStill } from "./rewind.ts";
+import { treesOf } from "./seal.ts";
+
+/** Lines whose payloads are parts of a state and cannot go. */
+const STATE_LINE = new RegExp(`"type":"(${STATE_LINES.join("|").replaceAll(".", "\\.")})"\\}$`);
+const DAY_MS = 86_400_000;
+
+/** What an erasure came to. */
+export interface Erased extends Removed {
+  /** Hashes of what is gone: values, and payloads that carried them. */
+  readonly hashes: readonly string[];
+  /** Trees that held them. Each has a line that says so. */
+  readonly trees: readonly TreeId[];
+  /** Lines that say it in themselves: there it stays. Empty unless `partly` was asked for. */
+  readonly left: readonly { readonly tree: TreeId; readonly seq: number }[];
+}
+
+/** Who erases, and why. */
+export interface Erasing {
+  readonly by: string;
+  readonly reason: string;
+  /** Goes on though some of it stands in lines themselves, where it stays. */
+  readonly partly?: boolean;
+}
+
+/**
+ * Takes the content of an object away for good, in all its versions and items, everywhere in the
+ * store: values, payloads which carry them, and snapshots. Reading it says so with `ENOENT`. Throws
+ * `ESTATE` while a live process works with it (G2), or when lines themselves say it (G3).
+ */
+export async function eraseObject(
+  node: Node,
+  id: TreeId,
+  object: string,
+  given: Erasing,
+): Promise<Erased> {
+  const { store } = node.options;
+  const archive = archiveOf(store);
+  await node.durable(await node.open(id));
+  const { hashes, left } = await contentOf(store, await node.open(id), object);
+  const needles = (await Promise.all([...hashes].map((hash) => needlesOf(store, hash)))).flat();
+  const all = new Set(hashes);
+  const trees: TreeId[] = [];
+  for await (const { tree, seq } of treesOf(store)) {
+    if (seq === 0) continue;
+    const found = await search(store, tree, { hashes, needles });
+    if (!found.isThere) continue;
+    trees.push(tree);
+    left.push(...found.left.map((at) => ({ tree, seq: at })));
+    const user = userOf((await node.open(tree)).state, new Set([...hashes, ...found.payloads]));
+    if (user !== null) throw inUse(object, user);
+  }
+  if (left.length > 0 && given.partly !== true) throw inLines(object, left);
+  let removed: Removed = { count: 0, bytes: 0 };
+  for (const tree of trees) {
+    const { payloads, ...went } = await eraseFrom(node, tree, {
+      object,
+      hashes,
+      needles,
+      ...given,
+    });
+    for (const hash of payloads) all.add(hash);
+    removed = added(removed, went);
+  }
+  const when = new Date(node.options.world.clock.now()).toISOString();
+  const note = `erased by ${given.by} on ${when.slice(0, 10)}`;
+  removed = added(removed, await archive.sweep(hashes, { note }));
+  return { ...removed, hashes: [...all].sort(), trees, left };
+}
+
+function added(one: Removed, other: Removed): Removed {
+  return { count: one.count + other.count, bytes: one.bytes + other.bytes };
+}
+
+function inUse(object: string, user: string): SysError {
+  const sentence = `Cannot erase object "${object}": "${user}" works with it in its step in hand`;
+  return new SysError("ESTATE", `${sentence}, expected the step to be over; wait, or end it`);
+}
+
+function inLines(object: string, left: readonly { tree: TreeId; seq: number }[]): SysError {
+  const where = left.slice(0, 4).map(({ tree, seq }) => `${seq} of "${tree}"`).join(", ");
+  const sentence = `Cannot erase object "${object}": ${left.length} lines say it themselves`;
+  const rest = `such as ${where}; ask for "partly" to erase all but these`;
+  return new SysError("ESTATE", `${sentence}, ${rest}`, { left: left.slice(0, 100) });
+}
+
+/** Hashes of all values that an object ever had, and the lines in which small ones stand. */
+async function contentOf(store: Store, { state }: Tree, object: string): Promise<{
+  readonly hashes: Set<string>;
+  readonly left: { tree: TreeId; seq: number }[];
+}> {
+  const hashes = new Set<string>();
+  const left = new Set<number>();
+  let id = Object.values(state.objects).find((one) => one.id === object || one.name === object)?.id;
+  const add = (ref: ValueRef | undefined, seq: number): void => {
+    if (ref !== undefined && "hash" in ref) hashes.add(ref.hash);
+    else if (ref !== undefined) left.add(seq);
+  };
+  const kinds = ["object.created", "object.written", "object.appended"];
+  for await (const { type, data, seq } of readLines(store, state.tree)) {
+    if (!kinds.includes(type)) continue;
+    const said = data as EventMap["object.created"] & { readonly item?: ValueRef };
+    if (type === "object.created" && id === undefined) {
+      if (said.id === object || said.name === object) id = said.id;
+    }
+    if (said.id === id) add(said.value ?? said.item, seq);
+  }
+  if (id === undefined) {
+    const sentence = `Cannot erase object "${object}" of tree "${state.tree}": absent`;
+    throw new SysError("ENOENT", `${sentence}, expected the id or full name of an object`);
+  }
+  // What a tree began with stands in no line of an object.
+  const { versions = [], items = [] } = state.objects[id as ObjectId] ?? {};
+  for (const { value, seq } of [...versions, ...items]) add(value, seq);
+  return { hashes, left: [...left].map((seq) => ({ tree: state.tree, seq })) };
+}
+
+/** How the text of a value looks inside other JSON: as a value, and as a part of a longer text. */
+async function needlesOf(store: Store, hash: string): Promise<string[]> {
+  const text = await store.getBlob(hash).catch((error) => {
+    // Erased before: what is left of it was found then.
+    if (error instanceof SysError && error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (text === undefined) return [];
+  if (text.startsWith('"')) return [text.slice(1, -1)];
+  return [text, JSON.stringify(text).slice(1, -1)];
+}
+
+/** What is looked for. */
+interface Wanted {
+  readonly hashes: ReadonlySet<string>;
+  readonly needles: readonly string[];
+}
+
+/** Where a tree's log carries content: in payloads that can go, and in lines that cannot. */
+async function search(store: Store, id: TreeId, { hashes, needles }: Wanted): Promise<{
+  readonly isThere: boolean;
+  readonly payloads: Set<string>;
+  readonly left: number[];
+}> {
+  const payloads = new Set<string>();
+  const left: number[] = [];
+  let isThere = false;
+  const has = (text: string): boolean => needles.some((needle) => text.includes(needle));
+  for await (const batch of store.read(id, 1)) {
+    const hits = [...batch.payloads].filter(([, text]) => has(text)).map(([hash]) => hash);
+    for (const [i, line] of batch.lines.entries()) {
+      const here = hits.filter((hash) => line.includes(hash));
+      if (has(line) || (here.length > 0 && STATE_LINE.test(line))) left.push(batch.seq + i);
+      else for (const hash of here) payloads.add(hash);
+      isThere ||= here.length > 0;
+    }
+    if (isThere) continue;
+    const refs = new Set<string>();
+    for (const text of [...batch.lines, ...batch.payloads.values()]) addRefs(refs, text);
+    isThere = [...hashes].some((hash) => refs.has(hash));
+  }
+  return { isThere: isThere || left.length > 0, payloads, left };
+}
+
+/** Erases content from one tree, which stands still meanwhile. */
+async function eraseFrom(
+  node: Node,
+  id: TreeId,
+  given: Wanted & Erasing & { readonly object: string },
+): Promise<Removed & { readonly payloads: ReadonlySet<string> }> {
+  const { store } = node.options;
+  return await standingStill(node, id, async (tree) => {
+    const { payloads } = await search(store, id, given);
+    const gone = new Set([...given.hashes, ...payloads]);
+    // No wait from here to the commit: nothing else can take it up in between.
+    const user = userOf(tree.state, gone);
+    if (user !== null) throw inUse(given.object, user);
+    const { by, reason } = given;
+    const draft = new Draft(tree, node.options.world.clock.now());
+    draft.add("content.erased", { hashes: [...gone].sort(), by, reason });
+    tree.commit(draft);
+    node.changed(tree);
+    await node.durable(tree);
+    const keep = new Set<string>();
+    for await (const batch of store.read(id, 1)) {
+      for (const line of batch.lines) {
+        if (STATE_LINE.test(line)) named(line).forEach((h) => keep.add(h));
+      }
+    }
+    const removed = await archiveOf(store).redact(id, () => gone.difference(keep));
+    const has = (text: string): boolean => given.needles.some((needle) => text.includes(needle));
+    await renewSnapshot(node, tree, has);
+    return { ...removed, payloads };
+  });
+}
+
+/** Takes snapshots away whose states hold what is gone; one of now takes their place. */
+async function renewSnapshot(
+  node: Node,
+  tree: Tree,
+  holds: (state: string) => boolean,
+): Promise<void> {
+  const { store } = node.options;
+  const id = tree.state.tree;
+  const gone: number[] = [];
+  for (let at = await store.getSnapshot(id); at !== undefined;) {
+    if (holds(at.state)) gone.push(at.seq);
+    at = await store.getSnapshot(id, at.seq - 1);
+  }
+  if (gone.length === 0) return;
+  while (tree.tailLength > 0) await node.durable(tree);
+  const { seq } = tree.state;
+  await store.putSnapshot(id, { seq, head: tree.head, state: tree.dump() });
+  await archiveOf(store).removeSnapshots(id, gone.filter((one) => one !== seq));
+}
+
+/** How long payloads are kept. */
+export interface Retention {
+  /** Days that a tree's payloads are kept; null for as long as its log. */
+  readonly days: (tree: TreeHead) => number | null;
+  /** Fewer than these are refused; 1 by default. */
+  readonly daysMin?: number;
+  readonly by?: string;
+}
+
+/** What was redacted of one tree. */
+export interface Redacted extends Removed {
+  readonly tree: TreeId;
+  /** Up to this line. */
+  readonly to: number;
+}
+
+/**
+ * Redacts payloads that are older than they are kept to their hashes: a job to be run now and then.
+ * What a state still holds stays until a later run. Throws `EINVAL` for fewer days than `daysMin`.
+ */
+export async function retain(node: Node, retention: Retention): Promise<Redacted[]> {
+  const { store, world } = node.options;
+  const { daysMin = 1, by = "retention" } = retention;
+  archiveOf(store);
+  const heads = await Array.fromAsync(treesOf(store));
+  const due: { readonly tree: TreeId; readonly beforeMs: number }[] = [];
+  for (const head of heads) {
+    const days = head.seq === 0 ? null : retention.days(head);
+    if (days === null) continue;
+    if (!(days >= daysMin)) {
+      const sentence = `Cannot keep payloads of tree "${head.tree}" for ${days} days`;
+      throw new SysError("EINVAL", `${sentence}: expected ${daysMin} or more`);
+    }
+    due.push({ tree: head.tree, beforeMs: world.clock.now() - days * DAY_MS });
+  }
+  const done: Redacted[] = [];
+  for (const { tree, beforeMs } of due) {
+    if ((await oldPayloads(store, tree, { beforeMs, held: new Set() })).hashes.size === 0) continue;
+    const redacted = await redactTree(node, tree, { beforeMs, by });
+    if (redacted !== null) done.push(redacted);
+  }
+  return done;
+}
+
+/** Payloads that only lines from before a time name, and the last of these lines. */
+async function oldPayloads(store: Store, id: TreeId, given: {
+  readonly beforeMs: number;
+  readonly held: ReadonlySet<string>;
+}): Promise<{ readonly hashes: Set<string>; readonly to: number }> {
+  const hashes = new Set<string>();
+  const stays = new Set(given.held);
+  let to = 0;
+  for await (const { seq, lines, payloads } of store.read(id, 1)) {
+    for (const [i, line] of lines.entries()) {
+      const isOld = Number(/^\{"at":(\d+)/.exec(line)?.[1]) <= given.beforeMs;
+      if (isOld) to = seq + i;
+      const into = isOld && !STATE_LINE.test(line) ? hashes : stays;
+      for (const hash of named(line)) if (into === stays || payloads.has(hash)) into.add(hash);
+    }
+  }
+  return { hashes: hashes.difference(stays), to };
+}
+
+async function redactTree(node: Node, id: TreeId, given: {
+  readonly beforeMs: number;
+  readonly by: string;
+}): Promise<Redacted | null> {
+  const { store } = node.options;
+  return await standingStill(node, id, async (tree) => {
+    const { beforeMs, by } = given;
+    const { to } = await oldPayloads(store, id, { beforeMs, held: new Set() });
+    const held = heldPayloads(tree.state);
+    const { hashes } = await oldPayloads(store, id, { beforeMs, held });
+    // What came into the state while the log was read stays, too.
+    const kept = heldPayloads(tree.state);
+    const gone = hashes.difference(kept);
+    if (gone.size === 0) return null;
+    const draft = new Draft(tree, node.options.world.clock.now());
+    draft.add("payloads.redacted", { to, kept: [...kept].sort(), by });
+    tree.commit(draft);
+    await node.durable(tree);
+    const removed = await archiveOf(store).redact(id, (batch) => within(batch, to, gone));
+    await renewSnapshot(node, tree, () => true);
+    return { tree: id, to, ...removed };
+  });
+}
+
+/** Of these hashes, those that a batch of lines up to `to` has. */
+function within({ seq }: StoredBatch, to: number, gone: ReadonlySet<string>): ReadonlySet<string> {
+  return seq <= to ? gone : new Set();
+}
+
+/**
+ * Refuses to go to a line where a live process would be given what was taken away since: its step
+ * could not be run again. Throws `ESTATE`.
+ */
+export async function refuseGone(node: Node, tree: Tree, at: string | number): Promise<void> {
+  const state = await stateAt(node, tree, findPosition(tree.state, at));
+  const user = userOf(state, "gone");
+  if (user === null) return;
+  const sentence = `Cannot go to line ${state.seq} of "${state.tree}": what "${user}" worked with`;
+  throw new SysError("ESTATE", `${sentence} there was erased since, expected another position`);
+}
+
+/** Lines as they are, until one of a process whose payload was taken away: `ENOENT`. */
+export async function* wholeLines(lines: AsyncIterable<Line>, pid: Pid): AsyncGenerator<Line> {
+  for await (const line of lines) {
+    const { args, result } = line.data as Partial<EventMap["call.done"]>;
+    const isHere = (line.data as { readonly pid?: Pid }).pid === pid;
+    if (isHere && (isMark(args) || (result?.ok === true && isMark(result.reply)))) {
+      const sentence = `Cannot replay "${pid}": a payload of line ${line.seq} was erased`;
+      throw new SysError("ENOENT", `${sentence}, expected all that it was given`);
+    }
+    yield line;
+  }
+}
+
+/**
+ * How many payloads that a tree's lines name were taken away, as later lines say. `EINTEGRITY` when
+ * one is missing that none does.
+ */
+export async function countErased(store: Store, id: TreeId): Promise<number> {
+  const head = await headOf(store, id);
+  const reader = new ChainReader(id, 0, GENESIS);
+  for await (const batch of store.read(id, 1)) {
+    // Written since the head was read.
+    if (batch.seq > head.seq) break;
+    for (const _ of reader.read(batch));
+  }
+  reader.finish(head.seq, head.head);
+  return reader.erased;
+}

@@ -1,0 +1,106 @@
+/**
+ * Turns: which process runs next, and the runs that are alive.
+ *
+ * Invariants:
+ *   J1. At most one run of a process is alive, and at most `limit` runs in all.
+ *   J2. Nothing of a tree that is held, or not in memory any more, is run.
+ * @module
+ */
+
+import type { Broker } from "../broker/broker.ts";
+import { Run } from "../broker/run.ts";
+import type { Pid, TreeId } from "../kernel/ids.ts";
+import { readyPids } from "../kernel/schedule.ts";
+import { Scheduler } from "../kernel/scheduler.ts";
+import type { Process } from "../kernel/state.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Hosted } from "./forest.ts";
+import type { NodeOptions } from "./node_options.ts";
+import { canRun, programOf, runStep } from "./step.ts";
+
+/** What turns are taken with. */
+export interface TurnsParts {
+  readonly options: NodeOptions;
+  readonly broker: Broker;
+  /** A tree in memory; undefined when it is not there. */
+  get(id: TreeId): Hosted | undefined;
+  /** A model writes text. */
+  heard(pid: Pid, chunk: string): void;
+  /** A step was written down; resolves when that is durable. */
+  written(tree: Tree): Promise<void>;
+  /** A tree cannot go on. */
+  halt(tree: Tree, error: unknown): void;
+  /** A run is over. */
+  over(hosted: Hosted): void;
+}
+
+/** The run queue of a node and its runs. */
+export class Turns {
+  readonly #parts: TurnsParts;
+  readonly #scheduler = new Scheduler();
+  /** How many runs may be alive. */
+  limit: number;
+  /** How many are. */
+  running = 0;
+  isStopping = false;
+
+  /** Nothing is queued yet. */
+  constructor(parts: TurnsParts, limit: number) {
+    this.#parts = parts;
+    this.limit = limit;
+  }
+
+  /** How many processes are queued. */
+  get size(): number {
+    return this.#scheduler.size;
+  }
+
+  /** Queues what is ready of a tree. */
+  enqueue(hosted: Hosted): void {
+    if (this.isStopping || hosted.held > 0) return;
+    const { tree } = hosted;
+    for (const pid of readyPids(tree.state)) {
+      if (hosted.runs.has(pid) || !canRun(this.#parts.options, tree, pid)) continue;
+      this.#scheduler.enqueue(tree.state.tree, pid);
+    }
+  }
+
+  /** Starts runs while there is room (J1). */
+  start(): void {
+    while (this.running < this.limit && !this.isStopping) {
+      const turn = this.#scheduler.next((tree, pid) =>
+        this.#parts.get(tree)?.tree.state.processes[pid]?.priority ?? 1
+      );
+      if (turn === undefined) return;
+      const hosted = this.#parts.get(turn.tree);
+      const process = hosted?.tree.state.processes[turn.pid];
+      if (hosted === undefined) this.#scheduler.forget(turn.tree, turn.pid);
+      if (hosted === undefined || process?.life.state !== "ready" || hosted.held > 0) continue;
+      if (!hosted.runs.has(turn.pid)) this.#run(hosted, process);
+    }
+  }
+
+  /** Forgets the turns that a tree has had: it left memory. */
+  forget({ tree }: Hosted): void {
+    for (const pid in tree.state.processes) this.#scheduler.forget(tree.state.tree, pid as Pid);
+  }
+
+  #run(hosted: Hosted, process: Process): void {
+    const { options, broker, heard, written, halt, over } = this.#parts;
+    const { tree, runs } = hosted;
+    const run = new Run(tree, process.pid, (chunk) => heard(process.pid, chunk));
+    runs.set(process.pid, run);
+    this.running += 1;
+    const program = options.program(programOf(tree, process))!;
+    runStep(run, process, { broker, clock: options.world.clock, program })
+      .then((isWritten) => isWritten ? written(tree) : undefined)
+      .catch((error) => halt(tree, error))
+      .finally(() => {
+        run.end("stopped");
+        runs.delete(process.pid);
+        this.running -= 1;
+        if (process.life.state === "ended") this.#scheduler.forget(tree.state.tree, process.pid);
+        over(hosted);
+      });
+  }
+}
