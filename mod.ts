@@ -38,6 +38,7 @@ export type { LaterEffect } from "./kernel/rewind.ts";
 export type { Restored } from "./runtime/rewind.ts";
 export type { Divergence, Replayed } from "./runtime/replay.ts";
 export type { Needed, Otherwise } from "./runtime/what_if.ts";
+export { exportTree, type Imported, importTree } from "./runtime/portable.ts";
 export type { FileUndo } from "./runtime/undo.ts";
 export type { Digest, Touched } from "./kernel/touch.ts";
 export type { Review, Tier } from "./broker/sandbox.ts";

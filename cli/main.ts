@@ -29,6 +29,7 @@ import { demo, init } from "./start.ts";
 import { suggest as suggestGrants } from "./suggest.ts";
 import { rollback } from "./time.ts";
 import { tools } from "./tools.ts";
+import { erase, gc, tree } from "./tree.ts";
 
 export type { Command, Context, Flags, Format, FORMATS, Options } from "./command.ts";
 export type { Io } from "./io.ts";
@@ -40,7 +41,7 @@ const ALL: readonly Command[] = [
   ...[approvals, approve, deny, answer],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
-  ...[objects, budget],
+  ...[objects, tree, gc, erase, budget],
   ...[checkpoint, rollback, fork],
   ...[events, effects, replay, audit, verify],
 ];

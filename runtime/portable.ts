@@ -45,6 +45,20 @@ const MOVED = /"prev":"([0-9a-f]{64})","seq":(\d+),"tree":"t_\d+","type":"tree\.
 /**
  * A tree as records, without line feeds; nothing changes by it. Of one that was moved, all up to
  * the move. Throws `ENOENT`, and `EINTEGRITY` for a tree that is damaged.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime, defineImage, exportTree, importTree, SqliteStore } from "@agent-libos/core";
+ * const image = defineImage({ name: "idle", program: async ({ sys }) => {
+ *   await sys.process.exit({ result: "done" });
+ * } });
+ * const [here, there] = [SqliteStore.open(":memory:"), SqliteStore.open(":memory:")];
+ * await using os = await createRuntime({ store: here, workspace: null, approvals: "queue" });
+ * await (await os.spawn(image, { goal: "-" })).wait();
+ * const { tree, lines } = await importTree(there, exportTree(here, "t_1"));
+ * console.assert(tree === "t_1" && lines > 3);
+ * await there.close();
+ * ```
  */
 export async function* exportTree(store: Store, id: TreeId): AsyncGenerator<string> {
   let digest = "";
@@ -182,9 +196,11 @@ function unknown(kind: string, name: string): SysError {
 
 /** What an import came to. */
 export interface Imported {
+  /** Its id, the same as where it came from. */
   readonly tree: TreeId;
   /** Lines that were brought; those that say so come after them. */
   readonly lines: number;
+  /** Values that came with it. */
   readonly blobs: number;
   /** false: the same log was there already, and nothing was changed. */
   readonly created: boolean;

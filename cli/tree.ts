@@ -1,0 +1,177 @@
+/**
+ * Whole trees: `tree ls | export | import`, `gc` and `erase`.
+ * @module
+ */
+
+import { createReadStream } from "node:fs";
+import { resolve } from "node:path";
+import { SysError } from "../kernel/errors.ts";
+import { treeOf } from "../kernel/ids.ts";
+import { realClock } from "../providers/clock.ts";
+import { gc as collect } from "../runtime/collect.ts";
+import { exportTree, importTree, moveTree } from "../runtime/portable.ts";
+import { eraseObject } from "../runtime/retention.ts";
+import type { Command, Context } from "./command.ts";
+import { EXIT, UsageError } from "./exit.ts";
+import { several } from "./audit_parts.ts";
+import { operatorOf } from "./order.ts";
+import { list, show } from "./output.ts";
+import { owning } from "./position.ts";
+import { findObject, findTree, headsOf, reading, TREE_CONTEXT } from "./store.ts";
+
+/** `tree`. */
+export const tree: Command = {
+  name: "tree",
+  group: "state",
+  usage: "ls | export TREE [--move] | import FILE [--head HASH]",
+  about: "List trees; carry one to another store, which checks all of it and runs it on",
+  examples: ["libos tree export t_1 > t_1.jsonl", "libos tree import t_1.jsonl --db other.db"],
+  options: { move: { type: "boolean" }, head: { type: "string" } },
+  words: [0, 2],
+  async run(at) {
+    const [verb = "ls", word] = at.words;
+    if (verb === "ls" && word === undefined) return await ls(at);
+    if (verb === "export" && word !== undefined) return await write(at, word);
+    if (verb === "import" && word !== undefined) return await read(at, word);
+    throw new UsageError(`Cannot run "tree ${verb}": expected ${tree.usage}`);
+  },
+};
+
+async function ls(at: Context): Promise<number> {
+  const heads = await reading(at, (store) => headsOf(store, true));
+  list(at, heads, {
+    columns: [
+      { head: "TREE", of: (head) => head.tree },
+      { head: "LINES", of: ({ seq }) => String(seq) },
+      { head: "STATE", of: ({ summary }) => summary.live ? "live" : "ended" },
+      { head: "HEAD", of: ({ head }) => head.slice(0, 12) },
+      { head: "TITLE", of: ({ summary }) => summary.title },
+      { head: "SHA256", wide: true, of: ({ head }) => head },
+    ],
+    name: (head) => head.tree,
+    none: "No trees; libos run starts one",
+  });
+  return EXIT.ok;
+}
+
+/** Prints a tree as records, one a line; with `--move`, it ends here first. */
+async function write(at: Context, word: string): Promise<number> {
+  if (at.io.isTerminal) {
+    throw new UsageError(`Cannot export "${word}" to a terminal: expected > FILE`);
+  }
+  const id = await reading(at, (store) => findTree(store, word));
+  if (at.flags.on("move")) {
+    if (!at.flags.on("yes")) {
+      throw new UsageError(`Cannot move "${id}": its processes end here for good, expected -y`);
+    }
+    return await owning(at, `move "${id}"`, async ({ node }) => {
+      const given = { to: "an export", by: operatorOf(at) };
+      return await print(at, moveTree(node, id, given));
+    });
+  }
+  return await reading(at, (store) => print(at, exportTree(store, id)));
+}
+
+async function print(at: Context, records: AsyncIterable<string>): Promise<number> {
+  for await (const record of records) at.io.out(`${record}\n`);
+  return EXIT.ok;
+}
+
+async function read(at: Context, file: string): Promise<number> {
+  const path = resolve(at.io.cwd, file);
+  const head = at.flags.text("head");
+  const made = await owning(at, `import "${file}"`, async ({ node }) => {
+    const by = operatorOf(at);
+    return await importTree(node.options.store, linesOf(path), {
+      by,
+      ...(head === undefined ? {} : { head }),
+    });
+  });
+  const how = made.created ? "is here now" : "was here already, and nothing was changed";
+  show(at, { ...made }, {
+    name: made.tree,
+    lines: [
+      `${made.tree} ${how}: ${several(made.lines, "line")}, ${several(made.blobs, "value")}`,
+      ...(made.inDoubt === 0
+        ? []
+        : [`${several(made.inDoubt, "effect")} under way at the export: in doubt, and not sent`]),
+    ],
+  });
+  return EXIT.ok;
+}
+
+async function* linesOf(path: string): AsyncIterable<string> {
+  const input = createReadStream(path, "utf8");
+  let held = "";
+  try {
+    for await (const chunk of input) {
+      // Only line feeds end a record: canonical JSON may hold other line ends.
+      const parts = `${held}${chunk}`.split("\n");
+      held = parts.pop() ?? "";
+      yield* parts;
+    }
+    if (held !== "") yield held;
+  } catch (error) {
+    const { code } = error as { readonly code?: string };
+    if (code !== "ENOENT") throw error;
+    throw new SysError("ENOENT", `Cannot read "${path}": absent, expected an export`);
+  } finally {
+    input.destroy();
+  }
+}
+
+/** `gc`. */
+export const gc: Command = {
+  name: "gc",
+  group: "state",
+  usage: "",
+  about: "Remove values of the store that no tree refers to any more",
+  examples: ["libos gc", "libos gc -o json"],
+  options: {},
+  words: [0, 0],
+  async run(at) {
+    const made = await owning(
+      at,
+      "collect values",
+      ({ node }) => collect(node.options.store, { nowMs: realClock.now(), context: TREE_CONTEXT }),
+    );
+    show(at, { ...made }, {
+      name: String(made.count),
+      lines: [`Removed ${several(made.count, "value")} of ${made.bytes} bytes; kept ${made.kept}`],
+    });
+    return EXIT.ok;
+  },
+};
+
+/** `erase`. */
+export const erase: Command = {
+  name: "erase",
+  group: "state",
+  usage: "OBJECT -m REASON [--partly] -y",
+  about: "Take the content of an object away for good, everywhere in the store",
+  examples: [
+    'libos erase obj_1.4 -m "asked by its owner" -y',
+    'libos erase /p_1/notes/ada -m "asked by its owner" --partly -y',
+  ],
+  options: { reason: { type: "string", short: "m" }, partly: { type: "boolean" } },
+  words: [1, 1],
+  async run(at) {
+    const [word = ""] = at.words;
+    const reason = at.flags.text("reason");
+    if (reason === undefined) throw new UsageError(`Cannot erase "${word}": expected -m REASON`);
+    if (!at.flags.on("yes")) {
+      throw new UsageError(`Cannot erase "${word}": it cannot be undone, expected -y`);
+    }
+    const { object } = await reading(at, (store) => findObject(store, word));
+    const by = operatorOf(at);
+    const made = await owning(at, `erase "${word}"`, async ({ node }) => {
+      const partly = at.flags.on("partly");
+      return await eraseObject(node, treeOf(object.id), object.id, { by, reason, partly });
+    });
+    show(at, { ...made }, {
+      name: String(made.count),
+      lines: [`Erased ${several(made.count, "value")} of ${object.name}, ${made.bytes} bytes`],
+    });
+    return EXIT.ok;
+  },
+};

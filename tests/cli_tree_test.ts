@@ -1,0 +1,70 @@
+/**
+ * Claims about the command line: trees carried away, values collected, content erased.
+ * @module
+ */
+
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { edited, told } from "./cli_time_place.ts";
+
+Deno.test("A tree is exported to a file and imported into another store, which runs it on", async () => {
+  await using place = await edited();
+  const { out, exit } = await place.libos("tree", "export", "t_1");
+  equal(exit, 0);
+  ok(out.endsWith("\n") && out.split("\n").length > 10);
+  await place.write("t_1.jsonl", out);
+  const made = await place.libos("tree", "import", "t_1.jsonl", "--db", "other.db");
+  match(made.out, /^t_1 is here now: \d+ lines, \d+ values?\n/);
+  const again = await place.libos("tree", "import", "t_1.jsonl", "--db", "other.db");
+  match(again.out, /was here already, and nothing was changed/);
+  const [one, other] = [
+    (await place.libos("tree", "ls", "-o", "json")).out,
+    (await place.libos("tree", "ls", "-o", "json", "--db", "other.db")).out,
+  ].map((text) => (JSON.parse(text) as { readonly title: string; readonly seq: number }[])[0]!);
+  // The importer's line says that it arrived.
+  ok(other!.seq >= one!.seq);
+  match((await place.libos("verify", "--db", "other.db")).out, /OK/);
+  match((await place.libos("checkpoint", "ls", "--db", "other.db")).out, /draft/);
+});
+
+Deno.test("A changed, cut or absent export is refused, and nothing is made of it", async () => {
+  await using place = await edited();
+  const { out } = await place.libos("tree", "export", "t_1");
+  const changed = out.replace('"goal":"Edit"', '"goal":"Evil"');
+  for (
+    const [name, text] of [["changed", changed], ["cut", out.slice(0, out.length / 2)]] as const
+  ) {
+    await place.write(`${name}.jsonl`, text);
+    const said = await place.libos("tree", "import", `${name}.jsonl`, "--db", `${name}.db`);
+    equal(said.exit, 7, said.err);
+    match((await place.libos("tree", "ls", "--db", `${name}.db`)).err, /No trees/);
+  }
+  equal((await place.libos("tree", "import", "nowhere.jsonl", "--db", "new.db")).exit, 3);
+  equal((await place.libos("tree", "export", "t_9")).exit, 3);
+  equal((await place.libos("tree", "burn", "t_1")).exit, 2);
+});
+
+Deno.test("A moved tree ends here, and asks to be told so", async () => {
+  await using place = await edited();
+  const refused = await place.libos("tree", "export", "t_1", "--move");
+  equal(refused.exit, 2);
+  match(refused.err, /its processes end here for good, expected -y/);
+  const { out } = await place.libos("tree", "export", "t_1", "--move", "-y");
+  await place.write("t_1.jsonl", out);
+  match((await place.libos("ps", "-a")).out, /p_1.*(killed|canceled|ended)/);
+  match((await place.libos("tree", "import", "t_1.jsonl", "--db", "other.db")).out, /is here now/);
+  match((await place.libos("ps", "--db", "other.db")).out, /p_1/);
+});
+
+Deno.test("gc says what it removed; erase says why, and wants to be told twice", async () => {
+  await using place = await edited();
+  await told(place, `docs/c.txt=${"secret ".repeat(60)}`);
+  match((await place.libos("gc")).out, /^Removed \d+ values? of \d+ bytes; kept \d+\n$/);
+  equal((await place.libos("erase", "/p_1/last", "-m", "asked")).exit, 2);
+  equal((await place.libos("erase", "/p_1/last", "-y")).exit, 2);
+  equal((await place.libos("erase", "/p_1/nothing", "-m", "asked", "-y")).exit, 3);
+  await told(place, "x=end");
+  const erased = await place.libos("erase", "/p_1/last", "-m", "asked", "--partly", "-y");
+  equal(erased.exit, 0, erased.err);
+  match(erased.out, /^Erased \d+ values? of p_1\/last/);
+  match((await place.libos("verify")).out, /OK/);
+});
