@@ -1,7 +1,8 @@
 /**
  * The bench: every number that the design asks of the kernel, and what this machine gives.
  *
- * `deno task bench` takes under four minutes; `--long` parks 100,000 trees as well; names of
+ * `deno task bench` takes some six minutes, and up to twice that on a busy machine; `--long` parks
+ * 100,000 trees, settles after 1,000,000 effects and replays 200,000 calls as well; names of
  * sections run only those, and then nothing is written.
  * @module
  */
@@ -16,6 +17,8 @@ import { forking } from "./forking.ts";
 import { growth } from "./growth.ts";
 import type { Extent, Section } from "./measure.ts";
 import { parked } from "./parked.ts";
+import { positions } from "./positions.ts";
+import { recovery } from "./recovery.ts";
 import { asText, page } from "./report.ts";
 import { restart } from "./restart.ts";
 
@@ -26,6 +29,8 @@ const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> =
   restart,
   forking,
   growth,
+  positions,
+  recovery,
   parked,
   audit,
   cage,

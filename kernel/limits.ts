@@ -77,7 +77,7 @@ export const LIMITS = {
   // Log
   batchLinesMax: 16_384,
   snapshotEveryLinesMin: 1_000,
-  verifyAtOpenLinesMax: 10_000,
+  verifyAtOpenLinesMax: 1_000,
   tailLinesMax: 50_000,
   treesOpenedAtStartMax: 1_000,
   treesIdleKept: 500,

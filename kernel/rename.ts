@@ -4,7 +4,7 @@
  */
 
 import { type TreeId, treeNumber } from "./ids.ts";
-import type { Json } from "./json.ts";
+import type { Json, JsonObject } from "./json.ts";
 import type { State } from "./state.ts";
 
 /**
@@ -14,7 +14,9 @@ import type { State } from "./state.ts";
 export function renamed(state: State, to: TreeId): State {
   const from = treeNumber(state.tree);
   const ids = new RegExp(`\\b(p|cap|obj|req|msg|ck)_${from}(?!\\d)`, "g");
-  const swap = (text: string): string => text.replace(ids, `$1_${treeNumber(to)}`);
+  const mark = `_${from}`;
+  const swap = (text: string): string =>
+    text.includes(mark) ? text.replace(ids, `$1_${treeNumber(to)}`) : text;
   const copy = walk(state as unknown as Json, swap) as unknown as State;
   return { ...copy, tree: to };
 }
@@ -23,7 +25,18 @@ function walk(value: Json, swap: (text: string) => string): Json {
   if (typeof value === "string") return swap(value);
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((each) => walk(each, swap));
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [swap(key), walk(each as Json, swap)]),
-  );
+  const copy: { [key: string]: Json } = {};
+  for (const [key, inner] of Object.entries(value as JsonObject)) {
+    const name = swap(key);
+    const each = walk(inner as Json, swap);
+    // Not by assignment: a key of a value may be called "__proto__".
+    if (name === "__proto__") own(copy, name, each);
+    else copy[name] = each;
+  }
+  return copy;
+}
+
+function own(into: { [key: string]: Json }, name: string, value: Json): void {
+  const open = { enumerable: true, configurable: true, writable: true };
+  Object.defineProperty(into, name, { value, ...open });
 }

@@ -108,12 +108,13 @@ export interface StoredBatch {
  */
 export function thinned(seqs: readonly number[], newest: number): readonly number[] {
   const gone: number[] = [];
-  const kept = new Set<number>();
-  for (const seq of [...seqs].filter((one) => one < newest).sort((a, b) => a - b)) {
-    // Of those in the same power of two back from the end, the oldest stays.
-    const place = Math.floor(Math.log2((newest - seq) / 1_000 + 1));
-    if (kept.has(place)) gone.push(seq);
-    kept.add(place);
+  const sorted = [...seqs].filter((one) => one < newest).sort((a, b) => a - b);
+  let kept = 0;
+  for (const [i, seq] of sorted.entries()) {
+    const next = sorted[i + 1] ?? newest;
+    // What would be folded without it stays small against how far back it is.
+    if (next - kept <= Math.max(1_000, (newest - next) / 4)) gone.push(seq);
+    else kept = seq;
   }
   return gone;
 }

@@ -48,7 +48,8 @@ const MOVED = /"prev":"([0-9a-f]{64})","seq":(\d+),"tree":"t_\d+","type":"tree\.
  *
  * @example
  * ```ts
- * import { createRuntime, defineImage, exportTree, importTree, SqliteStore } from "@agent-libos/core";
+ * import { createRuntime, defineImage, SqliteStore } from "@agent-libos/core";
+ * import { exportTree, importTree } from "@agent-libos/core";
  * const image = defineImage({ name: "idle", program: async ({ sys }) => {
  *   await sys.process.exit({ result: "done" });
  * } });

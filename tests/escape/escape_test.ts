@@ -44,9 +44,12 @@ for (const tier of TIERS) {
       sure.sort(),
       `Tier "${tier}" holds more`,
     );
-    const grave = noise.filter((one) =>
-      /escaped|secret|stray|request|message|file|intrinsic/.test(one)
-    );
+    // Of what happened, not of the body's name; being slow beside others is the machine's.
+    const grave = noise.filter((one) => {
+      const what = one.slice(one.lastIndexOf('": ') + 3);
+      return !what.startsWith("slow") &&
+        /escaped|secret|stray|request|message|file|intrinsic/.test(what);
+    });
     assert.deepEqual(grave, [], "Came once, and not again with the body alone");
   });
 }

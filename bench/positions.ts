@@ -1,0 +1,330 @@
+/**
+ * Positions: what it costs to name one, look at one, go back to one, branch off from one, and run
+ * code again, beside the length of the history and the size of memory.
+ * @module
+ */
+
+import { type Pid, treeOf } from "../kernel/ids.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { MemoryStore } from "../providers/memory_store.ts";
+import { treeAt } from "../runtime/history.ts";
+import { AgentProcess } from "../runtime/process.ts";
+import {
+  type Extent,
+  infoRow,
+  numberRow,
+  type Row,
+  type Section,
+  timed,
+  type Times,
+  times,
+} from "./measure.ts";
+import { RawTable } from "./raw.ts";
+import { CAPS, freshText, Stage } from "./stage.ts";
+
+const AT_ONCE = 24;
+const CALLS_PER_STEP = 500;
+const CHECKPOINTS = 400;
+const WARM = 20;
+const FORKS = 70;
+const FORKS_WARM = 10;
+const FLAT_MAX = 1.2;
+/** Over one commit, in milliseconds. */
+const OVER_MAX = 1;
+const LONG_LINES = 100_000;
+
+/** What is asked of the program of a subject, by message. */
+interface Work {
+  readonly objects?: number;
+  readonly sends?: number;
+  readonly writes?: number;
+  readonly forks?: number;
+}
+
+/** One tree on a stage of its own, which works when it is told to, and rests otherwise. */
+class Subject implements AsyncDisposable {
+  readonly label: string;
+  readonly stage: Stage;
+  readonly process: AgentProcess;
+  readonly forks: number[] = [];
+  /** One raw commit before each of them. */
+  readonly commits: number[] = [];
+  /** Makes one raw commit. */
+  commit: () => void = () => {};
+  readonly #pid: Pid;
+
+  private constructor(label: string, stage: Stage, pid: Pid) {
+    this.label = label;
+    this.stage = stage;
+    this.#pid = pid;
+    this.process = new AgentProcess(stage.node, pid, "bench");
+  }
+
+  /** A subject with so many objects, and at least so many lines. */
+  static async grown(stage: Stage, objects: number, lines: number): Promise<Subject> {
+    const label = `${lines.toLocaleString("en")} lines, ${objects.toLocaleString("en")} objects`;
+    let made = 0;
+    const pid = await stage.plant("subject", {
+      caps: [...CAPS, { right: "object.*", resource: "**" }],
+    });
+    const subject = new Subject(label, stage, pid);
+    stage.teach("subject", async (call) => {
+      const { messages } = await call("message.receive", {}) as unknown as {
+        readonly messages: readonly { readonly data: Work }[];
+      };
+      const work = messages[0]!.data;
+      await several(work.objects ?? 0, () => {
+        const n = made++;
+        return call("object.create", { name: `kept/${n}`, mutable: true, value: { n } });
+      });
+      await several(work.sends ?? 0, () => call("bench.send", { to: "x", text: freshText(64) }));
+      await several(work.writes ?? 0, async (i) => {
+        const { version } = await call("object.read", { object: `kept/${i}` });
+        await call("object.write", { object: `kept/${i}`, value: { i }, from: version });
+      });
+      for (let i = 0; i < (work.forks ?? 0); i++) {
+        subject.commits.push(await timed(subject.commit));
+        subject.forks.push(await timed(() => call("process.fork", { goal: `fork ${i}` })));
+      }
+    });
+    await stage.run(pid);
+    for (let left = objects; left > 0; left -= CALLS_PER_STEP) {
+      await subject.work({ objects: Math.min(left, CALLS_PER_STEP) });
+    }
+    const tree = await subject.tree();
+    while (tree.state.seq < lines) {
+      const sends = Math.ceil((lines - tree.state.seq) / 2);
+      await subject.work({ sends: Math.min(sends, CALLS_PER_STEP) });
+    }
+    return subject;
+  }
+
+  /** Lets it do something, and rest again. */
+  async work(work: Work): Promise<void> {
+    await this.process.send({ ...work });
+    await this.stage.run(this.#pid);
+  }
+
+  /** Its tree in memory. */
+  async tree(): Promise<Tree> {
+    return await this.stage.node.open(treeOf(this.#pid));
+  }
+
+  /** How long treeAt takes, and how many lines it folds onto a snapshot. */
+  async looked(seq: number, rounds: number): Promise<{ ms: Times; folded: number }> {
+    const { store, context } = this.stage.node.options;
+    const id = treeOf(this.#pid);
+    const found: number[] = [];
+    for (let i = 0; i < rounds; i++) {
+      found.push(await timed(() => treeAt(store, id, seq, context)));
+    }
+    const snapshot = await store.getSnapshot(id, seq);
+    return { ms: times(found), folded: seq - (snapshot?.seq ?? 0) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stage[Symbol.asyncDispose]();
+  }
+}
+
+async function several(count: number, job: (i: number) => Promise<unknown>): Promise<void> {
+  for (let from = 0; from < count; from += AT_ONCE) {
+    const size = Math.min(AT_ONCE, count - from);
+    await Promise.all(Array.from({ length: size }, (_, i) => job(from + i)));
+  }
+}
+
+/** A time held against one commit of the same rounds; `raw` is null where nothing is synced. */
+function overRow(what: string, ours: Times, raw: Times | null): Row {
+  const over = ours.median - (raw?.median ?? 0);
+  return {
+    ...infoRow(what, ours),
+    target: `≤ ${OVER_MAX} ms${raw === null ? "" : " + one commit"}`,
+    raw: raw === null ? "" : `${raw.median.toFixed(3)} ms`,
+    ratio: `${over < 0 ? "" : "+"}${over.toFixed(3)} ms`,
+    met: over <= OVER_MAX,
+  };
+}
+
+function flatRow(what: string, medians: readonly number[]): Row {
+  const ratio = Math.max(...medians) / Math.min(...medians);
+  return numberRow(what, ratio, { atMost: FLAT_MAX, unit: "× between extremes" });
+}
+
+/** Checkpoints of all subjects by turns: the same machine for each. */
+async function checkpoints(kind: string, subjects: readonly Subject[], table: RawTable | null) {
+  const raw: number[] = [];
+  const ours = subjects.map((): number[] => []);
+  for (let round = 0; round < CHECKPOINTS; round++) {
+    const rawMs = table === null ? 0 : await timed(() => table.insert("one commit"));
+    if (round >= WARM) raw.push(rawMs);
+    for (const i of subjects.keys()) {
+      // Whoever is first after the raw commit changes.
+      const at = (round + i) % subjects.length;
+      const ms = await timed(() => subjects[at]!.process.checkpoint(`round ${round}`));
+      if (round >= WARM) ours[at]!.push(ms);
+    }
+  }
+  const found = ours.map(times);
+  const one = table === null ? null : times(raw);
+  return [
+    ...subjects.map(({ label }, i) => overRow(`checkpoint, ${kind}: ${label}`, found[i]!, one)),
+    flatRow(`checkpoint, ${kind}: flat`, found.map(({ median }) => median)),
+  ];
+}
+
+/** Positions all over a long log. */
+async function looks(subject: Subject): Promise<Row[]> {
+  const end = (await subject.tree()).state.seq;
+  const rows: Row[] = [];
+  for (const part of [0.001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1]) {
+    const seq = Math.floor(end * part);
+    const { ms, folded } = await subject.looked(seq, 5);
+    const what = `inspect line ${seq.toLocaleString("en")} of ${end.toLocaleString("en")}`;
+    rows.push({ ...infoRow(what, ms), raw: `${folded.toLocaleString("en")} lines folded` });
+  }
+  return rows;
+}
+
+/** Going back over so much work, again and again. */
+async function restores(subject: Subject, work: Work, rounds: number): Promise<Row> {
+  const { store } = subject.stage;
+  const found: number[] = [];
+  let [lines, bytes, folded] = [0, 0, 0];
+  let treeAtMs = 0;
+  for (let i = 0; i < rounds; i++) {
+    const tree = await subject.tree();
+    const to = tree.state.seq;
+    let left = work.sends ?? 0;
+    for (; left > CALLS_PER_STEP; left -= CALLS_PER_STEP) {
+      await subject.work({ sends: CALLS_PER_STEP });
+    }
+    await subject.work({ ...work, sends: left });
+    lines = tree.state.seq - to;
+    const looked = await subject.looked(to, 1);
+    [treeAtMs, folded] = [looked.ms.median, looked.folded];
+    let at = 0;
+    found.push(await timed(async () => ({ at } = await subject.process.restore(to))));
+    for await (const batch of store.read(tree.state.tree, at)) {
+      bytes = batch.lines.join("").length;
+      for (const text of batch.payloads.values()) bytes += text.length;
+    }
+  }
+  const writes = work.writes === undefined ? "" : `, ${work.writes} objects written`;
+  return {
+    ...infoRow(
+      `restore over ${lines.toLocaleString("en")} lines${writes}: ${subject.label}`,
+      times(found),
+    ),
+    raw: `treeAt ${treeAtMs.toFixed(1)} ms, ${folded} folded`,
+    ratio: `line of ${bytes.toLocaleString("en")} bytes`,
+  };
+}
+
+/** The two forks, each beside one commit. */
+async function forks(subject: Subject, table: RawTable): Promise<Row[]> {
+  const [raw, whole]: [number[], number[]] = [[], []];
+  const end = (await subject.tree()).state.seq;
+  subject.commit = () => table.insert("one commit");
+  await subject.work({ forks: FORKS });
+  for (let i = 0; i < 12; i++) {
+    raw.push(await timed(() => table.insert("one commit")));
+    whole.push(await timed(() => subject.process.fork(end)));
+    await subject.stage.run();
+  }
+  const commits = times(subject.commits.slice(FORKS_WARM));
+  return [
+    overRow(`process.fork: ${subject.label}`, times(subject.forks.slice(FORKS_WARM)), commits),
+    overRow(`fork of a tree: ${subject.label}`, times(whole.slice(2)), times(raw.slice(2))),
+  ];
+}
+
+/** Recorded calls that a replay goes through in a second. */
+async function replays(long: boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const calls of long ? [1_000, 10_000, 50_000, 200_000] : [1_000, 10_000, 50_000]) {
+    await using stage = new Stage(new MemoryStore());
+    const pid = await stage.play(async (call, { step }) => {
+      for (let i = 0; i < CALLS_PER_STEP; i++) {
+        await call("bench.send", { to: "x", text: `step ${step}, call ${i}` });
+      }
+      if (step * CALLS_PER_STEP >= calls) await call("process.exit", {});
+    });
+    const process = new AgentProcess(stage.node, pid, "bench");
+    const found: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      found.push(
+        await timed(async () => {
+          const replayed = await process.replay();
+          if (replayed.diverged !== null) throw new Error(replayed.diverged.message);
+          if (replayed.calls < calls) {
+            throw new Error(`Only ${replayed.calls} calls: ${replayed.ended}`);
+          }
+        }),
+      );
+    }
+    const rate = calls / times(found).median * 1_000;
+    rows.push(
+      numberRow(`replay of ${calls.toLocaleString("en")} calls`, rate, { unit: "calls/s" }),
+    );
+  }
+  return rows;
+}
+
+const SUBJECTS = [[10, 100], [10, 10_000], [10, LONG_LINES], [10_000, 25_000]] as const;
+
+/** Rows of one kind of store, whose subjects are made by `open`. */
+async function onStores(
+  kind: string,
+  open: (name: string) => Stage,
+  job: (subjects: readonly Subject[]) => Promise<Row[]>,
+): Promise<Row[]> {
+  await using stack = new AsyncDisposableStack();
+  const subjects: Subject[] = [];
+  for (const [objects, lines] of SUBJECTS) {
+    const stage = open(`positions_${kind}_${objects}_${lines}`);
+    subjects.push(stack.use(await Subject.grown(stage, objects, lines)));
+  }
+  return await job(subjects);
+}
+
+/** Checkpoint, inspect, restore, fork and replay. */
+export async function positions({ folder, long }: Extent): Promise<Section> {
+  using table = new RawTable(`${folder}/raw_positions.db`);
+  const rows = await onStores(
+    "memory",
+    () => new Stage(new MemoryStore()),
+    (subjects) => checkpoints("memory", subjects, null),
+  );
+  const open = (name: string): Stage => Stage.sqlite(`${folder}/${name}.db`);
+  rows.push(
+    ...await onStores("sqlite", open, async (subjects) => {
+      const [short, middle, old, full] = subjects as [Subject, Subject, Subject, Subject];
+      const found = await checkpoints("SQLite", subjects, table);
+      found.push(...await looks(old));
+      for (const subject of subjects) found.push(...await forks(subject, table));
+      found.push(
+        await restores(short, { sends: 5 }, 9),
+        await restores(middle, { sends: 5 }, 9),
+        await restores(old, { sends: 5 }, 9),
+        await restores(full, { sends: 5 }, 9),
+        await restores(middle, { sends: 500 }, 5),
+        await restores(middle, { sends: 5_000 }, 3),
+        await restores(full, { sends: 5, writes: 100 }, 3),
+      );
+      return found;
+    }),
+    ...await replays(long),
+  );
+  return {
+    title: "Positions: checkpoint, inspect, fork, restore, replay",
+    rows,
+    notes: [
+      "SQLite is synced. Checkpoints of all trees of a store take turns, beside one raw commit. " +
+      "A fork of a tree and a restore are those of AgentProcess; process.fork is a child of the " +
+      "same tree. Restores go back over effects that were sent, 2 lines each.",
+      "Lines folded are those from the last snapshot that is kept before the position: few are " +
+      "kept far from the end, so what a look costs there grows with the distance.",
+    ],
+  };
+}
