@@ -147,7 +147,8 @@ export class Desk {
     } catch (error) {
       // Answered elsewhere, expired or withdrawn meanwhile: then there is nothing to say.
       if (!(error instanceof SysError)) throw error;
-      if (error.code === "EINVAL" || error.code === "ESTALE") this.#showAgain(shown.id);
+      const mayFit = error.retry || error.code === "EINVAL" || error.code === "ESTALE";
+      if (mayFit) this.#showAgain(shown.id);
     }
   }
 }
