@@ -132,31 +132,26 @@ export async function begin(
 }
 
 /**
- * Tells texts one by one (W3). The runtime hands over messages between the jobs of a turn, as many
- * as there are: the first is told at once, and what comes before its jobs are done gets a turn.
+ * Tells texts one by one, each in a turn of its own (W3): the runtime hands over messages between
+ * the jobs of a turn, as many as there are.
  */
 export function oneByOne(
   soon: (job: () => void) => void,
   hear: (text: string) => void,
 ): (data: unknown) => void {
   const inbox: string[] = [];
-  let isBusy = false;
+  let isAwake = false;
   const turn = (): void => {
-    const text = inbox.shift();
-    isBusy = text !== undefined;
-    if (text === undefined) return;
-    soon(turn);
+    const text = inbox.shift()!;
+    isAwake = inbox.length > 0;
+    if (isAwake) soon(turn);
     hear(text);
   };
   return (data) => {
     if (typeof data !== "string") return;
-    if (isBusy) {
-      inbox.push(data);
-      return;
-    }
-    isBusy = true;
-    soon(turn);
-    hear(data);
+    inbox.push(data);
+    if (!isAwake) soon(turn);
+    isAwake = true;
   };
 }
 
