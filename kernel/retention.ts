@@ -11,6 +11,7 @@
  */
 
 import type { Handlers } from "./apply_memory.ts";
+import { SysError } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { sha256 } from "./json.ts";
 import { LIMITS } from "./limits.ts";
@@ -169,4 +170,15 @@ export const RETENTION = {
 function forgetValues({ values }: Tree): void {
   values.set("", null, LIMITS.valuesInMemoryBytesMax);
   values.set("", null, 0);
+}
+
+/**
+ * Refuses to go to a state where a live process would be given what was taken away since: its step
+ * could not be run again. Throws `ESTATE`.
+ */
+export function refuseGone(past: State): void {
+  const user = userOf(past, "gone");
+  if (user === null) return;
+  const sentence = `Cannot go to line ${past.seq} of "${past.tree}": what "${user}" worked with`;
+  throw new SysError("ESTATE", `${sentence} there was erased since, expected another position`);
 }

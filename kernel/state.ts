@@ -13,6 +13,7 @@ import type {
   CallHead,
   CallResult,
   EndOutcome,
+  EventMap,
   ImageData,
   Message,
   Provenance,
@@ -187,19 +188,7 @@ export interface HeldTool {
 }
 
 /** A version of a generated tool. */
-export interface ToolRecord {
-  readonly hash: string;
-  readonly name: string;
-  readonly description: string;
-  readonly inputSchema: JsonObject;
-  readonly outputSchema: JsonObject | null;
-  /** As they were declared. */
-  readonly rights: readonly string[];
-  readonly source: ValueRef;
-  readonly code: ValueRef;
-  readonly tests: ValueRef;
-  readonly testCount: number;
-  readonly by: Pid | "image";
+export interface ToolRecord extends Readonly<EventMap["tool.proposed"]> {
   /** Others who proposed the same content, without having seen it. */
   also: readonly (Pid | "image")[];
   readonly atMs: number;
@@ -208,15 +197,9 @@ export interface ToolRecord {
 }
 
 /** A named position of the log. */
-export interface Checkpoint {
-  readonly id: CheckpointId;
-  readonly name: string;
+export interface Checkpoint extends Readonly<EventMap["checkpoint.taken"]> {
   /** The position: the number of its own line. */
   readonly seq: number;
-  /** Who took it. */
-  readonly by: string;
-  /** Why it was taken by itself; null when somebody took it. */
-  readonly auto: "ask" | "destructive" | null;
   readonly atMs: number;
 }
 

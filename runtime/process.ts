@@ -20,7 +20,7 @@ import type { AgentImage } from "./image.ts";
 import { readLines } from "./load.ts";
 import { type ReplayCode, type Replayed, replayProcess } from "./replay.ts";
 import { commitImage } from "./portable.ts";
-import { refuseGone, wholeLines } from "./retention.ts";
+import { wholeLines } from "./retention.ts";
 import { forkTree, pastOf, type Restored, restoreTree } from "./rewind.ts";
 import { type FileUndo, planUndo } from "./undo.ts";
 import { leastFor, type Needed, type Otherwise, whatIf } from "./what_if.ts";
@@ -263,7 +263,6 @@ export class AgentProcess {
     options: { readonly files?: boolean } = {},
   ): Promise<Restored> {
     const { files = false } = options;
-    await refuseGone(this.#node, await this.#node.open(treeOf(this.pid)), to);
     return await restoreTree(this.#node, treeOf(this.pid), { to, by: this.#operator, files });
   }
 
@@ -282,7 +281,6 @@ export class AgentProcess {
    */
   async fork(at: string | number, edits: BranchEdits = {}): Promise<AgentProcess> {
     const id = treeOf(this.pid);
-    await refuseGone(this.#node, await this.#node.open(id), at);
     const pid = await forkTree(this.#node, id, { at, by: this.#operator, edits });
     return new AgentProcess(this.#node, pid, this.#operator);
   }

@@ -11,7 +11,6 @@
  * @module
  */
 
-import { findPosition } from "../kernel/checkpoint.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { EventMap, Line, ValueRef } from "../kernel/event.ts";
@@ -23,7 +22,6 @@ import { archiveOf } from "../kernel/store.ts";
 import type { Removed, Store, StoredBatch, TreeHead } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { addRefs } from "./collect.ts";
-import { stateAt } from "./history.ts";
 import { headOf, readLines } from "./load.ts";
 import type { Node } from "./node.ts";
 import { standingStill } from "./rewind.ts";
@@ -329,18 +327,6 @@ async function redactTree(node: Node, id: TreeId, given: {
 /** Of these hashes, those that a batch of lines up to `to` has. */
 function within({ seq }: StoredBatch, to: number, gone: ReadonlySet<string>): ReadonlySet<string> {
   return seq <= to ? gone : new Set();
-}
-
-/**
- * Refuses to go to a line where a live process would be given what was taken away since: its step
- * could not be run again. Throws `ESTATE`.
- */
-export async function refuseGone(node: Node, tree: Tree, at: string | number): Promise<void> {
-  const state = await stateAt(node, tree, findPosition(tree.state, at));
-  const user = userOf(state, "gone");
-  if (user === null) return;
-  const sentence = `Cannot go to line ${state.seq} of "${state.tree}": what "${user}" worked with`;
-  throw new SysError("ESTATE", `${sentence} there was erased since, expected another position`);
 }
 
 /** Lines as they are, until one of a process whose payload was taken away: `ENOENT`. */

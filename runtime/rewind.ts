@@ -16,6 +16,7 @@ import { type Pid, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
 import { diffStates } from "../kernel/patch.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import { openIntents } from "../kernel/process.ts";
+import { refuseGone } from "../kernel/retention.ts";
 import { type LaterEffect, readSince, rewind, type Since } from "../kernel/rewind.ts";
 import { renamed } from "../kernel/rename.ts";
 import { emptyState, type State } from "../kernel/state.ts";
@@ -97,6 +98,7 @@ export async function restoreTree(node: Node, id: TreeId, given: {
         continue;
       }
       refuseInDoubt(tree);
+      refuseGone(past.tree.state);
       const files = await fileWork(node, tree, { ...given, to: seq, touches: since.touches });
       const state = rewind(past.tree.state, tree.state, since);
       const draft = new Draft(tree, node.options.world.clock.now());
@@ -151,6 +153,7 @@ export async function forkTree(node: Node, id: TreeId, given: {
   if (given.edits.policy !== undefined) parsePolicy(given.edits.policy, node.options.context);
   await node.durable(tree);
   const { seq, past, since } = await pastOf(node, tree, given.at);
+  refuseGone(past.tree.state);
   const rewound = rewind(past.tree.state, tree.state, since);
   const root: Pid = `p_${treeNumber(id)}`;
   const state = branched(rewound, root, given.edits);
