@@ -20,7 +20,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sandboxes: ["kernel", "broker", "sandboxes"],
   providers: ["kernel", "providers"],
   runtime: ["kernel", "broker", "tools", "agents", "sandboxes", "providers", "runtime"],
-  cli: ["kernel", "broker", "tools", "agents", "providers", "runtime", "cli", "demos", "mod.ts"],
+  server: ["kernel", "broker", "providers", "runtime", "server"],
+  cli: [
+    "kernel",
+    "broker",
+    "tools",
+    "agents",
+    "providers",
+    "runtime",
+    "server",
+    "cli",
+    "demos",
+    "mod.ts",
+  ],
   demos: ["demos", "mod.ts", "testing.ts", "kernel", "agents", "providers", "runtime"],
 };
 

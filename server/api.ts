@@ -1,0 +1,38 @@
+/**
+ * The API as its routes see it: what the server is made of, and who is asking.
+ * @module
+ */
+
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Clock, Random } from "../kernel/world.ts";
+import type { AgentImage } from "../runtime/image.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Feed } from "./feed.ts";
+import type { Principal } from "./principal.ts";
+import type { TokenBook } from "./tokens.ts";
+
+/** What the server is made of; every route is given it. */
+export interface House {
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** What happens, live. */
+  readonly feed: Feed;
+  readonly tokens: TokenBook;
+  /** Images that may be started by name. */
+  readonly images: readonly AgentImage[];
+  /** What this is: shown by `/v1/version`. */
+  readonly version: string;
+  readonly startedMs: number;
+}
+
+/** What a request carries once it was let in. */
+export interface Env {
+  Variables: {
+    /** Who asks. */
+    who: Principal;
+  };
+}
+
+/** The application that routes are added to. */
+export type Api = OpenAPIHono<Env>;

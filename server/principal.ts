@@ -1,0 +1,35 @@
+/**
+ * Principals: who speaks to the server, and what their role lets them do.
+ *
+ * Invariants:
+ *   P1. Roles are ordered: each may do all that the ones before it may.
+ *   P2. A principal with labels sees and touches only processes that carry all of them.
+ * @module
+ */
+
+/** The roles, least first. */
+export const ROLES = ["viewer", "approver", "operator", "admin"] as const;
+/** What somebody may do: read; answer requests; start, stop and grant; make tokens. */
+export type Role = (typeof ROLES)[number];
+
+/** Who speaks. The name is what the log says of them. */
+export interface Principal {
+  readonly name: string;
+  readonly role: Role;
+  /** Only processes with all of these labels; empty for all. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** The token's id, or that of the session's token. */
+  readonly token: string;
+}
+
+/** Whether a role may do what `needed` may. */
+export function reaches(role: Role, needed: Role): boolean {
+  return ROLES.indexOf(role) >= ROLES.indexOf(needed);
+}
+
+/** Whether a principal sees a process with these labels (P2). */
+export function sees(who: Principal, labels: Readonly<Record<string, string>>): boolean {
+  return Object.entries(who.labels).every(([key, value]) =>
+    Object.hasOwn(labels, key) && labels[key] === value
+  );
+}

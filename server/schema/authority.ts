@@ -1,0 +1,118 @@
+/**
+ * Capabilities, policy, explanations and budgets as the API shows them.
+ * @module
+ */
+
+import { z } from "@hono/zod-openapi";
+import { capIdShape, jsonShape, pageShape, pidShape, timeShape, treeShape } from "./shape.ts";
+import { spentShape } from "./process.ts";
+
+/** A capability. */
+export const capabilityShape = z.object({
+  id: capIdShape,
+  tree: treeShape,
+  subject: pidShape,
+  right: z.string(),
+  resource: z.string(),
+  scope: z.enum(["process", "subtree", "image"]),
+  parent: capIdShape.nullable(),
+  depth: z.number().int(),
+  constraint: z.record(z.string(), jsonShape).nullable(),
+  usesMax: z.number().int().nullable(),
+  usesSpent: z.number().int(),
+  expiresAt: timeShape.nullable(),
+  delegable: z.boolean(),
+  via: z.enum(["boot", "spawn", "delegate", "approval", "operator"]),
+  by: z.string(),
+  /** The request it was born of. */
+  request: z.string().nullable(),
+  /** Bound to exactly one call. */
+  bound: z.boolean(),
+  givenAt: timeShape,
+  /** Capabilities that fall with it, itself included, and processes that lose something. */
+  below: z.object({ capabilities: z.number().int(), processes: z.number().int() }),
+}).openapi("Capability");
+/** A capability. */
+export type CapabilityView = z.infer<typeof capabilityShape>;
+/** A page of capabilities. */
+export const capabilityPage = pageShape(capabilityShape, "CapabilityPage");
+
+/** A right to be given. */
+export const grantShape = z.strictObject({
+  rule: z.string().max(1_024).openapi({ example: "file.read(./notes/**)" }),
+  uses: z.number().int().min(1).optional(),
+  forMs: z.number().int().min(1).optional(),
+  delegable: z.boolean().optional(),
+  constraint: z.record(z.string(), jsonShape).optional(),
+}).openapi("Grant");
+
+/** A question about authority. */
+export const explainInput = z.strictObject({
+  pid: pidShape,
+  /** `net.fetch(https://x/**)`. */
+  rule: z.string().max(1_024),
+  args: z.record(z.string(), jsonShape).optional(),
+}).openapi("Explain");
+
+/** Whether a process could, why, and the least that would let it. */
+export const explanationShape = z.object({
+  pid: pidShape,
+  decision: z.enum(["allow", "ask", "deny", "none"]),
+  right: z.string(),
+  resource: z.string(),
+  cap: capIdShape.nullable(),
+  chain: z.array(z.object({ id: capIdShape, via: z.string(), by: z.string() })),
+  considered: z.array(z.object({ id: capIdShape, matched: z.boolean(), why: z.string() })),
+  rule: z.string().nullable(),
+  suggestion: z.string().nullable(),
+}).openapi("Explanation");
+/** Whether a process could, and why. */
+export type ExplanationView = z.infer<typeof explanationShape>;
+
+/** Who can do something. */
+export const whoCanShape = z.object({
+  items: z.array(z.object({
+    pid: pidShape,
+    image: z.string(),
+    decision: z.enum(["allow", "ask", "deny"]),
+    cap: capIdShape.nullable(),
+  })),
+  /** Processes that were looked at. */
+  of: z.number().int(),
+}).openapi("WhoCan");
+
+/** Why a past call was let through or refused. */
+export const storyShape = z.object({
+  tree: treeShape,
+  seq: z.number().int(),
+  pid: pidShape,
+  call: z.string(),
+  name: z.string(),
+  resource: z.string(),
+  decision: z.enum(["allow", "ask", "deny"]),
+  rule: z.string().nullable(),
+  chain: z.array(z.object({ id: capIdShape, via: z.string(), by: z.string() })),
+  request: z.string().nullable(),
+  /** Sentences for people, the answer first. */
+  story: z.array(z.string()),
+}).openapi("CallStory");
+
+/** A tree's policy. */
+export const policyShape = z.object({ tree: treeShape, text: z.string() }).openapi("Policy");
+
+/** What a process may use and has used, with its ancestors' limits. */
+export const budgetShape = z.object({
+  pid: pidShape,
+  spent: spentShape,
+  limits: spentShape,
+  /** Per kind, the nearest limit in the lineage: whose, how much, what is left. */
+  nearest: z.array(z.object({
+    kind: z.string(),
+    pid: pidShape,
+    limit: z.number(),
+    spent: z.number(),
+    left: z.number(),
+  })),
+}).openapi("Budget");
+/** What a process may use and has used. */
+export type BudgetView = z.infer<typeof budgetShape>;

@@ -1,0 +1,178 @@
+/**
+ * The log, its proof, the stream and the overview as the API shows them.
+ * @module
+ */
+
+import { z } from "@hono/zod-openapi";
+import { hashShape, jsonShape, pageShape, pidShape, timeShape, treeShape } from "./shape.ts";
+
+/** One line of a log, told. */
+export const eventShape = z.object({
+  tree: treeShape,
+  seq: z.number().int(),
+  at: timeShape,
+  pid: pidShape.nullable(),
+  /** `call.done`, `process.ended`, … */
+  type: z.string(),
+  /** What happened, in a word and a sentence. Agents may have written parts: show it as text. */
+  word: z.string(),
+  text: z.string(),
+  decision: z.enum(["allow", "ask", "deny"]).nullable(),
+  /** The whole line; only where it was asked for. */
+  data: jsonShape.optional(),
+}).openapi("Event");
+/** One line of a log, told. */
+export type EventView = z.infer<typeof eventShape>;
+/** A page of lines. */
+export const eventPage = pageShape(eventShape, "EventPage");
+
+/** What the stream is made of. */
+export const STREAM_KINDS = [
+  "process.state",
+  "process.text",
+  "model.call",
+  "syscall.request",
+  "syscall.decision",
+  "syscall.result",
+  "approval.created",
+  "approval.decided",
+  "approval.escalated",
+  "object.version",
+  "checkpoint.created",
+  "tool.registered",
+  "budget.warning",
+  "node.state",
+  "audit.head",
+] as const;
+
+/** One thing on the stream: a summary, never a secret or an object's content. */
+export const streamEventShape = z.object({
+  /** Where to go on from. */
+  id: z.string(),
+  kind: z.enum(STREAM_KINDS),
+  tree: treeShape.nullable(),
+  pid: pidShape.nullable(),
+  seq: z.number().int().nullable(),
+  at: timeShape,
+  summary: z.record(z.string(), jsonShape),
+}).openapi("StreamEvent");
+/** One thing on the stream. */
+export type StreamEvent = z.infer<typeof streamEventShape>;
+
+/** Bars of a process's timeline. */
+export const timelineShape = z.object({
+  pid: pidShape,
+  from: timeShape,
+  to: timeShape,
+  lanes: z.array(z.object({
+    lane: z.enum(["model", "syscalls", "tools", "people", "children"]),
+    bars: z.array(z.object({
+      seq: z.number().int(),
+      name: z.string(),
+      resource: z.string(),
+      from: timeShape,
+      to: timeShape.nullable(),
+      decision: z.enum(["allow", "ask", "deny"]),
+      ok: z.boolean().nullable(),
+    })),
+  })),
+  /** Bars left out, oldest first. */
+  more: z.number().int(),
+}).openapi("Timeline");
+/** Bars of a process's timeline. */
+export type TimelineView = z.infer<typeof timelineShape>;
+
+/** A call with its arguments and result, for a side panel. */
+export const callShape = z.object({
+  tree: treeShape,
+  seq: z.number().int(),
+  pid: pidShape,
+  call: z.string(),
+  name: z.string(),
+  args: jsonShape,
+  result: jsonShape.nullable(),
+  ok: z.boolean().nullable(),
+  code: z.string().nullable(),
+  decision: z.enum(["allow", "ask", "deny"]),
+  caps: z.array(z.string()),
+  rule: z.string().nullable(),
+  at: timeShape,
+  ms: z.number().nullable(),
+}).openapi("Call");
+
+/** A turn of a conversation. */
+export const turnShape = z.object({
+  seq: z.number().int().nullable(),
+  role: z.enum(["system", "user", "assistant", "tool"]),
+  text: z.string(),
+  calls: z.array(z.object({ id: z.string(), name: z.string(), input: jsonShape })),
+}).openapi("Turn");
+
+/** What a tree was at a line. */
+export const stateShape = z.record(z.string(), jsonShape).openapi("State");
+
+/** What checking the logs came to. */
+export const verifiedShape = z.object({
+  ok: z.boolean(),
+  trees: z.number().int(),
+  lines: z.number().int(),
+  /** Sealed size and root, where the store is sealed. */
+  sealed: z.object({ size: z.number(), root: hashShape }).nullable(),
+  broken: z.array(z.object({ tree: treeShape, seq: z.number().int().nullable(), why: z.string() })),
+}).openapi("Verified");
+
+/** Numbers for the first page. */
+export const overviewShape = z.object({
+  running: z.number().int(),
+  waiting: z.number().int(),
+  /** Requests that wait for a person. */
+  requests: z.number().int(),
+  failed: z.number().int(),
+  oldestRequestAt: timeShape.nullable(),
+  inDoubt: z.number().int(),
+  spent: z.object({ usd: z.number(), tokens: z.number(), modelCalls: z.number() }),
+  spentToday: z.object({ usd: z.number(), tokens: z.number(), modelCalls: z.number() }),
+  eventsPerMinute: z.number(),
+  tier: z.string().nullable(),
+  audit: z.object({ ok: z.boolean(), checkedAt: timeShape, lines: z.number() }).nullable(),
+}).openapi("Overview");
+/** Numbers for the first page. */
+export type OverviewView = z.infer<typeof overviewShape>;
+
+/** Points over time, oldest first. */
+export const seriesShape = z.object({
+  name: z.enum(["usd", "tokens", "calls", "denials", "personWaitMs"]),
+  stepMs: z.number().int(),
+  from: timeShape,
+  /** A row a key: "" for all, or a right. */
+  rows: z.array(z.object({ key: z.string(), points: z.array(z.number()) })),
+}).openapi("Series");
+/** Points over time. */
+export type SeriesView = z.infer<typeof seriesShape>;
+
+/** An effect whose outcome nobody knows, or that is under way. */
+export const effectShape = z.object({
+  tree: treeShape,
+  seq: z.number().int(),
+  pid: pidShape,
+  call: z.string(),
+  name: z.string(),
+  args: jsonShape,
+  request: z.string().nullable(),
+  at: timeShape,
+}).openapi("Effect");
+/** A page of effects. */
+export const effectPage = pageShape(effectShape, "EffectPage");
+
+/** A token, without its secret. */
+export const tokenShape = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(["viewer", "approver", "operator", "admin"]),
+  labels: z.record(z.string(), z.string()),
+  createdAt: timeShape,
+  expiresAt: timeShape.nullable(),
+  usedAt: timeShape.nullable(),
+}).openapi("Token");
+/** A token that was just made: its secret is shown once. */
+export const newTokenShape = tokenShape.extend({ secret: z.string() }).openapi("NewToken");

@@ -1,0 +1,154 @@
+/**
+ * Objects, checkpoints, generated tools and images as the API shows them.
+ * @module
+ */
+
+import { z } from "@hono/zod-openapi";
+import { hashShape, jsonShape, objectIdShape, pageShape, pidShape } from "./shape.ts";
+import { timeShape, treeShape } from "./shape.ts";
+
+/** What a value has seen. */
+export const labelShape = z.object({ sensitivity: z.string(), trust: z.string() }).openapi("Label");
+
+/** An object, without its content. */
+export const objectShape = z.object({
+  id: objectIdShape,
+  tree: treeShape,
+  /** Namespace and name: `p_1/notes/monday`. */
+  name: z.string(),
+  owner: pidShape,
+  type: z.string(),
+  mutable: z.boolean(),
+  list: z.boolean(),
+  version: z.number().int(),
+  items: z.number().int(),
+  bytes: z.number().int().nullable(),
+  label: labelShape,
+  /** The call that wrote it: `p_1#4.2`, and what it was made from. */
+  from: z.object({ pid: pidShape, call: z.string(), sources: z.array(z.string()) }),
+  links: z.array(z.object({ relation: z.string(), to: objectIdShape })),
+  at: timeShape,
+  deleted: z.boolean(),
+}).openapi("Object");
+/** An object. */
+export type ObjectView = z.infer<typeof objectShape>;
+/** A page of objects. */
+export const objectPage = pageShape(objectShape, "ObjectPage");
+
+/** One version of an object; the value only when it was asked for, which the log says. */
+export const versionShape = z.object({
+  id: objectIdShape,
+  version: z.number().int(),
+  seq: z.number().int(),
+  at: timeShape,
+  label: labelShape,
+  from: objectShape.shape.from,
+  revealed: z.boolean(),
+  erased: z.boolean(),
+  value: jsonShape.optional(),
+}).openapi("ObjectVersion");
+
+/** A named position. */
+export const checkpointShape = z.object({
+  id: z.string(),
+  tree: treeShape,
+  name: z.string(),
+  by: z.string(),
+  auto: z.enum(["ask", "destructive"]).nullable(),
+  seq: z.number().int(),
+  at: timeShape,
+}).openapi("Checkpoint");
+/** A named position. */
+export type CheckpointView = z.infer<typeof checkpointShape>;
+/** A page of checkpoints. */
+export const checkpointPage = pageShape(checkpointShape, "CheckpointPage");
+
+/** What differs between two positions. */
+export const changesShape = z.object({
+  from: z.number().int(),
+  to: z.number().int(),
+  items: z.array(z.object({
+    part: z.string(),
+    id: z.string(),
+    change: z.enum(["added", "removed", "changed"]),
+    fields: z.array(z.string()),
+  })),
+}).openapi("Changes");
+
+/** What going back would do, and what it cannot undo. */
+export const rollbackPreviewShape = z.object({
+  to: z.number().int(),
+  effects: z.array(z.object({
+    seq: z.number().int(),
+    pid: pidShape,
+    name: z.string(),
+    what: z.string(),
+    ok: z.boolean().nullable(),
+  })),
+  messages: z.number().int(),
+  files: z.array(z.object({ path: z.string(), does: z.string(), conflict: z.string().nullable() })),
+}).openapi("RollbackPreview");
+/** How to go back. */
+export const rollbackShape = z.strictObject({ files: z.boolean().default(false) }).openapi(
+  "Rollback",
+);
+/** How to branch off. */
+export const forkShape = z.strictObject({
+  goal: z.string().max(16_384).optional(),
+  model: z.string().max(256).optional(),
+  budget: z.record(z.string(), z.number()).optional(),
+  message: z.string().max(65_536).optional(),
+  policy: z.string().max(262_144).optional(),
+}).openapi("Fork");
+
+/** A version of a generated tool. */
+export const toolShape = z.object({
+  hash: hashShape,
+  tree: treeShape,
+  name: z.string(),
+  description: z.string(),
+  by: z.string(),
+  at: timeShape,
+  /** Rights it declared, and calls it was seen to make. */
+  declared: z.array(z.string()),
+  observed: z.array(z.object({ name: z.string(), calls: z.number(), denied: z.number() })),
+  tested: z.object({ passed: z.number(), failed: z.number() }).nullable(),
+  holders: z.array(pidShape),
+  reviewedBy: z.string().nullable(),
+  revoked: z.object({ by: z.string(), reason: z.string() }).nullable(),
+  runs: z.array(z.object({
+    seq: z.number().int(),
+    pid: pidShape,
+    at: timeShape,
+    ms: z.number().nullable(),
+    ok: z.boolean().nullable(),
+    code: z.string().nullable(),
+  })),
+  /** Earlier versions of the same name in the tree, newest first. */
+  versions: z.array(hashShape),
+}).openapi("Tool");
+/** A version of a generated tool. */
+export type ToolView = z.infer<typeof toolShape>;
+/** A page of tools. */
+export const toolPage = pageShape(toolShape, "ToolPage");
+/** A tool's source. */
+export const sourceShape = z.object({
+  hash: hashShape,
+  name: z.string(),
+  source: z.string(),
+  /** Against the version asked for; null without one. */
+  diff: z.string().nullable(),
+}).openapi("ToolSource");
+
+/** An image that the server can start. */
+export const imageShape = z.object({
+  ref: z.string(),
+  hash: hashShape,
+  program: z.string(),
+  model: z.string().nullable(),
+  tools: z.array(z.string()),
+  requests: z.array(z.string()),
+  instructions: z.string(),
+}).openapi("Image");
+/** An image. */
+export type ImageView = z.infer<typeof imageShape>;

@@ -1,0 +1,145 @@
+/**
+ * Processes, trees and nodes as the API shows them.
+ * @module
+ */
+
+import { z } from "@hono/zod-openapi";
+import { hashShape, jsonShape, labelsShape, pageShape, pidShape, timeShape } from "./shape.ts";
+import { treeShape } from "./shape.ts";
+
+/** What a process has used, and may use. */
+export const spentShape = z.object({
+  modelCalls: z.number(),
+  tokens: z.number(),
+  usd: z.number(),
+  toolCalls: z.number(),
+  children: z.number(),
+  depth: z.number(),
+  wallMs: z.number(),
+  bytes: z.number(),
+}).partial();
+
+/** Why a process does not run, and since when. */
+export const waitingShape = z.object({
+  reason: z.enum(["person", "message", "child", "timer", "call", "paused"]),
+  /** What it waits for: a request, pids, a time. */
+  on: z.string().nullable(),
+  since: timeShape,
+}).openapi("Waiting");
+
+/** How a process ended. */
+export const outcomeShape = z.object({
+  kind: z.enum(["exited", "failed", "canceled", "killed"]),
+  code: z.union([z.number(), z.string()]).nullable(),
+  message: z.string().nullable(),
+  by: z.string().nullable(),
+}).openapi("Outcome");
+
+/** A process. */
+export const processShape = z.object({
+  pid: pidShape,
+  parent: pidShape.nullable(),
+  tree: treeShape,
+  /** `name@version`. */
+  image: z.string(),
+  imageHash: hashShape,
+  state: z.enum(["ready", "running", "waiting", "paused", "canceling", "ended"]),
+  waiting: waitingShape.nullable(),
+  outcome: outcomeShape.nullable(),
+  goal: z.string(),
+  cwd: z.string(),
+  labels: labelsShape,
+  step: z.number().int(),
+  calls: z.object({ allowed: z.number(), asked: z.number(), denied: z.number() }),
+  spent: spentShape,
+  budget: spentShape,
+  tools: z.array(z.string()),
+  generatedTools: z.array(z.string()),
+  children: z.array(pidShape),
+  /** Requests of it that wait for a person. */
+  requests: z.number().int(),
+  /** Who started its tree. */
+  owner: z.string(),
+  startedAt: timeShape,
+  endedAt: timeShape.nullable(),
+  /** The last line of its tree. */
+  seq: z.number().int(),
+}).openapi("Process");
+/** A process. */
+export type ProcessView = z.infer<typeof processShape>;
+/** A page of processes. */
+export const processPage = pageShape(processShape, "ProcessPage");
+
+/** Which processes to list. */
+export const processQuery = z.object({
+  all: z.enum(["true", "false"]).default("false").openapi({ description: "Ended ones too" }),
+  state: z.string().max(64).optional().openapi({ description: "`waiting` or `waiting/person`" }),
+  label: z.union([z.string(), z.array(z.string())]).optional().openapi({
+    description: "`k=v`, several for all of them",
+  }),
+  tree: treeShape.optional(),
+  image: z.string().max(256).optional(),
+});
+
+/** How to start a process. */
+export const spawnShape = z.strictObject({
+  /** Name or `name@version` of an image that the server knows. */
+  image: z.string().max(256),
+  goal: z.string().min(1).max(16_384),
+  input: jsonShape.optional(),
+  /** Rules as text: `allow file.read(./notes/**)`, `ask …`, `deny …`. */
+  grants: z.array(z.string().max(1_024)).max(256).default([]),
+  budget: spentShape.optional(),
+  labels: labelsShape.optional(),
+  cwd: z.string().max(4_096).optional(),
+  priority: z.number().int().min(1).max(100).optional(),
+}).openapi("Spawn");
+/** How to start a process. */
+export type SpawnInput = z.input<typeof spawnShape>;
+
+/** A signal. */
+export const signalShape = z.strictObject({
+  signal: z.enum(["pause", "resume", "cancel", "kill"]),
+  reason: z.string().max(512).default(""),
+}).openapi("Signal");
+
+/** A message to a process. */
+export const messageShape = z.strictObject({
+  data: jsonShape,
+  type: z.string().regex(/^[\w.-]{1,64}$/).default("message"),
+  interrupt: z.boolean().default(false),
+}).openapi("Message");
+
+/** How a process ended, or that it has not yet. */
+export const waitShape = z.object({
+  ended: z.boolean(),
+  process: processShape,
+  result: jsonShape.nullable(),
+}).openapi("WaitResult");
+
+/** A tree. */
+export const treeViewShape = z.object({
+  tree: treeShape,
+  root: pidShape,
+  owner: z.string(),
+  processes: z.number().int(),
+  live: z.boolean(),
+  seq: z.number().int(),
+  head: hashShape,
+  /** Why it stopped, when this node does not run it any more. */
+  broken: z.string().nullable(),
+  policy: z.string(),
+  ceiling: z.array(z.string()),
+}).openapi("Tree");
+/** A tree. */
+export type TreeView = z.infer<typeof treeViewShape>;
+
+/** A running kernel. */
+export const nodeShape = z.object({
+  id: z.string(),
+  version: z.string(),
+  startedAt: timeShape,
+  trees: z.number().int(),
+  running: z.number().int(),
+  residentBytes: z.number().int(),
+}).openapi("Node");
