@@ -13,17 +13,17 @@ import { takeAutomatic } from "../kernel/checkpoint.ts";
 import { Draft } from "../kernel/draft.ts";
 import { type ErrorDetail, Panic, spoken, SysError } from "../kernel/errors.ts";
 import type { CallResult, EventMap } from "../kernel/event.ts";
-import { ask } from "../kernel/human.ts";
-import { type Json, plain } from "../kernel/json.ts";
+import { plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { drain, processOf, wait } from "../kernel/process.ts";
+import { drain, processOf } from "../kernel/process.ts";
 import type { Touched } from "../kernel/touch.ts";
 import type { OpenIntent } from "../kernel/state.ts";
 import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
-import { askedBy, type Call, callId, idempotencyKey, replyOf } from "./call.ts";
+import { type Call, callId, idempotencyKey, replyOf } from "./call.ts";
+import { answered, doubt } from "./doubt.ts";
 import type { Run } from "./run.ts";
-import { type AnySyscall, Parked } from "./syscall.ts";
+import type { AnySyscall, Parked } from "./syscall.ts";
 
 type Emitting = AnySyscall & { effect: "emit" };
 type Via = EventMap["call.outcome"]["via"];
@@ -154,12 +154,8 @@ export async function settleLost(
   if (def.lost === "safe") return await repeat(broker, call, { spends, via: "repeated" });
   const said = answered(call);
   if (said === "retry") return await resend(broker, call, intent);
-  if (said === "happened") {
-    return await conclude(broker, call, {
-      result: { ok: true, reply: null },
-      spends,
-      via: "person",
-    });
+  if (typeof said === "object") {
+    return await conclude(broker, call, { result: said.result, spends, via: "person" });
   }
   if (said === "did not happen") {
     const message = `Cannot finish "${call.name}": a person says it did not happen`;
@@ -256,42 +252,6 @@ async function resend(broker: Broker, call: Call, intent: OpenIntent): Promise<C
   tree.commit(draft);
   await broker.host.durable(tree);
   return await act(broker, call, { prepared, spends: intent.spends, via: "person" });
-}
-
-type Said = "retry" | "happened" | "did not happen" | "unanswered" | undefined;
-const CHOICES = ["happened", "did not happen", "retry"];
-
-/** What a person said about a doubtful effect. */
-function answered(call: Call): Said {
-  const on = call.process.parked[call.key];
-  if (on?.reason !== "call") return undefined;
-  const request = call.tree.state.requests[on.request];
-  if (request?.status === "answered" && request.answer?.outcome === "answer") {
-    return String(request.answer.value) as Said;
-  }
-  return request === undefined || request.status === "pending" ? undefined : "unanswered";
-}
-
-/** Puts a doubtful effect before a person, and parks the caller meanwhile. */
-function doubt(broker: Broker, call: Call): Parked {
-  const { tree, process, key, name, args } = call;
-  const draft = new Draft(tree, broker.now(tree));
-  const preview = JSON.stringify(args as Json).slice(0, 2_000).toWellFormed();
-  const request = ask(draft, process, key, {
-    kind: "doubt",
-    prompt: `The kernel died while "${name}" was under way. Did it happen?`,
-    call: null,
-    schema: null,
-    choices: CHOICES,
-    risk: "high",
-    preview,
-    expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
-  });
-  const on = { reason: "call", key, request } as const;
-  wait(draft, process, { on, ...askedBy(call) });
-  tree.commit(draft);
-  broker.host.changed(tree);
-  return new Parked(on);
 }
 
 /** Settles what a stopped process left open when the kernel died: asks, and never sends again. */

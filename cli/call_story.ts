@@ -31,6 +31,8 @@ export interface Asked {
   readonly id: RequestId;
   readonly seq: number;
   readonly kind: string;
+  /** Whom the asker named; null where the kernel asked. */
+  readonly who: string | null;
   readonly answer: EventMap["human.answered"] | null;
   readonly answeredSeq: number | null;
   readonly isExpired: boolean;
@@ -156,8 +158,8 @@ function hear(asked: Map<RequestId, Asked>, { type, data, seq }: Line, at: {
   if (type === "human.asked" || type === "human.joined") {
     const { pid, key } = data as EventMap["human.joined"];
     if (pid !== at.place.pid || key !== at.place.key || at.step !== at.place.step) return;
-    const kind = type === "human.asked" ? (data as EventMap["human.asked"]).kind : "permission";
-    asked.set(id, { id, seq, kind, answer: null, answeredSeq: null, isExpired: false });
+    const { kind = "permission", who = null } = data as Partial<EventMap["human.asked"]>;
+    asked.set(id, { id, seq, kind, who, answer: null, answeredSeq: null, isExpired: false });
   } else if (known !== undefined && type === "human.answered") {
     asked.set(id, { ...known, answer: data as EventMap["human.answered"], answeredSeq: seq });
   } else if (known !== undefined && type === "human.expired") {

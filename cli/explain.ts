@@ -105,10 +105,12 @@ function suggestionOf({ decided, place, explained }: CallStory): string | null {
   return `libos caps grant ${place.pid} '${right}(${resource})' --uses 1`;
 }
 
-function askedText({ id, kind, seq, answer, answeredSeq, isExpired }: Asked): string {
-  if (isExpired) return `${id} (${kind}, line ${seq}): nobody answered in time`;
-  if (answer === null) return `${id} (${kind}, line ${seq}): waits for an answer`;
-  return `${id} ${answerText(answer.answer)} by ${answer.by} (asked at line ${seq}, ` +
+function askedText({ id, kind, who, seq, answer, answeredSeq, isExpired }: Asked): string {
+  const what = who === null ? kind : `${kind} to ${who}`;
+  const to = who === null ? "" : ` (${what})`;
+  if (isExpired) return `${id} (${what}, line ${seq}): nobody answered in time`;
+  if (answer === null) return `${id} (${what}, line ${seq}): waits for an answer`;
+  return `${id}${to} ${answerText(answer.answer)} by ${answer.by} (asked at line ${seq}, ` +
     `answered at line ${answeredSeq})`;
 }
 

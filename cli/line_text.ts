@@ -83,9 +83,10 @@ const TELLERS: Tellers = {
   "object.hidden": ({ name, by }) => ["object", `${name} hidden by ${by}`],
   "object.moved": ({ id, name }) => ["object", `${id} is ${name} now`],
   "object.linked": ({ id, relation, to }) => ["object", `${id} ${relation} ${to}`],
-  "human.asked": ({ id, kind, prompt, call }) => [
+  "human.asked": ({ id, kind, who, prompt, call }) => [
     "ask",
-    `${call === null ? quote(prompt) : `${call.name} ${call.resource}`} → ${id} (${kind})`,
+    `${call === null ? quote(prompt) : `${call.name} ${call.resource}`} → ${id} (${kind}` +
+    `${who === undefined ? "" : ` to ${who}`})`,
   ],
   "human.joined": ({ id }) => ["ask", `joins ${id}`],
   "human.answered": ({ id, answer, by }) => ["answer", `${id} ${answerText(answer)} by ${by}`],

@@ -57,6 +57,7 @@ export const approvals: Command = {
         { head: "PID", of: ({ pid }) => pid },
         { head: "WHAT", of: whatText },
         { head: "EXPIRES", of: ({ expiresMs }) => expiryText(expiresMs, nowMs) },
+        { head: "TO", wide: true, of: ({ who }) => who ?? "-" },
         { head: "LINEAGE", wide: true, of: ({ lineage }) => lineage.join(" > ") },
       ],
       name: ({ id }) => id,
@@ -91,6 +92,7 @@ function requestLines(shown: PersonRequest, request: RequestRecord): string[] {
     `Request:  ${shown.id}  ${shown.kind}, risk ${shown.risk}`,
     `Status:   ${request.status}${said}`,
     `Who:      ${shown.pid} (${shown.lineage.join(" > ")})`,
+    ...(shown.who === undefined ? [] : [`To:       ${shown.who}`]),
     `Expires:  ${expiryText(shown.expiresMs, realClock.now())}`,
   ];
   if (call !== undefined) {

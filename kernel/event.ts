@@ -307,6 +307,8 @@ export interface EventMap extends ToolEvents, TreeEvents {
     readonly kind: "permission" | "question" | "notice" | "doubt";
     readonly pid: Pid;
     readonly key: string;
+    /** Whom the asker named; absent where the kernel asks, whoever is there. */
+    readonly who?: string;
     readonly prompt: string;
     readonly call: RequestCall | null;
     readonly schema: JsonObject | null;

@@ -109,11 +109,15 @@ function checkAnswer(request: RequestRecord, said: PersonAnswer): void {
     throw new SysError("EINVAL", `${refused}: a question, expected an answer`);
   }
   const { choices, schema } = request;
-  if (choices.length > 0 && !choices.includes(String(said.value))) {
+  // What may be said of a doubt is all in its schema; its choices are the words in it.
+  const isWord = request.kind !== "doubt" || schema === null;
+  if (isWord && choices.length > 0 && !choices.includes(String(said.value))) {
     throw new SysError("EINVAL", `${refused}: expected one of ${choices.join(", ")}`);
   }
   const wrong = schema === null ? null : checkAgainst(schema, said.value);
-  if (wrong !== null) throw new SysError("EINVAL", `${refused}: ${wrong}`);
+  if (wrong === null) return;
+  const more = request.kind === "doubt" ? `, expected what it asks for: ${request.prompt}` : "";
+  throw new SysError("EINVAL", `${refused}: ${wrong}${more}`);
 }
 
 function grantsFor(

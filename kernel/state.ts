@@ -165,6 +165,8 @@ export interface RequestRecord {
     /** The asker's own capability that would cover the call; a grant to it hangs under this one. */
     readonly under: CapId | null;
   }[];
+  /** Whom the asker named; absent where the kernel asks, whoever is there. */
+  readonly who?: string;
   readonly prompt: string;
   readonly call: RequestCall | null;
   readonly schema: JsonObject | null;

@@ -171,6 +171,11 @@ export interface PersonRequest {
   readonly lineage: readonly string[];
   /** All processes that ask the same, and would each be granted it. */
   readonly askers?: readonly string[];
+  /**
+   * Whom the asker wants to hear from, in its own words; absent where the kernel asks. It binds
+   * nobody: who answered is in the log.
+   */
+  readonly who?: string;
   /** What is asked. Agents may have written it: show it as text, never as markup. */
   readonly prompt: string;
   /** What is to be permitted, with its exact arguments; absent when no call is asked about. */

@@ -12,8 +12,9 @@
  * @module
  */
 
-import { canonical, type Json, type JsonObject, plain } from "../kernel/json.ts";
+import { canonical, type Json, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { checkAgainst } from "../kernel/schema.ts";
 import type { Person, PersonAnswer, PersonRequest } from "../kernel/world.ts";
 import { oneLine, quoted } from "./printable.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
@@ -121,6 +122,7 @@ export class TerminalPerson implements Person {
       "",
       `── ${request.kind} ${oneLine(request.id)} ── risk: ${request.risk} ──`,
       `who   ${oneLine(request.pid + lineage)}`,
+      ...(request.who === undefined ? [] : [`to    ${oneLine(request.who)}`]),
     ];
     if (call !== undefined) {
       lines.push(`what  ${oneLine(call.name)}: ${oneLine(call.right)} ${oneLine(call.resource)}`);
@@ -240,7 +242,12 @@ type Meaning = { readonly value: Json } | { readonly expected: string };
 function meaningOf(line: string, { choices, schema }: PersonRequest): Meaning {
   if (choices !== undefined) {
     const value = choices.includes(line) ? line : choices[Number(line.trim() || NaN) - 1];
-    return value === undefined ? { expected: `a number from 1 to ${choices.length}` } : { value };
+    if (value !== undefined && (schema === undefined || checkAgainst(schema, value) === null)) {
+      return { value };
+    }
+    if (schema === undefined || schema["type"] === "string") {
+      return { expected: `a number from 1 to ${choices.length}` };
+    }
   }
   if (schema === undefined || schema["type"] === "string") {
     return line.trim() === "" ? { expected: "a line" } : { value: line };
@@ -248,17 +255,10 @@ function meaningOf(line: string, { choices, schema }: PersonRequest): Meaning {
   try {
     const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };
     const value = plain(JSON.parse(line), bounds, "the answer");
-    return fits(value, schema) ? { value } : { expected: "JSON of the type above" };
+    return checkAgainst(schema, value) === null ? { value } : { expected: "what is said above" };
   } catch {
     return { expected: "JSON" };
   }
-}
-
-/** Only the outermost type: the kernel checks the answer against the whole schema. */
-function fits(value: Json, schema: JsonObject): boolean {
-  const type = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
-  const types = [schema["type"] ?? type].flat();
-  return types.includes(type) || (types.includes("integer") && Number.isInteger(value));
 }
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

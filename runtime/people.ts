@@ -25,6 +25,7 @@ export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest 
     pid: request.pid,
     lineage: tree.lineage(request.pid).toReversed(),
     askers: request.askers.map(({ pid }) => pid),
+    ...(request.who === undefined ? {} : { who: request.who }),
     prompt: request.prompt,
     ...(call === null ? {} : {
       call: {

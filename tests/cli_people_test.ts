@@ -59,6 +59,8 @@ Deno.test("Orders where no kernel runs take effect, and no process takes a step"
   await using place = await Place.make();
   equal((await place.libos("run", "asker.ts", "--no-wait")).exit, 5);
   const before = await callsOf(place);
+  match((await place.libos("approvals", "show", "req_1.1")).out, /^To: +owner$/m);
+  match((await place.libos("approvals", "-o", "wide")).out, / TO .*\n.* owner /);
   match((await place.libos("answer", "req_1.1", "42")).out, /answered 42 req_1\.1 by ada/);
   equal((await place.libos("pause", "p_1")).out, "p_1 is paused\n");
   match((await place.libos("pause", "p_1")).err, /Cannot pause process "p_1": paused/);
@@ -75,6 +77,12 @@ Deno.test("Orders where no kernel runs take effect, and no process takes a step"
   equal(await callsOf(place), before);
   const { exit, out } = await place.libos("run", "asker.ts", "p_1", "--resume", "-q");
   equal([exit, out], [0, "It is so\n"]);
+  const [asked] = (await place.json<{ readonly seq: number; readonly type: string }[]>(
+    "events",
+    "p_1",
+  )).filter(({ type }) => type === "human.asked");
+  const told = await place.libos("explain", String(asked!.seq), "--tree", "t_1");
+  match(told.out, /asked +req_1\.1 \(question to owner\) answered 42 by ada/);
   equal((await place.libos("kill", "p_1")).exit, 1);
 });
 

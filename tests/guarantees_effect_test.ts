@@ -7,8 +7,9 @@
  */
 
 import assert from "node:assert/strict";
-import { allow } from "../mod.ts";
-import type { Model, ModelReply } from "../kernel/world.ts";
+import { allow, SysError } from "../mod.ts";
+import type { Json } from "../kernel/json.ts";
+import type { Model, ModelReply, PersonAnswer } from "../kernel/world.ts";
 import { CountedFiles, errorOf, imageOf, inWorld, START_MS, World } from "./world_fixture.ts";
 
 const NEVER = (): Promise<never> => new Promise(() => {});
@@ -16,8 +17,12 @@ const GRANTS = [allow("file.*", "**", { uses: 1 })];
 
 /** Writes, and says what came of it. */
 const WRITER = imageOf(async ({ sys }) => {
-  const error = await errorOf(sys.file.write({ path: "a", text: "new" }));
-  return error === undefined ? "ok" : `${error.code}: ${error.message}`;
+  try {
+    return `ok ${(await sys.file.write({ path: "a", text: "new" })).bytes}`;
+  } catch (error) {
+    assert(error instanceof SysError);
+    return `${error.code}: ${error.message}`;
+  }
 }, { name: "writer" });
 
 /** What happened to the file before the first kernel died. */
@@ -90,7 +95,7 @@ for (const [claim, { fate, before, writes, text }] of Object.entries(RECOVERIES)
   Deno.test(`G5 at most once, or told: ${claim}`, async () => {
     const world = await afterDeath(fate, before);
     await world.os.runUntilIdle();
-    assert.equal(await ending(world), "ok");
+    assert.match(String(await ending(world)), /^ok \d$/);
     assert.equal(world.files!.count("write a"), writes);
     assert.equal(world.files!.text("a"), text);
     assert.equal((await world.events("call.intent")).length, 1);
@@ -103,15 +108,19 @@ for (const [claim, { fate, before, writes, text }] of Object.entries(RECOVERIES)
 
 interface Doubt {
   /** What the person says; null: nothing, in time. */
-  readonly says: string | null;
+  readonly says: Json;
   readonly result: RegExp;
   readonly writes: number;
   readonly via: string;
   readonly isUseBack: boolean;
 }
 
+/** What the write replied, as a person may have found out. */
+const REPLY = { bytes: 3, sha256: "ab".repeat(32) };
+const HAPPENED = { happened: REPLY };
+
 const DOUBTS: readonly Doubt[] = [
-  { says: "happened", result: /^ok$/, writes: 0, via: "person", isUseBack: false },
+  { says: HAPPENED, result: /^ok 3$/, writes: 0, via: "person", isUseBack: false },
   {
     says: "did not happen",
     result: /^EIO: Cannot finish "file\.write": a person says it did not happen$/,
@@ -119,7 +128,7 @@ const DOUBTS: readonly Doubt[] = [
     via: "person",
     isUseBack: true,
   },
-  { says: "retry", result: /^ok$/, writes: 1, via: "person", isUseBack: false },
+  { says: "retry", result: /^ok 3$/, writes: 1, via: "person", isUseBack: false },
   {
     says: null,
     result: /^EINDOUBT: Cannot tell whether "file\.write" happened: /,
@@ -130,7 +139,7 @@ const DOUBTS: readonly Doubt[] = [
 ];
 
 for (const { says, result, writes, via, isUseBack } of DOUBTS) {
-  Deno.test(`G5 at most once, or told: a person says "${says ?? "nothing"}" of a write in doubt`, async () => {
+  Deno.test(`G5 at most once, or told: a person says ${JSON.stringify(says)} of a write in doubt`, async () => {
     const world = await afterDeath("somebody else wrote");
     await world.os.runUntilIdle();
     const [request, ...others] = world.os.approvals.list();
@@ -159,9 +168,9 @@ Deno.test("G5 at most once, or told: the question about a doubtful effect surviv
   await third.os.runUntilIdle();
   const [request, ...others] = third.os.approvals.list();
   assert.deepEqual(others, []);
-  await third.os.approvals.decide(request!.id, { outcome: "answer", value: "happened" });
+  await third.os.approvals.decide(request!.id, { outcome: "answer", value: HAPPENED });
   await third.os.runUntilIdle();
-  assert.equal(await ending(third), "ok");
+  assert.match(String(await ending(third)), /^ok \d$/);
   assert.equal((await third.events("human.asked")).length, 1);
   assert.equal(files!.count("write a"), 0);
   await third.close();
@@ -180,19 +189,61 @@ Deno.test("G5 at most once, or told: what a person says to retry is sent once, w
   files!.after = () => {};
   const third = new World({ store, clock, files, seed: 3, images: [WRITER] });
   await third.os.runUntilIdle();
-  assert.equal(await ending(third), "ok");
+  assert.match(String(await ending(third)), /^ok \d$/);
   assert.equal(files!.count("write a"), 1);
   await third.close();
 });
+
+Deno.test("G5 at most once, or told: of an effect that replies nothing a person need only say that it happened", async () => {
+  const remover = imageOf(({ sys }) => sys.file.remove({ path: "a" }), { name: "remover" });
+  const files = new CountedFiles();
+  files.put("a", "old");
+  files.before = (what) => what === "remove a" ? NEVER() : undefined;
+  const first = new World({ files });
+  await first.os.spawn(remover, { goal: "x", grants: GRANTS });
+  void first.os.runUntilIdle();
+  await first.clock.settle();
+  files.put("a", "theirs");
+  const { store, clock } = first;
+  const world = new World({ store, clock, files, seed: 2, images: [remover] });
+  await world.os.runUntilIdle();
+  const [request] = world.os.approvals.list();
+  assert.doesNotMatch(request!.prompt, /replied/);
+  await world.os.approvals.decide(request!.id, { outcome: "answer", value: "happened" }, {
+    actor: "ada",
+  });
+  await world.os.runUntilIdle();
+  assert.deepEqual(await ending(world), {});
+  assert.deepEqual((await world.events("human.answered")).map(({ by }) => by), ["ada"]);
+  assert.equal(files.text("a"), "theirs");
+  await world.close();
+});
+
+/** Neither its choices nor a reply of the call. */
+const NO_ANSWERS: readonly Json[] = [
+  "maybe",
+  // A write replies something: whoever says that it happened has to know what.
+  "happened",
+  { happened: null },
+  { happened: {} },
+  { happened: { ...REPLY, bytes: "3" } },
+  { happened: { ...REPLY, more: 1 } },
+  { happened: REPLY, more: 1 },
+  { "did not happen": REPLY },
+];
 
 Deno.test("G5 at most once, or told: a doubtful effect takes no answer but its choices", async () => {
   const world = await afterDeath("somebody else wrote");
   await world.os.runUntilIdle();
   const [request] = world.os.approvals.list();
-  for (const answer of [{ outcome: "approve" }, { outcome: "answer", value: "maybe" }] as const) {
-    const error = await errorOf(world.os.approvals.decide(request!.id, answer));
-    assert.equal(error?.code, "EINVAL");
+  const decide = (answer: PersonAnswer) => world.os.approvals.decide(request!.id, answer);
+  assert.equal((await errorOf(decide({ outcome: "approve" })))?.code, "EINVAL");
+  for (const value of NO_ANSWERS) {
+    const error = await errorOf(decide({ outcome: "answer", value }));
+    assert.equal(error?.code, "EINVAL", JSON.stringify(value));
+    assert.match(error.message, /say what it replied: \{"happened": \{"bytes": number, "sha256"/);
   }
+  assert.equal((await world.events("human.answered")).length, 0);
   await world.os.approvals.decide(request!.id, { outcome: "deny" });
   await world.os.runUntilIdle();
   assert.match(String(await ending(world)), /^EINDOUBT/);

@@ -267,6 +267,21 @@ for (const [claim, { args, bad, good }] of Object.entries(QUESTIONS)) {
     }));
 }
 
+Deno.test("The log says who was asked, and who answered", () =>
+  inWorld(async (world) => {
+    const process = await world.start(
+      imageOf(({ sys }) => sys.human.ask({ prompt: "How much?", who: "treasurer" })),
+      { grants: GRANTS },
+    );
+    const [request] = world.os.approvals.list();
+    assert.equal(request!.who, "treasurer");
+    await world.os.approvals.decide(request!.id, { outcome: "answer", value: 7 }, { actor: "bob" });
+    await world.os.runUntilIdle();
+    assert.deepEqual((await world.ended(process)).result, { answer: 7, by: "bob" });
+    assert.deepEqual((await world.events("human.asked")).map(({ who }) => who), ["treasurer"]);
+    assert.deepEqual((await world.events("human.answered")).map(({ by }) => by), ["bob"]);
+  }));
+
 Deno.test("human.tell waits for nobody, and is taken off when it was seen", () =>
   inWorld(async (world) => {
     await world.result(({ sys }) => sys.human.tell({ message: "done" }), { grants: GRANTS });

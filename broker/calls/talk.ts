@@ -50,6 +50,7 @@ export const humanCalls = {
       if (args.schema !== undefined) checkConstraint(args.schema);
       const request = ask(at.draft, at.process, at.key, {
         kind: "question",
+        who: args.who,
         prompt: args.prompt,
         call: null,
         schema: args.schema ?? null,
@@ -70,6 +71,7 @@ export const humanCalls = {
     run(at, args) {
       ask(at.draft, at.process, at.key, {
         kind: "notice",
+        who: args.who,
         prompt: args.message,
         call: null,
         schema: null,
