@@ -8,11 +8,11 @@
  * @module
  */
 
-import type { BudgetLimits, ImageData } from "./event.ts";
+import type { BudgetLimits, ImageData, Message } from "./event.ts";
 import { SysError } from "./errors.ts";
 import type { CapId, MessageId, Pid } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
-import type { Process, State } from "./state.ts";
+import { loosened, type Process, type State } from "./state.ts";
 
 /** What is different in the new tree. */
 export interface BranchEdits {
@@ -28,9 +28,9 @@ export interface BranchEdits {
   readonly message?: string;
 }
 
-/** A state as a new tree may begin with it. */
+/** A state as a new tree may begin with it; it shares with `given` what is the same there. */
 export function branched(given: State, root: Pid, edits: BranchEdits): State {
-  const state = structuredClone(given);
+  const state = loosened(given);
   for (const [id, cap] of Object.entries(state.caps)) {
     if (cap.usesMax !== null || cap.grant !== null) delete state.caps[id as CapId];
   }
@@ -92,7 +92,7 @@ function withModel(state: State, from: string, model: string): string {
 function say(state: State, to: Pid, data: string): void {
   const id: MessageId = `msg_${to.slice(2)}.${state.next.msg}`;
   state.next.msg += 1;
-  (state.mail[to] ??= []).push({
+  const message: Message = {
     id,
     from: "person:operator",
     to,
@@ -102,5 +102,6 @@ function say(state: State, to: Pid, data: string): void {
     interrupt: false,
     atMs: state.atMs,
     label: { sensitivity: "public", trust: "user" },
-  });
+  };
+  state.mail[to] = [...state.mail[to] ?? [], message];
 }

@@ -3,7 +3,8 @@
  * @module
  */
 
-import { canonical, type Json } from "./json.ts";
+import { copied, isSame } from "./copy.ts";
+import type { Json } from "./json.ts";
 import type { State } from "./state.ts";
 
 /** Parts of a state that are entries by key. */
@@ -45,19 +46,20 @@ export interface StatePatch {
 
 type Entries = { [key: string]: Json };
 
-/** The patch that makes `after` of `before`. */
+/** The patch that makes `after` of `before`. It shares its values with `after`. */
 export function diffStates(before: State, after: State): StatePatch {
   const set: [Collection, string, Json][] = [];
   const drop: [Collection, string][] = [];
   for (const name of COLLECTIONS) {
     const [old, now] = [entriesOf(before, name), entriesOf(after, name)];
+    if (old === now) continue;
     for (const key of Object.keys(old)) if (!Object.hasOwn(now, key)) drop.push([name, key]);
-    for (const [key, value] of Object.entries(now)) {
-      const same = Object.hasOwn(old, key) && canonical(old[key]!) === canonical(value);
-      if (!same) set.push([name, key, value]);
+    for (const key of Object.keys(now)) {
+      const value = now[key]!;
+      if (!Object.hasOwn(old, key) || !isSame(old[key], value)) set.push([name, key, value]);
     }
   }
-  const changed = FIELDS.filter((name) => text(before, name) !== text(after, name));
+  const changed = FIELDS.filter((name) => !isSame(before[name], after[name]));
   const fields = Object.fromEntries(changed.map((name) => [name, after[name] as unknown as Json]));
   return { set, drop, fields };
 }
@@ -66,13 +68,9 @@ function entriesOf(state: State, name: Collection): Entries {
   return state[name] as unknown as Entries;
 }
 
-function text(state: State, name: (typeof FIELDS)[number]): string {
-  return canonical(state[name] as unknown as Json);
-}
-
 /** Applies a patch; what it brings is copied, since it belongs to a line. */
 export function applyPatch(state: State, patch: StatePatch): void {
   for (const [name, key] of patch.drop) delete entriesOf(state, name)[key];
-  for (const [name, key, value] of patch.set) entriesOf(state, name)[key] = structuredClone(value);
-  Object.assign(state, structuredClone(patch.fields));
+  for (const [name, key, value] of patch.set) entriesOf(state, name)[key] = copied(value);
+  Object.assign(state, copied(patch.fields));
 }

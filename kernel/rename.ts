@@ -21,14 +21,26 @@ export function renamed(state: State, to: TreeId): State {
   return { ...copy, tree: to };
 }
 
-function walk(value: Json, swap: (text: string) => string): Json {
+type Swap = (text: string) => string;
+
+function walk(value: Json, swap: Swap): Json {
   if (typeof value === "string") return swap(value);
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((each) => walk(each, swap));
+  // Most objects are records, whose fields have no ids in their names: those keep their shape.
+  const copy: { [key: string]: Json } = { ...value as JsonObject };
+  for (const key in copy) {
+    if (swap(key) !== key) return rekeyed(value as JsonObject, swap);
+    copy[key] = walk(copy[key]!, swap);
+  }
+  return copy;
+}
+
+function rekeyed(value: JsonObject, swap: Swap): Json {
   const copy: { [key: string]: Json } = {};
-  for (const [key, inner] of Object.entries(value as JsonObject)) {
+  for (const key of Object.keys(value)) {
     const name = swap(key);
-    const each = walk(inner as Json, swap);
+    const each = walk(value[key]!, swap);
     // Not by assignment: a key of a value may be called "__proto__".
     if (name === "__proto__") own(copy, name, each);
     else copy[name] = each;

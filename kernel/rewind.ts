@@ -15,7 +15,7 @@
 import type { CallResult, EventMap, Line, Message } from "./event.ts";
 import { type CapId, type Pid, type RequestId, treeOf } from "./ids.ts";
 import type { Json } from "./json.ts";
-import type { Process, State } from "./state.ts";
+import { loosened, type Process, type State } from "./state.ts";
 import type { Touched } from "./touch.ts";
 
 /** An effect that was sent after a position. */
@@ -53,6 +53,16 @@ export interface Since {
   /** What was done to files and is not known not to have been, oldest first. */
   readonly touches: readonly Touched[];
 }
+
+/** What the last position has after it. */
+export const NOTHING_SINCE: Since = {
+  revoked: new Set(),
+  uses: new Map(),
+  effects: [],
+  messages: [],
+  outcomes: new Map(),
+  touches: [],
+};
 
 /** Reads the lines after a position. */
 export async function readSince(
@@ -141,12 +151,14 @@ function isInside(from: string, line: Line): boolean {
   return /^p_\d/.test(from) && treeOf(from) === line.tree;
 }
 
-/** The state of a tree after it went back to `then`; `now` and `since` say what may not. */
+/**
+ * The state of a tree after it went back to `then`; `now` and `since` say what may not. It shares
+ * with both what is the same there: it is to be read at once, and not to be kept.
+ */
 export function rewind(then: State, now: State, since: Since): State {
-  const state = structuredClone(then);
+  const state = loosened(then);
   const { tree, seq, atMs, epoch, policy, ceiling, images, tools, checkpoints } = now;
-  Object.assign(state, { tree, seq, atMs, epoch });
-  Object.assign(state, structuredClone({ policy, ceiling, images, tools, checkpoints }));
+  Object.assign(state, { tree, seq, atMs, epoch, policy, ceiling, images, tools, checkpoints });
   for (const kind of Object.keys(now.next) as (keyof State["next"])[]) {
     state.next[kind] = Math.max(now.next[kind], then.next[kind]);
   }
@@ -203,7 +215,7 @@ function keepSpending(process: Process, now: Process | undefined): void {
   for (const kind of Object.keys(process.spent) as (keyof Process["spent"])[]) {
     process.spent[kind] = Math.max(process.spent[kind], now.spent[kind]);
   }
-  process.limits = structuredClone(now.limits);
+  process.limits = now.limits;
 }
 
 /** W4. */

@@ -229,6 +229,36 @@ export interface State {
   checkpoints: { [id: CheckpointId]: Checkpoint };
 }
 
+/**
+ * A copy whose processes, capabilities and entries can be changed; what these consist of, and all
+ * objects, are shared with the state it was made of.
+ */
+export function loosened(state: State): State {
+  const { next, images, processes, caps, requests, mail, checkpoints } = state;
+  const copy: State = {
+    ...state,
+    next: { ...next },
+    images: { ...images },
+    processes: {},
+    caps: {},
+    requests: { ...requests },
+    mail: { ...mail },
+    checkpoints: { ...checkpoints },
+  };
+  for (const process of Object.values(processes)) {
+    const { spent, journal, parked, generated } = process;
+    copy.processes[process.pid] = {
+      ...process,
+      spent: { ...spent },
+      journal: { ...journal },
+      parked: { ...parked },
+      generated: { ...generated },
+    };
+  }
+  for (const cap of Object.values(caps)) copy.caps[cap.id] = { ...cap };
+  return copy;
+}
+
 /** The state before the first line. */
 export function emptyState(tree: TreeId): State {
   return {

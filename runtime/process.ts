@@ -268,10 +268,10 @@ export class AgentProcess {
 
   /** What putting files back to a checkpoint or line would do, and what stands against it. */
   async undoPreview(to: string | number): Promise<readonly FileUndo[]> {
-    const tree = await this.#node.open(treeOf(this.pid));
-    await this.#node.durable(tree);
+    const hosted = await this.#node.hosted(treeOf(this.pid));
+    await this.#node.durable(hosted.tree);
     const { files } = this.#node.options.world;
-    const { since } = await pastOf(this.#node, tree, to);
+    const { since } = await pastOf(this.#node, hosted, to);
     return files === null ? [] : await planUndo(files, since.touches);
   }
 

@@ -4,11 +4,14 @@
  * Invariants:
  *   V1. A tree that goes back stands still meanwhile, with every effect it sent come home.
  *   V2. What was read is what is decided on: a line that came in between makes it begin anew.
+ *   V3. A tree that is branched off from runs on, and stays in memory until what it was is copied:
+ *       what it had revoked or loaded when its log was read is known to the branch.
  * @module
  */
 
 import { branched, type BranchEdits } from "../kernel/branch.ts";
 import { findPosition } from "../kernel/checkpoint.ts";
+import { copied } from "../kernel/copy.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Message } from "../kernel/event.ts";
@@ -17,11 +20,18 @@ import { diffStates } from "../kernel/patch.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import { openIntents } from "../kernel/process.ts";
 import { refuseGone } from "../kernel/retention.ts";
-import { type LaterEffect, readSince, rewind, type Since } from "../kernel/rewind.ts";
+import {
+  type LaterEffect,
+  NOTHING_SINCE,
+  readSince,
+  rewind,
+  type Since,
+} from "../kernel/rewind.ts";
 import { renamed } from "../kernel/rename.ts";
 import { emptyState, type State } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
-import { linesAfter, type Past, treeAt } from "./history.ts";
+import type { Hosted } from "./forest.ts";
+import { linesAfter, treeAt } from "./history.ts";
 import type { Node } from "./node.ts";
 import { type FileUndo, planUndo, undoFiles } from "./undo.ts";
 
@@ -45,7 +55,7 @@ const TRIES = 5;
 export async function standingStill<T>(
   node: Node,
   id: TreeId,
-  job: (tree: Tree) => Promise<T>,
+  job: (tree: Tree, hosted: Hosted) => Promise<T>,
 ): Promise<T> {
   const hosted = await node.hosted(id);
   hosted.held += 1;
@@ -60,7 +70,7 @@ export async function standingStill<T>(
       await new Promise<void>((resolve) => clock.soon(resolve));
     }
     await node.durable(hosted.tree);
-    return await job(hosted.tree);
+    return await job(hosted.tree, hosted);
   } finally {
     hosted.held -= 1;
     await node.pump();
@@ -68,17 +78,30 @@ export async function standingStill<T>(
 }
 
 /** What a tree was at a position, and what came after it that cannot be taken back. */
-export async function pastOf(node: Node, tree: Tree, at: string | number): Promise<{
+export interface Position {
   readonly seq: number;
-  readonly past: Past;
+  /** SHA-256 of line `seq`. */
+  readonly head: string;
+  /** Where nothing came after it, the state of the tree itself: not to be kept over a wait. */
+  readonly then: State;
   readonly since: Since;
-}> {
+}
+
+/** Looks a position up; what the tree is now is not read from the store. */
+export async function pastOf(
+  node: Node,
+  { tree, durableSeq }: Hosted,
+  at: string | number,
+): Promise<Position> {
   const { store, context } = node.options;
-  const id = tree.state.tree;
-  const seq = findPosition(tree.state, at);
-  const past = await treeAt(store, id, seq, context);
-  const since = await readSince(linesAfter(store, id, { seq, head: past.head }));
-  return { seq, past, since };
+  const { state } = tree;
+  const seq = findPosition(state, at);
+  if (seq === state.seq && seq === durableSeq) {
+    return { seq, head: tree.head, then: state, since: NOTHING_SINCE };
+  }
+  const { tree: past, head } = await treeAt(store, state.tree, seq, context);
+  const since = await readSince(linesAfter(store, state.tree, { seq, head }));
+  return { seq, head, then: past.state, since };
 }
 
 /** Takes a tree back to a checkpoint, or to a line. Throws `ENOENT`, `ESTATE`. */
@@ -88,21 +111,20 @@ export async function restoreTree(node: Node, id: TreeId, given: {
   /** Whether files are put back, too. */
   readonly files: boolean;
 }): Promise<Restored> {
-  return await standingStill(node, id, async (tree) => {
+  return await standingStill(node, id, async (tree, hosted) => {
     for (let i = 0; i < TRIES; i++) {
       const end = tree.state.seq;
-      const { seq, past, since } = await pastOf(node, tree, given.to);
+      const { seq, then, since } = await pastOf(node, hosted, given.to);
       // V2
       if (tree.state.seq !== end) {
         await node.durable(tree);
         continue;
       }
       refuseInDoubt(tree);
-      refuseGone(past.tree.state);
+      refuseGone(then);
       const files = await fileWork(node, tree, { ...given, to: seq, touches: since.touches });
-      const state = rewind(past.tree.state, tree.state, since);
       const draft = new Draft(tree, node.options.world.clock.now());
-      const patch = diffStates(tree.state, state);
+      const patch = diffStates(tree.state, rewind(then, tree.state, since));
       draft.add("tree.restored", { to: seq, by: given.by, patch });
       tree.commit(draft);
       node.changed(tree);
@@ -149,20 +171,34 @@ export async function forkTree(node: Node, id: TreeId, given: {
   readonly by: string;
   readonly edits: BranchEdits;
 }): Promise<Pid> {
-  const tree = await node.open(id);
-  if (given.edits.policy !== undefined) parsePolicy(given.edits.policy, node.options.context);
-  await node.durable(tree);
-  const { seq, past, since } = await pastOf(node, tree, given.at);
-  refuseGone(past.tree.state);
-  const rewound = rewind(past.tree.state, tree.state, since);
-  const root: Pid = `p_${treeNumber(id)}`;
-  const state = branched(rewound, root, given.edits);
-  const { by } = given;
+  const hosted = await node.hosted(id);
+  const { edits, by } = given;
+  if (edits.policy !== undefined) parsePolicy(edits.policy, node.options.context);
+  const { seq, head, state } = await branchOf(node, hosted, given);
   const nonce = node.options.world.random.bytes(16).toHex();
   return await node.plant(null, (draft) => {
     const to = draft.tree.state.tree;
-    const patch = diffStates(emptyState(to), renamed(state, to) as State);
-    draft.add("tree.forked", { from: id, seq, head: past.head, nonce, by, patch });
+    const patch = diffStates(emptyState(to), renamed(state, to));
+    draft.add("tree.forked", { from: id, seq, head, nonce, by, patch });
     return `p_${treeNumber(to)}`;
   });
+}
+
+/** What a new tree begins with, with the ids of the old one; shared with nothing (V3). */
+async function branchOf(node: Node, hosted: Hosted, { at, edits }: {
+  readonly at: string | number;
+  readonly edits: BranchEdits;
+}): Promise<{ readonly seq: number; readonly head: string; readonly state: State }> {
+  const { tree } = hosted;
+  hosted.busy += 1;
+  try {
+    await node.durable(tree);
+    const { seq, head, then, since } = await pastOf(node, hosted, at);
+    refuseGone(then);
+    const root: Pid = `p_${treeNumber(tree.state.tree)}`;
+    const state = copied(branched(rewind(then, tree.state, since), root, edits));
+    return { seq, head, state };
+  } finally {
+    hosted.busy -= 1;
+  }
 }
