@@ -25,14 +25,7 @@ export const doctor: Command = {
   words: [0, 0],
   async run(at) {
     const stored = await storeFindings(at);
-    const findings = [
-      denoFinding(),
-      await permissionFinding(),
-      await workspaceFinding(at),
-      terminalFinding(at),
-      ...await cageFindings(),
-      ...stored.findings,
-    ];
+    const findings = [...await findingsOf(at), ...stored.findings];
     list(at, findings, {
       columns: [
         { head: "WHAT", of: ({ what }) => what },
@@ -46,6 +39,17 @@ export const doctor: Command = {
     return findings.some(({ state }) => state === "bad") ? EXIT.error : EXIT.ok;
   },
 };
+
+/** What is found of all but the store. */
+export async function findingsOf(at: Context): Promise<Finding[]> {
+  return [
+    denoFinding(),
+    await permissionFinding(),
+    await workspaceFinding(at),
+    terminalFinding(at),
+    ...await cageFindings(),
+  ];
+}
 
 function denoFinding(): Finding {
   const { deno } = Deno.version;

@@ -25,9 +25,11 @@ import { describe, ps } from "./processes.ts";
 import { replay } from "./replay.ts";
 import { run } from "./run.ts";
 import { cancel, kill, pause, resume, send } from "./signals.ts";
+import { serve } from "./serve.ts";
 import { demo, init } from "./start.ts";
 import { suggest as suggestGrants } from "./suggest.ts";
 import { rollback } from "./time.ts";
+import { token } from "./token.ts";
 import { tools } from "./tools.ts";
 import { erase, gc, tree } from "./tree.ts";
 
@@ -36,9 +38,9 @@ export type { Io } from "./io.ts";
 
 /** Every command, in the order of the overview. */
 const ALL: readonly Command[] = [
-  ...[init, demo, run, doctor],
+  ...[init, demo, run, serve, doctor],
   ...[ps, describe, logs, send, pause, resume, cancel, kill],
-  ...[approvals, approve, deny, answer],
+  ...[approvals, approve, deny, answer, token],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
   ...[objects, tree, gc, erase, budget],

@@ -107,6 +107,26 @@ export const LIMITS = {
   cageFrameBytesMax: 8 * 2 ** 20,
   cageStartMsMax: 10_000,
   cageErrorBytesMax: 2_048,
+  // Server
+  tokensMax: 1_000,
+  sessionsMax: 1_000,
+  sessionMsMax: 12 * 3_600_000,
+  sessionLinkMsMax: 300_000,
+  httpBodyBytesMax: 2 * 2 ** 20,
+  httpBodyMsMax: 10_000,
+  httpUrlBytesMax: 8_192,
+  httpRequestsPerSecond: 100,
+  httpRequestsBurst: 400,
+  httpFailuresPerMinute: 30,
+  httpCallersKept: 10_000,
+  httpKeysKept: 1_000,
+  httpKeyMsMax: 86_400_000,
+  httpWaitMsMax: 60_000,
+  streamsMax: 256,
+  streamsPerPrincipalMax: 32,
+  streamQueueMax: 1_000,
+  streamBeatMs: 15_000,
+  feedEventsKept: 10_000,
 } as const;
 
 /** What one run of a generated tool may use, unless its registration says more. */

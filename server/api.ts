@@ -8,6 +8,7 @@ import type { Clock, Random } from "../kernel/world.ts";
 import type { AgentImage } from "../runtime/image.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Feed } from "./feed.ts";
+import type { Streams } from "./stream.ts";
 import type { Principal } from "./principal.ts";
 import type { TokenBook } from "./tokens.ts";
 
@@ -24,13 +25,39 @@ export interface House {
   /** What this is: shown by `/v1/version`. */
   readonly version: string;
   readonly startedMs: number;
+  /** The open streams. */
+  readonly streams: Streams;
+  /** What works on this machine. */
+  doctor(): Promise<readonly Finding[]>;
+  /** Hears of bugs. */
+  failed(thrown: unknown): void;
+  /** Resident memory in bytes. */
+  residentBytes(): number;
+}
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** `deno`, `cages`, `store`. */
+  readonly what: string;
+  /** `ok`, `bad`, or a word between them. */
+  readonly state: string;
+  /** More, for people. */
+  readonly detail: string;
 }
 
 /** What a request carries once it was let in. */
 export interface Env {
+  Bindings: {
+    /** The address that asks. */
+    readonly from: string;
+  };
   Variables: {
     /** Who asks. */
     who: Principal;
+    /** What the page of a session sends along; null for a token. */
+    csrf: string | null;
+    /** The address that asks. */
+    from: string;
   };
 }
 

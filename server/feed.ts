@@ -8,19 +8,110 @@
  * @module
  */
 
+import { LIMITS } from "../kernel/limits.ts";
+import type { Clock, Random } from "../kernel/world.ts";
+import type { Node } from "../runtime/node.ts";
 import type { StreamEvent } from "./schema/evidence.ts";
+import { told } from "./told.ts";
 
 /** Somebody who hears what happens. */
 export type FeedListener = (event: StreamEvent) => void;
 
 /** What happens, live. */
-export interface Feed {
-  /** Events after a cursor; undefined when the cursor is not in the window (F2). */
-  since(cursor: string): readonly StreamEvent[] | undefined;
+export class Feed {
+  readonly #boot: string;
+  readonly #kept: StreamEvent[] = [];
+  readonly #listeners = new Set<FeedListener>();
+  readonly #clock: Clock;
+  readonly #offs: readonly (() => void)[];
+  #first = 1;
+  #last = 0;
+
+  /** Hears of a node's lines from now on. */
+  constructor(node: Node, clock: Clock, random: Random) {
+    this.#boot = random.bytes(4).toHex();
+    this.#clock = clock;
+    this.#offs = [
+      node.listen((_, lines) => {
+        for (const line of lines) {
+          const event = told(line);
+          if (event !== undefined) this.#add({ id: this.#next(), ...event }, true);
+        }
+      }),
+      // What a model writes is told as it comes, and not kept: a restart shows none of it.
+      node.listenText((pid, chunk) =>
+        this.#add({
+          id: this.cursor,
+          kind: "process.text",
+          tree: null,
+          pid,
+          seq: null,
+          at: this.#now(),
+          summary: { text: chunk },
+        }, false)
+      ),
+    ];
+  }
+
+  /** Tells something that is no line of a log: a budget that runs out, a head that was sealed. */
+  tell(event: Omit<StreamEvent, "id" | "at">): void {
+    this.#add({ id: this.#next(), at: this.#now(), ...event }, true);
+  }
+
   /** The cursor after the newest event. */
-  readonly cursor: string;
+  get cursor(): string {
+    return `${this.#boot}-${this.#last}`;
+  }
+
+  /** Events after a cursor; undefined when the cursor is not in the window (F2). */
+  since(cursor: string): readonly StreamEvent[] | undefined {
+    const match = /^([0-9a-f]{8})-(\d{1,15})$/.exec(cursor);
+    const number = Number(match?.[2]);
+    if (match?.[1] !== this.#boot || number < this.#first - 1 || number > this.#last) {
+      return undefined;
+    }
+    return this.#kept.slice(number - this.#first + 1);
+  }
+
+  /** Events of the last while, for rates. */
+  count(sinceMs: number): number {
+    let count = 0;
+    for (let i = this.#kept.length - 1; i >= 0; i--) {
+      if (Date.parse(this.#kept[i]!.at) < sinceMs) break;
+      count += 1;
+    }
+    return count;
+  }
+
   /** Hears of events from now on; returns how to stop. */
-  listen(listener: FeedListener): () => void;
-  /** Stops hearing of the runtime. */
-  close(): void;
+  listen(listener: FeedListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Stops hearing of the node. */
+  close(): void {
+    for (const off of this.#offs) off();
+    this.#listeners.clear();
+  }
+
+  #add(event: StreamEvent, isKept: boolean): void {
+    if (isKept) {
+      this.#kept.push(event);
+      // A quarter at a time: what is cut off costs nothing to speak of.
+      if (this.#kept.length > LIMITS.feedEventsKept * 1.25) {
+        this.#first += this.#kept.splice(0, this.#kept.length - LIMITS.feedEventsKept).length;
+      }
+    }
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #next(): string {
+    this.#last += 1;
+    return this.cursor;
+  }
+
+  #now(): string {
+    return new Date(this.#clock.now()).toISOString();
+  }
 }

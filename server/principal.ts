@@ -8,13 +8,15 @@
  */
 
 /** The roles, least first. */
-export const ROLES = ["viewer", "approver", "operator", "admin"] as const;
+export const ROLES = ["viewer", "approver", "operator", "admin"] as const satisfies Role[];
 /** What somebody may do: read; answer requests; start, stop and grant; make tokens. */
-export type Role = (typeof ROLES)[number];
+export type Role = "viewer" | "approver" | "operator" | "admin";
 
-/** Who speaks. The name is what the log says of them. */
+/** Who speaks. */
 export interface Principal {
+  /** What the log says of them. */
   readonly name: string;
+  /** What they may do. */
   readonly role: Role;
   /** Only processes with all of these labels; empty for all. */
   readonly labels: Readonly<Record<string, string>>;

@@ -1,36 +1,252 @@
 /**
- * Tokens: who may speak to the server, stored as hashes.
+ * Tokens and sessions: who may speak to the server, stored as hashes.
+ *
+ * A token's secret is 32 random bytes, so its plain SHA-256 tells nothing about it. The file is
+ * read again whenever it changed: a token that was taken back by another program is refused at the
+ * next request.
+ *
+ * Invariants:
+ *   T1. No secret is stored, logged or told a second time.
+ *   T2. A session can do what its token can, and ends with it.
+ *   T3. A one-time link opens one session.
  * @module
  */
 
-import type { Principal, Role } from "./principal.ts";
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { SysError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type { Clock, Random } from "../kernel/world.ts";
+import type { PrivateFile } from "../providers/private_file.ts";
+import { type Principal, type Role, ROLES } from "./principal.ts";
+
+const RECORD = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  labels: z.record(z.string(), z.string()),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  createdMs: z.number(),
+  expiresMs: z.number().nullable(),
+});
+const SESSION = z.strictObject({
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  token: z.string(),
+  expiresMs: z.number(),
+});
+const FILE = z.strictObject({
+  type: z.literal("libos.tokens/1"),
+  tokens: z.array(RECORD),
+  sessions: z.array(SESSION),
+});
+type Kept = z.infer<typeof FILE>;
 
 /** A token, without its secret. */
 export interface TokenRecord {
+  /** Names it when it is revoked. */
   readonly id: string;
   /** What the log says of whoever has it. */
   readonly name: string;
+  /** What they may do. */
   readonly role: Role;
+  /** Only processes with all of these labels; empty for all. */
   readonly labels: Readonly<Record<string, string>>;
   /** SHA-256 of the secret. */
   readonly hash: string;
+  /** When it was made, in milliseconds since 1970. */
   readonly createdMs: number;
+  /** When it ends, in milliseconds since 1970; null when it is revoked. */
   readonly expiresMs: number | null;
 }
 
+/** What a new token is to be. */
+export interface TokenWish {
+  /** What the log says of whoever has it. */
+  readonly name: string;
+  /** What they may do. */
+  readonly role: Role;
+  /** Only processes with all of these labels; all when absent. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** How long it is good for; until it is revoked when absent. */
+  readonly forMs?: number;
+}
+
+const SECRET_BYTES = 32;
+const NAME = /^[\w.@-]{1,64}$/;
+
 /** The tokens of a server. */
-export interface TokenBook {
-  /** Whose secret it is; undefined when it is nobody's, or out of date. */
-  check(secret: string): Principal | undefined;
-  /** Makes one; the secret is told once. */
-  create(given: {
-    readonly name: string;
-    readonly role: Role;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly forMs?: number;
-  }): Promise<{ readonly record: TokenRecord; readonly secret: string }>;
-  /** All that are kept. */
-  list(): readonly TokenRecord[];
-  /** Takes one back at once; its sessions and streams end. */
-  revoke(id: string): Promise<boolean>;
+export class TokenBook {
+  readonly #file: PrivateFile;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  /** Hashes of links that were not used yet, and for which token. */
+  readonly #links = new Map<string, { readonly token: string; readonly expiresMs: number }>();
+  #stamp: string | undefined;
+  #kept: Kept = { type: "libos.tokens/1", tokens: [], sessions: [] };
+  #byHash = new Map<string, TokenRecord>();
+
+  /** Tokens kept in `file`. */
+  constructor(file: PrivateFile, clock: Clock, random: Random) {
+    this.#file = file;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** Whose token this is the secret of; undefined when it is nobody's, or out of date. */
+  check(secret: string): Principal | undefined {
+    this.#refresh();
+    const record = this.#byHash.get(hashOf(secret));
+    return record === undefined ? undefined : this.#principal(record);
+  }
+
+  /** Makes a token; its secret is told once. Throws `EINVAL`, `ELIMIT`. */
+  create(wish: TokenWish): { readonly record: TokenRecord; readonly secret: string } {
+    if (!NAME.test(wish.name)) {
+      const expected = "expected 1 to 64 letters, digits, _, ., @ and -";
+      throw new SysError("EINVAL", `Cannot make a token for "${wish.name}": ${expected}`);
+    }
+    const secret = `libos_${this.#secret()}`;
+    const nowMs = this.#clock.now();
+    const record: TokenRecord = {
+      id: `tok_${this.#random.bytes(6).toHex()}`,
+      name: wish.name,
+      role: wish.role,
+      labels: wish.labels ?? {},
+      hash: hashOf(secret),
+      createdMs: nowMs,
+      expiresMs: wish.forMs === undefined ? null : nowMs + wish.forMs,
+    };
+    this.#change((kept) => {
+      if (kept.tokens.length >= LIMITS.tokensMax) {
+        const state = `${kept.tokens.length} are kept`;
+        const expected = `expected ${LIMITS.tokensMax} at most; revoke one`;
+        throw new SysError("ELIMIT", `Cannot make a token: ${state}, ${expected}`, {
+          limit: "tokensMax",
+        });
+      }
+      return { ...kept, tokens: [...kept.tokens, { ...record, labels: { ...record.labels } }] };
+    });
+    return { record, secret };
+  }
+
+  /** All that are kept, oldest first. */
+  list(): readonly TokenRecord[] {
+    this.#refresh();
+    return this.#kept.tokens;
+  }
+
+  /** Takes a token back, with its sessions; false when there is none. */
+  revoke(id: string): boolean {
+    let found = false;
+    this.#change((kept) => {
+      const tokens = kept.tokens.filter((one) => one.id !== id);
+      found = tokens.length < kept.tokens.length;
+      return { ...kept, tokens, sessions: kept.sessions.filter(({ token }) => token !== id) };
+    });
+    return found;
+  }
+
+  /** Whether a token is still good; streams ask this now and then. */
+  isGood(id: string): boolean {
+    this.#refresh();
+    const record = this.#kept.tokens.find((one) => one.id === id);
+    return record !== undefined && this.#principal(record) !== undefined;
+  }
+
+  /** A secret that opens one session of a token, soon (T3). */
+  link(token: string): string {
+    const nowMs = this.#clock.now();
+    for (const [hash, { expiresMs }] of this.#links) {
+      if (expiresMs <= nowMs) this.#links.delete(hash);
+    }
+    const secret = this.#secret();
+    this.#links.set(hashOf(secret), { token, expiresMs: nowMs + LIMITS.sessionLinkMsMax });
+    return secret;
+  }
+
+  /** Opens the session of a link; undefined when the link was used, or is nobody's. */
+  follow(link: string): string | undefined {
+    const hash = hashOf(link);
+    const found = this.#links.get(hash);
+    this.#links.delete(hash);
+    if (found === undefined || found.expiresMs <= this.#clock.now()) return undefined;
+    return this.isGood(found.token) ? this.#open(found.token) : undefined;
+  }
+
+  #open(token: string): string {
+    const secret = this.#secret();
+    const nowMs = this.#clock.now();
+    const session = { hash: hashOf(secret), token, expiresMs: nowMs + LIMITS.sessionMsMax };
+    this.#change((kept) => ({
+      ...kept,
+      sessions: [...kept.sessions.filter(({ expiresMs }) => expiresMs > nowMs), session]
+        .slice(-LIMITS.sessionsMax),
+    }));
+    return secret;
+  }
+
+  /** Whose session this is the secret of, and what a page must send along. */
+  session(secret: string): { readonly who: Principal; readonly csrf: string } | undefined {
+    this.#refresh();
+    const hash = hashOf(secret);
+    const session = this.#kept.sessions.find((one) => one.hash === hash);
+    if (session === undefined || session.expiresMs <= this.#clock.now()) return undefined;
+    const record = this.#kept.tokens.find(({ id }) => id === session.token);
+    const who = record === undefined ? undefined : this.#principal(record);
+    return who === undefined ? undefined : { who, csrf: hashOf(`csrf:${secret}`).slice(0, 43) };
+  }
+
+  /** Ends a session. */
+  end(secret: string): void {
+    const hash = hashOf(secret);
+    this.#change((kept) => ({
+      ...kept,
+      sessions: kept.sessions.filter((one) => one.hash !== hash),
+    }));
+  }
+
+  #principal({ id, name, role, labels, expiresMs }: TokenRecord): Principal | undefined {
+    if (expiresMs !== null && expiresMs <= this.#clock.now()) return undefined;
+    return { name, role, labels, token: id };
+  }
+
+  #secret(): string {
+    return this.#random.bytes(SECRET_BYTES).toBase64({ alphabet: "base64url", omitPadding: true });
+  }
+
+  #refresh(): void {
+    const stamp = this.#file.stamp();
+    if (stamp === this.#stamp) return;
+    this.#take(this.#file.read());
+    this.#stamp = stamp;
+  }
+
+  #take(text: string | null): void {
+    this.#kept = text === null
+      ? { type: "libos.tokens/1", tokens: [], sessions: [] }
+      : readTokens(text);
+    this.#byHash = new Map(this.#kept.tokens.map((one) => [one.hash, one]));
+  }
+
+  #change(change: (kept: Kept) => Kept): void {
+    this.#file.update((text) => {
+      this.#take(text);
+      return JSON.stringify(change(this.#kept), null, 1);
+    });
+    this.#stamp = undefined;
+    this.#refresh();
+  }
+}
+
+function readTokens(text: string): Kept {
+  try {
+    return FILE.parse(JSON.parse(text));
+  } catch {
+    const state = "it is not what was written, expected a file of tokens";
+    throw new SysError("EINTEGRITY", `Cannot read the tokens: ${state}; remove it to begin anew`);
+  }
+}
+
+function hashOf(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
 }

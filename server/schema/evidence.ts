@@ -172,7 +172,6 @@ export const tokenShape = z.object({
   labels: z.record(z.string(), z.string()),
   createdAt: timeShape,
   expiresAt: timeShape.nullable(),
-  usedAt: timeShape.nullable(),
 }).openapi("Token");
 /** A token that was just made: its secret is shown once. */
 export const newTokenShape = tokenShape.extend({ secret: z.string() }).openapi("NewToken");

@@ -1,0 +1,127 @@
+/**
+ * `serve`: the runtime with its HTTP API and console, until it is interrupted.
+ * @module
+ */
+
+import { privateFile } from "../providers/private_file.ts";
+import type { AgentImage } from "../runtime/image.ts";
+import { createRuntime } from "../runtime/runtime.ts";
+import { serve as serveRuntime, type Served } from "../server/mod.ts";
+import { auditOptionsOf } from "./audit_parts.ts";
+import type { Command, Context } from "./command.ts";
+import { findingsOf } from "./doctor.ts";
+import { EXIT, UsageError } from "./exit.ts";
+import { isFile, readText } from "./files.ts";
+import { modelOf, startableOf } from "./image_file.ts";
+import { operatorOf } from "./order.ts";
+import { dbPath, workspaceOf } from "./store.ts";
+import { serverFile, tokensPath } from "./token.ts";
+import { jitOptions } from "./tool_file.ts";
+
+const PORT_DEFAULT = 7777;
+const POLICY_FILE = "libos.policy";
+
+/** `serve`. */
+export const serve: Command = {
+  name: "serve",
+  group: "start",
+  usage: "[IMAGE_FILE…] [--listen HOST] [--port N] [--cert FILE --key FILE]",
+  about: "Run the agents of the store, with the HTTP API and the console",
+  examples: ["libos serve", "libos serve ./reporter.ts --port 0"],
+  options: {
+    listen: { type: "string" },
+    port: { type: "string" },
+    cert: { type: "string" },
+    key: { type: "string" },
+    insecure: { type: "boolean" },
+    "host-name": { type: "string", multiple: true },
+    model: { type: "string" },
+    "model-id": { type: "string" },
+    jit: { type: "boolean" },
+    isolation: { type: "string" },
+    review: { type: "string" },
+  },
+  words: [0, 32],
+  async run(at) {
+    const startables = await Promise.all(at.words.map((word) => startableOf(at, word)));
+    const images = startables.flatMap(({ image, spawn }) => [image, ...spawn.images ?? []]);
+    const model = modelOf(at);
+    const policy = at.flags.text("policy") ??
+      (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
+    const tls = await tlsOf(at);
+    await using runtime = await createRuntime({
+      store: dbPath(at),
+      workspace: workspaceOf(at),
+      images,
+      models: model === undefined ? [] : [model],
+      approvals: "queue",
+      operator: operatorOf(at),
+      jit: jitOptions(at),
+      ...await auditOptionsOf(at),
+      ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
+    });
+    await using server = serveRuntime(runtime, {
+      hostname: at.flags.text("listen") ?? "127.0.0.1",
+      port: portOf(at),
+      insecure: at.flags.on("insecure"),
+      hostNames: at.flags.texts("host-name"),
+      tokens: privateFile(tokensPath(at)),
+      images: distinct(images),
+      doctor: () => findingsOf(at),
+      ...(tls === undefined ? {} : { tls }),
+    });
+    return await serving(at, server);
+  },
+};
+
+/** Tells where it is, and waits to be interrupted. */
+async function serving(at: Context, server: Served): Promise<number> {
+  const name = operatorOf(at).replaceAll(/[^\w.@-]/g, "_").slice(0, 64);
+  // One that dies with the server: what is told here opens this server only.
+  const own = server.tokens.create({ name, role: "admin", forMs: 30 * 86_400_000 });
+  const beside = serverFile(at);
+  const text = JSON.stringify({ url: server.url, token: own.secret });
+  beside.update(() => `${text}\n`);
+  const link = server.link(own.record.id);
+  if (at.format === "json" || at.format === "jsonl") {
+    at.io.out(`${JSON.stringify({ url: server.url, console: link })}\n`);
+  } else {
+    at.io.out(`Serving ${dbPath(at)} at ${server.url}\n`);
+    at.io.out(`Console (opens once, in the next 5 minutes): ${link}\n`);
+    at.io.out("Stop with Ctrl-C; agents go on at the next start.\n");
+  }
+  const stop = Promise.withResolvers<void>();
+  const off = at.io.onInterrupt(() => stop.resolve());
+  try {
+    await stop.promise;
+  } finally {
+    off();
+    beside.update((now) => now?.trim() === text ? "" : now ?? "");
+    server.tokens.revoke(own.record.id);
+  }
+  at.io.err("Stopping: what runs comes to its next wait\n");
+  return EXIT.ok;
+}
+
+function portOf(at: Context): number {
+  const text = at.flags.text("port");
+  if (text === undefined) return PORT_DEFAULT;
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) {
+    throw new UsageError(`Cannot listen on port "${text}": expected 0 to 65535`);
+  }
+  return port;
+}
+
+async function tlsOf(at: Context): Promise<{ cert: string; key: string } | undefined> {
+  const [cert, key] = [at.flags.text("cert"), at.flags.text("key")];
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new UsageError("Cannot speak TLS: expected both --cert and --key");
+  }
+  return { cert: await readText(at, cert), key: await readText(at, key) };
+}
+
+function distinct(images: readonly AgentImage[]): AgentImage[] {
+  return [...new Map(images.map((one) => [one.ref, one])).values()];
+}

@@ -1,0 +1,112 @@
+/**
+ * `token`: who may speak to the server.
+ * @module
+ */
+
+import { dirname, join } from "node:path";
+import { SysError } from "../kernel/errors.ts";
+import { realClock } from "../providers/clock.ts";
+import { type PrivateFile, privateFile } from "../providers/private_file.ts";
+import { realRandom } from "../providers/random.ts";
+import { type Role, TokenBook } from "../server/mod.ts";
+import type { Command, Context } from "./command.ts";
+import { EXIT, UsageError } from "./exit.ts";
+import { list, show } from "./output.ts";
+import { dbPath } from "./store.ts";
+import { durationOf, timeOf } from "./words.ts";
+
+const ROLES: readonly Role[] = ["viewer", "approver", "operator", "admin"];
+
+/** Where the tokens of a store's server are. */
+export function tokensPath(at: Context): string {
+  return join(dirname(dbPath(at)), "tokens.json");
+}
+
+/** Where a running server says where it is. */
+export function serverFile(at: Context): PrivateFile {
+  return privateFile(join(dirname(dbPath(at)), "server.json"));
+}
+
+/** `token`. */
+export const token: Command = {
+  name: "token",
+  group: "people",
+  usage: "create NAME --role R [--label K=V] [--for 30d] | ls | revoke ID",
+  about: "Make, list and take back the tokens by which people and programs speak to the server",
+  examples: ["libos token create ada --role approver", "libos token ls"],
+  options: {
+    role: { type: "string" },
+    label: { type: "string", multiple: true, short: "l" },
+    for: { type: "string" },
+  },
+  words: [1, 2],
+  run(at) {
+    const book = new TokenBook(privateFile(tokensPath(at)), realClock, realRandom);
+    const [verb, word] = at.words;
+    if (verb === "create" && word !== undefined) return Promise.resolve(create(at, book, word));
+    if (verb === "ls" && word === undefined) return Promise.resolve(ls(at, book));
+    if (verb === "revoke" && word !== undefined) return Promise.resolve(revoke(at, book, word));
+    throw new UsageError(`Cannot run "token ${at.words.join(" ")}": expected ${token.usage}`);
+  },
+};
+
+function create(at: Context, book: TokenBook, name: string): number {
+  const role = at.flags.text("role");
+  if (!ROLES.some((one) => one === role)) {
+    throw new UsageError(`Cannot make a token: expected --role ${ROLES.join(", ")}`);
+  }
+  const forMs = durationOf(at.flags.text("for"));
+  const { record, secret } = book.create({
+    name,
+    role: role as Role,
+    labels: labelsOf(at),
+    ...(forMs === undefined ? {} : { forMs }),
+  });
+  show(at, { id: record.id, name, role, labels: record.labels, secret }, {
+    name: secret,
+    lines: [
+      `${record.id}  ${name}  ${role}`,
+      `Token, shown this once: ${secret}`,
+      "Use it with: libos --host URL --token TOKEN, or Authorization: Bearer TOKEN",
+    ],
+  });
+  return EXIT.ok;
+}
+
+function labelsOf(at: Context): Record<string, string> {
+  return Object.fromEntries(
+    at.flags.texts("label").map((text) => {
+      const match = /^([^=]+)=(.*)$/s.exec(text);
+      if (match === null) throw new UsageError(`Cannot use label "${text}": expected K=V`);
+      return [match[1]!, match[2]!];
+    }),
+  );
+}
+
+function ls(at: Context, book: TokenBook): number {
+  const tokens = book.list().map(({ hash: _, ...rest }) => rest);
+  list(at, tokens, {
+    columns: [
+      { head: "ID", of: ({ id }) => id },
+      { head: "NAME", of: ({ name }) => name },
+      { head: "ROLE", of: ({ role }) => role },
+      {
+        head: "LABELS",
+        of: ({ labels }) => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(),
+      },
+      { head: "CREATED", of: ({ createdMs }) => timeOf(createdMs) },
+      { head: "EXPIRES", of: ({ expiresMs }) => expiresMs === null ? "-" : timeOf(expiresMs) },
+    ],
+    name: ({ id }) => id,
+    none: "No tokens; libos token create NAME --role viewer makes one",
+  });
+  return EXIT.ok;
+}
+
+function revoke(at: Context, book: TokenBook, id: string): number {
+  if (!book.revoke(id)) {
+    throw new SysError("ENOENT", `Cannot revoke token "${id}": absent, expected one of token ls`);
+  }
+  show(at, { id, revoked: true }, { name: id, lines: [`${id} is good for nothing any more`] });
+  return EXIT.ok;
+}

@@ -1,0 +1,74 @@
+/**
+ * A socket that serves HTTP.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+
+/** What answers a request; `from` is the address of whoever sent it. */
+export type HttpHandler = (request: Request, from: string) => Response | Promise<Response>;
+
+/** How to listen. */
+export interface HttpOptions {
+  /** "127.0.0.1" by default: nobody else's machine reaches it. */
+  readonly hostname?: string;
+  /** 0, the default, for any that is free. */
+  readonly port?: number;
+  /** PEM texts; without them the socket speaks plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** A socket that is served. */
+export interface HttpListener {
+  /** Where it listens. */
+  readonly hostname: string;
+  /** The port that was taken. */
+  readonly port: number;
+  /** `http://127.0.0.1:7777`. */
+  readonly url: string;
+  /** Takes no more requests and resolves when those under way were answered. */
+  close(): Promise<void>;
+}
+
+/** Listens and answers. Throws `EEXIST` when the port is taken, `EACCES`, `EINVAL`. */
+export function listenHttp(handler: HttpHandler, options: HttpOptions = {}): HttpListener {
+  const { hostname = "127.0.0.1", port = 0, tls } = options;
+  const server = serve(handler, { hostname, port, ...tls });
+  const at = server.addr as Deno.NetAddr;
+  const host = at.hostname.includes(":") ? `[${at.hostname}]` : at.hostname;
+  return {
+    hostname: at.hostname,
+    port: at.port,
+    url: `${tls === undefined ? "http" : "https"}://${host}:${at.port}`,
+    close: () => server.shutdown(),
+  };
+}
+
+function serve(
+  handler: HttpHandler,
+  at: { readonly hostname: string; readonly port: number; readonly cert?: string; key?: string },
+): Deno.HttpServer {
+  const answer: Deno.ServeHandler = (request, { remoteAddr }) =>
+    handler(request, remoteAddr.transport === "tcp" ? remoteAddr.hostname : "local");
+  try {
+    return Deno.serve({ ...at, onListen: () => {} } as Deno.ServeTcpOptions, answer);
+  } catch (thrown) {
+    const where = `${at.hostname}:${at.port}`;
+    if (thrown instanceof Deno.errors.AddrInUse) {
+      const expected = "expected a free one; 0 takes any";
+      throw new SysError("EEXIST", `Cannot listen on "${where}": the port is taken, ${expected}`);
+    }
+    if (
+      thrown instanceof Deno.errors.PermissionDenied || thrown instanceof Deno.errors.NotCapable
+    ) {
+      throw new SysError(
+        "EACCES",
+        `Cannot listen on "${where}": not permitted, expected --allow-net`,
+      );
+    }
+    if (thrown instanceof Error) {
+      throw new SysError("EINVAL", `Cannot listen on "${where}": ${thrown.message}`);
+    }
+    throw thrown;
+  }
+}

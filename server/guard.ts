@@ -1,0 +1,178 @@
+/**
+ * The guard: what is looked at before anybody asks who it is.
+ *
+ * Invariants:
+ *   U1. A request whose Host is not this server's is refused: a name that was bound to this
+ *       machine's address by somebody else reaches nothing.
+ *   U2. A page of another site reaches nothing, whatever its visitor's browser sends along.
+ *   U3. No request holds more of a body than its limit, nor waits for one longer than its time.
+ *   U4. No caller gets more than its share of requests, and failures cost more than successes.
+ * @module
+ */
+
+import type { MiddlewareHandler } from "hono";
+import { SysError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type { Clock } from "../kernel/world.ts";
+import { Refusal } from "./problem.ts";
+
+/** Headers of every answer. */
+export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  "content-security-policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; " +
+    "frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+};
+
+/** U1, U2: `isOurs` knows the names that this server answers to. */
+export function samePlace(isOurs: (host: string) => boolean): MiddlewareHandler {
+  return async (c, next) => {
+    const host = c.req.header("host") ?? new URL(c.req.url).host;
+    if (!isOurs(host)) {
+      const expected = "expected this server's own; allow others with --host-name";
+      throw new Refusal(
+        "host_refused",
+        `Cannot answer for host "${host.slice(0, 128)}": ${expected}`,
+      );
+    }
+    const origin = c.req.header("origin");
+    const isForeign = origin !== undefined && !isOriginOf(origin, isOurs);
+    // A link in a mail may open the console; it carries no cookie (SameSite=Strict).
+    const isVisit = c.req.header("sec-fetch-mode") === "navigate" && c.req.method === "GET";
+    const isCross = c.req.header("sec-fetch-site") === "cross-site" && !isVisit;
+    if (isForeign || isCross) {
+      throw new Refusal("origin_refused", "Cannot answer a page of another site");
+    }
+    await next();
+  };
+}
+
+function isOriginOf(origin: string, isOurs: (host: string) => boolean): boolean {
+  const parsed = URL.parse(origin);
+  return parsed !== null && /^https?:$/.test(parsed.protocol) && isOurs(parsed.host);
+}
+
+/** U3: reads the body whole, within its limits, before anything else looks at it. */
+export function wholeBody(clock: Clock): MiddlewareHandler {
+  return async (c, next) => {
+    const { raw } = c.req;
+    if (raw.url.length > LIMITS.httpUrlBytesMax) {
+      throw new Refusal("body_too_large", "Cannot answer: the address is too long");
+    }
+    if (raw.body !== null) {
+      const said = Number(c.req.header("content-length") ?? 0);
+      if (said > LIMITS.httpBodyBytesMax) throw tooLarge();
+      const body = await bodyOf(raw.body, clock);
+      if (body.length > 0 && !/^application\/json\b/.test(c.req.header("content-type") ?? "")) {
+        throw new SysError("EINVAL", "Cannot read the body: expected application/json");
+      }
+      c.req.raw = new Request(raw.url, {
+        method: raw.method,
+        headers: raw.headers,
+        ...(body.length === 0 ? {} : { body }),
+      });
+    }
+    await next();
+  };
+}
+
+async function bodyOf(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  clock: Clock,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = stream.getReader();
+  const over = new AbortController();
+  const late = clock.sleep(LIMITS.httpBodyMsMax, over.signal).then(() => "late" as const);
+  late.catch(() => {});
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for (;;) {
+      const part = await Promise.race([reader.read(), late]);
+      if (part === "late") {
+        const expected = `expected all of it in ${LIMITS.httpBodyMsMax} ms`;
+        throw new Refusal("body_too_slow", `Cannot read the body: ${expected}`);
+      }
+      if (part.done) break;
+      length += part.value.length;
+      if (length > LIMITS.httpBodyBytesMax) throw tooLarge();
+      parts.push(part.value);
+    }
+  } catch (thrown) {
+    void reader.cancel().catch(() => {});
+    throw thrown;
+  } finally {
+    over.abort();
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function tooLarge(): Refusal {
+  const expected = `expected ${LIMITS.httpBodyBytesMax} bytes at most`;
+  return new Refusal("body_too_large", `Cannot read the body: too large, ${expected}`);
+}
+
+interface Share {
+  left: number;
+  atMs: number;
+}
+
+/** U4: so many a second, with some saved up; the longest silent are forgotten first. */
+export class Rate {
+  readonly #clock: Clock;
+  readonly #perSecond: number;
+  readonly #burst: number;
+  readonly #shares = new Map<string, Share>();
+
+  /** `perSecond` on the average, `burst` at once. */
+  constructor(clock: Clock, perSecond: number, burst: number) {
+    this.#clock = clock;
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+  }
+
+  /** Takes one; throws when none is left. */
+  take(caller: string): void {
+    const share = this.#share(caller);
+    if (share.left < 1) throw this.#refusal(share);
+    share.left -= 1;
+  }
+
+  /** Throws when none is left, and takes none. */
+  look(caller: string): void {
+    const share = this.#share(caller);
+    if (share.left < 1) throw this.#refusal(share);
+  }
+
+  #share(caller: string): Share {
+    const nowMs = this.#clock.now();
+    const share = this.#shares.get(caller) ?? { left: this.#burst, atMs: nowMs };
+    this.#shares.delete(caller);
+    this.#shares.set(caller, share);
+    const gained = Math.max(0, nowMs - share.atMs) / 1_000 * this.#perSecond;
+    share.left = Math.min(this.#burst, share.left + gained);
+    share.atMs = nowMs;
+    if (this.#shares.size > LIMITS.httpCallersKept) {
+      this.#shares.delete(this.#shares.keys().next().value!);
+    }
+    return share;
+  }
+
+  #refusal({ left }: Share): Refusal {
+    const seconds = Math.max(1, Math.ceil((1 - left) / this.#perSecond));
+    const sentence = `Cannot answer: too many requests, expected fewer; try in ${seconds} s`;
+    return new Refusal("too_many_requests", sentence, { "retry-after": String(seconds) });
+  }
+}

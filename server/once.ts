@@ -1,0 +1,65 @@
+/**
+ * Idempotency keys: the same request with the same key is answered once, and repeated.
+ *
+ * Invariants:
+ *   K1. Two requests with one key of one principal run once, also when they come together.
+ *   K2. Another request under a key that was used is refused.
+ *   K3. An answer that failed for a while (429, 5xx) is not kept.
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import type { MiddlewareHandler } from "hono";
+import { LIMITS } from "../kernel/limits.ts";
+import type { Clock } from "../kernel/world.ts";
+import type { Env } from "./api.ts";
+import { Refusal } from "./problem.ts";
+
+interface Kept {
+  readonly of: string;
+  readonly untilMs: number;
+  readonly answer: Promise<Response>;
+}
+
+const KEY = /^[\x21-\x7e]{1,128}$/;
+
+/** Answers a repeated request with what the first one was answered. */
+export function answerOnce(clock: Clock): MiddlewareHandler<Env> {
+  const kept = new Map<string, Kept>();
+  return async (c, next) => {
+    const key = c.req.header("idempotency-key");
+    if (key === undefined || c.req.method === "GET") return await next();
+    if (!KEY.test(key)) {
+      throw new Refusal("key_reused", "Cannot use the Idempotency-Key: malformed");
+    }
+    const body = await c.req.raw.clone().text();
+    const of = createHash("sha256").update(`${c.req.method} ${c.req.path}\n${body}`).digest("hex");
+    const place = `${c.get("who").token} ${key}`;
+    const nowMs = clock.now();
+    for (const [old, { untilMs }] of kept) {
+      if (untilMs > nowMs && kept.size < LIMITS.httpKeysKept) break;
+      kept.delete(old);
+    }
+    const found = kept.get(place);
+    if (found !== undefined) {
+      if (found.of !== of) {
+        throw new Refusal("key_reused", "Cannot use the Idempotency-Key: it was another request's");
+      }
+      c.res = (await found.answer).clone();
+      c.res.headers.set("idempotent-replay", "true");
+      return;
+    }
+    const first = Promise.withResolvers<Response>();
+    first.promise.catch(() => {});
+    kept.set(place, { of, untilMs: nowMs + LIMITS.httpKeyMsMax, answer: first.promise });
+    try {
+      await next();
+      if (c.error !== undefined || c.res.status === 429 || c.res.status >= 500) kept.delete(place);
+      first.resolve(c.res.clone());
+    } catch (thrown) {
+      kept.delete(place);
+      first.reject(thrown);
+      throw thrown;
+    }
+  };
+}

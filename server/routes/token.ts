@@ -1,0 +1,91 @@
+/**
+ * Tokens: who may speak to the server.
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { SysError } from "../../kernel/errors.ts";
+import type { Api, House } from "../api.ts";
+import { need } from "../auth.ts";
+import { ROLES } from "../principal.ts";
+import { newTokenShape, tokenShape } from "../schema/evidence.ts";
+import { labelsShape } from "../schema/shape.ts";
+import type { TokenRecord } from "../tokens.ts";
+import { body, json, REFUSALS } from "./answer.ts";
+
+const wishShape = z.strictObject({
+  name: z.string().max(64),
+  role: z.enum(ROLES),
+  labels: labelsShape.optional(),
+  forMs: z.number().int().min(1_000).optional(),
+}).openapi("TokenWish");
+
+/** Adds them. */
+export function tokenRoutes(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/tokens",
+      summary: "The tokens, without their secrets",
+      description: "Role: admin.",
+      middleware: [need("admin")] as const,
+      responses: { 200: json(z.object({ items: z.array(tokenShape) }), "Tokens"), ...REFUSALS },
+    }),
+    (c) => c.json({ items: house.tokens.list().map(viewOf) }, 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/tokens",
+      summary: "Make a token; its secret is told once",
+      description: "Role: admin.",
+      middleware: [need("admin")] as const,
+      request: { body: body(wishShape) },
+      responses: { 201: json(newTokenShape, "The token"), ...REFUSALS },
+    }),
+    (c) => {
+      const { name, role, labels, forMs } = c.req.valid("json");
+      const { record, secret } = house.tokens.create({
+        name,
+        role,
+        ...(labels === undefined ? {} : { labels }),
+        ...(forMs === undefined ? {} : { forMs }),
+      });
+      return c.json({ ...viewOf(record), secret }, 201);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "delete",
+      path: "/v1/tokens/{id}",
+      summary: "Take a token back, with its sessions and streams",
+      description: "Role: admin.",
+      middleware: [need("admin")] as const,
+      request: { params: z.object({ id: z.string().max(64) }) },
+      responses: { 204: { description: "It is gone" }, ...REFUSALS },
+    }),
+    (c) => {
+      const { id } = c.req.valid("param");
+      if (!house.tokens.revoke(id)) {
+        throw new SysError(
+          "ENOENT",
+          `Cannot revoke token "${id}": absent, expected one of the list`,
+        );
+      }
+      house.streams.endAll(id);
+      return c.body(null, 204);
+    },
+  );
+}
+
+function viewOf(record: TokenRecord): z.infer<typeof tokenShape> {
+  const { id, name, role, labels, createdMs, expiresMs } = record;
+  return {
+    id,
+    name,
+    role,
+    labels: { ...labels },
+    createdAt: new Date(createdMs).toISOString(),
+    expiresAt: expiresMs === null ? null : new Date(expiresMs).toISOString(),
+  };
+}

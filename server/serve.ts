@@ -1,0 +1,157 @@
+/**
+ * Serving a runtime: the HTTP API and the console on a socket.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type { Clock, Random } from "../kernel/world.ts";
+import { realClock } from "../providers/clock.ts";
+import { listenHttp } from "../providers/http.ts";
+import { memoryFile, type PrivateFile } from "../providers/private_file.ts";
+import { residentBytes } from "../providers/resident.ts";
+import { realRandom } from "../providers/random.ts";
+import type { AgentImage } from "../runtime/image.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Finding, House } from "./api.ts";
+import { type App, createApp } from "./app.ts";
+import { Feed } from "./feed.ts";
+import { Streams } from "./stream.ts";
+import { TokenBook } from "./tokens.ts";
+
+/** How to serve. */
+export interface ServeOptions {
+  /** "127.0.0.1" by default. */
+  readonly hostname?: string;
+  /** 0, the default, for any that is free. */
+  readonly port?: number;
+  /** PEM texts. Without them other machines are refused, unless `insecure`. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Whether other machines may be answered in plain text. */
+  readonly insecure?: boolean;
+  /** Names by which the server is reached besides its own: `libos.example.com`. */
+  readonly hostNames?: readonly string[];
+  /** Where tokens are kept; in memory when absent. */
+  readonly tokens?: PrivateFile;
+  /** Images that may be started by name. */
+  readonly images?: readonly AgentImage[];
+  /** Shown by `/v1/version`. */
+  readonly version?: string;
+  /** What works on this machine, for `/v1/doctor`. */
+  readonly doctor?: () => Promise<readonly Finding[]>;
+  /** Hears of bugs; standard error by default. */
+  readonly failed?: (thrown: unknown) => void;
+  /** Time, for tests. */
+  readonly clock?: Clock;
+  /** Chance, for tests. */
+  readonly random?: Random;
+}
+
+/** A runtime that is served. */
+export interface Served extends AsyncDisposable {
+  /** `http://127.0.0.1:7777`. */
+  readonly url: string;
+  /** The port that was taken. */
+  readonly port: number;
+  /** The tokens, to make and take back. */
+  readonly tokens: TokenBook;
+  /** The API as OpenAPI 3.1. */
+  openapi(): Record<string, unknown>;
+  /** An address that signs a browser in, once and soon, as the holder of a token. */
+  link(token: string): string;
+  /** Ends streams, lets requests under way be answered, and closes. The runtime goes on. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves a runtime over HTTP.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime } from "@agent-libos/core";
+ * import { serve } from "@agent-libos/core/server";
+ * await using os = await createRuntime({ store: ":memory:", workspace: null });
+ * await using server = serve(os);
+ * const { secret } = server.tokens.create({ name: "ada", role: "viewer" });
+ * const answer = await fetch(`${server.url}/v1/whoami`, {
+ *   headers: { authorization: `Bearer ${secret}` },
+ * });
+ * console.assert((await answer.json()).name === "ada");
+ * ```
+ */
+export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
+  const { hostname = "127.0.0.1", tls, insecure = false } = options;
+  if (!isLoopback(hostname) && tls === undefined && !insecure) {
+    const expected = "expected TLS (--cert, --key), or --insecure behind a proxy that has it";
+    throw new SysError("EACCES", `Cannot listen on "${hostname}" in plain text: ${expected}`);
+  }
+  const clock = options.clock ?? realClock;
+  const random = options.random ?? realRandom;
+  const house = new Household(runtime, { ...options, clock, random });
+  const names = new Set((options.hostNames ?? []).map((name) => name.toLowerCase()));
+  const listening: { port: number | null } = { port: null };
+  const isOurs = (host: string): boolean => {
+    const { hostname: name, port } = URL.parse(`http://${host}`) ?? { hostname: "", port: "" };
+    if (names.has(name) || names.has(host.toLowerCase())) return true;
+    const isPort = Number(port || (tls === undefined ? 80 : 443)) === listening.port;
+    return isPort && (isLoopback(name) || name === hostname);
+  };
+  const app: App = createApp(house, isOurs);
+  const listener = listenHttp((request, from) => app.answer(request, from), {
+    hostname,
+    ...(options.port === undefined ? {} : { port: options.port }),
+    ...(tls === undefined ? {} : { tls }),
+  });
+  const { url, port } = listener;
+  listening.port = port;
+  const close = async (): Promise<void> => {
+    house.streams.close();
+    house.feed.close();
+    await listener.close();
+  };
+  return {
+    url,
+    port,
+    tokens: house.tokens,
+    openapi: () => app.openapi(),
+    link: (token) => `${url}/?t=${house.tokens.link(token)}`,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function isLoopback(name: string): boolean {
+  return name === "localhost" || name === "[::1]" || name === "::1" || /^127(\.\d+){3}$/.test(name);
+}
+
+class Household implements House {
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly feed: Feed;
+  readonly tokens: TokenBook;
+  readonly streams: Streams;
+  readonly images: readonly AgentImage[];
+  readonly version: string;
+  readonly startedMs: number;
+  readonly doctor: () => Promise<readonly Finding[]>;
+  readonly failed: (thrown: unknown) => void;
+  readonly residentBytes = residentBytes;
+
+  constructor(
+    runtime: Runtime,
+    options: ServeOptions & { readonly clock: Clock; readonly random: Random },
+  ) {
+    const { clock, random } = options;
+    this.runtime = runtime;
+    this.clock = clock;
+    this.random = random;
+    this.feed = new Feed(runtime.node, clock, random);
+    this.tokens = new TokenBook(options.tokens ?? memoryFile(), clock, random);
+    this.images = options.images ?? [];
+    this.version = options.version ?? "0.1.0";
+    this.startedMs = clock.now();
+    this.doctor = options.doctor ?? (() => Promise.resolve([]));
+    this.failed = options.failed ?? ((thrown) => console.error(thrown));
+    this.streams = new Streams(this);
+  }
+}

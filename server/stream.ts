@@ -1,0 +1,225 @@
+/**
+ * Streams: server-sent events, over the feed or over one tree's log.
+ *
+ * Invariants:
+ *   S1. At most so many streams are open, in all and for one principal; more are told so.
+ *   S2. A reader who is too slow is cut off with a reset, and holds no more than its queue.
+ *   S3. A stream ends with its token, and shows only what its principal may see.
+ * @module
+ */
+
+import type { Context } from "hono";
+import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { readLines } from "../runtime/load.ts";
+import type { Env, House } from "./api.ts";
+import { type Principal, sees } from "./principal.ts";
+import { Refusal } from "./problem.ts";
+import type { StreamEvent } from "./schema/evidence.ts";
+import { told } from "./told.ts";
+
+/** The streams of a server. */
+export class Streams {
+  readonly #house: House;
+  readonly #open = new Map<string, Set<Stream>>();
+  #count = 0;
+
+  /** None is open yet. */
+  constructor(house: House) {
+    this.#house = house;
+  }
+
+  /** How many are open. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Opens one that `begin` fills; refuses when too many are open (S1). */
+  open(c: Context<Env>, begin: (stream: Stream) => void | Promise<void>): Response {
+    const who = c.get("who");
+    const mine = this.#open.get(who.token) ?? new Set();
+    const isFull = this.#count >= LIMITS.streamsMax;
+    if (isFull || mine.size >= LIMITS.streamsPerPrincipalMax) {
+      const most = isFull ? `${LIMITS.streamsMax} in all` : `${LIMITS.streamsPerPrincipalMax} each`;
+      const sentence = `Cannot open a stream: too many are, expected ${most} at most`;
+      throw new Refusal("too_many_streams", sentence, { "retry-after": "5" });
+    }
+    this.#open.set(who.token, mine);
+    const stream = new Stream(this.#house, who, () => {
+      if (!mine.delete(stream)) return;
+      this.#count -= 1;
+      if (mine.size === 0) this.#open.delete(who.token);
+    });
+    mine.add(stream);
+    this.#count += 1;
+    void Promise.resolve(begin(stream)).catch(() => stream.close());
+    return new Response(stream.body, {
+      headers: {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+      },
+    });
+  }
+
+  /** Ends those of a token that was taken back (S3). */
+  endAll(token: string): void {
+    for (const one of [...this.#open.get(token) ?? []]) one.close();
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    for (const streams of [...this.#open.values()]) for (const one of [...streams]) one.close();
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** One open stream. */
+export class Stream {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly #house: House;
+  readonly #who: Principal;
+  readonly #over: () => void;
+  readonly #stop = new AbortController();
+  readonly #offs: (() => void)[] = [];
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+
+  /** `over` is called once, when it ends. */
+  constructor(house: House, who: Principal, over: () => void) {
+    this.#house = house;
+    this.#who = who;
+    this.#over = over;
+    this.body = new ReadableStream({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      cancel: () => this.close(),
+    }, { highWaterMark: LIMITS.streamQueueMax });
+    void this.#beat();
+  }
+
+  /** Whether it ended. */
+  get isOver(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Calls `off` when it ends. */
+  whenOver(off: () => void): void {
+    if (this.isOver) off();
+    else this.#offs.push(off);
+  }
+
+  /** Sends an event, if its principal may see it. */
+  send(event: StreamEvent): void {
+    if (this.isOver || !this.#sees(event)) return;
+    this.#write(`id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
+  }
+
+  /** Says that events were missed: whoever reads has to read everything again. */
+  reset(cursor: string, why: string): void {
+    this.#write(`id: ${cursor}\nevent: reset\ndata: ${JSON.stringify({ why, cursor })}\n\n`);
+  }
+
+  /** Ends it. */
+  close(): void {
+    if (this.isOver) return;
+    this.#stop.abort();
+    for (const off of this.#offs) off();
+    this.#over();
+    try {
+      this.#controller?.close();
+    } catch {
+      // Whoever read it is gone already.
+    }
+  }
+
+  #write(text: string): void {
+    if (this.isOver || this.#controller === null) return;
+    // S2
+    if ((this.#controller.desiredSize ?? 0) <= 1) {
+      const data = JSON.stringify({ why: "too slow", cursor: null });
+      this.#controller.enqueue(encoder.encode(`event: reset\ndata: ${data}\n\n`));
+      this.close();
+      return;
+    }
+    this.#controller.enqueue(encoder.encode(text));
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, tokens } = this.#house;
+    try {
+      for (;;) {
+        await clock.sleep(LIMITS.streamBeatMs, this.#stop.signal);
+        if (!tokens.isGood(this.#who.token)) return this.close();
+        this.#write(": still here\n\n");
+      }
+    } catch {
+      // It ended.
+    }
+  }
+
+  #sees({ tree, pid }: StreamEvent): boolean {
+    if (Object.keys(this.#who.labels).length === 0) return true;
+    if (tree === null && pid === null) return false;
+    const state = this.#house.runtime.node.peek((tree ?? treeOf(pid!)) as TreeId)?.state;
+    const root = `p_${(tree ?? treeOf(pid!)).slice(2)}` as Pid;
+    const labels = state?.processes[(pid ?? root) as Pid]?.labels;
+    return labels !== undefined && sees(this.#who, labels);
+  }
+}
+
+/** Sends what happens everywhere, from a cursor on, or from now. */
+export function streamAll(house: House, stream: Stream, cursor: string | undefined): void {
+  const { feed } = house;
+  const missed = cursor === undefined ? [] : feed.since(cursor);
+  if (missed === undefined) stream.reset(feed.cursor, "the cursor is not in the window");
+  else if (cursor === undefined) stream.reset(feed.cursor, "from now on");
+  for (const event of missed ?? []) stream.send(event);
+  stream.whenOver(feed.listen((event) => stream.send(event)));
+}
+
+/** Sends what happens to one process, by the numbers of its tree's lines. */
+export async function streamProcess(house: House, stream: Stream, given: {
+  readonly pid: Pid;
+  readonly after: number;
+}): Promise<void> {
+  const { node } = house.runtime;
+  const tree = treeOf(given.pid);
+  const isAbout = (event: Pick<StreamEvent, "pid">): boolean =>
+    event.pid === given.pid || event.pid === null;
+  let last = given.after;
+  let early: StreamEvent[] | null = [];
+  const hear = (event: StreamEvent): void => {
+    if (event.seq !== null && event.seq <= last) return;
+    last = event.seq ?? last;
+    stream.send(event);
+  };
+  stream.whenOver(node.listen((id, lines) => {
+    if (id !== tree) return;
+    for (const line of lines) {
+      const event = told(line);
+      if (event === undefined || !isAbout(event)) continue;
+      if (early === null) hear({ id: String(line.seq), ...event });
+      else early.push({ id: String(line.seq), ...event });
+    }
+  }));
+  const { state } = await node.open(tree);
+  if (state.seq - last > LIMITS.feedEventsKept || last > state.seq) {
+    last = state.seq;
+    stream.reset(String(last), "the cursor is not in the window");
+  }
+  for await (const line of readLines(node.options.store, tree, last + 1)) {
+    if (stream.isOver) return;
+    const event = told(line);
+    if (event !== undefined && isAbout(event)) hear({ id: String(line.seq), ...event });
+  }
+  for (const event of early) hear(event);
+  early = null;
+  stream.whenOver(node.listenText((pid, text) => {
+    if (pid !== given.pid) return;
+    const at = new Date(house.clock.now()).toISOString();
+    const id = String(last);
+    stream.send({ id, kind: "process.text", tree, pid, seq: null, at, summary: { text } });
+  }));
+}
