@@ -9,7 +9,7 @@ import type { Store } from "../kernel/store.ts";
 import { readLines } from "../runtime/load.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { answerText, callText } from "./line_text.ts";
+import { answerText, callText } from "../runtime/line_text.ts";
 import { list } from "./output.ts";
 import { findTree, headsOf, reading } from "./store.ts";
 import { dateOf, short } from "./words.ts";

@@ -9,7 +9,7 @@ import type { Store } from "../kernel/store.ts";
 import { prove, proveGrowth } from "../runtime/audit.ts";
 import { exported, type ExportFormat } from "../runtime/auditing.ts";
 import { auditing } from "./audit_parts.ts";
-import { storyOf } from "./call_story.ts";
+import { storyOf } from "../runtime/call_story.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { safeJson } from "./output.ts";

@@ -10,6 +10,7 @@ import type { CapId } from "../kernel/ids.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { explainCall } from "../broker/calls/capability.ts";
 import { realClock } from "../providers/clock.ts";
+import type { Explained } from "../runtime/call_story.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { give, operatorOf } from "./order.ts";
@@ -132,19 +133,6 @@ async function revoke(at: Context): Promise<number> {
     .flatMap(({ data }) => (data as EventMap["cap.revoked"]).ids);
   show(at, { revoked: gone }, { name: id, lines: [`revoked ${gone.join(", ")}`] });
   return 0;
-}
-
-/** What `explainCall` says. */
-export interface Explained {
-  readonly decision: "allow" | "ask" | "deny" | "none";
-  readonly right: string;
-  readonly resource: string;
-  readonly cap?: CapId;
-  readonly chain: readonly { readonly id: CapId; readonly via: string; readonly by: string }[];
-  readonly considered: readonly Considered[];
-  readonly suggestion?: string;
-  readonly rule?: string;
-  readonly line?: number;
 }
 
 /** `can`. */

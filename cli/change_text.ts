@@ -18,7 +18,7 @@ import type {
 import type { HeldCapability } from "../kernel/capability.ts";
 import type { ImageData, Message } from "../kernel/event.ts";
 import { aligned, type Column } from "./output.ts";
-import { answerText } from "./line_text.ts";
+import { answerText } from "../runtime/line_text.ts";
 import { short } from "./words.ts";
 
 /** One thing that differs, with what it was and what it is. */

@@ -15,7 +15,7 @@ import {
   lineText,
   outcomeText,
   resultText,
-} from "./line_text.ts";
+} from "../runtime/line_text.ts";
 import { padded, painter, safeJson } from "./output.ts";
 import { short } from "./words.ts";
 

@@ -10,7 +10,7 @@ import { oneLine } from "../providers/printable.ts";
 import { headOf, readLines } from "../runtime/load.ts";
 import type { Command, Context } from "./command.ts";
 import { following } from "./follow.ts";
-import { lineText, pidOf } from "./line_text.ts";
+import { lineText, pidOf } from "../runtime/line_text.ts";
 import { padded, painter, safeJson } from "./output.ts";
 import { findProcess, findTree, headsOf, reading } from "./store.ts";
 import { countOf, timeOf } from "./words.ts";

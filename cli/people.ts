@@ -15,7 +15,7 @@ import { quoted } from "../providers/printable.ts";
 import { pendingRequests, shownRequest } from "../runtime/people.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { answerText } from "./line_text.ts";
+import { answerText } from "../runtime/line_text.ts";
 import { give, operatorOf, type Taken } from "./order.ts";
 import { list, show } from "./output.ts";
 import { expiryText } from "./processes.ts";

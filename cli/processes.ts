@@ -14,7 +14,7 @@ import { readLines } from "../runtime/load.ts";
 import { info, type ProcessInfo } from "../runtime/process.ts";
 import type { Command, Context } from "./command.ts";
 import { watching } from "./follow.ts";
-import { lineText, outcomeText, pidOf, waitText } from "./line_text.ts";
+import { lineText, outcomeText, pidOf, waitText } from "../runtime/line_text.ts";
 import { aligned, type Column, list, show } from "./output.ts";
 import { findProcess, headsOf, reading, treeIn } from "./store.ts";
 import { dateOf, short, spanOf } from "./words.ts";

@@ -15,7 +15,7 @@ import type { Command, Context } from "./command.ts";
 import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
 import { modelOf, spawnOptions, type Startable, startableOf } from "./image_file.ts";
-import { textOf } from "./line_text.ts";
+import { textOf } from "../runtime/line_text.ts";
 import { LiveView } from "./live.ts";
 import { operatorOf } from "./order.ts";
 import { safeJson } from "./output.ts";

@@ -23,7 +23,7 @@ import { type FileUndo, planUndo } from "../runtime/undo.ts";
 import { changeLines, type ChangeRow, changeRows } from "./change_text.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { resultText } from "./line_text.ts";
+import { resultText } from "../runtime/line_text.ts";
 import { aligned, show } from "./output.ts";
 import { goOnText } from "./people.ts";
 import { backTo, checkpointAt, owning, positionOf, positionText } from "./position.ts";

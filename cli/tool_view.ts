@@ -7,7 +7,7 @@ import type { CallHead, CallResult, EventMap, Line } from "../kernel/event.ts";
 import { formatPattern } from "../kernel/grammar.ts";
 import { oneLine } from "../providers/printable.ts";
 import type { Context } from "./command.ts";
-import { answerText, callText } from "./line_text.ts";
+import { answerText, callText } from "../runtime/line_text.ts";
 import { padded, painter } from "./output.ts";
 import { short } from "./words.ts";
 

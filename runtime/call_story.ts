@@ -12,12 +12,26 @@ import { SysError } from "../kernel/errors.ts";
 import type { CallHead, CallResult, EventMap, Line } from "../kernel/event.ts";
 import type { CapId, Pid, RequestId, TreeId } from "../kernel/ids.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
-import type { HeldCapability } from "../kernel/capability.ts";
+import type { Considered, HeldCapability } from "../kernel/capability.ts";
 import type { Store } from "../kernel/store.ts";
 import { Tree } from "../kernel/tree.ts";
-import { headOf } from "../runtime/load.ts";
-import type { Explained } from "./authority.ts";
-import { TREE_CONTEXT } from "./store.ts";
+import { headOf } from "./load.ts";
+import { RIGHTS } from "../broker/table.ts";
+
+const TREE_CONTEXT = { rights: RIGHTS };
+
+/** What `explainCall` says. */
+export interface Explained {
+  readonly decision: "allow" | "ask" | "deny" | "none";
+  readonly right: string;
+  readonly resource: string;
+  readonly cap?: CapId;
+  readonly chain: readonly { readonly id: CapId; readonly via: string; readonly by: string }[];
+  readonly considered: readonly Considered[];
+  readonly suggestion?: string;
+  readonly rule?: string;
+  readonly line?: number;
+}
 
 /** Which call: its process, step and place. */
 export interface CallPlace {

@@ -6,7 +6,7 @@
 import type { CallHead, CallResult, EndOutcome, EventMap, Line, Wait } from "../kernel/event.ts";
 import { canonical } from "../kernel/json.ts";
 import type { PersonAnswer } from "../kernel/world.ts";
-import { short, spanOf } from "./words.ts";
+import { short, spanOf } from "./wording.ts";
 
 /** What happened, in a word and a sentence. */
 export interface LineText {
