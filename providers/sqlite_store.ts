@@ -288,8 +288,11 @@ export class SqliteStore implements Store {
     if (this.#closed) return Promise.resolve();
     return this.#answer("close", () => {
       this.#closed = true;
-      this.#db.close();
-      this.#lock?.release();
+      try {
+        this.#db.close();
+      } finally {
+        this.#lock?.release();
+      }
     });
   }
 

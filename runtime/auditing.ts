@@ -274,17 +274,11 @@ export class Auditing {
     return auditReport({ ...this.parts, anchors: this.#anchors }, { keys, check: checkSignature });
   }
 
-  /** Ends the timer and seals for the last time; what was wrong, or null. */
-  async close(): Promise<SysError | null> {
+  /** Ends the timer and seals for the last time. */
+  async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    try {
-      await this.seal();
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      return error;
-    }
-    return null;
+    await this.seal();
   }
 }
 

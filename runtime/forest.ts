@@ -19,6 +19,7 @@ import type { Store } from "../kernel/store.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Run } from "../broker/run.ts";
+import { closeAll } from "./closing.ts";
 import { IdleOrder, type Kept } from "./idle.ts";
 import { loadTree } from "./load.ts";
 
@@ -329,13 +330,15 @@ export class Forest {
     await Promise.allSettled(this.#loading.values());
   }
 
-  /** Gives all trees up. */
+  /** Gives all trees up; one whose release fails keeps its claim until that runs out. */
   async release(): Promise<void> {
     const claims = new Map([...this.#claims].map(([id, { epoch }]) => [id, epoch]));
     for (const { tree } of this.all) claims.set(tree.state.tree, tree.state.epoch);
-    for (const [id, epoch] of claims) {
-      await this.#parts.store.release(id, this.#parts.node, epoch);
+    const { store, node } = this.#parts;
+    try {
+      await closeAll([...claims].map(([id, epoch]) => () => store.release(id, node, epoch)));
+    } finally {
+      this.#hosted.clear();
     }
-    this.#hosted.clear();
   }
 }

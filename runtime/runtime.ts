@@ -33,6 +33,7 @@ import { prove } from "./audit.ts";
 import { asked, type Auditing, exported, openAuditing, verifyAll } from "./auditing.ts";
 import type { AuditOptions, Checked, ExportFormat } from "./auditing.ts";
 import { Clockwork } from "./clockwork.ts";
+import { closeAll } from "./closing.ts";
 import { type AgentImage, asModel, type Budget, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
@@ -343,12 +344,14 @@ export class Runtime implements AsyncDisposable {
     this.#closed = true;
     await this.#desk?.stop();
     await this.#clockwork?.stop();
-    await this.node.stop(options);
-    const fault = await this.#auditing?.close() ?? null;
-    const { workshop } = this.node.options.world;
-    await Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]);
-    await this.node.options.store.close();
-    if (fault !== null) throw fault;
+    const { store, world: { workshop } } = this.node.options;
+    // What cannot be closed keeps nothing else open, least of all the store with its lock.
+    await closeAll([
+      () => this.node.stop(options),
+      async () => await this.#auditing?.close(),
+      () => Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]),
+      () => store.close(),
+    ]);
   }
 
   /** {@linkcode close}. */

@@ -66,6 +66,26 @@ Deno.test("A full disk stops the tree with ENOSPC, and it goes on when there is 
   });
 });
 
+Deno.test("A disk that fails while a runtime closes keeps neither store nor trees locked", async () => {
+  await within(async (folder) => {
+    const path = join(folder, "one.db");
+    const store = SqliteStore.open(path);
+    const released: string[] = [];
+    store.release = (tree) => {
+      released.push(tree);
+      return Promise.reject(new SysError("EIO", "Cannot release a tree: the disk failed"));
+    };
+    const os = await createRuntime({ store, workspace: null, approvals: "queue" });
+    for (const _ of [1, 2]) await (await os.spawn(filler, { goal: "Fill", input: 0 })).wait();
+    const error = await os.close().then(() => null, (reason) => reason);
+    assert.ok(error instanceof SysError);
+    assert.equal(error.code, "EIO");
+    assert.deepEqual(released.sort(), ["t_1", "t_2"]);
+    await using again = await createRuntime({ store: path, workspace: null, approvals: "queue" });
+    assert.deepEqual((await again.verify()).map(({ broken }) => broken), [null, null]);
+  });
+});
+
 Deno.test("A second kernel on the same file is refused, and told who has it", async () => {
   await within(async (folder) => {
     const store = join(folder, "one.db");
