@@ -7,28 +7,17 @@
  */
 
 import assert from "node:assert/strict";
-import { allow, ask, SysError } from "../mod.ts";
-import { ScriptedPerson, SeededRandom, VirtualClock } from "../testing.ts";
+import { SeededRandom, VirtualClock } from "../testing.ts";
 import type { TreeId } from "../kernel/ids.ts";
+import { IMAGE, live, ONCE_MAX, person, TREES } from "./fault_agents.ts";
 import { Disk, type Fault, type FaultKind, FAULTS, FaultStore } from "./fault_store.ts";
 import { comparable } from "./soak_place.ts";
-import {
-  checkWorld,
-  codeOf,
-  CountedFiles,
-  foldOf,
-  imageOf,
-  START_MS,
-  World,
-} from "./world_fixture.ts";
+import { checkWorld, CountedFiles, foldOf, START_MS, World } from "./world_fixture.ts";
 import { MortalFiles } from "./world_fixture_crash.ts";
 
 const IS_WHOLE = Deno.env.get("LIBOS_SWEEP") === "all";
 const STRIDE = IS_WHOLE ? 1 : 41;
-const STEPS = 30;
-const ONCE_MAX = 3;
 const LIVES_MAX = 8;
-const TURNS_MAX = 2_000;
 /** Codes by which a kernel says that its log is not what it was told. */
 const DETECTED = ["ESTALE", "EFENCED", "EINTEGRITY"];
 
@@ -38,54 +27,6 @@ class JumpingClock extends VirtualClock {
   override now(): number {
     return super.now() + this.skewMs;
   }
-}
-
-/** Agent "a" writes to agent "b", which waits for what it writes. */
-const AGENT = imageOf(() => Promise.resolve(null), { name: "fault-agent", maxSteps: 100 });
-const IMAGE = {
-  ...AGENT,
-  program: async ({ sys, goal, step }: Parameters<NonNullable<typeof AGENT.program>>[0]) => {
-    const mark = `${goal}-${step}`;
-    if (step === 1) await sys.object.create({ name: "notes", list: true });
-    const answered = async (job: Promise<unknown>): Promise<void> => {
-      if (await codeOf(job) === "ok") return;
-      await sys.object.append({ object: "notes", item: "unanswered" });
-    };
-    if (step % 6 === 0) await answered(sys.human.ask({ prompt: mark }));
-    if (step % 6 === 1) await sys.file.write({ path: `w/${mark}`, text: mark });
-    if (step % 6 === 2) await sys.object.append({ object: "notes", item: mark });
-    if (step % 6 === 3) {
-      const wrote = await codeOf(sys.file.write({ path: `once/${mark}`, text: mark }));
-      await sys.object.append({ object: "notes", item: wrote });
-    }
-    if (step % 6 === 4) {
-      await sys.clock.sleep({ ms: 50 });
-      await answered(sys.file.write({ path: `asked/${mark}`, text: mark }));
-    }
-    if (step % 6 === 5 && goal === "a") await sys.message.send({ to: "p_2", data: mark });
-    if (step % 6 === 5 && goal === "b") {
-      const { messages } = await sys.message.receive({ max: 1 });
-      await sys.object.append({ object: "notes", item: messages[0]!["data"] as never });
-    }
-    if (step < STEPS) return;
-    const { value } = await sys.object.read({ object: "notes" });
-    await sys.process.exit({ result: value as never });
-  },
-};
-
-const GRANTS = [
-  allow("file.write", "./w/**"),
-  allow("file.write", "./once/**", { uses: ONCE_MAX }),
-  ask("file.write", "./asked/**"),
-  allow("human.*"),
-  allow("message.*"),
-];
-const TREES: readonly TreeId[] = ["t_1", "t_2"];
-
-function person(): ScriptedPerson {
-  return new ScriptedPerson(({ kind }) =>
-    kind === "question" ? { outcome: "answer", value: "so" } : { outcome: "approve" }
-  );
 }
 
 interface Place {
@@ -111,32 +52,6 @@ function openLife({ disk, files, clock }: Place, life: number, fault: Fault | nu
     concurrency: 4,
   });
   return { world, store };
-}
-
-/** Runs until both have ended (null), or the node cannot go on: the codes it gave. */
-async function live({ world, store }: Life): Promise<string[] | null> {
-  try {
-    for (const [i, goal] of ["a", "b"].entries()) {
-      if (((await store.head(TREES[i]!))?.seq ?? 0) > 0) continue;
-      await world.os.spawn(IMAGE, { goal, grants: GRANTS, idempotencyKey: goal });
-    }
-    await world.os.ps({ all: true });
-    for (let turn = 0; turn < TURNS_MAX; turn++) {
-      await world.os.runUntilIdle();
-      const broken = [...world.os.node.broken.values()].map(({ code }) => code);
-      if (broken.length > 0) return broken;
-      const dueMs = await world.os.node.nextDueMs();
-      if (dueMs !== null) await world.clock.advance(Math.max(0, dueMs - world.clock.now()));
-      else {
-        const alive = await world.os.ps();
-        return alive.length === 0 ? null : ["stuck", JSON.stringify(alive)];
-      }
-    }
-    return ["endless"];
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    return [error.code];
-  }
 }
 
 interface Ending {
@@ -165,7 +80,10 @@ async function endure(faults: readonly Fault[]): Promise<Endured> {
   for (let life = 1; life <= LIVES_MAX; life++) {
     const fault = faults[life - 1] ?? null;
     const one = openLife(place, life, fault);
-    const found = await Promise.race([live(one), one.store.died.then(() => ["died"])]);
+    const found = await Promise.race([
+      live({ os: one.world.os, store: one.store, clock: place.clock }),
+      one.store.died.then(() => ["died"]),
+    ]);
     commits += one.store.writes;
     items += one.store.items;
     if (one.store.hasStruck) struck += 1;

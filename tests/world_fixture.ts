@@ -258,7 +258,7 @@ export class World {
 }
 
 /** Checks that state is the fold of the log, and that nothing is under way. */
-export async function checkWorld(world: World): Promise<void> {
+export async function checkWorld(world: Pick<World, "os" | "store">): Promise<void> {
   const { node } = world.os;
   await world.os.runUntilIdle();
   assert.equal(node.broker.sending.size, 0, "an effect is still being sent");

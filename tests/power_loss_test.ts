@@ -1,0 +1,234 @@
+/**
+ * The power goes: what two agents wrote to a store and a workspace is traced, and the files are
+ * built as a disk may have them after each call: what was not synced is there, gone, or torn.
+ *
+ * Nothing acknowledged is lost, and the agents end as if nothing had happened. A disk that lies
+ * about what it synced, or loses one write, leaves an earlier state that verifies, or is told of.
+ *
+ * A sample by default; `deno task sweep` (LIBOS_SWEEP=all) takes every call, and LIBOS_SWEEP=N every
+ * Nth. LIBOS_SEED repeats the sample of an earlier run.
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { SqliteStore, SysError } from "../mod.ts";
+import { SeededRandom, VirtualClock } from "../testing.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { RootedFiles } from "../providers/files.ts";
+import { live, openAgents, TREES } from "./fault_agents.ts";
+import { type Cut, filesAfter, LOSSES, type Op, opsOf } from "./power_disk.ts";
+import { CALLS, type Ending, finish, place, traced, untraceable } from "./strace_place.ts";
+import { unacknowledged } from "./strace_place.ts";
+import { linesOf } from "./store_fixture.ts";
+import { START_MS } from "./world_fixture.ts";
+
+const SWEEP = Deno.env.get("LIBOS_SWEEP");
+const STRIDE = SWEEP === "all" ? 1 : Number(SWEEP ?? 331);
+const SEED = Number(Deno.env.get("LIBOS_SEED") ?? Date.now() % 1_000_000);
+/** Of so many files one is run to its end; the others are opened and checked. */
+const RUN_EVERY = 8;
+/** Pages of log that are copied into the database at a time: few, so that it happens often. */
+const PAGES = 40;
+
+/** What a life did, and what came of it. */
+interface Recorded {
+  readonly ops: readonly Op[];
+  readonly whole: Ending;
+  readonly lines: ReadonlyMap<TreeId, readonly string[]>;
+}
+
+async function record(root: string): Promise<Recorded> {
+  const folder = await place(root, "recorded");
+  const strace = ["-ff", "-y", "-xx", "-s", "10000000", "--seccomp-bpf", "-o", `${root}/trace`];
+  const { code, output } = await traced(folder, 1, {
+    strace: [...strace, "-e", `trace=${CALLS}`],
+    pages: PAGES,
+  });
+  assert.equal(code, 0, output);
+  const threads: number[] = [];
+  for await (const { name } of Deno.readDir(root)) {
+    if (name.startsWith("trace.")) threads.push(Number(name.slice("trace.".length)));
+  }
+  // The first thread does all of it.
+  const trace = await Deno.readTextFile(`${root}/trace.${Math.min(...threads)}`);
+  const ops = opsOf(trace, folder);
+  const random = new SeededRandom(1);
+  for (const [path, bytes] of filesAfter(ops, { after: ops.length, loss: "none", random })) {
+    assert.deepEqual(await Deno.readFile(folder + path), bytes, path);
+  }
+  const store = SqliteStore.open(`${folder}/libos.db`);
+  const lines = new Map<TreeId, readonly string[]>();
+  for (const tree of TREES) lines.set(tree, await linesOf(store, tree));
+  await store.close();
+  return { ops, whole: await finish(folder, 1), lines };
+}
+
+async function lay(root: string, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
+  const folder = await place(root, "cut");
+  for (const [path, bytes] of files) {
+    await Deno.mkdir(dirname(folder + path), { recursive: true });
+    await Deno.writeFile(folder + path, bytes);
+  }
+  return folder;
+}
+
+/** Opens what is left and checks it, without running anything. */
+async function check(folder: string): Promise<string[]> {
+  const store = SqliteStore.open(`${folder}/libos.db`);
+  const clock = new VirtualClock(START_MS);
+  const files = await RootedFiles.open(`${folder}/files`);
+  const os = openAgents({ store, files, clock, life: 2 });
+  try {
+    const faults = [...await store.check(), ...await unacknowledged(store, folder)];
+    for (const { broken } of await os.verify()) if (broken !== null) faults.push(broken);
+    return faults;
+  } finally {
+    await os.close({ drain: false });
+  }
+}
+
+/** How a lie of the disk came out. */
+type Outcome = "nothing" | "earlier" | "told at once" | "told by check";
+
+/** A disk that lied is refused, or shows what was there at some time before. */
+async function judgeLie(folder: string, { lines, whole }: Recorded): Promise<Outcome> {
+  let store: SqliteStore;
+  try {
+    store = SqliteStore.open(`${folder}/libos.db`);
+  } catch (error) {
+    return toldAtOnce(error);
+  }
+  const clock = new VirtualClock(START_MS);
+  const os = openAgents({
+    store,
+    files: await RootedFiles.open(`${folder}/files`),
+    clock,
+    life: 2,
+  });
+  try {
+    const damage = await store.check().catch(messageOf);
+    let isWhole = true;
+    for (const tree of TREES) {
+      const found = await linesOf(store, tree).catch((error) => error);
+      if (found instanceof SysError) {
+        if (found.code === "ENOENT") isWhole = false;
+        else if (found.code === "EINTEGRITY") return "told at once";
+        else throw found;
+        continue;
+      }
+      if (damage.length > 0) continue;
+      assert.deepEqual(found, lines.get(tree)!.slice(0, found.length), "lines that never were");
+      if (found.length < lines.get(tree)!.length) isWhole = false;
+    }
+    if (damage.length === 0) {
+      for (const { broken } of await os.verify()) assert.equal(broken, null);
+    }
+    const found = await live({ os, store, clock });
+    if (found?.includes("EINTEGRITY")) return "told at once";
+    if (damage.length > 0) return "told by check";
+    assert.equal(found, null, "it did not go on");
+    assert.deepEqual(await store.check(), [], "it was damaged by going on");
+    return isWhole && whole.faults.length === 0 ? "nothing" : "earlier";
+  } catch (error) {
+    return toldAtOnce(error);
+  } finally {
+    await os.close({ drain: false }).catch(() => {});
+  }
+}
+
+function toldAtOnce(error: unknown): Outcome {
+  if (error instanceof SysError && error.code === "EINTEGRITY") return "told at once";
+  throw error;
+}
+
+function messageOf(error: unknown): readonly string[] {
+  return [error instanceof Error ? error.message : String(error)];
+}
+
+const reason = await untraceable();
+const here = reason === null ? "" : ` (not here: ${reason})`;
+const given = { ignore: reason !== null };
+
+let recording: Promise<Recorded> | null = null;
+
+async function within(job: (root: string, recorded: Recorded) => Promise<void>): Promise<void> {
+  const root = await Deno.makeTempDir();
+  try {
+    await job(root, await (recording ??= record(root)));
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+Deno.test(`Nothing acknowledged is lost when the power goes${here}`, given, async (t) => {
+  await within(async (root, { ops, whole }) => {
+    assert.ok(ops.length > 1_000, `${ops.length} calls`);
+    const random = new SeededRandom(SEED);
+    const faults: string[] = [];
+    let n = 0;
+    await t.step(`${ops.length} calls, every ${STRIDE}th, seed ${SEED}`, async () => {
+      for (let after = 1 + random.below(STRIDE); after <= ops.length; after += STRIDE) {
+        for (const loss of LOSSES) {
+          n += 1;
+          const told = (fault: string): string => `after ${after}, ${loss}: ${fault}`;
+          const folder = await lay(root, filesAfter(ops, { after, loss, random }));
+          try {
+            faults.push(...(await check(folder)).map(told));
+            if (n % RUN_EVERY === 0) {
+              const { faults: found, ...ending } = await finish(folder, 2);
+              const { faults: _none, ...expected } = whole;
+              faults.push(...found.map(told));
+              if (JSON.stringify(ending) !== JSON.stringify(expected)) {
+                faults.push(told("it ended differently"));
+              }
+            }
+          } catch (error) {
+            faults.push(told(error instanceof Error ? error.stack! : String(error)));
+          }
+          await Deno.remove(folder, { recursive: true });
+        }
+      }
+      assert.deepEqual(faults, [], `LIBOS_SEED=${SEED}`);
+      if (STRIDE === 1) console.log(`${n} disks after ${ops.length} calls`);
+    });
+  });
+});
+
+/** Lies at each call: it all goes back to here, or this one write is lost or half lost. */
+function* lies(ops: readonly Op[], random: SeededRandom): Generator<Cut> {
+  for (let i = random.below(STRIDE); i < ops.length; i += STRIDE) {
+    const later = Math.min(ops.length, i + 1 + random.below(200));
+    for (const loss of ["all", "any"] as const) {
+      yield { after: later, loss, random, liesFrom: i };
+    }
+    if (ops[i]!.kind !== "write" || !ops[i]!.path.startsWith("/libos.db")) continue;
+    for (const isHalf of [false, true]) {
+      yield { after: later, loss: "none", random, lost: { op: i, isHalf } };
+    }
+  }
+}
+
+Deno.test(`A disk that lies leaves an earlier state, or is told of${here}`, given, async (t) => {
+  await within(async (root, recorded) => {
+    const random = new SeededRandom(SEED);
+    const faults: string[] = [];
+    const outcomes = new Map<string, number>();
+    await t.step(`every ${STRIDE}th of ${recorded.ops.length} calls, seed ${SEED}`, async () => {
+      for (const cut of lies(recorded.ops, random)) {
+        const folder = await lay(root, filesAfter(recorded.ops, cut));
+        const { random: _, ...what } = cut;
+        try {
+          const outcome = await judgeLie(folder, recorded);
+          const kind = cut.lost === undefined ? "lying sync" : "lost write";
+          outcomes.set(`${kind}: ${outcome}`, (outcomes.get(`${kind}: ${outcome}`) ?? 0) + 1);
+        } catch (error) {
+          faults.push(`${JSON.stringify(what)}: ${error instanceof Error ? error.stack : error}`);
+        }
+        await Deno.remove(folder, { recursive: true });
+      }
+      if (SWEEP !== undefined) console.log(JSON.stringify(Object.fromEntries(outcomes)));
+      assert.deepEqual(faults, [], `LIBOS_SEED=${SEED}`);
+    });
+  });
+});
