@@ -125,14 +125,15 @@ Deno.test({
       assert.equal(whole.contents.length, 26);
       const todo = plan(points, new SeededRandom(SEED)).reverse();
       const faults: string[] = [];
-      let done = 0;
+      let [begun, done] = [0, 0];
       const lane = async (): Promise<void> => {
         for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
-          const folder = await place(root, `${done++}`);
+          const folder = await place(root, `${begun++}`);
           const found = await run(folder, names, next, whole)
             .catch((error) => [String(error instanceof Error ? error.stack : error)]);
           faults.push(...found.map((fault) => `${JSON.stringify(next.lives)}: ${fault}`));
           await Deno.remove(folder, { recursive: true });
+          done += 1;
           if (done % 500 === 0) console.log(`${done} rounds, ${todo.length} left: ${faults}`);
         }
       };
