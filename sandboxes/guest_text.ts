@@ -28,7 +28,7 @@ import {
   shield,
   strip,
 } from "./guest/realm.ts";
-import { relay, relayFrames } from "./guest/relay.ts";
+import { frameReader, frameWriter, relay } from "./guest/relay.ts";
 import {
   bytesIn,
   fromBase64,
@@ -117,13 +117,21 @@ const REALM_PARTS: readonly Part[] = [
 export const REALM_TEXT = `(function () { "use strict";\n${textOf(REALM_PARTS)}
 const P = primordials();\nreturn (surface) => realm(P, surface); })()`;
 
-/** The module which a cage's Worker is. */
-export const WORKER_TEXT = `import vm from "node:vm";\n${
-  textOf([cage, begin, oneByOne, seal, bareGlobals, freezeAll])
-}\ncage(vm);`;
+const CAGE_PARTS: readonly Part[] = [cage, begin, oneByOne, seal, bareGlobals, freezeAll];
+
+/** The module which a cage's Worker is, where it is one of this process. */
+export const WORKER_TEXT = `import vm from "node:vm";\n${textOf(CAGE_PARTS)}
+cage(vm, postMessage.bind(globalThis));`;
+
+/** The module which the Worker of a child is. Its one message says that it can hear. */
+export const CHILD_WORKER_TEXT = `import vm from "node:vm";
+${textOf([...CAGE_PARTS, frameWriter])}
+const tell = postMessage.bind(globalThis);
+cage(vm, frameWriter(Deno, ${LIMITS.cageFrameBytesMax}));
+tell("started");`;
 
 /** The module which a child's main isolate is. */
-export const RELAY_TEXT = `${textOf([relay, relayFrames, bareGlobals])}
+export const RELAY_TEXT = `${textOf([relay, frameReader, bareGlobals])}
 await relay(Deno, ${LIMITS.cageFrameBytesMax});`;
 
 /** A module as a URL. */

@@ -10,7 +10,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import { Cage } from "./cage.ts";
 import type { Surface } from "./guest/os.ts";
-import { moduleUrl, RELAY_TEXT, WORKER_TEXT } from "./guest_text.ts";
+import { CHILD_WORKER_TEXT, moduleUrl, RELAY_TEXT } from "./guest_text.ts";
 import { PipeLink } from "./link.ts";
 import { Pool, type PoolCounts } from "./pool.ts";
 
@@ -89,7 +89,7 @@ function startCage(parts: ProcessSandboxParts & { jail: boolean }, memoryBytes: 
     jail: parts.jail,
   });
   const link = new PipeLink(child);
-  link.send(WORKER_TEXT);
+  link.send(CHILD_WORKER_TEXT);
   const memoryBytesMax = Math.floor(memoryBytes * 0.75);
   return new Cage({ ...parts, link, memoryBytesMax });
 }

@@ -50,14 +50,13 @@ interface Current {
 }
 
 /**
- * Starts the Worker. It is first told the surface, as text, and a script whose value makes a realm
- * from that: neither is in its own code, for a long URL costs memory many times.
+ * Starts the Worker, which sends by `post`. It is first told the surface, as text, and a script
+ * whose value makes a realm from that: neither is in its own code, for a long URL costs memory many
+ * times.
  */
-export function cage(vm: VmModule): void {
+export function cage(vm: VmModule, post: (text: string) => void): void {
   const { createContext, Script, SourceTextModule } = vm;
   const bare = vm.constants.DONT_CONTEXTIFY;
-  const scope = globalThis as unknown as { postMessage(text: string): void };
-  const post = scope.postMessage.bind(scope);
   const { slice, startsWith, charCodeAt } = String.prototype;
   const { apply } = Reflect;
   const { parse } = JSON;
