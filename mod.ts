@@ -20,6 +20,7 @@
 
 export { type Blame, type Errno, type ErrorDetail, ERRORS, SysError } from "./kernel/errors.ts";
 export type { Approvals } from "./runtime/approvals.ts";
+export type { RetentionOptions } from "./runtime/redaction.ts";
 export {
   createRuntime,
   Runtime,

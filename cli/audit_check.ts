@@ -97,18 +97,19 @@ function withSeals(found: readonly Finding[], report: AuditReport, isWhole: bool
   const [lines, root] = [head?.size ?? 0, head?.root ?? ""];
   return [
     ...rows,
-    { tree: null, lines, head: root, broken, ok: broken === null, line: null, seals },
+    { tree: null, lines, head: root, erased: 0, broken, ok: broken === null, line: null, seals },
   ];
 }
 
 function lostTree(fault: Fault): Finding {
   const { tree, seq } = fault;
-  return { tree, lines: 0, head: "", broken: faultText(fault), ok: false, line: seq };
+  return { tree, lines: 0, head: "", erased: 0, broken: faultText(fault), ok: false, line: seq };
 }
 
-function chainText({ broken, seals }: Finding): string {
+function chainText({ broken, erased, seals }: Finding): string {
   if (broken !== null) return `BROKEN: ${broken}`;
-  if (seals === undefined) return "OK";
+  const gone = erased === 0 ? "" : `, ${several(erased, "payload")} erased as the log says`;
+  if (seals === undefined) return `OK${gone}`;
   const { head, unsealed, anchored } = seals;
   const compared = anchored === 0 ? "" : `, ${several(anchored, "head")} kept elsewhere compared`;
   return `OK, sealed ${dateOf(head!.at)}, ${several(unsealed, "line")} since${compared}`;

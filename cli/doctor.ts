@@ -122,14 +122,16 @@ async function storeFindings(
 async function chainFinding(store: SqliteStore): Promise<Finding> {
   const heads = await headsOf(store, true);
   const broken: string[] = [];
-  let lines = 0;
+  let [lines, erased] = [0, 0];
   for (const { tree } of heads) {
     const found = await verifyTree(store, tree, TREE_CONTEXT);
     lines += found.lines;
+    erased += found.erased;
     if (found.broken !== null) broken.push(found.broken);
   }
   const detail = broken.length === 0
-    ? `${heads.length} trees, ${lines} lines, unbroken`
+    ? `${heads.length} trees, ${lines} lines, unbroken` +
+      (erased === 0 ? "" : `, ${erased} payloads erased as they say`)
     : broken.join("; ");
   return { what: "chain", state: broken.length === 0 ? "ok" : "bad", detail };
 }

@@ -1,5 +1,5 @@
 /**
- * Whole trees: `tree ls | export | import`, `gc` and `erase`.
+ * Whole trees: `tree ls | export | import | retain`, `gc` and `erase`.
  * @module
  */
 
@@ -17,19 +17,22 @@ import { several } from "./audit_parts.ts";
 import { operatorOf } from "./order.ts";
 import { list, show } from "./output.ts";
 import { owning } from "./position.ts";
+import { retain, RETAIN_OPTIONS, RETAIN_USAGE } from "./retain.ts";
 import { findObject, findTree, headsOf, reading, TREE_CONTEXT } from "./store.ts";
 
 /** `tree`. */
 export const tree: Command = {
   name: "tree",
   group: "state",
-  usage: "ls | export TREE [--move] | import FILE [--head HASH]",
-  about: "List trees; carry one to another store, which checks all of it and runs it on",
-  examples: ["libos tree export t_1 > t_1.jsonl", "libos tree import t_1.jsonl --db other.db"],
-  options: { move: { type: "boolean" }, head: { type: "string" } },
-  words: [0, 2],
+  usage: `ls | export TREE [--move] | import FILE [--head HASH] | ${RETAIN_USAGE}`,
+  about: "List trees, carry one to another store, or say how long payloads are kept",
+  examples: ["libos tree export t_1 > t_1.jsonl", "libos tree retain t_1 30 --dry-run"],
+  options: { move: { type: "boolean" }, head: { type: "string" }, ...RETAIN_OPTIONS },
+  words: [0, 3],
   async run(at) {
-    const [verb = "ls", word] = at.words;
+    const [verb = "ls", word, more] = at.words;
+    if (verb === "retain") return await retain(at);
+    if (more !== undefined) throw new UsageError(`Cannot run "tree ${verb}": too many words`);
     if (verb === "ls" && word === undefined) return await ls(at);
     if (verb === "export" && word !== undefined) return await write(at, word);
     if (verb === "import" && word !== undefined) return await read(at, word);

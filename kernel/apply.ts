@@ -18,7 +18,7 @@ import { joinLabels } from "./label.ts";
 import { LIMITS } from "./limits.ts";
 import { applyPatch } from "./patch.ts";
 import { innerWait, openIntents } from "./process.ts";
-import { RETENTION } from "./retention.ts";
+import { noteLine, RETENTION } from "./retention.ts";
 import type { Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
 
@@ -31,6 +31,7 @@ export function apply(tree: Tree, line: Line): void {
   const handler = HANDLERS[line.type] as (tree: Tree, data: unknown, line: Line) => void;
   assert(handler !== undefined, `No handler for event "${line.type}"`);
   handler(tree, line.data, line);
+  if (state.retention !== undefined) noteLine(state, state.retention, line);
 }
 
 function process(state: State, pid: Pid): Process {

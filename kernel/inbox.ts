@@ -24,6 +24,7 @@ import { deliver } from "./message.ts";
 import { parsePolicy } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
 import { parseGrant } from "./path.ts";
+import { refuseDays } from "./retention.ts";
 import { root } from "./spawn.ts";
 import type { InboxItem } from "./store.ts";
 import { type PersonAnswer, SCOPES } from "./world.ts";
@@ -98,6 +99,7 @@ const ORDERS = z.discriminatedUnion("kind", [
     by,
   }),
   z.strictObject({ kind: z.literal("policy"), text: z.string().max(262_144), by }),
+  z.strictObject({ kind: z.literal("retain"), days: z.number().nullable(), by }),
   z.strictObject({
     kind: z.literal("revoke-tool"),
     hash: z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256"),
@@ -150,6 +152,12 @@ export type Order =
   }
   | { readonly kind: "policy"; readonly text: string; readonly by: string }
   | {
+    readonly kind: "retain";
+    /** How many days payloads are kept; null for as long as the log. */
+    readonly days: number | null;
+    readonly by: string;
+  }
+  | {
     readonly kind: "revoke-tool";
     /** SHA-256 of the version. */
     readonly hash: string;
@@ -192,6 +200,10 @@ export function accept(draft: Draft, item: InboxItem): void {
     case "policy":
       parsePolicy(order.text, draft.tree.context);
       draft.add("policy.loaded", { text: order.text, by: order.by });
+      break;
+    case "retain":
+      refuseDays(`tree "${state.tree}"`, order.days, draft.tree.context.retentionDaysMin);
+      draft.add("retention.set", { days: order.days, by: order.by, isDefault: false });
       break;
     case "revoke-tool":
       revokeTool(draft, order);

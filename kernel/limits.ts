@@ -92,6 +92,12 @@ export const LIMITS = {
   checkpointsPerTreeMax: 1_000,
   checkpointsAutoKept: 64,
   changesShownMax: 2_000,
+  // Retention
+  retentionDaysMin: 1,
+  retentionDaysMax: 36_500,
+  retentionLookMs: 10_000,
+  retentionTreesPerTurnMax: 16,
+  retentionRetryMs: 600_000,
   // Generated tools
   toolSourceBytesMax: 65_536,
   toolSchemaBytesMax: 16_384,

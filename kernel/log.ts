@@ -34,6 +34,11 @@ const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } =
   "tree.restored": [["patch"]],
   "tree.forked": [["patch"]],
 };
+/** Whether lines of a type may have payloads that can be taken away. */
+export function hasPayloads(type: EventType): boolean {
+  return type in PAYLOADS && !STATE_LINES.includes(type);
+}
+
 /** Lines that say that payloads of lines before them were taken away. */
 const FORGIVING: readonly EventType[] = ["content.erased", "payloads.redacted"];
 

@@ -15,9 +15,10 @@ import { SysError } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { sha256 } from "./json.ts";
 import { LIMITS } from "./limits.ts";
-import { MARK, payloadText } from "./log.ts";
+import type { Line } from "./event.ts";
+import { hasPayloads, MARK, payloadText } from "./log.ts";
 import type { MessageId, Pid, RequestId } from "./ids.ts";
-import type { Process, State } from "./state.ts";
+import type { Keeping, Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
 
 /** A place of a state where the value of a payload stands. */
@@ -164,7 +165,47 @@ export const RETENTION = {
   },
   // What the state holds is never redacted.
   "payloads.redacted": () => {},
+  "retention.set": ({ state }, { days, by, isDefault }) => {
+    const { fromMs = bornMs(state), stays = 0 } = state.retention ?? {};
+    state.retention = { days, by, isDefault, fromMs, passedMs: 0, stays };
+  },
+  "retention.passed": ({ state }, { nextMs, stays }, { atMs }) => {
+    if (state.retention === undefined) return;
+    state.retention = { ...state.retention, fromMs: nextMs, passedMs: atMs, stays };
+  },
 } satisfies Partial<Handlers>;
+
+const DAY_MS = 86_400_000;
+
+/** Since when a tree may have payloads. */
+function bornMs({ processes, atMs }: State): number {
+  return Math.min(atMs, ...Object.values(processes).map(({ startedMs }) => startedMs));
+}
+
+/** Notes that a line may have brought a payload, or let one go that stayed. */
+export function noteLine(state: State, keeping: Keeping, { type, atMs }: Line): void {
+  if (keeping.fromMs !== null || !hasPayloads(type)) return;
+  state.retention = { ...keeping, fromMs: keeping.stays > 0 ? 0 : atMs };
+}
+
+/**
+ * When payloads of a tree are next to be taken away; null for never. Not more often than after a
+ * quarter of the time they are kept, or after a day: each time the whole log is read.
+ */
+export function redactMs({ retention }: State): number | null {
+  if (retention === undefined) return null;
+  const { days, fromMs, passedMs } = retention;
+  if (days === null || fromMs === null) return null;
+  return Math.max(fromMs + days * DAY_MS, passedMs + Math.min(1, days / 4) * DAY_MS);
+}
+
+/** Refuses to keep payloads for less than `daysMin`, or for no number of days. Throws `EINVAL`. */
+export function refuseDays(tree: string, days: number | null, daysMin?: number): void {
+  const min = daysMin ?? LIMITS.retentionDaysMin;
+  if (days === null || (days >= min && days <= LIMITS.retentionDaysMax)) return;
+  const sentence = `Cannot keep payloads of ${tree} for ${days} days`;
+  throw new SysError("EINVAL", `${sentence}: expected ${min} or more`);
+}
 
 /** Empties a tree's cache of values: one of the largest size makes all others leave. */
 function forgetValues({ values }: Tree): void {

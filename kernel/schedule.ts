@@ -5,6 +5,7 @@
 
 import type { Pid } from "./ids.ts";
 import { innerWait, openIntents } from "./process.ts";
+import { redactMs } from "./retention.ts";
 import type { State } from "./state.ts";
 import type { Batch } from "./store.ts";
 
@@ -71,7 +72,7 @@ export function summaryTitle(state: State): string {
 }
 
 /** All of what a store is told that a tree wants. */
-export function wants(state: State): Pick<Batch, "dueMs" | "summary"> {
+export function wants(state: State): Pick<Batch, "dueMs" | "summary" | "redactMs"> {
   const asking = countAsking(state);
   return {
     dueMs: due(state),
@@ -82,5 +83,6 @@ export function wants(state: State): Pick<Batch, "dueMs" | "summary"> {
       ready: isReady(state),
       ...(asking === 0 ? {} : { asking }),
     },
+    ...(state.retention === undefined ? {} : { redactMs: redactMs(state) }),
   };
 }

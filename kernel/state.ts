@@ -227,6 +227,22 @@ export interface State {
   tools: { [hash: string]: ToolRecord };
   /** Named positions of the log. */
   checkpoints: { [id: CheckpointId]: Checkpoint };
+  /** How long payloads are kept; absent where nobody ever said. */
+  retention?: Keeping;
+}
+
+/** How long a tree's payloads are kept, and how far they were taken away. */
+export interface Keeping {
+  /** Days; null for as long as the log. */
+  readonly days: number | null;
+  readonly by: string;
+  readonly isDefault: boolean;
+  /** No payload that may go is older; null when there is none. */
+  readonly fromMs: number | null;
+  /** When payloads were looked at last; 0 for never. */
+  readonly passedMs: number;
+  /** Payloads that were to go then, and that the state still needed. */
+  readonly stays: number;
 }
 
 /**

@@ -52,6 +52,8 @@ export interface Batch {
   readonly taken: readonly string[];
   /** When the tree next wants to be woken, or null. */
   readonly dueMs: number | null;
+  /** When payloads of it are to be taken away, or null for never; absent: as before. */
+  readonly redactMs?: number | null;
   /** Items for other trees, put in the same commit. One for a tree that is not there is dropped. */
   readonly puts: readonly { readonly tree: TreeId; readonly item: InboxItem }[];
   /** What lists show of the tree without opening it. */
@@ -224,6 +226,11 @@ export interface Archive {
     tree: TreeId,
     pick: (batch: StoredBatch) => ReadonlySet<string>,
   ): Promise<Removed>;
+  /**
+   * Trees with payloads that are to be taken away by `nowMs`, as their last batches say: also of
+   * those that ended. The earliest first.
+   */
+  redactable(nowMs: number, limit: number): Promise<readonly TreeId[]>;
   /** Takes snapshots of a tree away: those at these lines. */
   removeSnapshots(tree: TreeId, seqs: readonly number[]): Promise<void>;
   /** A number that rises with every batch of any tree. */

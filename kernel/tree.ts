@@ -29,7 +29,12 @@ import { ValueCache } from "./values.ts";
 /** What a tree needs to know that no log says: the syscalls which policy may name. */
 export interface TreeContext {
   readonly rights: readonly string[];
+  /** Payloads may not be kept for fewer days; `LIMITS.retentionDaysMin` when absent. */
+  readonly retentionDaysMin?: number;
 }
+
+/** What a tree tells its store that it wants. */
+type Wanted = ReturnType<typeof wants>;
 
 /** A tree: state, indexes and the tail of its log that is not durable yet. */
 export class Tree {
@@ -53,7 +58,7 @@ export class Tree {
   #tail: Line[] = [];
   #blobs = new Map<string, string>();
   #taken: string[] = [];
-  #wants: { readonly stirs: number; readonly of: Pick<Batch, "dueMs" | "summary"> } | undefined;
+  #wants: { readonly stirs: number; readonly of: Wanted } | undefined;
   #puts: { readonly tree: TreeId; readonly item: InboxItem }[] = [];
 
   /** A tree in `state`, whose last line has the hash `head`. */
@@ -223,7 +228,7 @@ export class Tree {
   }
 
   /** What the tree wants, looked for only when it may have changed; a call may settle a request. */
-  #wanted(): Pick<Batch, "dueMs" | "summary"> {
+  #wanted(): Wanted {
     const { state, stirs } = this;
     for (const _ in state.requests) return wants(state);
     if (this.#wants?.stirs !== stirs) this.#wants = { stirs, of: wants(state) };

@@ -80,6 +80,22 @@ export interface TreeEvents {
     readonly kept: readonly string[];
     readonly by: string;
   };
+  /** How long the tree's payloads are kept from now on. */
+  "retention.set": {
+    /** Days; null for as long as the log. */
+    readonly days: number | null;
+    readonly by: string;
+    /** Whether nobody said so of this tree: another default takes its place. */
+    readonly isDefault: boolean;
+  };
+  /** All payloads of lines up to `to` are gone that were to go by then. */
+  "retention.passed": {
+    readonly to: number;
+    /** When the first line after `to` was written that has a payload; null for none. */
+    readonly nextMs: number | null;
+    /** How many payloads of lines up to `to` the state still needed. */
+    readonly stays: number;
+  };
   /** A node took the tree over; later lines are its. */
   "tree.opened": { readonly node: string; readonly epoch: number };
 }

@@ -14,6 +14,7 @@ interface Access {
     snapshots: Snapshot[];
   };
   adopt(batches: readonly Batch[], snapshot: Snapshot | null): void;
+  trees(): Iterable<readonly [TreeId, { readonly redactMs: number | null }]>;
   readonly blobs: Map<string, string>;
   /** Why a blob is gone. */
   readonly notes: Map<string, string>;
@@ -44,6 +45,15 @@ export class MemoryArchive implements Archive {
         remove(pick(batch), batch.payloads as Map<string, string>, removed);
       }
       return removed;
+    });
+  }
+
+  redactable(nowMs: number, limit: number): Promise<readonly TreeId[]> {
+    return this.#access.answer("list trees of", () => {
+      const due = [...this.#access.trees()].flatMap(([id, { redactMs }]) =>
+        redactMs === null || redactMs > nowMs ? [] : [[redactMs, id] as const]
+      );
+      return due.sort(([one], [other]) => one - other).slice(0, limit).map(([, id]) => id);
     });
   }
 

@@ -45,6 +45,7 @@ interface Tree {
   owner: string | null;
   leaseMs: number;
   dueMs: number | null;
+  redactMs: number | null;
   summary: TreeSummary;
   snapshots: Snapshot[];
 }
@@ -235,6 +236,7 @@ export class MemoryStore implements Store {
       answer: (verb, job) => this.#answer(verb, job),
       tree: (verb, id) => this.#tree(verb, id),
       adopt: (batches, snapshot) => this.#adopt(batches, snapshot),
+      trees: () => this.#trees.entries(),
       blobs: this.#blobs,
       notes: this.#notes,
       heap: this.#heap,
@@ -304,6 +306,7 @@ export class MemoryStore implements Store {
     tree.seq += lines.length;
     tree.head = batch.head;
     tree.dueMs = batch.dueMs;
+    if (batch.redactMs !== undefined) tree.redactMs = batch.redactMs;
     this.#summarize(tree, batch.summary);
     for (const [hash, text] of batch.blobs) {
       if (!this.#blobs.has(hash)) this.#blobs.set(hash, text);
@@ -335,6 +338,7 @@ function emptyTree(id: TreeId, key: string | null): Tree {
     owner: null,
     leaseMs: 0,
     dueMs: null,
+    redactMs: null,
     summary: { live: true, title: "", key, ready: false },
     snapshots: [],
   };

@@ -15,6 +15,7 @@ import { takenTree } from "../kernel/store.ts";
 import { numberIn, numberOrNull, textIn } from "./sqlite_handle.ts";
 import type { SqliteConnection } from "./sqlite_handle.ts";
 import { batchAt, reachOf, stretch } from "./sqlite_log.ts";
+import { redactableTrees } from "./sqlite_redactions.ts";
 
 /** How the store lets its archive in. */
 interface Access {
@@ -97,6 +98,10 @@ export class SqliteArchive implements Archive {
     if (left.length === payloads.size) return;
     const joined = left.length === 0 ? null : left.flat().join("\n");
     this.#db.run("UPDATE batches SET payloads = ? WHERE id = ?", joined, id);
+  }
+
+  redactable(nowMs: number, limit: number): Promise<readonly TreeId[]> {
+    return this.#access.read("list trees of", () => redactableTrees(this.#db, nowMs, limit));
   }
 
   async removeSnapshots(tree: TreeId, seqs: readonly number[]): Promise<void> {

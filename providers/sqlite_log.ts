@@ -18,6 +18,7 @@ import { canonical } from "../kernel/json.ts";
 import type { Batch, InboxItem, StoredBatch } from "../kernel/store.ts";
 import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
 import type { SqliteConnection, SqliteRow, SqliteValue } from "./sqlite_handle.ts";
+import { writeRedaction } from "./sqlite_redactions.ts";
 import { MARK_LINES } from "./sqlite_schema.ts";
 import { addAsking } from "./sqlite_trees.ts";
 import { absentTree, brokenLog, refuseMalformed, refuseUnfit } from "./store_refusals.ts";
@@ -29,6 +30,8 @@ interface Known {
   /** Id of its last batch; null for an empty log. */
   last: number | null;
   due: number | null;
+  /** When payloads are to go, as this was written last; undefined when that is not known. */
+  redact?: number | null | undefined;
   live: boolean;
   ready: boolean;
   asking: number;
@@ -176,6 +179,8 @@ function knownOf(row: SqliteRow): Known {
 function writeChanges(db: SqliteConnection, tree: number, known: Known, batch: Batch): void {
   const { dueMs, summary: { live, ready, key, title, asking = 0 } } = batch;
   if (known.due !== dueMs) db.run("UPDATE trees SET due = ? WHERE id = ?", dueMs, tree);
+  const { redactMs } = batch;
+  if (redactMs !== undefined && known.redact !== redactMs) writeRedaction(db, tree, redactMs);
   if (known.ready !== ready) {
     db.run("UPDATE trees SET ready = ? WHERE id = ?", ready ? 1 : 0, tree);
   }
@@ -184,6 +189,7 @@ function writeChanges(db: SqliteConnection, tree: number, known: Known, batch: B
   if (known.key !== key) db.run("UPDATE trees SET key = ? WHERE id = ?", key, tree);
   if (known.title !== title) db.run("UPDATE trees SET title = ? WHERE id = ?", title, tree);
   known.due = dueMs;
+  known.redact = redactMs;
   known.ready = ready;
   known.asking = asking;
   known.live = live;

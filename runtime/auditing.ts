@@ -356,10 +356,11 @@ function withSeals(found: readonly Checked[], { head, faults }: AuditReport): Ch
     return { ...one, broken: one.broken ?? faultText(fault) };
   });
   for (const fault of rest.values()) {
-    trees.push({ tree: fault.tree, lines: 0, head: "", broken: faultText(fault) });
+    trees.push({ tree: fault.tree, lines: 0, head: "", erased: 0, broken: faultText(fault) });
   }
   const own = faults.find(({ tree }) => tree === null);
   const missing = head === null ? "there is no signed head" : null;
   const broken = own === undefined ? missing : faultText(own);
-  return [...trees, { tree: null, lines: head?.size ?? 0, head: head?.root ?? "", broken }];
+  const seals = { tree: null, lines: head?.size ?? 0, head: head?.root ?? "", erased: 0, broken };
+  return [...trees, seals];
 }

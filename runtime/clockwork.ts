@@ -9,6 +9,7 @@ import type { Clock } from "../kernel/world.ts";
 import type { Store } from "../kernel/store.ts";
 import { KEPT } from "./idle.ts";
 import type { Node } from "./node.ts";
+import { Redactions } from "./redaction.ts";
 
 const POLL_MS = 200;
 
@@ -17,6 +18,7 @@ export class Clockwork {
   readonly #node: Node;
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #redactions: Redactions;
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
   #wake = new AbortController();
@@ -27,6 +29,7 @@ export class Clockwork {
     this.#node = node;
     this.#store = node.options.store;
     this.#clock = node.options.world.clock;
+    this.#redactions = new Redactions(node);
   }
 
   /** Starts; a second start changes nothing. */
@@ -38,6 +41,7 @@ export class Clockwork {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
+    await this.#redactions.stop();
   }
 
   async #run(): Promise<void> {
@@ -64,6 +68,7 @@ export class Clockwork {
     this.#node.leaveIdle({ ...KEPT, quietMs: LIMITS.treeIdleMsMax });
     const version = await this.#store.version();
     await this.#node.renew();
+    this.#redactions.look();
     this.#dueMs = await this.#node.nextDueMs();
     const isDue = this.#dueMs !== null && this.#dueMs <= this.#clock.now();
     if (version === seen && !isDue) return version;

@@ -31,6 +31,14 @@ const TELLERS: Tellers = {
     `content of ${hashes.length} hashes by ${by}${because(reason)}`,
   ],
   "payloads.redacted": ({ to, by }) => ["redact", `payloads up to line ${to} by ${by}`],
+  "retention.set": ({ days, by, isDefault }) => [
+    "keep",
+    `payloads ${daysText(days)} by ${by}${isDefault ? ", unless somebody says otherwise" : ""}`,
+  ],
+  "retention.passed": ({ to, stays }) => [
+    "keep",
+    `payloads up to line ${to} looked at, ${stays} still in use`,
+  ],
   "files.undoing": ({ to, touches, by }) => [
     "undo",
     `${touches.length} paths back to line ${to} by ${by}`,
@@ -213,6 +221,12 @@ export function answerText(answer: PersonAnswer): string {
     case "answer":
       return `answered ${short(textOf(answer.value), 80)}`;
   }
+}
+
+/** How long payloads are kept. */
+export function daysText(days: number | null): string {
+  if (days === null) return "for as long as the log";
+  return days === 1 ? "for 1 day" : `for ${days} days`;
 }
 
 function countRules(text: string): string {

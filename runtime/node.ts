@@ -29,6 +29,7 @@ import { isSendingOf, KEPT, type Kept, leftMemory } from "./idle.ts";
 import { addressees, Intake } from "./intake.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { loadValue } from "./load.ts";
+import { keepByDefault } from "./redaction.ts";
 import { Turns } from "./turns.ts";
 
 export type { NodeOptions };
@@ -186,6 +187,7 @@ export class Node implements Host {
   }
 
   #hosted(hosted: Hosted): void {
+    keepByDefault(hosted.tree, this.options);
     this.#settleStopped(hosted);
     this.#enqueue(hosted);
   }

@@ -15,6 +15,8 @@ export interface NodeOptions {
   readonly world: World;
   readonly table: Readonly<Record<string, AnySyscall>>;
   readonly context: TreeContext;
+  /** How long payloads of trees are kept of which nobody said so; null: as long as the log. */
+  readonly retentionDays?: number | null;
   /** Programs by the name an image gives. */
   program(name: string): Program | undefined;
   /** Runs at the same time. */

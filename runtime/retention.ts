@@ -1,8 +1,8 @@
 /**
- * Erasure and retention: content taken away for good, and payloads that are kept for a time.
+ * Erasure: content taken away for good. `redaction.ts` has what is kept for a time.
  *
- * Content is removed in this order: a line says so, the payloads go, the snapshots that hold them
- * go, the values go. Whatever is cut short is valid, and is finished by asking for it again.
+ * Content is removed in this order: a line says so, the snapshots that hold it go, the payloads go,
+ * the values go. Whatever is cut short is valid, and is finished by asking for it again.
  *
  * Invariants:
  *   G1. No line is changed: each log stays valid, and says of everything that is gone why.
@@ -17,9 +17,9 @@ import type { EventMap, Line, ValueRef } from "../kernel/event.ts";
 import type { ObjectId, Pid, TreeId } from "../kernel/ids.ts";
 import { ChainReader, GENESIS, STATE_LINES } from "../kernel/log.ts";
 import { named } from "../kernel/proof.ts";
-import { heldPayloads, isMark, userOf } from "../kernel/retention.ts";
+import { isMark, userOf } from "../kernel/retention.ts";
 import { archiveOf } from "../kernel/store.ts";
-import type { Removed, Store, StoredBatch, TreeHead } from "../kernel/store.ts";
+import type { Removed, Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { addRefs } from "./collect.ts";
 import { headOf, readLines } from "./load.ts";
@@ -28,8 +28,9 @@ import { standingStill } from "./rewind.ts";
 import { treesOf } from "./seal.ts";
 
 /** Lines whose payloads are parts of a state and cannot go. */
-const STATE_LINE = new RegExp(`"type":"(${STATE_LINES.join("|").replaceAll(".", "\\.")})"\\}$`);
-const DAY_MS = 86_400_000;
+export const STATE_LINE = new RegExp(
+  `"type":"(${STATE_LINES.join("|").replaceAll(".", "\\.")})"\\}$`,
+);
 
 /** What an erasure came to. */
 export interface Erased extends Removed {
@@ -210,15 +211,20 @@ async function eraseFrom(
         if (STATE_LINE.test(line)) named(line).forEach((h) => keep.add(h));
       }
     }
-    const removed = await archiveOf(store).redact(id, () => gone.difference(keep));
     const has = (text: string): boolean => given.needles.some((needle) => text.includes(needle));
     await renewSnapshot(node, tree, has);
+    const removed = await archiveOf(store).redact(id, () => gone.difference(keep));
     return { ...removed, payloads };
   });
 }
 
-/** Takes snapshots away whose states hold what is gone; one of now takes their place. */
-async function renewSnapshot(
+const TRIES = 1_000;
+
+/**
+ * Takes snapshots away whose states hold what is to go; one of now takes their place. Throws
+ * `EAGAIN` while the tree does not come to rest.
+ */
+export async function renewSnapshot(
   node: Node,
   tree: Tree,
   holds: (state: string) => boolean,
@@ -231,102 +237,20 @@ async function renewSnapshot(
     at = await store.getSnapshot(id, at.seq - 1);
   }
   if (gone.length === 0) return;
-  while (tree.tailLength > 0) await node.durable(tree);
+  for (let i = 0; !await isWritten(node, tree); i++) {
+    if (i < TRIES) continue;
+    throw new SysError("EAGAIN", `Cannot renew a snapshot of tree "${id}": it is never at rest`);
+  }
   const { seq } = tree.state;
   await store.putSnapshot(id, { seq, head: tree.head, state: tree.dump() });
   await archiveOf(store).removeSnapshots(id, gone.filter((one) => one !== seq));
 }
 
-/** How long payloads are kept. */
-export interface Retention {
-  /** Days that a tree's payloads are kept; null for as long as its log. */
-  readonly days: (tree: TreeHead) => number | null;
-  /** Fewer than these are refused; 1 by default. */
-  readonly daysMin?: number;
-  readonly by?: string;
-}
-
-/** What was redacted of one tree. */
-export interface Redacted extends Removed {
-  readonly tree: TreeId;
-  /** Up to this line. */
-  readonly to: number;
-}
-
-/**
- * Redacts payloads that are older than they are kept to their hashes: a job to be run now and then.
- * What a state still holds stays until a later run. Throws `EINVAL` for fewer days than `daysMin`.
- */
-export async function retain(node: Node, retention: Retention): Promise<Redacted[]> {
-  const { store, world } = node.options;
-  const { daysMin = 1, by = "retention" } = retention;
-  archiveOf(store);
-  const heads = await Array.fromAsync(treesOf(store));
-  const due: { readonly tree: TreeId; readonly beforeMs: number }[] = [];
-  for (const head of heads) {
-    const days = head.seq === 0 ? null : retention.days(head);
-    if (days === null) continue;
-    if (!(days >= daysMin)) {
-      const sentence = `Cannot keep payloads of tree "${head.tree}" for ${days} days`;
-      throw new SysError("EINVAL", `${sentence}: expected ${daysMin} or more`);
-    }
-    due.push({ tree: head.tree, beforeMs: world.clock.now() - days * DAY_MS });
-  }
-  const done: Redacted[] = [];
-  for (const { tree, beforeMs } of due) {
-    if ((await oldPayloads(store, tree, { beforeMs, held: new Set() })).hashes.size === 0) continue;
-    const redacted = await redactTree(node, tree, { beforeMs, by });
-    if (redacted !== null) done.push(redacted);
-  }
-  return done;
-}
-
-/** Payloads that only lines from before a time name, and the last of these lines. */
-async function oldPayloads(store: Store, id: TreeId, given: {
-  readonly beforeMs: number;
-  readonly held: ReadonlySet<string>;
-}): Promise<{ readonly hashes: Set<string>; readonly to: number }> {
-  const hashes = new Set<string>();
-  const stays = new Set(given.held);
-  let to = 0;
-  for await (const { seq, lines, payloads } of store.read(id, 1)) {
-    for (const [i, line] of lines.entries()) {
-      const isOld = Number(/^\{"at":(\d+)/.exec(line)?.[1]) <= given.beforeMs;
-      if (isOld) to = seq + i;
-      const into = isOld && !STATE_LINE.test(line) ? hashes : stays;
-      for (const hash of named(line)) if (into === stays || payloads.has(hash)) into.add(hash);
-    }
-  }
-  return { hashes: hashes.difference(stays), to };
-}
-
-async function redactTree(node: Node, id: TreeId, given: {
-  readonly beforeMs: number;
-  readonly by: string;
-}): Promise<Redacted | null> {
-  const { store } = node.options;
-  return await standingStill(node, id, async (tree) => {
-    const { beforeMs, by } = given;
-    const { to } = await oldPayloads(store, id, { beforeMs, held: new Set() });
-    const held = heldPayloads(tree.state);
-    const { hashes } = await oldPayloads(store, id, { beforeMs, held });
-    // What came into the state while the log was read stays, too.
-    const kept = heldPayloads(tree.state);
-    const gone = hashes.difference(kept);
-    if (gone.size === 0) return null;
-    const draft = new Draft(tree, node.options.world.clock.now());
-    draft.add("payloads.redacted", { to, kept: [...kept].sort(), by });
-    tree.commit(draft);
-    await node.durable(tree);
-    const removed = await archiveOf(store).redact(id, (batch) => within(batch, to, gone));
-    await renewSnapshot(node, tree, () => true);
-    return { tree: id, to, ...removed };
-  });
-}
-
-/** Of these hashes, those that a batch of lines up to `to` has. */
-function within({ seq }: StoredBatch, to: number, gone: ReadonlySet<string>): ReadonlySet<string> {
-  return seq <= to ? gone : new Set();
+/** Whether the store has all of a tree, in the turn in which this is heard. */
+async function isWritten(node: Node, tree: Tree): Promise<boolean> {
+  const hosted = await node.hosted(tree.state.tree);
+  await node.durable(tree);
+  return tree.tailLength === 0 && hosted.durableSeq === tree.state.seq;
 }
 
 /** Lines as they are, until one of a process whose payload was taken away: `ENOENT`. */

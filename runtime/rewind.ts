@@ -180,6 +180,10 @@ export async function forkTree(node: Node, id: TreeId, given: {
     const to = draft.tree.state.tree;
     const patch = diffStates(emptyState(to), renamed(state, to));
     draft.add("tree.forked", { from: id, seq, head, nonce, by, patch });
+    if (hosted.tree.state.retention !== undefined) {
+      const { days, by, isDefault } = hosted.tree.state.retention;
+      draft.add("retention.set", { days, by, isDefault });
+    }
     return `p_${treeNumber(to)}`;
   });
 }

@@ -12,94 +12,41 @@ import type { Line } from "../kernel/event.ts";
 import type { Pattern } from "../kernel/grammar.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
-import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { processOf } from "../kernel/process.ts";
+import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Proof } from "../kernel/proof.ts";
-import type { Durability, Store, TreeHead } from "../kernel/store.ts";
-import type { Clock, Files, Model, Person, Random } from "../kernel/world.ts";
+import type { Store, TreeHead } from "../kernel/store.ts";
+import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
 import { realClock } from "../providers/clock.ts";
 import { RootedFiles } from "../providers/files.ts";
 import { MemoryStore } from "../providers/memory_store.ts";
-import type { LanguageModel } from "../providers/models/ai_sdk.ts";
 import { realRandom } from "../providers/random.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { libc } from "../tools/libc.ts";
 import { type Approvals, approvalsOf, defaultPerson, personOf } from "./approvals.ts";
 import { prove } from "./audit.ts";
 import { asked, type Auditing, exported, openAuditing, verifyAll } from "./auditing.ts";
-import type { AuditOptions, Checked, ExportFormat } from "./auditing.ts";
+import type { Checked, ExportFormat } from "./auditing.ts";
 import { Clockwork } from "./clockwork.ts";
 import { closeAll } from "./closing.ts";
-import { type AgentImage, asModel, type Budget, budgetLimits } from "./image.ts";
+import { type AgentImage, asModel, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
 import { Node } from "./node.ts";
 import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
-import { absolute, asAllowed, capabilityOf, policyText, type Rule, rulesText } from "./rule.ts";
+import { retentionOf } from "./redaction.ts";
+import { absolute, asAllowed, capabilityOf, policyText, rulesText } from "./rule.ts";
+import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
-import { type JitOptions, openWorkshop } from "./workshop.ts";
+import { openWorkshop } from "./workshop.ts";
 
-/** How to make a runtime. */
-export interface RuntimeOptions {
-  /** A path, ":memory:", or a store. "./.libos/libos.db" by default. */
-  readonly store?: string | Store;
-  /** For a path: "power" (synced; the default) or "process" (survives a kill, not a power cut). */
-  readonly durability?: Durability;
-  /** The folder that files are in; the current one by default. null: no files at all. */
-  readonly workspace?: string | null;
-  /** Images whose processes this runtime can run, besides those that are spawned. */
-  readonly images?: readonly AgentImage[];
-  /** Rules over all trees made here: text or rules. */
-  readonly policy?: string | readonly Rule[];
-  /** Models besides those of images. */
-  readonly models?: readonly (Model | LanguageModel)[];
-  /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
-  readonly approvals?: "queue" | "terminal" | "deny" | Person;
-  /** Steps that run at the same time. */
-  readonly concurrency?: number;
-  /** Time, for tests. */
-  readonly clock?: Clock;
-  /** Chance, for tests. */
-  readonly random?: Random;
-  /** false: nothing runs until `runUntilIdle` or `step`. */
-  readonly autorun?: boolean;
-  /** Who answers and orders here, as the log says it. */
-  readonly operator?: string;
-  /** Generated tools: how they are caged and reviewed. None run without it. */
-  readonly jit?: false | JitOptions;
-  /** Signs what the log says, so that changes show to strangers. Nothing is signed without it. */
-  readonly audit?: AuditOptions;
-}
-
-/** How to start a process. */
-export interface SpawnOptions {
-  /** What it is to do. The model reads it as the first message of the conversation. */
-  readonly goal: string;
-  /** Data that goes with the goal; null when absent. A program finds it in `StepContext.input`. */
-  readonly input?: Json;
-  /** What it may do. `ask` and `deny` rules hold for all that it starts. */
-  readonly grants?: readonly Rule[];
-  /** What it and all it starts may use up, besides what its image says. */
-  readonly budget?: Budget;
-  /** Free words for people, shown by lists. They give no rights and are not value labels. */
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Relative to the workspace. */
-  readonly cwd?: string;
-  /** Turns it gets against others, 1 to 100; 10 by default. More is sooner. */
-  readonly priority?: number;
-  /** A second spawn with the same key returns the same live process. */
-  readonly idempotencyKey?: string;
-  /** What people may ever be asked for; the grants and the image's requests by default. */
-  readonly ceiling?: readonly Rule[];
-  /** Images that it may spawn, by name. */
-  readonly images?: readonly AgentImage[];
-}
+export type { RuntimeOptions, SpawnOptions };
 
 /**
  * A running kernel with everything it needs. Made by {@linkcode createRuntime}.
@@ -147,13 +94,15 @@ export class Runtime implements AsyncDisposable {
     this.#random = options.random ?? realRandom;
     this.#operator = options.operator ?? "operator";
     this.#policy = policyText(options.policy);
+    const [days, daysMin] = retentionOf(options);
     for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);
     for (const model of options.models ?? []) this.#know(asModel(model));
     this.node = new Node({
       id: `node-${this.#random.bytes(6).toHex()}`,
       store,
       table: SYSCALLS,
-      context: { rights: RIGHTS },
+      context: { rights: RIGHTS, ...daysMin },
+      ...days,
       concurrency: options.concurrency ?? LIMITS.stepsInFlightMax,
       autorun: options.autorun !== false,
       alone: parts.alone,
@@ -205,6 +154,8 @@ export class Runtime implements AsyncDisposable {
   /** Starts a tree: a root process with the authority given, and no more. */
   async spawn(image: AgentImage, options: SpawnOptions): Promise<AgentProcess> {
     this.#auditing?.refuse();
+    const { retainDays } = options;
+    refuseDays("a new tree", retainDays ?? null, this.node.options.context.retentionDaysMin);
     this.register(image);
     for (const other of options.images ?? []) this.register(other);
     const unknown = [image, ...options.images ?? []].map(({ data }) => data.model)
@@ -231,8 +182,8 @@ export class Runtime implements AsyncDisposable {
     ].map(({ right, resource }) => ({ right, resource }));
     const images = [...new Map([...options.images ?? [], image].map((one) => [one.ref, one]))]
       .map(([, { data }]) => data);
-    const pid = await this.node.plant(key, (draft) =>
-      plant(draft, {
+    const pid = await this.node.plant(key, (draft) => {
+      const root = plant(draft, {
         key,
         nonce,
         policy: this.#policy,
@@ -249,7 +200,12 @@ export class Runtime implements AsyncDisposable {
         labels: options.labels ?? {},
         budget: budgetLimits(options.budget),
         priority: options.priority ?? 10,
-      }));
+      });
+      if (retainDays !== undefined) {
+        draft.add("retention.set", { days: retainDays, by: this.#operator, isDefault: false });
+      }
+      return root;
+    });
     return new AgentProcess(this.node, pid, this.#operator);
   }
 

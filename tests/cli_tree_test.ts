@@ -4,7 +4,12 @@
  */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { createRuntime } from "../mod.ts";
+import { realClock } from "../providers/clock.ts";
+import { VirtualClock } from "../testing.ts";
+import { Place } from "./cli_place.ts";
 import { edited, told } from "./cli_time_place.ts";
+import { imageOf } from "./world_fixture.ts";
 
 Deno.test("A tree is exported to a file and imported into another store, which runs it on", async () => {
   await using place = await edited();
@@ -67,4 +72,43 @@ Deno.test("gc says what it removed; erase says why, and wants to be told twice",
   equal(erased.exit, 0, erased.err);
   match(erased.out, /^Erased \d+ values? of p_1\/last/);
   match((await place.libos("verify")).out, /OK/);
+});
+
+Deno.test("tree retain says how long payloads are kept, plans a pass, and makes it", async () => {
+  await using place = await Place.make();
+  const days = 86_400_000;
+  const os = await createRuntime({
+    store: place.db,
+    workspace: null,
+    autorun: false,
+    clock: new VirtualClock(realClock.now() - 9 * days),
+  });
+  const image = imageOf(async ({ sys }) => {
+    for (const name of ["a", "b"]) await sys.object.create({ name, value: name.repeat(900) });
+  });
+  for (const goal of ["1", "2"]) await os.spawn(image, { goal });
+  await os.runUntilIdle();
+  await os.close();
+  const rows = async () =>
+    (await place.json<Record<string, unknown>[]>("tree", "retain"))
+      .map(({ tree, days, by, payloads }) => [tree, days, by, payloads]);
+  equal(await rows(), [["t_1", null, null, 2], ["t_2", null, null, 2]]);
+  match((await place.libos("tree", "retain", "t_1", "5", "--dry-run")).out, /t_1 +#\d+ +2 +19\d\d/);
+  match((await place.libos("tree", "retain", "t_1", "10", "--dry-run")).out, /t_1 +#0 +0 +0 /);
+  equal((await place.libos("tree", "retain", "t_1", "0.5")).exit, 1);
+  equal((await place.libos("tree", "retain", "t_1", "soon")).exit, 2);
+  equal((await place.libos("tree", "retain", "t_9", "5")).exit, 3);
+  match((await place.libos("tree", "retain", "--now")).err, /Nothing is due/);
+  equal(await rows(), [["t_1", null, null, 2], ["t_2", null, null, 2]]);
+  const kept = await place.libos("tree", "retain", "t_1", "5");
+  match(kept.out, /^t_1 keeps its payloads for 5 days; looked at next /);
+  match(kept.out, /libos tree retain --now takes away what is due/);
+  match((await place.libos("verify")).out, /t_1 .* OK\n/);
+  match((await place.libos("tree", "retain", "--now")).out, /t_1 +#\d+ +2 +19\d\d/);
+  equal(await rows(), [["t_1", 5, "ada", 0], ["t_2", null, null, 2]]);
+  match((await place.libos("verify")).out, /t_1 .* OK, 2 payloads erased as the log says\n/);
+  const found = await place.json<{ ok: boolean; erased: number }[]>("verify");
+  equal(found.map(({ ok, erased }) => [ok, erased]), [[true, 2], [true, 0]]);
+  match((await place.libos("tree", "retain", "--all", "forever")).out, /t_2 keeps .* as the log$/m);
+  equal((await rows()).map(([, days]) => days), [null, null]);
 });

@@ -11,7 +11,8 @@ import { type Archive, archiveOf, type Store } from "../kernel/store.ts";
 import { RIGHTS } from "../broker/table.ts";
 import { gc } from "../runtime/collect.ts";
 import { exportTree, importTree } from "../runtime/portable.ts";
-import { countErased, eraseObject, retain } from "../runtime/retention.ts";
+import { retain } from "../runtime/redaction.ts";
+import { countErased, eraseObject } from "../runtime/retention.ts";
 import { type Body, codeOf, errorOf, imageOf, inWorld, World } from "./world_fixture.ts";
 
 const CONTEXT = { rights: RIGHTS };
@@ -282,7 +283,7 @@ Deno.test("An erasure that was cut short leaves a valid log, and is finished by 
     await store.putSnapshot("t_1", { seq, head: tree.head, state: tree.dump() });
     const erase = () =>
       eraseObject(world.os.node, "t_1", "p_1/ann", { by: "dpo", reason: "asked" });
-    for (const step of ["redact", "sweep"]) {
+    for (const step of ["removeSnapshots", "redact", "sweep"]) {
       store.fails = step;
       assert.equal(await codeOf(erase()), "EIO", step);
       for (const { broken } of await world.os.verify()) assert.equal(broken, null, step);

@@ -75,6 +75,39 @@ export const ARCHIVE_CLAIMS: Readonly<Record<string, Claim>> = {
     await store.commit([batchOf(tree, { seq: 4 })]);
   },
 
+  async "archive().redactable() names trees with what is to go, ended ones too, the earliest first"(
+    store,
+    options,
+  ) {
+    const [one, two, ended, never] = [
+      await newTree(store),
+      await newTree(store),
+      await newTree(store),
+      await newTree(store),
+    ];
+    assert.deepEqual(await archiveOf(store).redactable(1e15, 9), []);
+    await store.commit([
+      batchOf(one, { redactMs: 20 }),
+      batchOf(two, { redactMs: 10 }),
+      batchOf(ended, { redactMs: 1_900_000_000_000, summary: { ...LIVE, live: false } }),
+      batchOf(never),
+    ]);
+    const open = options.reopen === undefined ? store : await options.reopen(store);
+    const archive = archiveOf(open);
+    assert.deepEqual(await archive.redactable(9, 9), []);
+    assert.deepEqual(await archive.redactable(20, 9), [two, one]);
+    assert.deepEqual(await archive.redactable(1e15, 9), [two, one, ended]);
+    assert.deepEqual(await archive.redactable(1e15, 1), [two]);
+    // It is no reason to wake a tree.
+    assert.deepEqual(await open.due(1e15, 9), []);
+    // Who does not say so leaves it.
+    await open.commit([batchOf(one, { seq: 2 }), batchOf(two, { seq: 2, redactMs: null })]);
+    assert.deepEqual(await archive.redactable(1e15, 9), [one, ended]);
+    await open.commit([batchOf(one, { seq: 3, redactMs: 1_900_000_000_001 })]);
+    assert.deepEqual(await archive.redactable(1e15, 9), [ended, one]);
+    if (open !== store) await open.close();
+  },
+
   async "archive().removeSnapshots() takes those that are named"(store) {
     const tree = await newTree(store);
     await store.commit([batchOf(tree, { lines: ["1", "2", "3"] })]);

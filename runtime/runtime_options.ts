@@ -1,0 +1,74 @@
+/**
+ * What a runtime is made of, and what a process is started with.
+ * @module
+ */
+
+import type { Json } from "../kernel/json.ts";
+import type { Durability, Store } from "../kernel/store.ts";
+import type { Clock, Model, Person, Random } from "../kernel/world.ts";
+import type { LanguageModel } from "../providers/models/ai_sdk.ts";
+import type { AuditOptions } from "./auditing.ts";
+import type { AgentImage, Budget } from "./image.ts";
+import type { RetentionOptions } from "./redaction.ts";
+import type { Rule } from "./rule.ts";
+import type { JitOptions } from "./workshop.ts";
+
+/** How to make a runtime. */
+export interface RuntimeOptions {
+  /** A path, ":memory:", or a store. "./.libos/libos.db" by default. */
+  readonly store?: string | Store;
+  /** For a path: "power" (synced; the default) or "process" (survives a kill, not a power cut). */
+  readonly durability?: Durability;
+  /** The folder that files are in; the current one by default. null: no files at all. */
+  readonly workspace?: string | null;
+  /** Images whose processes this runtime can run, besides those that are spawned. */
+  readonly images?: readonly AgentImage[];
+  /** Rules over all trees made here: text or rules. */
+  readonly policy?: string | readonly Rule[];
+  /** Models besides those of images. */
+  readonly models?: readonly (Model | LanguageModel)[];
+  /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
+  readonly approvals?: "queue" | "terminal" | "deny" | Person;
+  /** Steps that run at the same time. */
+  readonly concurrency?: number;
+  /** Time, for tests. */
+  readonly clock?: Clock;
+  /** Chance, for tests. */
+  readonly random?: Random;
+  /** false: nothing runs until `runUntilIdle` or `step`. */
+  readonly autorun?: boolean;
+  /** Who answers and orders here, as the log says it. */
+  readonly operator?: string;
+  /** Generated tools: how they are caged and reviewed. None run without it. */
+  readonly jit?: false | JitOptions;
+  /** Signs what the log says, so that changes show to strangers. Nothing is signed without it. */
+  readonly audit?: AuditOptions;
+  /** How long payloads are kept. For as long as the log without it. */
+  readonly retention?: RetentionOptions;
+}
+
+/** How to start a process. */
+export interface SpawnOptions {
+  /** What it is to do. The model reads it as the first message of the conversation. */
+  readonly goal: string;
+  /** Data that goes with the goal; null when absent. A program finds it in `StepContext.input`. */
+  readonly input?: Json;
+  /** What it may do. `ask` and `deny` rules hold for all that it starts. */
+  readonly grants?: readonly Rule[];
+  /** What it and all it starts may use up, besides what its image says. */
+  readonly budget?: Budget;
+  /** Free words for people, shown by lists. They give no rights and are not value labels. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Relative to the workspace. */
+  readonly cwd?: string;
+  /** Turns it gets against others, 1 to 100; 10 by default. More is sooner. */
+  readonly priority?: number;
+  /** A second spawn with the same key returns the same live process. */
+  readonly idempotencyKey?: string;
+  /** What people may ever be asked for; the grants and the image's requests by default. */
+  readonly ceiling?: readonly Rule[];
+  /** Days that payloads of the tree are kept; null: for as long as the log. */
+  readonly retainDays?: number | null;
+  /** Images that it may spawn, by name. */
+  readonly images?: readonly AgentImage[];
+}
