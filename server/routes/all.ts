@@ -4,6 +4,7 @@
  */
 
 import type { Api, House } from "../api.ts";
+import { processRoutes } from "./process.ts";
 import { streamRoutes } from "./stream.ts";
 import { systemRoutes } from "./system.ts";
 import { tokenRoutes } from "./token.ts";
@@ -12,4 +13,9 @@ import { tokenRoutes } from "./token.ts";
 export type AddRoutes = (app: Api, house: House) => void;
 
 /** Every group, in the order of the document. */
-export const ROUTES: readonly AddRoutes[] = [systemRoutes, streamRoutes, tokenRoutes];
+export const ROUTES: readonly AddRoutes[] = [
+  systemRoutes,
+  processRoutes,
+  streamRoutes,
+  tokenRoutes,
+];

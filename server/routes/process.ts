@@ -1,0 +1,222 @@
+/**
+ * Processes: list, start, steer, talk to, wait for.
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { SysError } from "../../kernel/errors.ts";
+import { type Pid, treeOf } from "../../kernel/ids.ts";
+import type { Json } from "../../kernel/json.ts";
+import { LIMITS } from "../../kernel/limits.ts";
+import { parseRule } from "../../runtime/rule.ts";
+import type { Api, House } from "../api.ts";
+import { need } from "../auth.ts";
+import { tagged } from "../page.ts";
+import type { Principal } from "../principal.ts";
+import { processesOf } from "../search.ts";
+import { seenProcess } from "../sight.ts";
+import { messageShape, processPage, processQuery, processShape } from "../schema/process.ts";
+import { type ProcessView, signalShape, spawnShape, waitShape } from "../schema/process.ts";
+import { pageQuery, pidShape } from "../schema/shape.ts";
+import { processView } from "../view/process.ts";
+import { body, json, REFUSALS } from "./answer.ts";
+
+const params = z.object({ pid: pidShape });
+
+/** Adds them. */
+export function processRoutes(app: Api, house: House): void {
+  reading(app, house);
+  steering(app, house);
+}
+
+/** A process as it is now, if the one who asks may see it. */
+async function shown(house: House, who: Principal, pid: string): Promise<ProcessView> {
+  const { process } = await seenProcess(house, who, pid as Pid);
+  return processView(await house.runtime.node.hosted(treeOf(pid)), process);
+}
+
+function reading(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/processes",
+      summary: "Processes, in order of tree and number",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { query: processQuery.extend(pageQuery.shape) },
+      responses: { 200: json(processPage, "A page of processes"), ...REFUSALS },
+    }),
+    async (c) => c.json(await processesOf(house, c.get("who"), c.req.valid("query")), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/processes/{pid}",
+      summary: "One process",
+      description: "The ETag is the last line of its tree. Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params },
+      responses: {
+        200: json(processShape, "The process"),
+        304: { description: "As it was" },
+        ...REFUSALS,
+      },
+    }),
+    async (c) => {
+      const view = await shown(house, c.get("who"), c.req.valid("param").pid);
+      return tagged(c, `${view.tree}.${view.seq}.${view.state}`)
+        ? c.body(null, 304)
+        : c.json(view, 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/processes/{pid}/wait",
+      summary: "Wait until a process has ended, or the time is up",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: {
+        params,
+        query: z.object({
+          timeoutMs: z.coerce.number().int().min(0).max(LIMITS.httpWaitMsMax).default(30_000),
+        }),
+      },
+      responses: { 200: json(waitShape, "How it ended, or that it has not"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { pid } = c.req.valid("param");
+      await seenProcess(house, c.get("who"), pid as Pid);
+      const result = await waited(house, pid, c.req.valid("query").timeoutMs);
+      const process = await shown(house, c.get("who"), pid);
+      return c.json({ ended: process.state === "ended", process, result }, 200);
+    },
+  );
+}
+
+/** What a process exited with, if it ends in time. */
+async function waited(house: House, pid: string, timeoutMs: number): Promise<Json> {
+  const handle = await house.runtime.get(pid);
+  const over = new AbortController();
+  const late = new AbortController();
+  void house.clock.sleep(timeoutMs, over.signal).then(() => late.abort(), () => {});
+  try {
+    return (await handle!.wait({ signal: late.signal })).result;
+  } catch (thrown) {
+    if (late.signal.aborted) return null;
+    throw thrown;
+  } finally {
+    over.abort();
+  }
+}
+
+function steering(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/processes",
+      summary: "Start a tree: a root process with exactly these rights",
+      description: "With an `Idempotency-Key`, a second request returns the live process of the " +
+        "first, after a restart too. Role: operator.",
+      middleware: [need("operator")] as const,
+      request: { body: body(spawnShape) },
+      responses: { 201: json(processShape, "The process"), ...REFUSALS },
+    }),
+    async (c) => {
+      const who = c.get("who");
+      const key = c.req.header("idempotency-key");
+      const pid = await spawned(house, who, c.req.valid("json"), key);
+      c.header("location", `/v1/processes/${pid}`);
+      return c.json(await shown(house, who, pid), 201);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/processes/{pid}/signals",
+      summary: "Pause, resume, cancel or kill a process and all below it",
+      description: "Role: operator.",
+      middleware: [need("operator")] as const,
+      request: { params, body: body(signalShape) },
+      responses: { 200: json(processShape, "The process"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { pid } = c.req.valid("param");
+      const who = c.get("who");
+      await seenProcess(house, who, pid as Pid);
+      const order = { kind: "signal", pid: pid as Pid, by: who.name } as const;
+      await house.runtime.order(treeOf(pid), { ...order, ...c.req.valid("json") });
+      return c.json(await shown(house, who, pid), 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/processes/{pid}/messages",
+      summary: "Send a process a message",
+      description: "Role: operator.",
+      middleware: [need("operator")] as const,
+      request: { params, body: body(messageShape) },
+      responses: { 200: json(processShape, "The process"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { pid } = c.req.valid("param");
+      const who = c.get("who");
+      await seenProcess(house, who, pid as Pid);
+      const { data, type, interrupt } = c.req.valid("json");
+      await house.runtime.order(treeOf(pid), {
+        kind: "message",
+        to: pid as Pid,
+        from: `person:${who.name}`,
+        type,
+        data: data as Json,
+        interrupt,
+        replyTo: null,
+        label: { sensitivity: "public", trust: "user" },
+      });
+      return c.json(await shown(house, who, pid), 200);
+    },
+  );
+}
+
+/** Starts what was asked for, as the one who asked. */
+async function spawned(
+  house: House,
+  who: Principal,
+  wish: z.output<typeof spawnShape>,
+  key: string | undefined,
+): Promise<string> {
+  const image = house.images.find(({ ref, data }) =>
+    ref === wish.image || data.name === wish.image
+  );
+  if (image === undefined) {
+    const known = house.images.map(({ ref }) => ref).join(", ") || "none";
+    const sentence = `Cannot start image "${wish.image}": unknown, expected one of ${known}`;
+    throw new SysError("ENOENT", sentence);
+  }
+  const { goal, input, grants, labels, cwd, priority, budget } = wish;
+  const { wallMs, ...limits } = budget ?? {};
+  const process = await house.runtime.spawn(image, {
+    goal,
+    grants: grants.map(parseRule),
+    // Whoever sees only some labels starts only what carries them.
+    labels: { ...labels, ...who.labels },
+    ...(input === undefined ? {} : { input: input as Json }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(budget === undefined ? {} : {
+      budget: {
+        ...defined(limits),
+        ...(wallMs === undefined ? {} : { wallClock: `${wallMs}ms` as const }),
+      },
+    }),
+    ...(key === undefined ? {} : { idempotencyKey: `http:${who.token}:${key}` }),
+  });
+  return process.pid;
+}
+
+function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  ) as { [K in keyof T]: Exclude<T[K], undefined> };
+}

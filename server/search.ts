@@ -1,0 +1,159 @@
+/**
+ * Search: pages of what trees have in them, read no further than the page needs.
+ *
+ * Invariants:
+ *   S1. A page opens the trees that it shows something of, those before its cursor never.
+ *   S2. What its reader may not see is not in it, nor counted.
+ * @module
+ */
+
+import type { TreeId } from "../kernel/ids.ts";
+import type { Process } from "../kernel/state.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Hosted } from "../runtime/forest.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { House } from "./api.ts";
+import { cursorOf, sortable, toCursor } from "./page.ts";
+import { type Principal, sees } from "./principal.ts";
+import type { ProcessView } from "./schema/process.ts";
+import { processView } from "./view/process.ts";
+
+const PAGE = 200;
+
+/** What trees to go through. */
+export interface TreeQuery {
+  readonly tree?: string | undefined;
+  /** Ended trees too. */
+  readonly all: boolean;
+  /** Only those with requests that wait for a person. */
+  readonly asking?: boolean;
+  /** Trees up to this one are left out. */
+  readonly after?: TreeId | undefined;
+}
+
+/** Trees whose root somebody may see, in order of number, as they are hosted. */
+export async function* hostedTrees(
+  house: House,
+  who: Principal,
+  query: TreeQuery,
+): AsyncGenerator<Hosted> {
+  const { store } = house.runtime.node.options;
+  if (query.tree !== undefined) {
+    const hosted = await openedOr(house, query.tree as TreeId);
+    if (hosted !== undefined && seesRoot(who, hosted.tree)) yield hosted;
+    return;
+  }
+  let { after } = query;
+  for (;;) {
+    const page = await store.list({
+      live: !query.all,
+      ...(query.asking === true ? { live: true, asking: true } : {}),
+      limit: PAGE,
+      ...(after === undefined ? {} : { after }),
+    });
+    for (const { tree, seq } of page) {
+      if (seq === 0) continue;
+      const hosted = await openedOr(house, tree);
+      if (hosted !== undefined && seesRoot(who, hosted.tree)) yield hosted;
+    }
+    after = page.at(-1)?.tree;
+    if (page.length < PAGE) return;
+  }
+}
+
+function seesRoot(who: Principal, { state }: Tree): boolean {
+  const root = state.processes[`p_${state.tree.slice(2)}`];
+  return root !== undefined && sees(who, root.labels);
+}
+
+/** A tree that broke, or that is not there, has nothing to show. */
+async function openedOr(house: House, id: TreeId): Promise<Hosted | undefined> {
+  try {
+    return await house.runtime.node.hosted(id);
+  } catch (thrown) {
+    if (thrown instanceof SysError) return undefined;
+    throw thrown;
+  }
+}
+
+/**
+ * A page of things of trees, in order of id: each tree's are sorted, and trees come in order of
+ * number.
+ */
+export async function pageOfTrees<T>(
+  house: House,
+  who: Principal,
+  given: TreeQuery & {
+    readonly page: { readonly after?: string | undefined; readonly limit: number };
+    idOf(one: T): string;
+    of(hosted: Hosted): readonly T[] | Promise<readonly T[]>;
+  },
+): Promise<{ items: T[]; next: string | null }> {
+  const { page, idOf } = given;
+  const seen = page.after === undefined ? null : cursorOf(page.after);
+  const last = seen === null ? null : Number(/^\D*0*(\d+)/.exec(seen)?.[1] ?? 0);
+  const items: T[] = [];
+  const query = last === null || last < 2 ? given : { ...given, after: `t_${last - 1}` as TreeId };
+  for await (const hosted of hostedTrees(house, who, query)) {
+    const found = [...await given.of(hosted)]
+      .map((one) => ({ one, key: sortable(idOf(one)) }))
+      .filter(({ key }) => seen === null || key > seen)
+      .sort((a, b) => a.key < b.key ? -1 : 1);
+    items.push(...found.map(({ one }) => one));
+    if (items.length > page.limit) break;
+  }
+  const shown = items.slice(0, page.limit);
+  const end = shown.at(-1);
+  const next = items.length > page.limit && end !== undefined
+    ? toCursor(sortable(idOf(end)))
+    : null;
+  return { items: shown, next };
+}
+
+/** A page of processes. */
+export async function processesOf(
+  house: House,
+  who: Principal,
+  query: {
+    readonly all: "true" | "false";
+    readonly state?: string | undefined;
+    readonly label?: string | string[] | undefined;
+    readonly tree?: string | undefined;
+    readonly image?: string | undefined;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  },
+): Promise<{ items: ProcessView[]; next: string | null }> {
+  const wanted = labelsOf(query.label);
+  const isAll = query.all === "true" || query.state?.startsWith("ended") === true;
+  const fits = (process: Process, view: ProcessView): boolean =>
+    sees(who, process.labels) && (isAll || view.state !== "ended") &&
+    wanted.every(([key, value]) => process.labels[key] === value) &&
+    (query.image === undefined || view.image === query.image ||
+      view.image.startsWith(`${query.image}@`)) &&
+    (query.state === undefined || isState(view, query.state));
+  return await pageOfTrees<ProcessView>(house, who, {
+    tree: query.tree,
+    all: isAll,
+    page: query,
+    idOf: ({ pid }) => pid,
+    of: (hosted) =>
+      Object.values(hosted.tree.state.processes).flatMap((process) => {
+        const view = processView(hosted, process);
+        return fits(process, view) ? [view] : [];
+      }),
+  });
+}
+
+function isState(view: ProcessView, wanted: string): boolean {
+  const [state, reason] = wanted.split("/");
+  return view.state === state && (reason === undefined || view.waiting?.reason === reason);
+}
+
+function labelsOf(given: string | string[] | undefined): [string, string][] {
+  return [given ?? []].flat().map((text) => {
+    const at = text.indexOf("=");
+    if (at < 1) throw new SysError("EINVAL", `Cannot filter by label "${text}": expected k=v`);
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+}

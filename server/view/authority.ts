@@ -1,0 +1,63 @@
+/**
+ * Capabilities and calls as the API shows them.
+ * @module
+ */
+
+import type { HeldCapability } from "../../kernel/capability.ts";
+import type { CapId } from "../../kernel/ids.ts";
+import type { Tree } from "../../kernel/tree.ts";
+import type { CapabilityView } from "../schema/authority.ts";
+import { timeText } from "./process.ts";
+
+/** The capabilities of a tree, in order of age. */
+export function capabilityViews(tree: Tree): CapabilityView[] {
+  const all = Object.values(tree.state.caps);
+  const below = fallWith(all);
+  return all.map((cap) => capabilityView(tree, cap, below.get(cap.id)!));
+}
+
+interface Fall {
+  readonly capabilities: Set<CapId>;
+  readonly processes: Set<string>;
+}
+
+/** What falls with each, when it is revoked: all that was derived from it. */
+function fallWith(all: readonly HeldCapability[]): Map<CapId, Fall> {
+  const known = new Map(all.map((cap) => [cap.id, cap]));
+  const falls = new Map<CapId, Fall>(
+    all.map(({ id }) => [id, { capabilities: new Set(), processes: new Set() }]),
+  );
+  for (const cap of all) {
+    for (let at: HeldCapability | undefined = cap; at !== undefined;) {
+      const fall = falls.get(at.id)!;
+      fall.capabilities.add(cap.id);
+      fall.processes.add(cap.subject);
+      at = at.parent === null ? undefined : known.get(at.parent);
+    }
+  }
+  return falls;
+}
+
+function capabilityView(tree: Tree, cap: HeldCapability, fall: Fall): CapabilityView {
+  return {
+    id: cap.id,
+    tree: tree.state.tree,
+    subject: cap.subject,
+    right: cap.right,
+    resource: cap.resource,
+    scope: cap.scope,
+    parent: cap.parent,
+    depth: cap.depth,
+    constraint: cap.constraint === null ? null : { ...cap.constraint },
+    usesMax: cap.usesMax,
+    usesSpent: cap.usesSpent,
+    expiresAt: cap.expiresMs === null ? null : timeText(cap.expiresMs),
+    delegable: cap.delegable,
+    via: cap.via,
+    by: cap.by,
+    request: cap.grant?.request ?? null,
+    bound: cap.grant?.argsHash != null,
+    givenAt: timeText(cap.atMs),
+    below: { capabilities: fall.capabilities.size, processes: fall.processes.size },
+  };
+}
