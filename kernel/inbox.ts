@@ -106,6 +106,7 @@ const ORDERS = z.discriminatedUnion("kind", [
     reason: z.string().max(512),
     by,
   }),
+  z.strictObject({ kind: z.literal("reveal"), what: z.string().max(512), by }),
 ]);
 
 /** One order from outside. */
@@ -163,6 +164,12 @@ export type Order =
     readonly hash: string;
     readonly reason: string;
     readonly by: string;
+  }
+  | {
+    readonly kind: "reveal";
+    /** What somebody is shown: `obj_1.2@3`. It changes nothing, and stands in the log. */
+    readonly what: string;
+    readonly by: string;
   };
 
 /** Decides what an item does; throws `SysError` when it is refused. */
@@ -208,9 +215,15 @@ export function accept(draft: Draft, item: InboxItem): void {
     case "revoke-tool":
       revokeTool(draft, order);
       break;
+    case "reveal":
+      break;
   }
   const who = "by" in order ? order.by : order.from;
-  draft.add("inbox.taken", { inbox: item.id, by: who, what: order.kind });
+  draft.add("inbox.taken", { inbox: item.id, by: who, what: whatOf(order) });
+}
+
+function whatOf(order: Order): string {
+  return order.kind === "reveal" ? `reveal ${order.what}` : order.kind;
 }
 
 function grant(draft: Draft, order: Order & { kind: "grant" }): void {

@@ -4,6 +4,9 @@
  */
 
 import type { Api, House } from "../api.ts";
+import { authorityRoutes } from "./authority.ts";
+import { evidenceRoutes } from "./evidence.ts";
+import { memoryRoutes } from "./memory.ts";
 import { processRoutes } from "./process.ts";
 import { streamRoutes } from "./stream.ts";
 import { systemRoutes } from "./system.ts";
@@ -16,6 +19,9 @@ export type AddRoutes = (app: Api, house: House) => void;
 export const ROUTES: readonly AddRoutes[] = [
   systemRoutes,
   processRoutes,
+  authorityRoutes,
+  memoryRoutes,
+  evidenceRoutes,
   streamRoutes,
   tokenRoutes,
 ];

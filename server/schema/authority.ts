@@ -81,22 +81,6 @@ export const whoCanShape = z.object({
   of: z.number().int(),
 }).openapi("WhoCan");
 
-/** Why a past call was let through or refused. */
-export const storyShape = z.object({
-  tree: treeShape,
-  seq: z.number().int(),
-  pid: pidShape,
-  call: z.string(),
-  name: z.string(),
-  resource: z.string(),
-  decision: z.enum(["allow", "ask", "deny"]),
-  rule: z.string().nullable(),
-  chain: z.array(z.object({ id: capIdShape, via: z.string(), by: z.string() })),
-  request: z.string().nullable(),
-  /** Sentences for people, the answer first. */
-  story: z.array(z.string()),
-}).openapi("CallStory");
-
 /** A tree's policy. */
 export const policyShape = z.object({ tree: treeShape, text: z.string() }).openapi("Policy");
 

@@ -4,7 +4,15 @@
  */
 
 import { z } from "@hono/zod-openapi";
-import { hashShape, jsonShape, pageShape, pidShape, timeShape, treeShape } from "./shape.ts";
+import {
+  capIdShape,
+  hashShape,
+  jsonShape,
+  pageShape,
+  pidShape,
+  timeShape,
+  treeShape,
+} from "./shape.ts";
 
 /** One line of a log, told. */
 export const eventShape = z.object({
@@ -100,6 +108,22 @@ export const callShape = z.object({
   ms: z.number().nullable(),
 }).openapi("Call");
 
+/** Why a past call was let through or refused. */
+export const storyShape = z.object({
+  tree: treeShape,
+  seq: z.number().int(),
+  pid: pidShape,
+  call: z.string(),
+  name: z.string(),
+  resource: z.string(),
+  decision: z.enum(["allow", "ask", "deny"]),
+  rule: z.string().nullable(),
+  chain: z.array(z.object({ id: capIdShape, via: z.string(), by: z.string() })),
+  request: z.string().nullable(),
+  /** Sentences for people, the answer first. */
+  story: z.array(z.string()),
+}).openapi("CallStory");
+
 /** A turn of a conversation. */
 export const turnShape = z.object({
   seq: z.number().int().nullable(),
@@ -161,6 +185,8 @@ export const effectShape = z.object({
   request: z.string().nullable(),
   at: timeShape,
 }).openapi("Effect");
+/** An effect whose outcome nobody knows. */
+export type EffectView = z.infer<typeof effectShape>;
 /** A page of effects. */
 export const effectPage = pageShape(effectShape, "EffectPage");
 

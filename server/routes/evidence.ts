@@ -1,0 +1,276 @@
+/**
+ * Evidence: logs, calls and their stories, timelines, proofs, effects in doubt.
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import type { CallHead, EventMap, Line } from "../../kernel/event.ts";
+import { SysError } from "../../kernel/errors.ts";
+import { type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
+import { openIntents } from "../../kernel/process.ts";
+import type { Tree } from "../../kernel/tree.ts";
+import { placeAt, storyOf } from "../../runtime/call_story.ts";
+import { readLines } from "../../runtime/load.ts";
+import type { Api, House } from "../api.ts";
+import { need } from "../auth.ts";
+import { cursorOf, toCursor } from "../page.ts";
+import { pageOfTrees } from "../search.ts";
+import {
+  callShape,
+  effectPage,
+  type EffectView,
+  eventPage,
+  storyShape,
+} from "../schema/evidence.ts";
+import { timelineShape, verifiedShape } from "../schema/evidence.ts";
+import { pageQuery, pidShape, treeShape } from "../schema/shape.ts";
+import { seenProcess, seenTree } from "../sight.ts";
+import { eventView, timelineOf } from "../view/event.ts";
+import { storyView } from "../view/story.ts";
+import { timeText } from "../view/process.ts";
+import { json, REFUSALS } from "./answer.ts";
+
+const BARS_MAX = 1_000;
+/** Lines that a timeline is made of at most. */
+const LINES_MAX = 20_000;
+
+/** Adds them. */
+export function evidenceRoutes(app: Api, house: House): void {
+  logs(app, house);
+  calls(app, house);
+  proofs(app, house);
+}
+
+function logs(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/trees/{tree}/events",
+      summary: "Lines of a tree's log, oldest first",
+      description: "`full=true` adds the whole line. Role: viewer; operator for whole lines.",
+      middleware: [need("viewer")] as const,
+      request: {
+        params: z.object({ tree: treeShape }),
+        query: pageQuery.extend({
+          pid: pidShape.optional(),
+          type: z.string().max(64).optional(),
+          from: z.coerce.number().int().min(1).default(1),
+          full: z.enum(["true", "false"]).default("false"),
+        }),
+      },
+      responses: { 200: json(eventPage, "A page of lines"), ...REFUSALS },
+    }),
+    async (c) => {
+      const who = c.get("who");
+      const id = c.req.valid("param").tree as TreeId;
+      await seenTree(house, who, id);
+      const { after, limit, pid, type, from, full } = c.req.valid("query");
+      const isWhole = full === "true";
+      if (isWhole) await need("operator")(c, () => Promise.resolve());
+      const begin = after === undefined ? from : Number(cursorOf(after)) + 1;
+      const items = [];
+      let next: string | null = null;
+      for await (const line of readLines(house.runtime.node.options.store, id, begin)) {
+        if (type !== undefined && !line.type.startsWith(type)) continue;
+        const event = eventView(line, isWhole);
+        if (pid !== undefined && event.pid !== pid) continue;
+        if (items.length >= limit) {
+          next = toCursor(String(items.at(-1)!.seq));
+          break;
+        }
+        items.push(event);
+      }
+      return c.json({ items, next }, 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/processes/{pid}/timeline",
+      summary: "What a process did, as bars in lanes",
+      description: `The latest ${BARS_MAX} of the last ${LINES_MAX} lines. Role: viewer.`,
+      middleware: [need("viewer")] as const,
+      request: { params: z.object({ pid: pidShape }) },
+      responses: { 200: json(timelineShape, "The timeline"), ...REFUSALS },
+    }),
+    async (c) => {
+      const pid = c.req.valid("param").pid as Pid;
+      const { tree } = await seenProcess(house, c.get("who"), pid);
+      const from = Math.max(1, tree.state.seq - LINES_MAX + 1);
+      const lines = await Array.fromAsync(
+        readLines(house.runtime.node.options.store, treeOf(pid), from),
+      );
+      return c.json(timelineOf(lines, pid, BARS_MAX), 200);
+    },
+  );
+}
+
+function calls(app: Api, house: House): void {
+  const params = z.object({ tree: treeShape, seq: z.coerce.number().int().min(1) });
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/calls/{tree}/{seq}",
+      summary: "A call with its arguments and its result",
+      description: "Values that a process read or wrote may be in them. Role: operator.",
+      middleware: [need("operator")] as const,
+      request: { params },
+      responses: { 200: json(callShape, "The call"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { tree, seq } = c.req.valid("param");
+      await seenTree(house, c.get("who"), tree as TreeId);
+      return c.json(await callAt(house, tree as TreeId, seq), 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/calls/{tree}/{seq}/story",
+      summary: "Why a call was let through or refused, by what, and who said so",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params },
+      responses: { 200: json(storyShape, "The story"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { tree, seq } = c.req.valid("param");
+      await seenTree(house, c.get("who"), tree as TreeId);
+      const { store } = house.runtime.node.options;
+      const place = await placeAt(store, tree as TreeId, seq);
+      return c.json(storyView(await storyOf(store, tree as TreeId, place), seq), 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/effects",
+      summary: "Effects whose outcome is not known",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { query: pageQuery },
+      responses: { 200: json(effectPage, "A page of effects"), ...REFUSALS },
+    }),
+    async (c) => {
+      const found = await pageOfTrees<EffectView>(house, c.get("who"), {
+        all: false,
+        page: c.req.valid("query"),
+        idOf: ({ tree, seq }) => `${tree}.${seq}`,
+        of: ({ tree }) => effectsOf(tree),
+      });
+      return c.json(found, 200);
+    },
+  );
+}
+
+function effectsOf({ state }: Pick<Tree, "state">): EffectView[] {
+  return Object.values(state.processes).flatMap((process) =>
+    openIntents(process).flatMap((key) => {
+      const recorded = process.journal[key];
+      if (recorded?.state !== "open") return [];
+      const { step, name, args, seq } = recorded.intent;
+      const on = process.parked[key];
+      return [{
+        tree: state.tree,
+        seq,
+        pid: process.pid,
+        call: `${process.pid}#${step}.${key}`,
+        name,
+        args,
+        request: on !== undefined && "request" in on ? on.request : null,
+        at: timeText(state.atMs),
+      }];
+    })
+  );
+}
+
+/** A call's line, and its outcome. */
+async function callAt(house: House, id: TreeId, seq: number): Promise<z.infer<typeof callShape>> {
+  const { store } = house.runtime.node.options;
+  let found: Line | undefined;
+  let outcome: { readonly data: EventMap["call.outcome"]; readonly atMs: number } | undefined;
+  for await (const line of readLines(store, id, seq)) {
+    if (line.seq === seq) {
+      if (line.type !== "call.done" && line.type !== "call.intent") {
+        const state = `a line of "${line.type}", expected one of a call`;
+        throw new SysError("ENOENT", `Cannot show call ${seq} of "${id}": ${state}`);
+      }
+      found = line;
+      if (line.type === "call.done") break;
+    } else if (line.type === "call.outcome" && found !== undefined) {
+      const head = found.data as CallHead;
+      const data = line.data as EventMap["call.outcome"];
+      if (data.pid !== head.pid || data.step !== head.step || data.key !== head.key) continue;
+      outcome = { data, atMs: line.atMs };
+      break;
+    }
+    if (line.seq > seq + LINES_MAX) break;
+  }
+  if (found === undefined) {
+    throw new SysError("ENOENT", `Cannot show call ${seq} of "${id}": absent, expected a line`);
+  }
+  const head = found.data as EventMap["call.done"] & EventMap["call.intent"];
+  const result = outcome?.data.result ?? head.result ?? null;
+  return {
+    tree: id,
+    seq,
+    pid: head.pid,
+    call: `${head.pid}#${head.step}.${head.key}`,
+    name: head.name,
+    args: head.args,
+    result: result === null ? null : result.ok ? result.reply : result.message,
+    ok: result?.ok ?? null,
+    code: result === null || result.ok ? null : result.code,
+    decision: head.decision.effect,
+    caps: head.decision.by.flat(),
+    rule: head.decision.rule ?? null,
+    at: timeText(found.atMs),
+    ms: outcome === undefined ? null : outcome.atMs - found.atMs,
+  };
+}
+
+function proofs(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/audit/verify",
+      summary: "Check every chain, that state is what the log says, the seals and the anchor",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      responses: { 200: json(verifiedShape, "What was found"), ...REFUSALS },
+    }),
+    async (c) => {
+      const checked = await house.runtime.verify();
+      const broken = checked.flatMap(({ tree, broken }) =>
+        broken === null ? [] : [{ tree: tree ?? "t_0", seq: null, why: broken }]
+      );
+      const trees = checked.filter(({ tree }) => tree !== null);
+      return c.json({
+        ok: broken.length === 0,
+        trees: trees.length,
+        lines: trees.reduce((sum, { lines }) => sum + lines, 0),
+        sealed: null,
+        broken,
+      }, 200);
+    },
+  );
+  app.get("/v1/audit", need("operator"), async (c) => {
+    const id = c.req.query("tree") as TreeId | undefined;
+    if (id !== undefined) await seenTree(house, c.get("who"), id);
+    else if (Object.keys(c.get("who").labels).length > 0) {
+      throw new SysError("EACCES", "Cannot export all trees: the token sees some labels only");
+    }
+    const records = house.runtime.exportAudit(id === undefined ? {} : { tree: id });
+    const encoder = new TextEncoder();
+    const iterator = records[Symbol.asyncIterator]();
+    const stream = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const { done, value } = await iterator.next();
+        if (done === true) controller.close();
+        else controller.enqueue(encoder.encode(`${value}\n`));
+      },
+      cancel: async () => void await iterator.return?.(),
+    });
+    return new Response(stream, { headers: { "content-type": "application/jsonl" } });
+  });
+}
