@@ -10,6 +10,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Feed } from "./feed.ts";
 import type { Streams } from "./stream.ts";
 import type { Principal } from "./principal.ts";
+import type { Tally } from "./tally.ts";
 import type { TokenBook } from "./tokens.ts";
 
 /** What the server is made of; every route is given it. */
@@ -25,6 +26,10 @@ export interface House {
   /** What this is: shown by `/v1/version`. */
   readonly version: string;
   readonly startedMs: number;
+  /** What was spent and called, by the minute. */
+  readonly tally: Tally;
+  /** What the last check of the logs came to; null before the first. */
+  audited: { readonly ok: boolean; readonly checkedAt: string; readonly lines: number } | null;
   /** The open streams. */
   readonly streams: Streams;
   /** What works on this machine. */

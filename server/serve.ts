@@ -16,6 +16,7 @@ import type { Finding, House } from "./api.ts";
 import { type App, createApp } from "./app.ts";
 import { Feed } from "./feed.ts";
 import { Streams } from "./stream.ts";
+import { Tally } from "./tally.ts";
 import { TokenBook } from "./tokens.ts";
 
 /** How to serve. */
@@ -106,6 +107,7 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
   const close = async (): Promise<void> => {
     house.streams.close();
     house.feed.close();
+    house.tally.close();
     await listener.close();
   };
   return {
@@ -130,6 +132,8 @@ class Household implements House {
   readonly feed: Feed;
   readonly tokens: TokenBook;
   readonly streams: Streams;
+  readonly tally: Tally;
+  audited: House["audited"] = null;
   readonly images: readonly AgentImage[];
   readonly version: string;
   readonly startedMs: number;
@@ -153,5 +157,7 @@ class Household implements House {
     this.doctor = options.doctor ?? (() => Promise.resolve([]));
     this.failed = options.failed ?? ((thrown) => console.error(thrown));
     this.streams = new Streams(this);
+    this.tally = new Tally(runtime.node, clock);
+    void this.tally.readPast(runtime.node).catch(this.failed);
   }
 }

@@ -5,12 +5,16 @@
 
 import type { Api, House } from "../api.ts";
 import { authorityRoutes } from "./authority.ts";
+import { checkpointRoutes } from "./checkpoint.ts";
 import { evidenceRoutes } from "./evidence.ts";
 import { memoryRoutes } from "./memory.ts";
+import { overviewRoutes } from "./overview.ts";
 import { processRoutes } from "./process.ts";
 import { streamRoutes } from "./stream.ts";
 import { systemRoutes } from "./system.ts";
 import { tokenRoutes } from "./token.ts";
+import { toolRoutes } from "./tool.ts";
+import { treeRoutes } from "./tree.ts";
 
 /** Adds its routes to the application. */
 export type AddRoutes = (app: Api, house: House) => void;
@@ -18,9 +22,13 @@ export type AddRoutes = (app: Api, house: House) => void;
 /** Every group, in the order of the document. */
 export const ROUTES: readonly AddRoutes[] = [
   systemRoutes,
+  overviewRoutes,
   processRoutes,
   authorityRoutes,
   memoryRoutes,
+  treeRoutes,
+  checkpointRoutes,
+  toolRoutes,
   evidenceRoutes,
   streamRoutes,
   tokenRoutes,

@@ -1,0 +1,216 @@
+/**
+ * Trees: policy, state at a line, what differs, budgets.
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { SysError } from "../../kernel/errors.ts";
+import { type CheckpointId, type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
+import { parsePolicy } from "../../kernel/policy.ts";
+import type { Api, House } from "../api.ts";
+import { need } from "../auth.ts";
+import { refuseStale, tagged } from "../page.ts";
+import { budgetShape, policyShape } from "../schema/authority.ts";
+import { stateShape } from "../schema/evidence.ts";
+import { changesShape } from "../schema/memory.ts";
+import { spentShape, type TreeView, treeViewShape } from "../schema/process.ts";
+import { pageQuery, pageShape, pidShape, treeShape } from "../schema/shape.ts";
+import { pageOfTrees } from "../search.ts";
+import { seenProcess, seenTree } from "../sight.ts";
+import { budgetView } from "../view/process.ts";
+import { shownTree } from "../view/tree.ts";
+import { body, json, REFUSALS } from "./answer.ts";
+
+const params = z.object({ tree: treeShape });
+const position = z.union([z.coerce.number().int().min(0), z.string().max(64)]);
+
+/** Adds them. */
+export function treeRoutes(app: Api, house: House): void {
+  trees(app, house);
+  policies(app, house);
+  positions(app, house);
+  budgets(app, house);
+}
+
+function trees(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/trees",
+      summary: "Trees, in order of number",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { query: pageQuery.extend({ all: z.enum(["true", "false"]).default("false") }) },
+      responses: { 200: json(pageShape(treeViewShape, "TreePage"), "A page"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { all, ...page } = c.req.valid("query");
+      const found = await pageOfTrees<TreeView>(house, c.get("who"), {
+        all: all === "true",
+        page,
+        idOf: ({ tree }) => tree,
+        of: async ({ tree }) => [await shownTree(house, tree)],
+      });
+      return c.json(found, 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/trees/{tree}",
+      summary: "One tree",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params },
+      responses: { 200: json(treeViewShape, "The tree"), ...REFUSALS },
+    }),
+    async (c) => {
+      const tree = await seenTree(house, c.get("who"), c.req.valid("param").tree as TreeId);
+      return c.json(await shownTree(house, tree), 200);
+    },
+  );
+}
+
+function policies(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/trees/{tree}/policy",
+      summary: "A tree's policy",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params },
+      responses: { 200: json(policyShape, "The policy"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { state } = await seenTree(house, c.get("who"), c.req.valid("param").tree as TreeId);
+      tagged(c, String(state.policy.sinceMs));
+      return c.json({ tree: state.tree, text: state.policy.text }, 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "put",
+      path: "/v1/trees/{tree}/policy",
+      summary: "Replace a tree's policy",
+      description: "With `If-Match`, only if nobody else changed it since. Role: operator.",
+      middleware: [need("operator")] as const,
+      request: {
+        params,
+        body: body(z.strictObject({ text: z.string().max(262_144) }).openapi("PolicyText")),
+      },
+      responses: { 200: json(policyShape, "The policy"), ...REFUSALS },
+    }),
+    async (c) => {
+      const who = c.get("who");
+      const id = c.req.valid("param").tree as TreeId;
+      const tree = await seenTree(house, who, id);
+      const { text } = c.req.valid("json");
+      refuseStale(c, String(tree.state.policy.sinceMs));
+      parsePolicy(text, house.runtime.node.options.context);
+      await house.runtime.order(id, { kind: "policy", text, by: who.name });
+      return c.json({ tree: id, text }, 200);
+    },
+  );
+}
+
+function positions(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/trees/{tree}/state",
+      summary: "What a tree was at a line or checkpoint; nothing is run",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params, query: z.object({ at: position.optional() }) },
+      responses: { 200: json(stateShape, "The state, summed up"), ...REFUSALS },
+    }),
+    async (c) => {
+      const id = c.req.valid("param").tree as TreeId;
+      const tree = await seenTree(house, c.get("who"), id);
+      const handle = await rootOf(house, id);
+      const at = c.req.valid("query").at ?? tree.state.seq;
+      return c.json({ ...await handle.inspect(at) }, 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/trees/{tree}/diff",
+      summary: "What differs between two lines or checkpoints; `to` is now when absent",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params, query: z.object({ from: position, to: position.optional() }) },
+      responses: { 200: json(changesShape, "The changes"), ...REFUSALS },
+    }),
+    async (c) => {
+      const id = c.req.valid("param").tree as TreeId;
+      const tree = await seenTree(house, c.get("who"), id);
+      const { from, to } = c.req.valid("query");
+      const items = await (await rootOf(house, id)).diff(from, to);
+      return c.json({
+        from: typeof from === "number"
+          ? from
+          : tree.state.checkpoints[from as CheckpointId]?.seq ?? 0,
+        to: typeof to === "number" ? to : tree.state.seq,
+        items: items.map((one) => ({ ...one, fields: [...one.fields] })),
+      }, 200);
+    },
+  );
+}
+
+async function rootOf(house: House, id: TreeId) {
+  const handle = await house.runtime.get(`p_${id.slice(2)}`);
+  if (handle === undefined) throw new SysError("ENOENT", `Cannot find tree "${id}": absent`);
+  return handle;
+}
+
+function budgets(app: Api, house: House): void {
+  const route = {
+    path: "/v1/processes/{pid}/budget",
+    request: { params: z.object({ pid: pidShape }) },
+  };
+  app.openapi(
+    createRoute({
+      ...route,
+      method: "get",
+      summary: "What a process may use and has used",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      responses: { 200: json(budgetShape, "The budget"), ...REFUSALS },
+    }),
+    async (c) => {
+      const { tree, process } = await seenProcess(
+        house,
+        c.get("who"),
+        c.req.valid("param").pid as Pid,
+      );
+      return c.json(budgetView(tree, process.pid), 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      ...route,
+      method: "put",
+      summary: "Set limits of a process; those that are left out stay",
+      description: "Role: operator.",
+      middleware: [need("operator")] as const,
+      request: {
+        ...route.request,
+        body: body(z.strictObject(spentShape.shape).openapi("Limits")),
+      },
+      responses: { 200: json(budgetShape, "The budget"), ...REFUSALS },
+    }),
+    async (c) => {
+      const who = c.get("who");
+      const pid = c.req.valid("param").pid as Pid;
+      await seenProcess(house, who, pid);
+      const limits = Object.fromEntries(
+        Object.entries(c.req.valid("json")).filter(([, value]) => value !== undefined),
+      );
+      await house.runtime.order(treeOf(pid), { kind: "budget", pid, limits, by: who.name });
+      const { tree } = await seenProcess(house, who, pid);
+      return c.json(budgetView(tree, pid), 200);
+    },
+  );
+}
