@@ -29,6 +29,7 @@ import { body, json, REFUSALS } from "./answer.ts";
 export function authorityRoutes(app: Api, house: House): void {
   listing(app, house);
   changing(app, house);
+  revoking(app, house);
   asking(app, house);
 }
 
@@ -113,6 +114,9 @@ function changing(app: Api, house: House): void {
       return c.json(made, 201);
     },
   );
+}
+
+function revoking(app: Api, house: House): void {
   app.openapi(
     createRoute({
       method: "delete",

@@ -30,6 +30,7 @@ import { body, json, REFUSALS } from "./answer.ts";
 /** Adds them. */
 export function checkpointRoutes(app: Api, house: House): void {
   checkpoints(app, house);
+  naming(app, house);
   travel(app, house);
 }
 
@@ -92,6 +93,9 @@ function checkpoints(app: Api, house: House): void {
       return c.json(view, 200);
     },
   );
+}
+
+function naming(app: Api, house: House): void {
   app.openapi(
     createRoute({
       method: "post",

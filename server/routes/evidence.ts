@@ -37,6 +37,7 @@ const LINES_MAX = 20_000;
 /** Adds them. */
 export function evidenceRoutes(app: Api, house: House): void {
   logs(app, house);
+  timelines(app, house);
   calls(app, house);
   proofs(app, house);
 }
@@ -83,6 +84,9 @@ function logs(app: Api, house: House): void {
       return c.json({ items, next }, 200);
     },
   );
+}
+
+function timelines(app: Api, house: House): void {
   app.openapi(
     createRoute({
       method: "get",

@@ -27,6 +27,7 @@ const params = z.object({ pid: pidShape });
 export function processRoutes(app: Api, house: House): void {
   reading(app, house);
   steering(app, house);
+  talking(app, house);
 }
 
 /** A process as it is now, if the one who asks may see it. */
@@ -149,6 +150,9 @@ function steering(app: Api, house: House): void {
       return c.json(await shown(house, who, pid), 200);
     },
   );
+}
+
+function talking(app: Api, house: House): void {
   app.openapi(
     createRoute({
       method: "post",

@@ -29,6 +29,7 @@ const params = z.object({ hash: hashShape });
 /** Adds them. */
 export function toolRoutes(app: Api, house: House): void {
   listing(app, house);
+  one(app, house);
   sources(app, house);
   revoking(app, house);
   images(app, house);
@@ -91,6 +92,9 @@ function listing(app: Api, house: House): void {
       return c.json({ items, next: null }, 200);
     },
   );
+}
+
+function one(app: Api, house: House): void {
   app.openapi(
     createRoute({
       method: "get",
