@@ -4,6 +4,7 @@
  * @module
  */
 
+import { LIMITS } from "../kernel/limits.ts";
 import { verifyTree } from "../runtime/load.ts";
 import {
   type Extent,
@@ -20,7 +21,7 @@ import { type Filling, PENDING } from "./recovery_child.ts";
 import { Stage } from "./stage.ts";
 
 const CHILD = new URL("./recovery_child.ts", import.meta.url).pathname;
-/** The second has its whole chain checked when it is opened; the third is too long for that. */
+/** The first has its whole chain checked when it is opened; the others are too long for that. */
 const LENGTHS = [1_000, 9_500, 12_000, 100_000];
 const STARTS = 7;
 const SETTLES = 5;
@@ -93,11 +94,16 @@ async function verified(path: string, what: string): Promise<Row> {
   return numberRow(`${what}: verify`, lines / times(ms).median * 1_000, { unit: "events/s" });
 }
 
-/** A store as a killed kernel left it, of which each round takes a copy. */
+/**
+ * A store as a killed kernel left it, of which each round takes a copy, on the disk like the store:
+ * else the first commit would wait for the copy, which is the longer the more past it has.
+ */
 async function copied(path: string, to: string): Promise<void> {
   for (const end of ["", "-wal"]) {
     try {
       await Deno.copyFile(`${path}${end}`, `${to}${end}`);
+      using file = await Deno.open(`${to}${end}`, { write: true });
+      await file.sync();
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
@@ -156,7 +162,8 @@ export async function recovery({ folder, long }: Extent): Promise<Section> {
     rows,
     notes: [
       "Times are from when the modules of a child are loaded; every child is killed. Logs up to " +
-      "10,000 lines have their whole chain checked when they are opened.",
+      `${LIMITS.verifyAtOpenLinesMax.toLocaleString("en")} lines have their whole chain checked ` +
+      "when they are opened.",
       `Under way are ${
         PENDING.toLocaleString("en")
       } effects of 40 trees, whose provider says that ` +

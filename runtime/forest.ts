@@ -12,6 +12,7 @@
 
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
+import type { Line } from "../kernel/event.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { due } from "../kernel/schedule.ts";
@@ -283,12 +284,17 @@ export class Forest {
     return { hosted: this.#host(tree, epoch, { snapshotSeq: 0, snapshotBytes: 0 }), pid };
   }
 
-  /** Writes a snapshot when the tail is worth it: O(1) a line over a tree's life. */
-  snapshot(hosted: Hosted): void {
+  /**
+   * Writes a snapshot when the tail is worth it: O(1) a line over a tree's life. After lines of a
+   * step in hand it waits for the step to end, until the tail is worth two: the answers of a step
+   * are in the state up to there, and each start would read them.
+   */
+  snapshot(hosted: Hosted, written?: readonly Line[]): void {
     const { tree } = hosted;
-    const lines = tree.state.seq - hosted.snapshotSeq;
+    const tail = tree.state.seq - hosted.snapshotSeq;
     const worth = Math.max(LIMITS.snapshotEveryLinesMin, hosted.snapshotBytes / 256);
-    if (lines < worth || tree.tailLength > 0) return;
+    const isInHand = written?.every(({ type }) => type !== "process.stepped") ?? false;
+    if (tail < (isInHand ? 2 * worth : worth) || tree.tailLength > 0) return;
     const state = tree.dump();
     hosted.snapshotSeq = tree.state.seq;
     hosted.snapshotBytes = state.length;

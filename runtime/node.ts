@@ -151,7 +151,7 @@ export class Node implements Host {
       // What fails here is still in the inbox, and fails again where somebody hears of it.
       this.#settle(this.#intake.take(id).catch(() => {}));
     }
-    if (hosted !== undefined) this.#forest.snapshot(hosted);
+    if (hosted !== undefined) this.#forest.snapshot(hosted, lines);
   }
 
   // Trees.
