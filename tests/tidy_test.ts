@@ -38,17 +38,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** What is banned, what to use instead, and the files that may. */
 const BANNED: readonly (readonly [RegExp, string, RegExp])[] = [
-  [/\bDeno\./, "a provider", /^(providers|cli|demos|tests|bench|docs)\//],
-  [/\bDate\.now\(/, "clock.now()", /^(providers|tests|bench)\//],
+  [/\bDeno\./, "a provider", /^(providers|cli|demos|tests|bench|docs|server\/console)\//],
+  [/\bDate\.now\(/, "clock.now()", /^(providers|tests|bench|server\/console)\//],
   [/\bnew Date\(\)/, "clock.now()", /^(providers|tests|bench)\//],
   [/\bMath\.random\(/, "random.bytes()", /^tests\//],
-  [/\bperformance\.now\(/, "clock.now()", /^(bench|tests)\//],
+  [/\bperformance\.now\(/, "clock.now()", /^(bench|tests|server\/console)\//],
   [
     /\b(setTimeout|setInterval|setImmediate)\(/,
     "clock.sleep()",
-    /^(providers|tests|bench|demos|cli)\//,
+    /^(providers|tests|bench|demos|cli|server\/console)\//,
   ],
-  [/(?<![.\w"])fetch\(/, "a model or net provider", /^(providers|tests)\//],
+  [/(?<![.\w"])fetch\(/, "a model or net provider", /^(providers|tests|server\/console)\//],
   [/: any\b|<any>|as any\b/, "unknown", /^$/],
   [/from "jsr:|import\("jsr:/, "npm: or node:", /^$/],
   [/\bnode:fs\b/, "a Files provider", /^(providers|tests|cli|demos|bench)\//],
@@ -61,7 +61,7 @@ const FUNCTION_LINES_MAX = 60;
 const COLUMNS_MAX = 100;
 // Three is the aim; a fourth is the most that still reads as a sentence.
 const PARAMETERS_MAX = 4;
-const GENERATED = ["broker/calls.ts", "broker/port_surface.ts"];
+const GENERATED = ["broker/calls.ts", "broker/port_surface.ts", "server/console_assets.ts"];
 
 interface Source {
   readonly path: string;
@@ -74,7 +74,7 @@ function sources(folder = ""): Source[] {
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
     if (entry.isDirectory && path !== "demos/sample") found.push(...sources(path));
-    else if (path.endsWith(".ts")) {
+    else if (/\.tsx?$/.test(path)) {
       found.push({ path, text: Deno.readTextFileSync(join(ROOT, path)) });
     }
   }

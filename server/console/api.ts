@@ -1,0 +1,113 @@
+/**
+ * The console's way to the server: requests with the session's CSRF value, and the live stream.
+ *
+ * Invariants:
+ *   A1. Nothing that a server sent becomes markup here: it is data until a page renders it as text.
+ * @module
+ */
+
+import type { ProblemView } from "../schema/shape.ts";
+import type { StreamEvent } from "../schema/evidence.ts";
+
+/** What a request was refused with. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly code: string;
+
+  constructor(problem: Pick<ProblemView, "detail" | "status" | "code">) {
+    super(problem.detail);
+    this.status = problem.status;
+    this.code = problem.code;
+  }
+}
+
+/** Who is signed in. */
+export interface Who {
+  readonly name: string;
+  readonly role: "viewer" | "approver" | "operator" | "admin";
+  readonly labels: Readonly<Record<string, string>>;
+  readonly csrf: string | null;
+}
+
+let csrf: string | null = null;
+
+/** Finds out who is signed in. */
+export async function signedIn(): Promise<Who> {
+  const who = await get<Who>("/v1/whoami");
+  csrf = who.csrf;
+  return who;
+}
+
+/** Reads. Throws {@linkcode ApiError}. */
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return await send<T>("GET", path, undefined, signal);
+}
+
+/** Changes something. Throws {@linkcode ApiError}. */
+export async function send<T>(
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<T> {
+  const answer = await fetch(path, {
+    method,
+    credentials: "same-origin",
+    headers: {
+      accept: "application/json",
+      ...(csrf === null ? {} : { "x-libos-csrf": csrf }),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  if (!answer.ok) throw new ApiError(await problemOf(answer));
+  return answer.status === 204 ? undefined as T : await answer.json() as T;
+}
+
+async function problemOf(answer: Response): Promise<ProblemView> {
+  try {
+    return await answer.json() as ProblemView;
+  } catch {
+    const detail = `The server answered ${answer.status}`;
+    return { type: "about:blank", title: detail, status: answer.status, detail, code: "EIO" };
+  }
+}
+
+/** How the live stream is doing. */
+export type LiveState = "live" | "lost";
+
+/** Hears of everything that happens; reconnects by itself, and says when events were missed. */
+export function listen(given: {
+  heard(event: StreamEvent): void;
+  /** Everything has to be read again. */
+  missed(): void;
+  state(state: LiveState): void;
+}): () => void {
+  const source = new EventSource("/v1/events");
+  source.onopen = () => given.state("live");
+  source.onerror = () => given.state("lost");
+  source.addEventListener("reset", () => given.missed());
+  const hear = (event: MessageEvent<string>): void => given.heard(JSON.parse(event.data));
+  for (const kind of KINDS) source.addEventListener(kind, hear);
+  return () => source.close();
+}
+
+const KINDS = [
+  "process.state",
+  "process.text",
+  "model.call",
+  "syscall.request",
+  "syscall.decision",
+  "syscall.result",
+  "approval.created",
+  "approval.decided",
+  "approval.escalated",
+  "object.version",
+  "checkpoint.created",
+  "tool.registered",
+  "budget.warning",
+  "node.state",
+  "audit.head",
+];

@@ -1,0 +1,40 @@
+/**
+ * The console's pages, in the order of the menu.
+ * @module
+ */
+
+import type { FunctionComponent } from "preact";
+import type { Who } from "./api.ts";
+import { Overview } from "./pages/overview.tsx";
+import type { Place } from "./route.ts";
+
+/** What every page is given. */
+export interface PageProps {
+  readonly place: Place;
+  readonly who: Who;
+}
+
+/** A page. */
+export interface PageEntry {
+  /** Its address, or the beginning of it. */
+  readonly path: string;
+  /** In the menu; null for pages that only links lead to. */
+  readonly name: string | null;
+  /** Keys that lead to it. */
+  readonly keys: string;
+  readonly page: FunctionComponent<PageProps>;
+}
+
+/** Every page. */
+export const PAGES: readonly PageEntry[] = [
+  { path: "/", name: "Overview", keys: "g o", page: Overview },
+];
+
+/** The page at a place: the longest address that it begins with. */
+export function pageAt({ path }: Place): PageEntry {
+  const whole = `/${path.join("/")}`;
+  const fits = PAGES.filter(({ path }) =>
+    path === whole || (path !== "/" && whole.startsWith(`${path}/`))
+  );
+  return fits.sort((a, b) => b.path.length - a.path.length)[0] ?? PAGES[0]!;
+}

@@ -1,0 +1,113 @@
+/**
+ * Parts that pages are made of.
+ * @module
+ */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { ProcessView } from "../schema/process.ts";
+import type { ApiError } from "./api.ts";
+import { pathTo } from "./route.ts";
+import { spanOf, visible } from "./words.ts";
+
+/** The time, every second: ages go on by themselves. */
+export function useNow(): number {
+  const [now, set] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => set(Date.now()), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
+
+/** How long ago something was. */
+export function Age({ at }: { readonly at: string }): JSX.Element {
+  const now = useNow();
+  return <time dateTime={at} title={at}>{spanOf(now - Date.parse(at))}</time>;
+}
+
+/** Text that an agent wrote. */
+export function Claimed({ text, max = 2_000 }: {
+  readonly text: string;
+  readonly max?: number;
+}): JSX.Element {
+  const cut = text.length > max;
+  return (
+    <span class="claimed">
+      {visible(cut ? text.slice(0, max) : text)}
+      {cut && <em>… {text.length - max} characters more</em>}
+    </span>
+  );
+}
+
+/** Text in lines, as it is. */
+export function Block({ text, label }: {
+  readonly text: string;
+  readonly label: string;
+}): JSX.Element {
+  // What scrolls has to be reachable by keyboard.
+  return <pre class="block" tabIndex={0} role="region" aria-label={label}>{visible(text)}</pre>;
+}
+
+/** A state as a badge, with its word. */
+export function State({ process }: { readonly process: ProcessView }): JSX.Element {
+  const { state, waiting, outcome } = process;
+  const word = waiting === null
+    ? outcome === null ? state : `${outcome.kind}${outcome.code === null ? "" : ` ${outcome.code}`}`
+    : `${state}/${waiting.reason}`;
+  const tone = waiting?.reason === "person"
+    ? "ask"
+    : outcome !== null && (outcome.kind !== "exited" || outcome.code !== 0)
+    ? "deny"
+    : state === "running"
+    ? "allow"
+    : "calm";
+  return <span class={`badge ${tone}`}>{word}</span>;
+}
+
+/** A link to a process. */
+export function Pid({ pid }: { readonly pid: string }): JSX.Element {
+  return <a class="id" href={pathTo.process(pid)}>{pid}</a>;
+}
+
+/** What could not be read. */
+export function Problem({ error }: { readonly error: ApiError }): JSX.Element {
+  return (
+    <p class="problem" role="alert">
+      {visible(error.message)} <span class="dim">[{error.code}]</span>
+    </p>
+  );
+}
+
+/** What is there when nothing is: the command that fills it. */
+export function Empty({ children, command }: {
+  readonly children: ComponentChildren;
+  readonly command?: string;
+}): JSX.Element {
+  return (
+    <div class="empty">
+      <p>{children}</p>
+      {command !== undefined && <code>{command}</code>}
+    </div>
+  );
+}
+
+/** A page's head and body. */
+export function Page({ title, side, children }: {
+  readonly title: string;
+  readonly side?: ComponentChildren;
+  readonly children: ComponentChildren;
+}): JSX.Element {
+  useEffect(() => {
+    document.title = `${title} · Agent libOS`;
+  }, [title]);
+  return (
+    <>
+      <header class="head">
+        <h1 tabIndex={-1}>{title}</h1>
+        {side}
+      </header>
+      {children}
+    </>
+  );
+}
