@@ -15,6 +15,7 @@ import {
   numberRow,
   type Row,
   type Section,
+  shown,
   timed,
   type Times,
   times,
@@ -28,10 +29,15 @@ const CHECKPOINTS = 400;
 const WARM = 20;
 const FORKS = 70;
 const FORKS_WARM = 10;
+const WHOLE_FORKS = 12;
+const WARM_FORKS = 4;
 const FLAT_MAX = 1.2;
 /** Over one commit, in milliseconds. */
 const OVER_MAX = 1;
 const LONG_LINES = 100_000;
+/** Values which a store is written full of before anything else: more than its log is let grow. */
+const FILLERS = 160;
+const FILLER_BYTES = 65_536;
 
 /** What is asked of the program of a subject, by message. */
 interface Work {
@@ -97,6 +103,20 @@ class Subject implements AsyncDisposable {
       await subject.work({ sends: Math.min(sends, CALLS_PER_STEP) });
     }
     return subject;
+  }
+
+  /**
+   * Makes the store's write-ahead log as long as it becomes, by another tree: commits to a file
+   * that still grows cost more, which would be held against whoever has the shortest history.
+   */
+  static async filled(stage: Stage): Promise<Stage> {
+    await stage.play(async (call) => {
+      for (let n = 0; n < FILLERS; n++) {
+        await call("object.create", { name: `${n}`, value: `${n}`.padEnd(FILLER_BYTES, "x") });
+      }
+      await call("process.exit", {});
+    }, { caps: [{ right: "object.*", resource: "**" }] });
+    return stage;
   }
 
   /** Lets it do something, and rest again. */
@@ -223,20 +243,30 @@ async function restores(subject: Subject, work: Work, rounds: number): Promise<R
 
 /** The two forks, each beside one commit. */
 async function forks(subject: Subject, table: RawTable): Promise<Row[]> {
-  const [raw, whole]: [number[], number[]] = [[], []];
-  const end = (await subject.tree()).state.seq;
   subject.commit = () => table.insert("one commit");
+  const alone = await wholeForks(subject);
   await subject.work({ forks: FORKS });
-  for (let i = 0; i < 12; i++) {
-    raw.push(await timed(() => table.insert("one commit")));
-    whole.push(await timed(() => subject.process.fork(end)));
-    await subject.stage.run();
-  }
   const commits = times(subject.commits.slice(FORKS_WARM));
+  const many = await wholeForks(subject);
   return [
     overRow(`process.fork: ${subject.label}`, times(subject.forks.slice(FORKS_WARM)), commits),
-    overRow(`fork of a tree: ${subject.label}`, times(whole.slice(2)), times(raw.slice(2))),
+    overRow(`fork of a tree: ${subject.label}`, alone.whole, alone.raw),
+    { ...infoRow(`… which has ${FORKS + 1} processes`, many.whole), raw: shown(many.raw.median) },
   ];
+}
+
+/** Trees that begin where a subject is now, each beside one commit. */
+async function wholeForks(
+  subject: Subject,
+): Promise<{ readonly whole: Times; readonly raw: Times }> {
+  const [raw, whole]: [number[], number[]] = [[], []];
+  const { seq } = (await subject.tree()).state;
+  for (let i = 0; i < WHOLE_FORKS + WARM_FORKS; i++) {
+    raw.push(await timed(subject.commit));
+    whole.push(await timed(() => subject.process.fork(seq)));
+    await subject.stage.run();
+  }
+  return { whole: times(whole.slice(WARM_FORKS)), raw: times(raw.slice(WARM_FORKS)) };
 }
 
 /** Recorded calls that a replay goes through in a second. */
@@ -276,13 +306,13 @@ const SUBJECTS = [[10, 100], [10, 10_000], [10, LONG_LINES], [10_000, 25_000]] a
 /** Rows of one kind of store, whose subjects are made by `open`. */
 async function onStores(
   kind: string,
-  open: (name: string) => Stage,
+  open: (name: string) => Stage | Promise<Stage>,
   job: (subjects: readonly Subject[]) => Promise<Row[]>,
 ): Promise<Row[]> {
   await using stack = new AsyncDisposableStack();
   const subjects: Subject[] = [];
   for (const [objects, lines] of SUBJECTS) {
-    const stage = open(`positions_${kind}_${objects}_${lines}`);
+    const stage = await open(`positions_${kind}_${objects}_${lines}`);
     subjects.push(stack.use(await Subject.grown(stage, objects, lines)));
   }
   return await job(subjects);
@@ -296,7 +326,8 @@ export async function positions({ folder, long }: Extent): Promise<Section> {
     () => new Stage(new MemoryStore()),
     (subjects) => checkpoints("memory", subjects, null),
   );
-  const open = (name: string): Stage => Stage.sqlite(`${folder}/${name}.db`);
+  const open = (name: string): Promise<Stage> =>
+    Subject.filled(Stage.sqlite(`${folder}/${name}.db`));
   rows.push(
     ...await onStores("sqlite", open, async (subjects) => {
       const [short, middle, old, full] = subjects as [Subject, Subject, Subject, Subject];
@@ -320,9 +351,12 @@ export async function positions({ folder, long }: Extent): Promise<Section> {
     title: "Positions: checkpoint, inspect, fork, restore, replay",
     rows,
     notes: [
-      "SQLite is synced. Checkpoints of all trees of a store take turns, beside one raw commit. " +
+      "SQLite is synced, and each write-ahead log was as long as it becomes before anything was " +
+      "measured. Checkpoints of all trees of a store take turns, beside one raw commit. " +
       "A fork of a tree and a restore are those of AgentProcess; process.fork is a child of the " +
       "same tree. Restores go back over effects that were sent, 2 lines each.",
+      "A fork of a tree writes a whole state into the log of the new one, so that this needs no " +
+      "other: it grows with memory and with processes, and not with the history.",
       "Lines folded are those from the last snapshot that is kept before the position: few are " +
       "kept far from the end, so what a look costs there grows with the distance.",
     ],
