@@ -22,7 +22,7 @@ import type { Process, Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { askPerson, refusedByPerson } from "./ask.ts";
 import type { Verdict } from "./authorize.ts";
-import { contextOf } from "./context.ts";
+import { Context, DecidingContext } from "./context.ts";
 import { failure, sendEffect, settleLost } from "./effect.ts";
 import {
   askedBy,
@@ -66,9 +66,9 @@ export class Broker {
   }
 
   /** Makes a call from inside `parent` ("" for the step itself). Throws `SysError`. */
-  async call(run: Run, parent: string, name: string, rawArgs: unknown): Promise<unknown> {
+  call(run: Run, parent: string, name: string, rawArgs: unknown): Promise<unknown> {
     if (!run.alive) return never();
-    return await this.callAt(run, run.nextKey(parent), name, rawArgs);
+    return this.callAt(run, run.nextKey(parent), name, rawArgs);
   }
 
   /** Makes a call at a place that was taken for it. */
@@ -153,7 +153,7 @@ export class Broker {
     if (judged.is === "refused") return this.#fail(call, judged.error, judged.decision);
     if (judged.is === "ask") return this.#ask(call, judged);
     try {
-      affordCall(call, this.now(call.tree));
+      affordCall(this, call);
     } catch (error) {
       return this.#failWith(call, error, judged.decision);
     }
@@ -259,9 +259,7 @@ export class Broker {
     let reply: unknown;
     let result: CallResult & { ok: true };
     try {
-      // Not by spreading, which would read the key that most calls never ask for.
-      const at = Object.assign(this.context(call), { draft });
-      reply = def.run(at, call.args, prepared);
+      reply = def.run(new DecidingContext(this, call, draft), call.args, prepared);
       const parked = reply instanceof Parked ? reply : null;
       if (parked !== null) wait(draft, call.process, { on: parked.on, ...askedBy(call) });
       result = { ok: true, reply: replyOf(call, parked || reply === STEP_OVER ? null : reply) };
@@ -384,6 +382,6 @@ export class Broker {
 
   /** What a handler is told of its call. */
   context(call: Call): CallContext {
-    return contextOf(this, call);
+    return new Context(this, call);
   }
 }

@@ -132,13 +132,13 @@ export function settle(result: CallResult): Json {
   throw new SysError(result.code, result.message, result.detail);
 }
 
-/** A reply as the log and the caller both see it: plain, bounded and frozen. */
+/** A reply as the log and the caller both see it: plain, frozen and bounded. */
 export function replyOf(call: { name: string }, reply: unknown): Json {
   const bounds = {
     depthMax: LIMITS.jsonDepthMax + 8,
     bytesMax: LIMITS.callReplyBytesMax + LIMITS.callArgumentBytesMax,
   };
-  return freeze(plain(reply ?? null, bounds, `reply of "${call.name}"`));
+  return plain(reply ?? null, bounds, `reply of "${call.name}"`);
 }
 
 /** Spending as it is added up. */

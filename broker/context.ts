@@ -3,15 +3,19 @@
  * @module
  */
 
-import type { ValueRef } from "../kernel/event.ts";
+import type { Draft } from "../kernel/draft.ts";
+import type { Spending, ValueRef } from "../kernel/event.ts";
+import type { Pid } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
-import { joinLabels } from "../kernel/label.ts";
+import { joinLabels, type Label } from "../kernel/label.ts";
+import type { Risk } from "../kernel/policy.ts";
+import type { ParkedCall, Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { riskOf } from "./ask.ts";
 import { addTo, type Call, callId, type Host, idempotencyKey } from "./call.ts";
-import { Port } from "./port.ts";
+import { Port, type PortRights } from "./port.ts";
 import type { Run } from "./run.ts";
-import type { AnySyscall, CallContext, World } from "./syscall.ts";
+import type { AnySyscall, CallContext, DecideContext, World } from "./syscall.ts";
 
 /** The part of the door which a handler reaches through its context. */
 export interface ContextDoor {
@@ -23,49 +27,103 @@ export interface ContextDoor {
   callAt(run: Run, key: string, name: string, rawArgs: unknown): Promise<unknown>;
 }
 
-/** The context of a call. */
-export function contextOf(door: ContextDoor, call: Call): CallContext {
-  const { run, tree, process, key, notes } = call;
-  const id = callId(call);
-  return {
-    tree,
-    process,
-    pid: process.pid,
-    cwd: call.cwd,
-    key,
-    call: id,
-    nowMs: door.now(tree),
-    world: door.world,
-    parked: process.parked[key],
-    signal: run.signal,
-    heard: call.frame?.signal ?? run.signal,
-    // Worked out only when asked for: most calls never do.
-    get idempotencyKey() {
-      return idempotencyKey(tree, id);
-    },
-    load: (ref) => load(door.host, tree, ref),
-    taint: (label) => {
-      notes.label = notes.label === null ? label : joinLabels(notes.label, label);
-    },
-    book: (spent) => addTo(notes.spent, spent),
-    sys: (name, args) => door.call(run, key, name, args),
-    port: (tool) =>
-      new Port(
-        { run, process, parent: key, tool },
-        (name, args, place) => door.callAt(run, place, name, args),
-      ),
-    riskOf: (right) => riskOf(door.table, right),
-    isFree: (right) => isFree(door.table.get(right)),
-    stream: run.stream,
-  };
+/** The context of a call: one is made for each, so that what few handlers ask for is a getter. */
+export class Context implements CallContext {
+  readonly tree: Tree;
+  readonly process: Process;
+  readonly pid: Pid;
+  readonly cwd: string;
+  readonly key: string;
+  readonly nowMs: number;
+  readonly world: World;
+  readonly parked: ParkedCall | undefined;
+  readonly #door: ContextDoor;
+  readonly #call: Call;
+
+  /** What the handler of `call` is told. */
+  constructor(door: ContextDoor, call: Call) {
+    const { tree, process, key } = call;
+    this.tree = tree;
+    this.process = process;
+    this.pid = process.pid;
+    this.cwd = call.cwd;
+    this.key = key;
+    this.nowMs = door.now(tree);
+    this.world = door.world;
+    this.parked = process.parked[key];
+    this.#door = door;
+    this.#call = call;
+  }
+
+  get call(): string {
+    return callId(this.#call);
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.run.signal;
+  }
+
+  get heard(): AbortSignal {
+    return this.#call.frame?.signal ?? this.signal;
+  }
+
+  get idempotencyKey(): string {
+    return idempotencyKey(this.tree, this.call);
+  }
+
+  async load(ref: ValueRef): Promise<Json> {
+    const { tree } = this;
+    return tree.peek(ref) ??
+      await this.#door.host.load(tree, (ref as { readonly hash: string }).hash);
+  }
+
+  taint(label: Label): void {
+    const { notes } = this.#call;
+    notes.label = notes.label === null ? label : joinLabels(notes.label, label);
+  }
+
+  book(spent: Spending): void {
+    addTo(this.#call.notes.spent, spent);
+  }
+
+  sys(name: string, args: unknown): Promise<unknown> {
+    return this.#door.call(this.#call.run, this.key, name, args);
+  }
+
+  port(tool: PortRights): Port {
+    const { run } = this.#call;
+    return new Port(
+      { run, process: this.process, parent: this.key, tool },
+      (name, args, place) => this.#door.callAt(run, place, name, args),
+    );
+  }
+
+  riskOf(right: string): Risk {
+    return riskOf(this.#door.table, right);
+  }
+
+  isFree(right: string): boolean {
+    return isFree(this.#door.table.get(right));
+  }
+
+  stream(chunk: string): void {
+    this.#call.run.stream(chunk);
+  }
+}
+
+/** The context of a call that changes the log. */
+export class DecidingContext extends Context implements DecideContext {
+  readonly draft: Draft;
+
+  /** What the handler of `call` is told, with the draft of what it decides. */
+  constructor(door: ContextDoor, call: Call, draft: Draft) {
+    super(door, call);
+    this.draft = draft;
+  }
 }
 
 function isFree(def: AnySyscall | undefined): boolean {
   // Where needs come from arguments there may be some.
   return def !== undefined && def.needs.length === 0 &&
     def.needs(undefined, undefined as never).length === 0;
-}
-
-async function load(host: Host, tree: Tree, ref: ValueRef): Promise<Json> {
-  return tree.peek(ref) ?? await host.load(tree, (ref as { readonly hash: string }).hash);
 }

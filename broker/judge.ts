@@ -33,12 +33,12 @@ export function judgeAtDoor(door: {
 }
 
 /** Refuses with `EBUDGET` what the budget does not bear. */
-export function affordCall(call: Call, nowMs: number): void {
+export function affordCall(door: { now(tree: Tree): number }, call: Call): void {
   const { tree, process, def, args } = call;
   const cost = def.cost?.(args);
   if (cost === undefined) return;
   // Composed calls are booked when they end: those under way are counted here.
   const toolCalls = (cost.toolCalls ?? 0) + call.run.composing;
   const wanted = cost.toolCalls === undefined ? cost : { ...cost, toolCalls };
-  afford(tree.state, process, wanted, nowMs);
+  afford(tree.state, process, wanted, door.now(tree));
 }

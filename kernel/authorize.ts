@@ -12,9 +12,9 @@ const CONSIDERED_MAX = 20;
 
 /** Finds the capability which covers the call, by itself and by its chain (C1, C5). */
 export function authorize(index: CapabilityIndex, query: AuthorityQuery): Authorization {
-  const found = index.candidates(query.lineage, query.right, query.resource);
-  if (found.length > 1) found.sort(byPreference);
   const segments = splitResource(query.resource);
+  const found = index.candidates(query.lineage, query.right, query.resource, segments);
+  if (found.length > 1) found.sort(byPreference);
   const considered: Considered[] = [];
   let best: Authorization & { ok: true } | null = null;
   for (const cap of found) {

@@ -113,8 +113,12 @@ export class CapabilityIndex {
    * The capabilities whose own pattern covers the call, or is provably wider than the pattern given
    * as one. `lineage` is the process and its ancestors, itself first.
    */
-  candidates(lineage: readonly Pid[], right: string, resource: string): HeldCapability[] {
-    const segments = splitResource(resource);
+  candidates(
+    lineage: readonly Pid[],
+    right: string,
+    resource: string,
+    segments: readonly string[] = splitResource(resource),
+  ): HeldCapability[] {
     let found: HeldCapability[] = [];
     for (let i = 0; i < lineage.length; i++) {
       const holder = this.#holders.get(lineage[i]!);

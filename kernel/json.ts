@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   J1. What `plain` returns is a copy made of null-free primitives, arrays and ordinary objects
- *       with own data fields: no getter, proxy or prototype of the caller survives it.
+ *       with own data fields, frozen all the way down: no getter, proxy or prototype of the caller
+ *       survives it, and nobody changes it.
  *   J2. `canonical` gives equal texts for equal values, whatever the order of their keys.
  * @module
  */
@@ -96,6 +97,21 @@ function canonicalObject(value: Record<string, unknown>): string {
   return out + "}";
 }
 
+/** Canonical text of an object whose fields have the texts that `textOf` gives them. */
+export function canonicalFields(
+  value: { readonly [key: string]: unknown },
+  textOf: (key: string, field: unknown) => string,
+): string {
+  let out = "{";
+  for (const key of sorted(Object.keys(value))) {
+    const field = value[key];
+    if (field === undefined) continue;
+    if (out !== "{") out += ",";
+    out += nameText(key) + textOf(key, field);
+  }
+  return out + "}";
+}
+
 function nameText(name: string): string {
   let made = names.get(name);
   if (made === undefined) {
@@ -128,7 +144,8 @@ export function hashOf(value: unknown): string {
 }
 
 /**
- * Copies a value from outside into plain JSON data, or refuses it with the path of what is wrong.
+ * Copies a value from outside into plain JSON data, frozen, or refuses it with the path of what is
+ * wrong.
  * Cyclic values end as too deep; accessors are refused and never called.
  */
 export function plain(value: unknown, bounds: JsonBounds, what: string): Json {
@@ -177,7 +194,12 @@ function number(value: number, walk: Walk, path: string): number {
   return Object.is(value, -0) ? 0 : value;
 }
 
-function copyArray(value: readonly unknown[], walk: Walk, depth: number, path: string): Json[] {
+function copyArray(
+  value: readonly unknown[],
+  walk: Walk,
+  depth: number,
+  path: string,
+): readonly Json[] {
   spend(walk, 2 + value.length);
   const out: Json[] = [];
   for (let i = 0; i < value.length; i++) {
@@ -187,7 +209,7 @@ function copyArray(value: readonly unknown[], walk: Walk, depth: number, path: s
     }
     out.push(copy(field?.value, walk, depth + 1, `${path}[${i}]`));
   }
-  return out;
+  return Object.freeze(out);
 }
 
 function copyObject(value: object, walk: Walk, depth: number, path: string): JsonObject {
@@ -208,7 +230,7 @@ function copyObject(value: object, walk: Walk, depth: number, path: string): Jso
     spend(walk, key.length + 4);
     out[key] = copy(field.value, walk, depth + 1, at);
   }
-  return out;
+  return Object.freeze(out);
 }
 
 function spend(walk: Walk, bytes: number): void {

@@ -13,7 +13,7 @@
 
 import { Panic, SysError } from "./errors.ts";
 import type { Event, EventType, Line } from "./event.ts";
-import { canonical, sha256 } from "./json.ts";
+import { canonical, canonicalFields, sha256 } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { TreeId } from "./ids.ts";
 import type { StoredBatch } from "./store.ts";
@@ -49,6 +49,19 @@ export const MARK = "$payload";
 /** Lines whose payload is a part of the state itself: without it there is no state. */
 export const STATE_LINES: readonly EventType[] = ["tree.restored", "tree.forked"];
 type Fields = { [key: string]: unknown };
+/** The same places by field: "here", or fields further down. */
+type Spots = Map<string, Spots | "here">;
+const SPOTS: ReadonlyMap<string, Spots> = new Map(
+  Object.entries(PAYLOADS).map(([type, paths]) => [type, spotsOf(paths)]),
+);
+
+function spotsOf(paths: readonly (readonly string[])[]): Spots {
+  const spots: Spots = new Map();
+  for (const [field, ...rest] of paths) {
+    spots.set(field!, rest.length === 0 ? "here" : spotsOf([rest]));
+  }
+  return spots;
+}
 
 /** A line as text, with what stands beside it. */
 export interface EncodedLine {
@@ -58,35 +71,39 @@ export interface EncodedLine {
 
 /** Writes a line's text; large values go into `payloads` (L1). */
 export function encodeLine(line: Line, payloads: Map<string, string>): EncodedLine {
-  let data: unknown = line.data;
-  for (const path of PAYLOADS[line.type] ?? []) data = extract(data, path, payloads);
-  const text = `{"at":${line.atMs},"data":${canonical(data)},"prev":"${line.prev}",` +
+  const data = dataText(line.data, SPOTS.get(line.type), payloads);
+  const text = `{"at":${line.atMs},"data":${data},"prev":"${line.prev}",` +
     `"seq":${line.seq},"tree":"${line.tree}","type":"${line.type}"}`;
   return { text, hash: sha256(text) };
 }
 
-/** A copy of `data` whose field at `path` is replaced by its hash, when it is large. */
-function extract(data: unknown, path: readonly string[], payloads: Map<string, string>): unknown {
-  if (typeof data !== "object" || data === null) return data;
-  const [field, ...rest] = path;
-  const inner = (data as Fields)[field!];
-  if (inner === undefined) return data;
-  if (rest.length > 0) {
-    const replaced = extract(inner, rest, payloads);
-    return replaced === inner ? data : { ...data, [field!]: replaced };
-  }
-  const text = payloadText(inner);
-  if (text === null) return data;
+/** Canonical text of `data`, with the hashes of what is large in place of it. */
+function dataText(data: unknown, spots: Spots | undefined, payloads: Map<string, string>): string {
+  if (spots === undefined || typeof data !== "object" || data === null) return canonical(data);
+  return canonicalFields(data as Fields, (key, field) => {
+    const spot = spots.get(key);
+    if (spot === undefined) return canonical(field);
+    return spot === "here" ? valueText(field, payloads) : dataText(field, spot, payloads);
+  });
+}
+
+/** The text of a value in its line: its own, or its hash when it stands beside. */
+function valueText(value: unknown, payloads: Map<string, string>): string {
+  const text = canonical(value);
+  if (isInline(value, text)) return text;
   const hash = sha256(text);
   payloads.set(hash, text);
-  return { ...data, [field!]: { [MARK]: hash, bytes: text.length } };
+  return `{"${MARK}":"${hash}","bytes":${text.length}}`;
 }
 
 /** The text of a value that stands beside its line; null for one that stands in it. */
 export function payloadText(value: unknown): string | null {
-  if (isSmall(value)) return null;
   const text = canonical(value);
-  return text.length <= LIMITS.inlineBytesMax && !text.includes(MARK) ? null : text;
+  return isInline(value, text) ? null : text;
+}
+
+function isInline(value: unknown, text: string): boolean {
+  return isSmall(value) || (text.length <= LIMITS.inlineBytesMax && !text.includes(MARK));
 }
 
 function isSmall(value: unknown): boolean {

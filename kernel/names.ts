@@ -24,6 +24,8 @@ export interface Found {
 }
 
 const NAME = /^[\p{L}\p{N}_.@+=-][\p{L}\p{N}_.@+= -]*$/u;
+/** The same in ASCII, where there is but one way to write a name. */
+const ASCII_NAME = /^[\w.@+=-][\w.@+= -]*$/;
 
 /** The namespace part of a full name. */
 export function namespaceOf(name: string): string {
@@ -46,7 +48,8 @@ export function fullName(pid: Pid, name: string): string {
 }
 
 function isNamePart(part: string): boolean {
-  return NAME.test(part) && part !== "." && part !== ".." && part.normalize("NFC") === part;
+  if (part === "." || part === "..") return false;
+  return ASCII_NAME.test(part) || (NAME.test(part) && part.normalize("NFC") === part);
 }
 
 /** Names of live objects, and of those that older views still see. Derived from state. */

@@ -125,7 +125,7 @@ async function call(
     const output = await tool.execute(input, {
       pid: at.pid,
       call: at.call,
-      sys: clientOver(at.sys),
+      sys: clientOver((name, given) => at.sys(name, given)),
       signal: at.signal,
       idempotencyKey: at.idempotencyKey,
     });
@@ -206,7 +206,8 @@ export const toolCalls = {
       const { name, source, inputSchema } = args;
       const { pid, cwd, tools: taken } = at.process;
       const tests = args.tests as ToolTest[];
-      const author = { pid, cwd, state: at.tree.state, isFree: at.isFree };
+      const isFree = (right: string): boolean => at.isFree(right);
+      const author = { pid, cwd, state: at.tree.state, isFree };
       checkContract(author, { ...args, outputSchema, tests, taken });
       const checked = await workshopOf(at).compiler.check({ source, inputSchema, outputSchema });
       if (checked.ok) return checked.code;
