@@ -20,13 +20,13 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { dirname } from "node:path";
 import { z } from "zod";
 import { SysError } from "../kernel/errors.ts";
 import { canonical } from "../kernel/json.ts";
 import { HEAD, KEY, KeyChain, signedText } from "../kernel/seal.ts";
 import type { Anchor, KeyStatement, SignedHead, Signer } from "../kernel/seal.ts";
 import type { Clock, Random } from "../kernel/world.ts";
+import { fileFailure, readPrivate, syncFolder, writeAll, writePrivate } from "./key_file.ts";
 
 const FILE = z.strictObject({
   type: z.literal("libos.keyfile/1"),
@@ -102,7 +102,7 @@ export class SigningKey implements Signer {
     world: { readonly clock: Clock; readonly random: Random },
   ): SigningKey {
     const file = firstKey(world);
-    writeNew(path, file);
+    writePrivate(path, `${canonical(file)}\n`);
     return new SigningKey(file);
   }
 
@@ -173,19 +173,7 @@ function base64(hex: string): string {
 }
 
 function readFile(path: string): KeyFile {
-  let text: string;
-  try {
-    const { mode } = Deno.statSync(path);
-    // Windows has no modes.
-    if (mode !== null && Deno.build.os !== "windows" && (mode & 0o077) !== 0) {
-      const has = `mode ${(mode & 0o777).toString(8)}`;
-      throw new SysError("EACCES", `Cannot use key file "${path}": ${has}, expected 600`);
-    }
-    text = Deno.readTextFileSync(path);
-  } catch (thrown) {
-    throw failure(thrown, `read key file "${path}"`);
-  }
-  const file = whole(text);
+  const file = whole(readPrivate(path));
   if (file !== undefined) return file;
   throw new SysError(
     "EINTEGRITY",
@@ -215,16 +203,6 @@ function whole(text: string): KeyFile | undefined {
   }
 }
 
-function writeNew(path: string, file: KeyFile): void {
-  try {
-    using opened = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
-    writeAll(opened, `${canonical(file)}\n`);
-    syncFolder(path);
-  } catch (thrown) {
-    throw failure(thrown, `make key file "${path}"`);
-  }
-}
-
 function replace(path: string, file: KeyFile): void {
   const beside = `${path}.new`;
   try {
@@ -232,41 +210,16 @@ function replace(path: string, file: KeyFile): void {
     Deno.removeSync(beside);
   } catch (thrown) {
     if (!(thrown instanceof Deno.errors.NotFound)) {
-      throw failure(thrown, `rotate key file "${path}"`);
+      throw fileFailure(thrown, `rotate key file "${path}"`);
     }
   }
-  writeNew(beside, file);
+  writePrivate(beside, `${canonical(file)}\n`);
   try {
     Deno.renameSync(beside, path);
     syncFolder(path);
   } catch (thrown) {
-    throw failure(thrown, `rotate key file "${path}"`);
+    throw fileFailure(thrown, `rotate key file "${path}"`);
   }
-}
-
-function writeAll(file: Deno.FsFile, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-  file.syncSync();
-}
-
-/** Makes a new name durable. */
-function syncFolder(path: string): void {
-  if (Deno.build.os === "windows") return;
-  using folder = Deno.openSync(dirname(path), { read: true });
-  folder.syncSync();
-}
-
-function failure(thrown: unknown, what: string): SysError {
-  if (thrown instanceof SysError) return thrown;
-  const refused = (code: "EEXIST" | "ENOENT" | "EACCES" | "EIO", state: string) =>
-    new SysError(code, `Cannot ${what}: ${state}`);
-  if (thrown instanceof Deno.errors.AlreadyExists) return refused("EEXIST", "it exists already");
-  if (thrown instanceof Deno.errors.NotFound) return refused("ENOENT", "absent, expected a path");
-  if (thrown instanceof Deno.errors.PermissionDenied || thrown instanceof Deno.errors.NotCapable) {
-    return refused("EACCES", "not permitted");
-  }
-  return refused("EIO", thrown instanceof Error ? thrown.name : "unknown failure");
 }
 
 /**
@@ -311,7 +264,7 @@ export class FileAnchor implements Anchor {
       writeAll(file, `\n${canonical(head)}\n`);
       if (last === undefined) syncFolder(this.#path);
     } catch (thrown) {
-      throw failure(thrown, `write to ${this.name}`);
+      throw fileFailure(thrown, `write to ${this.name}`);
     }
   }
 
@@ -346,7 +299,7 @@ export class FileAnchor implements Anchor {
       return { text: readAll(file), isCut: start > 0 };
     } catch (thrown) {
       if (thrown instanceof Deno.errors.NotFound) return { text: "", isCut: false };
-      throw failure(thrown, `read ${this.name}`);
+      throw fileFailure(thrown, `read ${this.name}`);
     }
   }
 }

@@ -12,10 +12,11 @@ import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { Archive, Batch, Removed, Snapshot, StoredBatch } from "../kernel/store.ts";
 import { takenTree } from "../kernel/store.ts";
-import { numberIn, numberOrNull, textIn } from "./sqlite_handle.ts";
+import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
 import type { SqliteConnection } from "./sqlite_handle.ts";
-import { batchAt, reachOf, stretch } from "./sqlite_log.ts";
+import { batchAt, columnsOf, reachOf, stretch } from "./sqlite_log.ts";
 import { redactableTrees } from "./sqlite_redactions.ts";
+import { asCells } from "./sqlite_schema.ts";
 
 /** How the store lets its archive in. */
 interface Access {
@@ -34,6 +35,8 @@ const NOTES = "CREATE TABLE IF NOT EXISTS gone(" +
 export class SqliteArchive implements Archive {
   readonly #db: SqliteConnection;
   readonly #access: Access;
+  /** The values of an encrypted store, as they were when the first page was asked for. */
+  #listed: { readonly hash: string; readonly bytes: number }[] | null = null;
 
   /** Over the store's connection. */
   constructor(db: SqliteConnection, access: Access) {
@@ -45,21 +48,20 @@ export class SqliteArchive implements Archive {
     return this.#access.write("adopt a tree in", () => {
       const { tree, epoch } = batches[0]!;
       const number = treeNumber(tree);
+      const { title } = this.#db.cells.words(number, { key: null, title: "" });
       if (this.#db.get("SELECT id FROM trees WHERE id = ?", number) !== undefined) {
         throw takenTree(tree);
       }
       this.#db.run(
         "INSERT INTO trees(id, epoch, seq, head, lease, live, ready, title) " +
-          "VALUES(?, ?, 0, ?, 0, 1, 0, '')",
+          "VALUES(?, ?, 0, ?, 0, 1, 0, ?)",
         number,
         epoch,
         "0".repeat(64),
+        title,
       );
       this.#access.append(batches);
-      if (snapshot === null) return;
-      const { seq, head, state } = snapshot;
-      const sql = "INSERT INTO snapshots(tree, seq, head, state) VALUES(?, ?, ?, ?)";
-      this.#db.run(sql, number, seq, head, state);
+      if (snapshot !== null) insertSnapshot(this.#db, number, snapshot);
     });
   }
 
@@ -74,7 +76,8 @@ export class SqliteArchive implements Archive {
       await this.#overwriting(() => {
         for (const link of links) {
           const batch = batchAt(this.#db, tree, link);
-          if (batch.payloads.size > 0) this.#strip(link.id, batch, { pick, removed });
+          const given = { id: link.id, number: treeNumber(tree), pick, removed };
+          if (batch.payloads.size > 0) this.#strip(batch, given);
         }
       });
       const last = links.at(-1)!;
@@ -84,7 +87,9 @@ export class SqliteArchive implements Archive {
     return removed;
   }
 
-  #strip(id: number, { seq, lines, payloads }: StoredBatch, job: {
+  #strip({ seq, lines, payloads }: StoredBatch, job: {
+    readonly id: number;
+    readonly number: number;
     readonly pick: (batch: StoredBatch) => ReadonlySet<string>;
     readonly removed: { count: number; bytes: number };
   }): void {
@@ -96,8 +101,8 @@ export class SqliteArchive implements Archive {
       return false;
     });
     if (left.length === payloads.size) return;
-    const joined = left.length === 0 ? null : left.flat().join("\n");
-    this.#db.run("UPDATE batches SET payloads = ? WHERE id = ?", joined, id);
+    const columns = columnsOf(this.#db, job.number, { seq, lines, payloads: new Map(left) });
+    this.#db.run("UPDATE batches SET body = ?, payloads = ? WHERE id = ?", ...columns, job.id);
   }
 
   redactable(nowMs: number, limit: number): Promise<readonly TreeId[]> {
@@ -121,11 +126,33 @@ export class SqliteArchive implements Archive {
 
   blobs(after: string, limit: number): ReturnType<Archive["blobs"]> {
     return this.#access.read("read", () => {
+      if (this.#db.cells.isEncrypted) return this.#marked(after, limit);
       const sql = "SELECT hash, length(body) AS bytes FROM blobs " +
         "WHERE hash > ? ORDER BY hash LIMIT ?";
       return this.#db.all(sql, after, limit)
         .map((row) => ({ hash: textIn(row, "hash"), bytes: numberIn(row, "bytes") }));
     });
+  }
+
+  /** A page of values that are filed under marks: all are listed once, for the first page. */
+  #marked(after: string, limit: number): Awaited<ReturnType<Archive["blobs"]>> {
+    const { cells } = this.#db;
+    if (after === "" || this.#listed === null) {
+      this.#listed = this.#db.all("SELECT hash, length(body) AS bytes FROM blobs")
+        .map((row) => ({
+          hash: cells.unmark(textIn(row, "hash")),
+          bytes: cells.size(numberIn(row, "bytes")),
+        }))
+        .sort((one, other) => one.hash < other.hash ? -1 : 1);
+    }
+    const listed = this.#listed;
+    let [low, high] = [0, listed.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (listed[middle]!.hash > after) high = middle;
+      else low = middle + 1;
+    }
+    return listed.slice(low, low + limit);
   }
 
   async sweep(hashes: Iterable<string>, given: {
@@ -138,14 +165,17 @@ export class SqliteArchive implements Archive {
     await this.#overwriting(() => {
       // In the transaction itself: what was committed meanwhile is seen, what comes later is whole.
       if (since !== undefined) this.#spare(left, since);
-      this.#db.exec(NOTES);
+      const { cells } = this.#db;
+      this.#db.exec(cells.isEncrypted ? asCells(NOTES) : NOTES);
       for (const hash of left) {
-        const row = this.#db.get("SELECT length(body) AS n FROM blobs WHERE hash = ?", hash);
+        const mark = cells.mark(hash);
+        const row = this.#db.get("SELECT length(body) AS n FROM blobs WHERE hash = ?", mark);
         if (row === undefined) continue;
         removed.count += 1;
-        removed.bytes += numberIn(row, "n");
-        this.#db.run("DELETE FROM blobs WHERE hash = ?", hash);
-        this.#db.run("INSERT OR REPLACE INTO gone(hash, note) VALUES(?, ?)", hash, note);
+        removed.bytes += cells.size(numberIn(row, "n"));
+        this.#db.run("DELETE FROM blobs WHERE hash = ?", mark);
+        const said = cells.put(note, "note", [hash]);
+        this.#db.run("INSERT OR REPLACE INTO gone(hash, note) VALUES(?, ?)", mark, said);
       }
     });
     await this.#flush();
@@ -154,11 +184,15 @@ export class SqliteArchive implements Archive {
 
   #spare(hashes: Set<string>, since: number): void {
     const rows = this.#db.all(
-      "SELECT body || ifnull(payloads, '') AS said FROM batches WHERE id > ?",
+      "SELECT tree, seq, body, payloads FROM batches WHERE id > ?",
       since,
     );
     for (const row of rows) {
-      for (const [hash] of textIn(row, "said").matchAll(HASH)) hashes.delete(hash);
+      const place = [numberIn(row, "tree"), numberIn(row, "seq")] as const;
+      const said = this.#db.cells.get(row, "body", "lines", place);
+      for (const text of [said, textOrNull(row, "payloads") ?? ""]) {
+        for (const [hash] of text.matchAll(HASH)) hashes.delete(hash);
+      }
     }
   }
 
@@ -180,6 +214,13 @@ export class SqliteArchive implements Archive {
 export function noteOf(db: SqliteConnection, hash: string): string | undefined {
   const table = "SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = 'gone'";
   if (db.get(table) === undefined) return undefined;
-  const row = db.get("SELECT note FROM gone WHERE hash = ?", hash);
-  return row === undefined ? undefined : textIn(row, "note");
+  const row = db.get("SELECT note FROM gone WHERE hash = ?", db.cells.mark(hash));
+  return row === undefined ? undefined : db.cells.get(row, "note", "note", [hash]);
+}
+
+/** Writes a snapshot; runs inside the caller's transaction. */
+export function insertSnapshot(db: SqliteConnection, tree: number, snapshot: Snapshot): void {
+  const { seq, head, state } = snapshot;
+  const sql = "INSERT INTO snapshots(tree, seq, head, state) VALUES(?, ?, ?, ?)";
+  db.run(sql, tree, seq, head, db.cells.put(state, "snapshot", [tree, seq]));
 }

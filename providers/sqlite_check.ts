@@ -9,6 +9,7 @@
 import { sha256 } from "../kernel/json.ts";
 import { numberIn, textIn } from "./sqlite_handle.ts";
 import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
+import { findCipherDamage } from "./sqlite_rewrite.ts";
 
 /** Sentences of one kind that are worth reading. */
 const SENTENCES_MAX = 100;
@@ -19,6 +20,8 @@ const BLOBS_AT_ONCE = 16;
 interface Question {
   readonly sql: string;
   readonly say: (row: SqliteRow) => string;
+  /** Looks at content itself, which is not to be seen in an encrypted store. */
+  readonly isOfContent?: true;
 }
 
 const QUESTIONS: readonly Question[] = [
@@ -34,6 +37,7 @@ const QUESTIONS: readonly Question[] = [
     say: (row) => `Tree "${tree(row)}" has a misnumbered batch at line ${numberIn(row, "seq")}`,
   },
   {
+    isOfContent: true,
     sql: "SELECT tree, seq, count FROM batches " +
       "WHERE length(body) - length(replace(body, char(10), '')) + 1 <> count",
     say: (row) =>
@@ -79,9 +83,12 @@ export function findDamage(db: SqliteConnection): readonly string[] {
     const sentence = textIn(row, "quick_check");
     if (sentence !== "ok") found.push(`The file is damaged: ${sentence}`);
   }
-  for (const { sql, say } of QUESTIONS) {
+  const { isEncrypted } = db.cells;
+  for (const { sql, say, isOfContent } of QUESTIONS) {
+    if (isEncrypted && isOfContent === true) continue;
     for (const row of db.all(`${sql} LIMIT ${SENTENCES_MAX}`)) found.push(say(row));
   }
+  if (isEncrypted) found.push(...findCipherDamage(db, SENTENCES_MAX));
   for (const hash of tamperedBlobs(db)) found.push(`Blob "${hash}" has a text with another hash`);
   return found;
 }
@@ -96,9 +103,20 @@ function* tamperedBlobs(db: SqliteConnection): Iterable<string> {
     if (rows.length === 0) return;
     for (const row of rows) {
       after = numberIn(row, "id");
-      const hash = textIn(row, "hash");
-      if (sha256(textIn(row, "body")) !== hash) yield hash;
+      const hash = db.cells.unmark(textIn(row, "hash"));
+      const text = textOf(db, row, hash);
+      if (text !== undefined && sha256(text) !== hash) yield hash;
     }
+  }
+}
+
+/** The text of a value; undefined when its ciphertext was changed, which is told of already. */
+function textOf(db: SqliteConnection, row: SqliteRow, hash: string): string | undefined {
+  try {
+    return db.cells.get(row, "body", "value", [hash]);
+  } catch (error) {
+    if (db.cells.isEncrypted) return undefined;
+    throw error;
   }
 }
 

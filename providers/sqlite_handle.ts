@@ -12,6 +12,7 @@
 import { SysError } from "../kernel/errors.ts";
 import type { Errno } from "../kernel/errors.ts";
 import type { Durability } from "../kernel/store.ts";
+import { type Cells, PLAIN } from "./sqlite_cells.ts";
 
 /** What goes into and comes out of a column. */
 export type SqliteValue = null | number | bigint | string | Uint8Array;
@@ -40,6 +41,8 @@ const CHECKPOINT_PAGES = 2_000;
 
 /** One connection. Everything on it is synchronous. */
 export class SqliteConnection {
+  /** How content stands in its columns. */
+  cells: Cells = PLAIN;
   readonly #handle: SqliteHandle;
   readonly #statements = new Map<string, SqliteStatement>();
   readonly #durability: Durability;
@@ -161,6 +164,8 @@ function misshapen(column: string, expected: string): SysError {
 /** What SQLite says → our code and the state to name. In order; the first that fits. */
 const FAILURES: readonly (readonly [number, RegExp, Errno, string])[] = [
   [13, /database or disk is full/, "ENOSPC", "the disk is full, expected room for it"],
+  // A column of an encrypted store takes no text: it was opened before it was encrypted.
+  [-1, /TEXT value in BLOB column/, "ESTALE", "encrypted since, expected it to be opened again"],
   [5, /database is locked/, "EAGAIN", "locked by another connection, expected it to be free"],
   [6, /table is locked/, "EAGAIN", "locked by another reader, expected it to be free"],
   [26, /not a database/, "EINTEGRITY", "not a database, expected a store"],

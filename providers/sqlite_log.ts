@@ -16,7 +16,7 @@ import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
 import type { Batch, InboxItem, StoredBatch } from "../kernel/store.ts";
-import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
+import { numberIn, numberOrNull, textOrNull } from "./sqlite_handle.ts";
 import type { SqliteConnection, SqliteRow, SqliteValue } from "./sqlite_handle.ts";
 import { writeRedaction } from "./sqlite_redactions.ts";
 import { MARK_LINES } from "./sqlite_schema.ts";
@@ -102,7 +102,7 @@ export class LogEnd {
     const id = this.#top + 1;
     const known = this.#advance(batch, { tree, end, id });
     rows.push(id, tree, seq, lines.length, known.last);
-    rows.push(lines.length === 1 ? lines[0] ?? "" : lines.join("\n"), joinPayloads(batch.payloads));
+    rows.push(...columnsOf(this.#db, tree, batch));
     this.#top = id;
     if (Math.floor(end / MARK_LINES) > Math.floor((seq - 1) / MARK_LINES)) {
       this.#db.run("INSERT INTO marks(tree, seq, id) VALUES(?, ?, ?)", tree, seq, id);
@@ -135,7 +135,7 @@ export class LogEnd {
       tree,
     );
     refuseUnfit(batch, row && positionOf(row));
-    const known = knownOf(row!);
+    const known = knownOf(this.#db, tree, row!);
     if (this.#known.size >= KNOWN_MAX) this.#known.clear();
     this.#known.set(tree, known);
     return known;
@@ -161,7 +161,7 @@ function positionOf(row: SqliteRow): { seq: number; epoch: number; owner: string
   };
 }
 
-function knownOf(row: SqliteRow): Known {
+function knownOf(db: SqliteConnection, tree: number, row: SqliteRow): Known {
   return {
     seq: numberIn(row, "seq"),
     epoch: numberIn(row, "epoch"),
@@ -170,8 +170,7 @@ function knownOf(row: SqliteRow): Known {
     live: numberIn(row, "live") === 1,
     ready: numberIn(row, "ready") === 1,
     asking: numberIn(row, "asking"),
-    key: textOrNull(row, "key"),
-    title: textIn(row, "title"),
+    ...db.cells.wordsIn(tree, row),
   };
 }
 
@@ -186,8 +185,11 @@ function writeChanges(db: SqliteConnection, tree: number, known: Known, batch: B
   }
   if (known.asking !== asking) db.run("UPDATE trees SET asking = ? WHERE id = ?", asking, tree);
   if (known.live !== live) db.run("UPDATE trees SET live = ? WHERE id = ?", live ? 1 : 0, tree);
-  if (known.key !== key) db.run("UPDATE trees SET key = ? WHERE id = ?", key, tree);
-  if (known.title !== title) db.run("UPDATE trees SET title = ? WHERE id = ?", title, tree);
+  if (known.key !== key || known.title !== title) {
+    const words = db.cells.words(tree, { key, title });
+    if (known.key !== key) db.run("UPDATE trees SET key = ? WHERE id = ?", words.key, tree);
+    db.run("UPDATE trees SET title = ? WHERE id = ?", words.title, tree);
+  }
   known.due = dueMs;
   known.redact = redactMs;
   known.ready = ready;
@@ -200,7 +202,8 @@ function writeChanges(db: SqliteConnection, tree: number, known: Known, batch: B
 /** Writes what goes with a batch to other places: blobs and inboxes. */
 function writeBeside(db: SqliteConnection, batch: Batch): void {
   for (const [hash, text] of batch.blobs) {
-    db.run("INSERT INTO blobs(hash, body) VALUES(?, ?) ON CONFLICT DO NOTHING", hash, text);
+    const sql = "INSERT INTO blobs(hash, body) VALUES(?, ?) ON CONFLICT DO NOTHING";
+    db.run(sql, db.cells.mark(hash), db.cells.put(text, "value", [hash]));
   }
   for (const id of batch.taken) {
     db.run("DELETE FROM inbox WHERE tree = ? AND id = ?", treeNumber(batch.tree), id);
@@ -213,11 +216,12 @@ function writeBeside(db: SqliteConnection, batch: Batch): void {
 /** Puts an item into an inbox; runs inside the caller's transaction. */
 export function putItem(db: SqliteConnection, tree: TreeId, item: InboxItem): void {
   if (!isThere(db, tree)) throw absentTree("put an item into", tree);
+  const number = treeNumber(tree);
   db.run(
     "INSERT INTO inbox(tree, id, body) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
-    treeNumber(tree),
+    number,
     item.id,
-    canonical(item.body),
+    db.cells.put(canonical(item.body), "item", [number, item.id]),
   );
 }
 
@@ -297,16 +301,33 @@ function refuseBroken(tree: TreeId, links: readonly Link[], next: number): void 
 export function batchAt(db: SqliteConnection, tree: TreeId, link: Link): StoredBatch {
   const row = db.get("SELECT body, payloads FROM batches WHERE id = ?", link.id);
   if (row === undefined) throw brokenLog(tree, link.seq, "absent, expected a batch");
-  const lines = textIn(row, "body").split("\n");
+  const place = [treeNumber(tree), link.seq] as const;
+  const lines = db.cells.get(row, "body", "lines", place).split("\n");
+  const joined = db.cells.isEncrypted
+    ? lines.splice(link.count)
+    : textOrNull(row, "payloads")?.split("\n") ?? [];
   if (lines.length !== link.count) {
     const found = `a batch of ${lines.length} lines, expected ${link.count}`;
     throw brokenLog(tree, link.seq, found);
   }
-  const payloads = splitPayloads(textOrNull(row, "payloads"));
+  const payloads = paired(joined);
   if (payloads === undefined) {
     throw brokenLog(tree, link.seq, "payloads without a hash, expected a hash for each");
   }
   return { seq: link.seq, lines, payloads };
+}
+
+/** The body and the payloads of a batch as columns; encrypted, both are one cell. */
+export function columnsOf(
+  db: SqliteConnection,
+  tree: number,
+  { seq, lines, payloads }: StoredBatch,
+): readonly [SqliteValue, SqliteValue] {
+  const body = lines.length === 1 ? lines[0] ?? "" : lines.join("\n");
+  const joined = joinPayloads(payloads);
+  if (!db.cells.isEncrypted) return [body, joined];
+  const whole = joined === null ? body : `${body}\n${joined}`;
+  return [db.cells.put(whole, "lines", [tree, seq]), null];
 }
 
 /** Hashes and texts in turn, one a line: canonical JSON has no line breaks of its own. */
@@ -319,9 +340,8 @@ function joinPayloads(payloads: ReadonlyMap<string, string>): string | null {
 
 const NO_PAYLOADS: ReadonlyMap<string, string> = new Map();
 
-function splitPayloads(joined: string | null): ReadonlyMap<string, string> | undefined {
-  if (joined === null) return NO_PAYLOADS;
-  const parts = joined.split("\n");
+function paired(parts: readonly string[]): ReadonlyMap<string, string> | undefined {
+  if (parts.length === 0) return NO_PAYLOADS;
   if (parts.length % 2 !== 0) return undefined;
   const payloads = new Map<string, string>();
   for (let i = 0; i < parts.length; i += 2) payloads.set(parts[i] ?? "", parts[i + 1] ?? "");

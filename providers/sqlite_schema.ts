@@ -8,6 +8,8 @@
  * Invariants:
  *   T1. A file that is no store, or is of a newer layout, is refused and left as it was.
  *   T2. The tables and the number of their layout appear in one transaction.
+ *   T3. An encrypted store has a layout number of its own, and BLOB where content stands, so that
+ *       no program that does not know of it, and no slip, puts a plain text there.
  * @module
  */
 
@@ -18,6 +20,8 @@ import type { SqliteConnection } from "./sqlite_handle.ts";
 
 /** The number of the layout, in `PRAGMA user_version`. */
 export const SCHEMA_VERSION = 2;
+/** The number of the layout of an encrypted store. */
+export const ENCRYPTED_VERSION = 100 + SCHEMA_VERSION;
 /** Lines between two marks of a tree. */
 export const MARK_LINES = 256;
 /** "libO" in the file's header says whose file it is. */
@@ -82,8 +86,31 @@ const TABLES = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/** Columns that hold content, by table; SQLite keeps the words of a table as they were given. */
+const CONTENT: { readonly [table: string]: RegExp } = {
+  trees: /\b(title) TEXT\b/g,
+  batches: /\b(body|payloads) TEXT\b/g,
+  blobs: /\b(body) TEXT\b/g,
+  inbox: /\b(body) TEXT\b/g,
+  snapshots: /\b(state) TEXT\b/g,
+  gone: /\b(note) TEXT\b/g,
+};
+/** Tables that hold content. */
+export const CONTENT_TABLES: readonly string[] = Object.keys(CONTENT);
+
+/** Statements that make tables, with BLOB for the columns that hold content (T3). */
+export function asCells(sql: string): string {
+  return sql.replace(/CREATE TABLE (?:IF NOT EXISTS )?(\w+)\([\s\S]*?\) STRICT/g, (made, table) => {
+    const columns = CONTENT[table];
+    return columns === undefined ? made : made.replace(columns, "$1 BLOB");
+  });
+}
+
 /** Whether the database is empty ("absent"), has our tables, or is refused. */
-export function readSchema(db: SqliteConnection, name: string): "absent" | "present" {
+export function readSchema(
+  db: SqliteConnection,
+  name: string,
+): "absent" | "present" | "encrypted" {
   // The schema is read first: a file that is no database is found here, before any change.
   const tables = pragma(db, "SELECT count(*) AS value FROM sqlite_schema");
   const version = pragma(db, "PRAGMA user_version", "user_version");
@@ -95,6 +122,7 @@ export function readSchema(db: SqliteConnection, name: string): "absent" | "pres
       `Cannot open store "${name}": a database of another program, expected a store`,
     );
   }
+  if (version === ENCRYPTED_VERSION) return "encrypted";
   if (version !== SCHEMA_VERSION) {
     throw new SysError(
       "EINVAL",
@@ -106,11 +134,14 @@ export function readSchema(db: SqliteConnection, name: string): "absent" | "pres
   return "present";
 }
 
-/** Makes the tables in an empty database. */
-export function writeSchema(db: SqliteConnection): void {
+/** Makes the tables in an empty database; for an encrypted store, `vault` adds its key. */
+export function writeSchema(db: SqliteConnection, vault?: () => void): void {
   db.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
   db.exec("PRAGMA journal_mode = WAL");
-  db.transaction({ synced: true }, () => db.exec(TABLES));
+  db.transaction({ synced: true }, () => {
+    db.exec(vault === undefined ? TABLES : asCells(TABLES));
+    vault?.();
+  });
 }
 
 /** Refuses a binding which cuts integers to 32 bits: times would come back wrong. */

@@ -13,8 +13,6 @@
  * @module
  */
 
-import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { SysError } from "../kernel/errors.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
@@ -31,13 +29,14 @@ import type {
   TreeHead,
 } from "../kernel/store.ts";
 import { removedBlob, thinned } from "../kernel/store.ts";
-import { noteOf, SqliteArchive } from "./sqlite_archive.ts";
+import { insertSnapshot, noteOf, SqliteArchive } from "./sqlite_archive.ts";
 import { findAuditDamage, SqliteAuditStore } from "./sqlite_audit.ts";
 import { findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
 import { batchAt, LogEnd, putItem, reachOf, stretch } from "./sqlite_log.ts";
-import { readSchema, refuseNarrow, writeSchema } from "./sqlite_schema.ts";
+import { openFile, prepareDatabase, prepareFile, type SqliteMode } from "./sqlite_open.ts";
+import { refuseNarrow } from "./sqlite_schema.ts";
 import {
   claimTree,
   createTree,
@@ -47,11 +46,12 @@ import {
   listTrees,
   releaseTree,
 } from "./sqlite_trees.ts";
-import { makeFile, StoreLock } from "./store_lock.ts";
+import { keysOf, refuseRekeyed } from "./sqlite_vault.ts";
+import type { Encryption } from "./sqlite_vault.ts";
+import { StoreLock } from "./store_lock.ts";
 import { checkedBlob, closedStore, refuseUnwritten } from "./store_refusals.ts";
 
-/** What a store was opened for: to run a kernel on it, to send items to that kernel, or to look. */
-export type SqliteMode = "own" | "join" | "read";
+export type { SqliteMode } from "./sqlite_open.ts";
 
 /** What a store is made of. */
 interface Parts {
@@ -98,9 +98,14 @@ export class SqliteStore implements Store {
    */
   static open(
     path: string,
-    options: { readonly durability?: Durability; readonly mode?: SqliteMode } = {},
+    options: {
+      readonly durability?: Durability;
+      readonly mode?: SqliteMode;
+      /** Its key; one that is made is encrypted under the first of several. */
+      readonly encryption?: Encryption;
+    } = {},
   ): SqliteStore {
-    const { durability = "power", mode = "own" } = options;
+    const { durability = "power", mode = "own", encryption } = options;
     const isFile = path !== ":memory:";
     let lock: StoreLock | undefined;
     let db: SqliteConnection | undefined;
@@ -108,7 +113,7 @@ export class SqliteStore implements Store {
       if (isFile) prepareFile(path, mode);
       if (isFile && mode === "own") lock = StoreLock.take(path);
       db = new SqliteConnection(openFile(path, mode), durability);
-      prepareDatabase(db, path, mode);
+      prepareDatabase(db, { path, mode, keys: keysOf(encryption) });
       return new SqliteStore({ name: `sqlite ${path}`, path, db, mode, lock });
     } catch (thrown) {
       db?.close();
@@ -123,12 +128,12 @@ export class SqliteStore implements Store {
    */
   static over(
     handle: SqliteHandle,
-    options: { readonly durability?: Durability } = {},
+    options: { readonly durability?: Durability; readonly encryption?: Encryption } = {},
   ): SqliteStore {
     const db = new SqliteConnection(handle, options.durability ?? "power");
     try {
       refuseNarrow(db, "sqlite");
-      prepareDatabase(db, "sqlite", "own");
+      prepareDatabase(db, { path: "sqlite", mode: "own", keys: keysOf(options.encryption) });
       return new SqliteStore({ name: "sqlite", path: null, db, mode: "own", lock: undefined });
     } catch (thrown) {
       throw sqliteFailure(thrown, 'open store "sqlite"');
@@ -168,7 +173,7 @@ export class SqliteStore implements Store {
 
   putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void> {
     return this.#write("write a snapshot to", () => {
-      const { seq, head, state } = snapshot;
+      const { seq } = snapshot;
       refuseUnwritten(tree, snapshot, headOfTree(this.#db, tree)?.seq);
       const number = treeNumber(tree);
       const known = this.#db.all("SELECT seq FROM snapshots WHERE tree = ?", number)
@@ -177,13 +182,7 @@ export class SqliteStore implements Store {
       for (const gone of [...thinned(known, seq), seq]) {
         this.#db.run("DELETE FROM snapshots WHERE tree = ? AND seq = ?", number, gone);
       }
-      this.#db.run(
-        "INSERT INTO snapshots(tree, seq, head, state) VALUES(?, ?, ?, ?)",
-        number,
-        seq,
-        head,
-        state,
-      );
+      insertSnapshot(this.#db, number, snapshot);
     }, { synced: false });
   }
 
@@ -196,14 +195,17 @@ export class SqliteStore implements Store {
         atMost,
       );
       if (row === undefined) return undefined;
-      return { seq: numberIn(row, "seq"), head: textIn(row, "head"), state: textIn(row, "state") };
+      const seq = numberIn(row, "seq");
+      const state = this.#db.cells.get(row, "state", "snapshot", [treeNumber(tree), seq]);
+      return { seq, head: textIn(row, "head"), state };
     });
   }
 
   getBlob(hash: string): Promise<string | undefined> {
     return this.#answer("read", () => {
-      const row = this.#db.get("SELECT body FROM blobs WHERE hash = ?", hash);
-      if (row !== undefined) return checkedBlob(hash, textIn(row, "body"));
+      const { cells } = this.#db;
+      const row = this.#db.get("SELECT body FROM blobs WHERE hash = ?", cells.mark(hash));
+      if (row !== undefined) return checkedBlob(hash, cells.get(row, "body", "value", [hash]));
       const note = noteOf(this.#db, hash);
       if (note !== undefined) throw removedBlob(hash, note);
       return undefined;
@@ -221,10 +223,11 @@ export class SqliteStore implements Store {
     return this.#answer("read", () => {
       const number = treeNumber(tree);
       const rows = this.#db.all("SELECT id, body FROM inbox WHERE tree = ? ORDER BY n", number);
-      return rows.map((row) => ({
-        id: textIn(row, "id"),
-        body: parseBody(tree, textIn(row, "body")),
-      }));
+      return rows.map((row) => {
+        const id = textIn(row, "id");
+        const body = this.#db.cells.get(row, "body", "item", [number, id]);
+        return { id, body: parseBody(tree, body) };
+      });
     });
   }
 
@@ -304,7 +307,11 @@ export class SqliteStore implements Store {
       const { synced, modes = ["own"] } = options;
       if (!modes.includes(this.#mode)) throw this.#unowned(verb);
       try {
-        return this.#db.transaction({ synced }, job);
+        return this.#db.transaction({ synced }, () => {
+          // Who owns the store would have to be asked before it is encrypted anew; others are not.
+          if (this.#mode === "join") refuseRekeyed(this.#db);
+          return job();
+        });
       } catch (thrown) {
         this.#end.forget();
         throw thrown;
@@ -328,42 +335,14 @@ export class SqliteStore implements Store {
     try {
       return job();
     } catch (thrown) {
+      // What cannot be deciphered may be under a data key that came since.
+      const isCipher = this.#db.cells.isEncrypted && this.#mode !== "own";
+      if (isCipher && !(thrown instanceof SysError && thrown.code === "ESTALE")) {
+        refuseRekeyed(this.#db);
+      }
       throw sqliteFailure(thrown, `${verb} store "${this.name}"`);
     }
   }
-}
-
-function prepareFile(path: string, mode: SqliteMode): void {
-  if (mode === "own") {
-    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    makeFile(path);
-    return;
-  }
-  try {
-    Deno.statSync(path);
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound) throw absentStore(path, "absent");
-    throw thrown;
-  }
-}
-
-function openFile(path: string, mode: SqliteMode): SqliteHandle {
-  return new DatabaseSync(path, { readOnly: mode === "read" });
-}
-
-function prepareDatabase(db: SqliteConnection, path: string, mode: SqliteMode): void {
-  db.tune({ checkpoints: mode === "own" });
-  const schema = readSchema(db, path);
-  if (schema === "present") return;
-  if (mode !== "own") throw absentStore(path, "empty");
-  writeSchema(db);
-}
-
-function absentStore(path: string, state: string): SysError {
-  return new SysError(
-    "ENOENT",
-    `Cannot open store "${path}": ${state}, expected a store; open it with mode "own" to make one`,
-  );
 }
 
 function parseBody(tree: TreeId, text: string): JsonObject {

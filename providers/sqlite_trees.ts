@@ -36,18 +36,20 @@ export function createTree(
   if (key !== null) {
     const known = db.get(
       "SELECT id FROM trees WHERE key = ? AND live = 1 ORDER BY id LIMIT 1",
-      key,
+      db.cells.words(0, { key, title: "" }).key,
     );
     if (known !== undefined) return { tree: treeIn(known), created: false };
   }
   const top = db.get("SELECT max(id) AS id FROM trees");
   const number = (top === undefined ? 0 : numberOrNull(top, "id") ?? 0) + 1;
+  const words = db.cells.words(number, { key, title: "" });
   db.run(
     "INSERT INTO trees(id, epoch, seq, head, lease, live, ready, key, title, asking) " +
-      "VALUES(?, 0, 0, ?, 0, 1, 0, ?, '', 0)",
+      "VALUES(?, 0, 0, ?, 0, 1, 0, ?, ?, 0)",
     number,
     EMPTY_HEAD,
-    key,
+    words.key,
+    words.title,
   );
   return { tree: `t_${number}`, created: true };
 }
@@ -55,7 +57,7 @@ export function createTree(
 /** What is known of one tree. */
 export function headOfTree(db: SqliteConnection, tree: TreeId): TreeHead | undefined {
   const row = db.get(select(db) + "WHERE id = ?", treeNumber(tree));
-  return row === undefined ? undefined : headIn(row);
+  return row === undefined ? undefined : headIn(db, row);
 }
 
 /** A page of trees in order of number. */
@@ -73,7 +75,7 @@ export function listTrees(db: SqliteConnection, options: {
     ? "live = 1 AND "
     : "";
   const rows = db.all(`${select(db)}WHERE ${which}id > ? ORDER BY id LIMIT ?`, after, limit);
-  return rows.map(headIn);
+  return rows.map((row) => headIn(db, row));
 }
 
 /** Trees which have something to do at `nowMs`, in order of number. */
@@ -163,8 +165,9 @@ function treeIn(row: SqliteRow): TreeId {
   return `t_${numberIn(row, "id")}`;
 }
 
-function headIn(row: SqliteRow): TreeHead {
+function headIn(db: SqliteConnection, row: SqliteRow): TreeHead {
   const asking = numberIn(row, "asking");
+  const { key, title } = db.cells.wordsIn(numberIn(row, "id"), row);
   return {
     tree: treeIn(row),
     seq: numberIn(row, "seq"),
@@ -175,8 +178,8 @@ function headIn(row: SqliteRow): TreeHead {
     dueMs: numberOrNull(row, "due"),
     summary: {
       live: numberIn(row, "live") === 1,
-      title: textIn(row, "title"),
-      key: textOrNull(row, "key"),
+      title,
+      key,
       ready: numberIn(row, "ready") === 1,
       ...(asking === 0 ? {} : { asking }),
     },
