@@ -117,6 +117,9 @@ export type { Label, Sensitivity, Trust } from "./kernel/label.ts";
 export type { Effect } from "./kernel/policy.ts";
 export type { LifeState, Signal } from "./kernel/process.ts";
 export { SqliteStore } from "./providers/sqlite_store.ts";
+export { encryptStore, rekeyStore, storeEncryption } from "./providers/sqlite_rekey.ts";
+export type { Encryption, EncryptionState } from "./providers/sqlite_vault.ts";
+export { StoreKey } from "./providers/store_key.ts";
 export {
   aiSdkModel,
   type AiSdkOptions,

@@ -4,17 +4,17 @@
  */
 
 import { resolve } from "node:path";
-import { SysError } from "../kernel/errors.ts";
+import type { SysError } from "../kernel/errors.ts";
 import { HEAD } from "../kernel/seal.ts";
 import type { Anchor, SignedHead, Trust } from "../kernel/seal.ts";
 import { checkSignature, SigningKey } from "../providers/signing.ts";
-import { type SqliteMode, SqliteStore } from "../providers/sqlite_store.ts";
+import type { SqliteMode, SqliteStore } from "../providers/sqlite_store.ts";
 import { anchorOf, type AuditOptions } from "../runtime/auditing.ts";
 import type { Audited } from "../runtime/seal.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
-import { dbPath } from "./store.ts";
+import { dbPath, openStore } from "./store.ts";
 
 /** A store, open. */
 export interface OpenParts extends Audited {
@@ -27,15 +27,7 @@ export async function auditing<T>(
   mode: Exclude<SqliteMode, "own">,
   job: (parts: OpenParts) => Promise<T>,
 ): Promise<T> {
-  const path = dbPath(at);
-  let store: SqliteStore;
-  try {
-    store = SqliteStore.open(path, { mode });
-  } catch (error) {
-    if (!(error instanceof SysError) || error.code !== "ENOENT") throw error;
-    const expected = "expected a store; libos run and libos init make one";
-    throw new SysError("ENOENT", `Cannot open store "${path}": absent, ${expected}`);
-  }
+  const store = openStore(at, mode);
   try {
     return await job({ store, audit: store.audit() });
   } finally {

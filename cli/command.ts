@@ -35,6 +35,7 @@ export interface Command {
 /** What every command takes. */
 export const GLOBAL_OPTIONS = {
   db: { type: "string" },
+  "store-key": { type: "string", multiple: true },
   output: { type: "string", short: "o" },
   quiet: { type: "boolean", short: "q" },
   "no-headers": { type: "boolean" },

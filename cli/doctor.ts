@@ -4,7 +4,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { SqliteStore } from "../providers/sqlite_store.ts";
+import type { SqliteStore } from "../providers/sqlite_store.ts";
 import { StoreLock } from "../providers/store_lock.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { cageFindings, type Finding } from "./doctor_cages.ts";
@@ -12,7 +12,7 @@ import type { Command, Context } from "./command.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { list } from "./output.ts";
-import { dbPath, headsOf, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import { dbPath, headsOf, openStore, TREE_CONTEXT, workspaceOf } from "./store.ts";
 
 /** `doctor`. */
 export const doctor: Command = {
@@ -102,7 +102,7 @@ async function storeFindings(
   }
   const findings: Finding[] = [lockFinding(path)];
   try {
-    const store = SqliteStore.open(path, { mode: "read" });
+    const store = openStore(at, "read");
     try {
       const damage = await store.check();
       const detail = damage.length === 0 ? path : damage.join("; ");

@@ -8,6 +8,7 @@ import { aligned } from "./output.ts";
 
 const GLOBALS = `Options of every command:
   --db PATH           the store; LIBOS_DB, else ./.libos/libos.db
+  --store-key FILE    the key of an encrypted store; else the digits in LIBOS_KEY
   -o, --output FORM   table, wide, json, jsonl or name
   -q, --quiet         names only
   --no-headers        tables without their first row

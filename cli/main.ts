@@ -27,6 +27,7 @@ import { run } from "./run.ts";
 import { cancel, kill, pause, resume, send } from "./signals.ts";
 import { serve } from "./serve.ts";
 import { demo, init } from "./start.ts";
+import { store } from "./encryption.ts";
 import { suggest as suggestGrants } from "./suggest.ts";
 import { rollback } from "./time.ts";
 import { token } from "./token.ts";
@@ -43,7 +44,7 @@ const ALL: readonly Command[] = [
   ...[approvals, approve, deny, answer, token],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
-  ...[objects, tree, gc, erase, budget],
+  ...[objects, tree, gc, erase, store, budget],
   ...[checkpoint, rollback, fork],
   ...[events, effects, replay, audit, verify],
 ];

@@ -14,11 +14,11 @@ import { type Order, orderItem } from "../kernel/inbox.ts";
 import type { Store } from "../kernel/store.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
-import { SqliteStore } from "../providers/sqlite_store.ts";
 import { headOf, readLines } from "../runtime/load.ts";
 import { createRuntime } from "../runtime/runtime.ts";
 import type { Context } from "./command.ts";
-import { dbPath, reading, workspaceOf } from "./store.ts";
+import { dbPath, openStore, reading, workspaceOf } from "./store.ts";
+import { encryptionFor } from "./store_key.ts";
 
 const POLL_MS = 25;
 const POLLS_UNTIL_LATE = 20;
@@ -47,7 +47,7 @@ export async function give(at: Context, tree: TreeId, order: Order): Promise<Tak
   } catch (error) {
     if (!isOwned(error)) throw error;
   }
-  const store = SqliteStore.open(dbPath(at), { mode: "join" });
+  const store = openStore(at, "join");
   try {
     await store.putInbox(tree, orderItem(id, order));
     for (let polls = 1; realClock.now() < untilMs; polls++) {
@@ -109,6 +109,7 @@ async function takeLate(at: Context, given: {
 function stillRuntime(at: Context): ReturnType<typeof createRuntime> {
   return createRuntime({
     store: dbPath(at),
+    ...encryptionFor(at),
     workspace: workspaceOf(at),
     approvals: "queue",
     autorun: false,

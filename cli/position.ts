@@ -15,6 +15,7 @@ import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { operatorOf } from "./order.ts";
 import { dbPath, findProcess, findTree, TREE_CONTEXT, treeIn, workspaceOf } from "./store.ts";
+import { encryptionFor } from "./store_key.ts";
 
 /**
  * The line that a word names: a checkpoint's id, a prefix of one, its name, or a number. An id that
@@ -88,6 +89,7 @@ async function ownRuntime(at: Context, what: string): Promise<Runtime> {
   try {
     return await createRuntime({
       store: dbPath(at),
+      ...encryptionFor(at),
       workspace: workspaceOf(at),
       approvals: "queue",
       autorun: false,

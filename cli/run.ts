@@ -20,6 +20,7 @@ import { LiveView } from "./live.ts";
 import { operatorOf } from "./order.ts";
 import { safeJson } from "./output.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import { encryptionFor } from "./store_key.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
 import { jitOptions } from "./tool_file.ts";
 import { durationOf } from "./words.ts";
@@ -84,6 +85,7 @@ async function runtimeOf(
     (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
   return await createRuntime({
     store: dbPath(at),
+    ...encryptionFor(at),
     workspace: workspaceOf(at),
     images: [image, ...spawn.images ?? []],
     models: model === undefined ? [] : [model],

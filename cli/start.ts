@@ -8,6 +8,7 @@ import type { Command, Context } from "./command.ts";
 import { makeText } from "./files.ts";
 import { show } from "./output.ts";
 import { dbPath } from "./store.ts";
+import { encryptionFor } from "./store_key.ts";
 
 const POLICY = `# Rules over every agent that is run here. Deny beats ask beats allow.
 # Check with: libos policy check libos.policy
@@ -38,7 +39,7 @@ export const init: Command = {
   options: {},
   words: [0, 0],
   async run(at) {
-    await SqliteStore.open(dbPath(at)).close();
+    await SqliteStore.open(dbPath(at), encryptionFor(at)).close();
     const made = [
       ...await makeText(at, "libos.policy", POLICY) ? ["libos.policy"] : [],
       ...await makeText(at, "hello.ts", HELLO) ? ["hello.ts"] : [],

@@ -13,10 +13,11 @@ import { processOf } from "../kernel/process.ts";
 import type { ObjectRecord, Process, RequestRecord } from "../kernel/state.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
-import { SqliteStore } from "../providers/sqlite_store.ts";
+import { type SqliteMode, SqliteStore } from "../providers/sqlite_store.ts";
 import { loadTree } from "../runtime/load.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
+import { encryptionFor } from "./store_key.ts";
 
 /** What trees are read against. */
 export const TREE_CONTEXT = { rights: RIGHTS };
@@ -38,7 +39,7 @@ export function workspaceOf(at: Context): string {
 
 /** Opens the store for reading, does a job, and closes it. */
 export async function reading<T>(at: Context, job: (store: Store) => Promise<T>): Promise<T> {
-  const store = openToRead(dbPath(at));
+  const store = openStore(at, "read");
   try {
     return await job(store);
   } finally {
@@ -46,9 +47,11 @@ export async function reading<T>(at: Context, job: (store: Store) => Promise<T>)
   }
 }
 
-function openToRead(path: string): SqliteStore {
+/** Opens the store that is there, with its key. */
+export function openStore(at: Context, mode: Exclude<SqliteMode, "own">): SqliteStore {
+  const path = dbPath(at);
   try {
-    return SqliteStore.open(path, { mode: "read" });
+    return SqliteStore.open(path, { mode, ...encryptionFor(at) });
   } catch (error) {
     if (!(error instanceof SysError) || error.code !== "ENOENT") throw error;
     const expected = "expected a store; libos run and libos init make one";

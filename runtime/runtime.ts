@@ -23,7 +23,6 @@ import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
 import { realClock } from "../providers/clock.ts";
 import { RootedFiles } from "../providers/files.ts";
-import { MemoryStore } from "../providers/memory_store.ts";
 import { realRandom } from "../providers/random.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { libc } from "../tools/libc.ts";
@@ -37,6 +36,7 @@ import { type AgentImage, asModel, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
 import { Node } from "./node.ts";
+import { openStore } from "./open_store.ts";
 import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
@@ -336,17 +336,12 @@ export class Runtime implements AsyncDisposable {
  * ```
  */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  const given = options.store ?? "./.libos/libos.db";
   const files = options.workspace === null
     ? null
     : await RootedFiles.open(options.workspace ?? ".");
-  const store = typeof given !== "string"
-    ? given
-    : given === ":memory:"
-    ? new MemoryStore()
-    : SqliteStore.open(given, { durability: options.durability ?? "power" });
+  const store = openStore(options);
   // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
-  const alone = typeof given === "string" || store instanceof SqliteStore;
+  const alone = typeof options.store !== "object" || store instanceof SqliteStore;
   const auditing = await openAuditing(store, options);
   const workshop = await openWorkshop(options);
   const runtime = new Runtime({ options, store, files, workshop, alone, auditing });

@@ -7,6 +7,7 @@ import type { Json } from "../kernel/json.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
 import type { LanguageModel } from "../providers/models/ai_sdk.ts";
+import type { Encryption } from "../providers/sqlite_vault.ts";
 import type { AuditOptions } from "./auditing.ts";
 import type { AgentImage, Budget } from "./image.ts";
 import type { RetentionOptions } from "./redaction.ts";
@@ -19,6 +20,8 @@ export interface RuntimeOptions {
   readonly store?: string | Store;
   /** For a path: "power" (synced; the default) or "process" (survives a kill, not a power cut). */
   readonly durability?: Durability;
+  /** For a path: the key that the store is encrypted under. Without, it is plain. */
+  readonly encryption?: Encryption;
   /** The folder that files are in; the current one by default. null: no files at all. */
   readonly workspace?: string | null;
   /** Images whose processes this runtime can run, besides those that are spawned. */
