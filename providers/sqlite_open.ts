@@ -36,7 +36,7 @@ export function openFile(path: string, mode: SqliteMode): SqliteHandle {
   return new DatabaseSync(path, { readOnly: mode === "read" });
 }
 
-/** Makes the tables of an empty file, refuses a foreign one, and opens what it is encrypted under. */
+/** Makes the tables of an empty file, refuses a foreign one, and opens the vault. */
 export function prepareDatabase(db: SqliteConnection, { path, mode, keys }: {
   readonly path: string;
   readonly mode: SqliteMode;

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { SqliteStore, SysError } from "../mod.ts";
+import { SqliteStore, StoreKey, SysError } from "../mod.ts";
 import { MemoryStore } from "../testing.ts";
 import { sha256 } from "../kernel/json.ts";
 import { type Archive, archiveOf, type Store } from "../kernel/store.ts";
@@ -48,6 +48,8 @@ async function textOf(store: Store): Promise<string> {
 const KINDS: Readonly<Record<string, () => Store>> = {
   MemoryStore: () => new MemoryStore(),
   SqliteStore: () => SqliteStore.open(":memory:", { durability: "process" }),
+  "encrypted SqliteStore": () =>
+    SqliteStore.open(":memory:", { encryption: StoreKey.of("7a".repeat(32)) }),
 };
 
 for (const [kind, open] of Object.entries(KINDS)) {

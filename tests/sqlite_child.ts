@@ -2,11 +2,13 @@
  * A kernel's hold on a store, in a process of its own which a test may kill at any instant.
  *
  * `write`: commits to three trees together, for ever, and says the number of lines after each
- * commit. `hold`: opens the store, says so, and waits for the end of its input.
+ * commit. `hold`: opens the store, says so, and waits for the end of its input. A third argument is
+ * the key of an encrypted store.
  * @module
  */
 
 import { SqliteStore } from "../providers/sqlite_store.ts";
+import { StoreKey } from "../providers/store_key.ts";
 import { batchOf } from "./store_fixture.ts";
 
 /** Trees which are always committed together. */
@@ -43,8 +45,13 @@ function say(word: string): void {
 }
 
 if (import.meta.main) {
-  const [path = "", job = ""] = Deno.args;
-  const store = SqliteStore.open(path);
+  const [path = "", job = "", digits] = Deno.args;
+  const store = SqliteStore.open(
+    path,
+    digits === undefined ? {} : {
+      encryption: StoreKey.of(digits),
+    },
+  );
   if (job === "write") await write(store);
   say("held");
   await Array.fromAsync(Deno.stdin.readable);
