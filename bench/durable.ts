@@ -27,9 +27,12 @@ const ROUNDS = 160;
 const REPEATS = 4;
 
 /** Steps of one tree, each next to two raw inserts of the same size. */
-async function alone(folder: string): Promise<{ ours: number[]; raw: number[] }> {
-  using table = new RawTable(`${folder}/raw_alone.db`);
-  await using stage = Stage.sqlite(`${folder}/alone.db`);
+async function alone(
+  folder: string,
+  open: (path: string) => Stage,
+): Promise<{ ours: number[]; raw: number[] }> {
+  using table = new RawTable(`${folder}/raw_${open.name}.db`);
+  await using stage = open(`${folder}/${open.name}.db`);
   const ours: number[] = [];
   const raw: number[] = [];
   let made = 0;
@@ -67,13 +70,17 @@ async function together(stage: Stage, trees: number, rounds: number): Promise<nu
   return await timed(() => stage.run()) / (trees * rounds);
 }
 
-async function several(place: string | null, trees: number, rounds: number): Promise<number[]> {
+async function several(
+  place: string | null,
+  trees: number,
+  open: (path: string) => Stage = Stage.sqlite,
+): Promise<number[]> {
   const found: number[] = [];
   for (let i = 0; i <= REPEATS; i++) {
     await using stage = place === null
       ? new Stage(new MemoryStore())
-      : Stage.sqlite(`${place}/trees_${trees}_${i}.db`);
-    const ms = await together(stage, trees, rounds);
+      : open(`${place}/trees_${trees}_${open.name}_${i}.db`);
+    const ms = await together(stage, trees, ROUNDS);
     if (i > 0) found.push(ms);
   }
   return found;
@@ -81,20 +88,24 @@ async function several(place: string | null, trees: number, rounds: number): Pro
 
 /** Durable steps, against the raw cost of the same disk in the same run. */
 export async function durable({ folder }: Extent): Promise<Section> {
-  const one = await alone(folder);
+  const one = await alone(folder, Stage.sqlite);
   const raw = times(one.raw);
   const ours = times(one.ours);
-  const of64 = times(await several(folder, 64, ROUNDS));
-  const of100 = times(await several(folder, 100, ROUNDS));
-  const unsynced = times(await several(null, 100, ROUNDS));
+  const secret = await alone(folder, Stage.encrypted);
+  const of64 = times(await several(folder, 64));
+  const of100 = times(await several(folder, 100));
+  const secret100 = times(await several(folder, 100, Stage.encrypted));
+  const unsynced = times(await several(null, 100));
   return {
     title: "Durable step: intent and outcome, 1 KB each way, SQLite, synced",
     rows: [
       infoRow("two raw synced inserts of 1 KB", raw),
       ratioRow("one tree", ours, { raw, ratioMax: 1.5 }),
       timeRow("one tree, absolute", ours, 0.3),
+      infoRow("one tree, encrypted", times(secret.ours)),
       ratioRow("64 trees ready, a step", of64, { raw, ratioMax: 0.3 }),
       numberRow("100 trees ready", 1_000 / of100.median, { atLeast: 15_000, unit: "steps/s" }),
+      numberRow("100 trees ready, encrypted", 1_000 / secret100.median, { unit: "steps/s" }),
       numberRow("100 trees ready, memory store", 1_000 / unsynced.median, { unit: "steps/s" }),
     ],
     notes: [

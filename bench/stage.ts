@@ -14,6 +14,7 @@ import type { Store } from "../kernel/store.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
+import { StoreKey } from "../providers/store_key.ts";
 import { Node } from "../runtime/node.ts";
 import type { StepContext } from "../runtime/program.ts";
 
@@ -96,6 +97,11 @@ export class Stage implements AsyncDisposable {
   /** A stage on a SQLite file. */
   static sqlite(path: string, durability: "power" | "process" = "power"): Stage {
     return new Stage(SqliteStore.open(path, { durability }));
+  }
+
+  /** A stage on an encrypted SQLite file, synced. */
+  static encrypted(path: string): Stage {
+    return new Stage(SqliteStore.open(path, { encryption: StoreKey.of("5e".repeat(32)) }));
   }
 
   /** Makes a program known under a name. */

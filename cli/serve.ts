@@ -15,6 +15,7 @@ import { isFile, readText } from "./files.ts";
 import { modelOf, startableOf } from "./image_file.ts";
 import { operatorOf } from "./order.ts";
 import { dbPath, workspaceOf } from "./store.ts";
+import { encryptionFor } from "./store_key.ts";
 import { serverFile, tokensPath } from "./token.ts";
 import { jitOptions } from "./tool_file.ts";
 
@@ -51,6 +52,7 @@ export const serve: Command = {
     const tls = await tlsOf(at);
     await using runtime = await createRuntime({
       store: dbPath(at),
+      ...encryptionFor(at),
       workspace: workspaceOf(at),
       images,
       models: model === undefined ? [] : [model],

@@ -14,7 +14,17 @@ import { encryptionOf, type EncryptionState, openVault, rewrap } from "./sqlite_
 import type { StoreKey } from "./store_key.ts";
 import { StoreLock } from "./store_lock.ts";
 
-/** How the store at `path` is encrypted; no key is needed for that. */
+/**
+ * How the store at `path` is encrypted; no key is needed for that.
+ *
+ * @example
+ * ```ts
+ * import { SqliteStore, storeEncryption } from "@agent-libos/core";
+ * const path = `${await Deno.makeTempDir()}/libos.db`;
+ * await SqliteStore.open(path).close();
+ * console.assert(storeEncryption(path).key === null);
+ * ```
+ */
 export function storeEncryption(path: string): EncryptionState {
   refuseAbsent(path);
   let db: SqliteConnection | undefined;
@@ -28,7 +38,18 @@ export function storeEncryption(path: string): EncryptionState {
   }
 }
 
-/** Encrypts the plain store at `path`. `ESTATE` when it is encrypted already. */
+/**
+ * Encrypts the plain store at `path`. `ESTATE` when it is encrypted already.
+ *
+ * @example
+ * ```ts
+ * import { encryptStore, SqliteStore, StoreKey } from "@agent-libos/core";
+ * const folder = await Deno.makeTempDir();
+ * await SqliteStore.open(`${folder}/libos.db`).close();
+ * const key = StoreKey.create(`${folder}/agents.storekey`);
+ * console.assert(encryptStore(`${folder}/libos.db`, key).key === key.id);
+ * ```
+ */
 export function encryptStore(path: string, key: StoreKey): EncryptionState {
   return owning(path, (db) => {
     if (readSchema(db, path) === "encrypted") {
@@ -51,6 +72,18 @@ function encrypted(path: string, key: string | null): SysError {
  * Gives the store at `path` another key. Its data key is wrapped anew, at once whatever the size;
  * with `rewrite` everything is encrypted under a new data key, so that who had the old key and an
  * old copy of the file cannot read what comes. A store that has the key already is left as it is.
+ *
+ * @example
+ * ```ts
+ * import { rekeyStore, SqliteStore, StoreKey } from "@agent-libos/core";
+ * const folder = await Deno.makeTempDir();
+ * const [from, to] = ["old", "new"].map((name) => StoreKey.create(`${folder}/${name}`)) as [
+ *   StoreKey,
+ *   StoreKey,
+ * ];
+ * await SqliteStore.open(`${folder}/libos.db`, { encryption: from }).close();
+ * console.assert(rekeyStore(`${folder}/libos.db`, { from: [from], to }).key === to.id);
+ * ```
  */
 export function rekeyStore(path: string, given: {
   readonly from: readonly StoreKey[];

@@ -87,6 +87,8 @@ export default defineImage({
 /** A folder of its own, with the agents in it. */
 export class Place implements AsyncDisposable {
   readonly folder: string;
+  /** Variables of the environment that commands in this process see. */
+  readonly variables: Record<string, string> = {};
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -140,7 +142,7 @@ export class Place implements AsyncDisposable {
       err: (text) => held.err += text,
       isTerminal: false,
       isInteractive: false,
-      env: (name) => name === "LIBOS_OPERATOR" ? "ada" : undefined,
+      env: (name) => name === "LIBOS_OPERATOR" ? "ada" : this.variables[name],
       cwd: this.folder,
       onInterrupt(listener) {
         listeners.add(listener);
