@@ -19,7 +19,8 @@
  */
 
 export { type Blame, type Errno, type ErrorDetail, ERRORS, SysError } from "./kernel/errors.ts";
-export type { Approvals } from "./runtime/approvals.ts";
+export type { Approvals, DecidedBy, DecidedItem, DecideItem } from "./runtime/approvals.ts";
+export type { Matches } from "./runtime/matches.ts";
 export type { RetentionOptions } from "./runtime/redaction.ts";
 export {
   createRuntime,
@@ -30,6 +31,7 @@ export {
 export type { JitOptions } from "./runtime/workshop.ts";
 export type { ToolInfo } from "./runtime/generated.ts";
 export type { ToolDefinition, ToolTest, ToolTestCall } from "./kernel/generated.ts";
+export type { HumanEvents } from "./kernel/human_event.ts";
 export type { ToolEvents } from "./kernel/tool_event.ts";
 export type { TreeEvents } from "./kernel/tree_event.ts";
 export type { Collection, StatePatch } from "./kernel/patch.ts";

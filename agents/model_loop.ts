@@ -106,14 +106,28 @@ async function doOne(sys: Sys, call: ModelCall): Promise<Done> {
     return { output: { error: "EINVAL", message }, isError: true, malformed: true };
   }
   try {
-    const { output } = await sys.tool.call({ name: call.name, input: call.input });
-    return { output: bounded(output as Json), isError: false, malformed: false };
+    const { output, edited = [] } = await sys.tool.call({ name: call.name, input: call.input });
+    const told = edited.length === 0 ? output : { output, changed: edited.map(changedText) };
+    return { output: bounded(told as Json), isError: false, malformed: false };
   } catch (error) {
     if (!(error instanceof SysError) || FATAL.has(error.code)) throw error;
     const { code, message } = error;
     const malformed = code === "ENOSYS" || code === "EINVAL";
     return { output: { error: code, message }, isError: true, malformed };
   }
+}
+
+/** What a person made of a call, so that the model does not take it for its own. */
+function changedText({ call, asked, done, by, note }: {
+  readonly call: string;
+  readonly asked: Json;
+  readonly done: Json;
+  readonly by: string;
+  readonly note?: string | undefined;
+}): string {
+  const why = note === undefined ? "" : `, saying: ${note}`;
+  const what = `${by} changed the arguments of ${call} before it was done${why}`;
+  return `${what}. You asked for ${canonical(asked)}; done was ${canonical(done)}`;
 }
 
 /** A result as large as a conversation can bear; what was cut off is said. */

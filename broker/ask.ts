@@ -6,11 +6,12 @@
 import { ceilingAllows } from "../kernel/capability.ts";
 import type { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
+import type { RequestRule } from "../kernel/event.ts";
 import { matchRight } from "../kernel/grammar.ts";
 import { ask } from "../kernel/human.ts";
 import type { Pid } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { type Risk, RISKS } from "../kernel/policy.ts";
+import { type PolicyRule, type Risk, RISKS } from "../kernel/policy.ts";
 import { wait } from "../kernel/process.ts";
 import { askedHash, ruleSource, ruleText, type Verdict } from "./authorize.ts";
 import { askedBy, type Call } from "./call.ts";
@@ -27,8 +28,9 @@ export function askPerson(draft: Draft, call: Call, given: {
     const sentence = `Cannot call "${name}": ${need.right}(${need.resource}) is over the ceiling`;
     throw new SysError("EPERM", `${sentence} of the tree, which no person is asked about`);
   }
+  const ruled = rule === undefined ? undefined : asking(draft, process.pid, rule);
   const request = ask(draft, process, key, {
-    kind: "permission",
+    kind: need.ask === undefined ? "permission" : "review",
     prompt: `${need.right}(${need.resource})`,
     call: {
       name,
@@ -44,8 +46,15 @@ export function askPerson(draft: Draft, call: Call, given: {
     risk: worse(rule?.risk ?? "low", def.risk ?? "medium"),
     preview: [because(draft, process.pid, given.judged), given.preview ?? ""].join("\n").trimEnd(),
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
+    ...(ruled === undefined ? {} : { rule: ruled }),
+    ...(rule?.people === undefined ? {} : { people: rule.people }),
   });
   wait(draft, process, { on: { reason: "person", key, request }, ...askedBy(call) });
+}
+
+function asking(draft: Draft, pid: Pid, rule: PolicyRule): RequestRule {
+  const source = ruleSource(draft.tree, draft.tree.lineage(pid), rule);
+  return { text: ruleText(rule), source: source === "the policy" ? "policy" : source as Pid };
 }
 
 function because(draft: Draft, pid: Pid, judged: Verdict & { is: "ask" }): string {
@@ -56,7 +65,8 @@ function because(draft: Draft, pid: Pid, judged: Verdict & { is: "ask" }): strin
   return `because of rule "${ruleText(rule)}" of ${source}${reason}`;
 }
 
-function worse(a: Risk, b: Risk): Risk {
+/** The worse of two. */
+export function worse(a: Risk, b: Risk): Risk {
   return RISKS.indexOf(a) > RISKS.indexOf(b) ? a : b;
 }
 

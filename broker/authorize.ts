@@ -70,6 +70,7 @@ export function judgeCall(question: Question): Verdict {
       nowMs: question.nowMs,
       needsGrant: false,
       call: question.name,
+      image: process.image,
       ...(need.bytes === undefined ? {} : { bytes: need.bytes }),
     };
     const held = authorize(tree.caps, query);
@@ -124,7 +125,8 @@ export function ruleFor(
   let allows: PolicyRule | undefined;
   const weigh = (rule: PolicyRule | undefined): PolicyRule | undefined => {
     if (rule?.effect === "deny") return rule;
-    if (rule?.effect === "ask") asks ??= rule;
+    // What takes two people takes two, whoever else says that one will do.
+    if (rule?.effect === "ask") asks = (rule.people ?? 1) > (asks?.people ?? 0) ? rule : asks;
     else allows ??= rule;
     return undefined;
   };

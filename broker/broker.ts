@@ -25,13 +25,16 @@ import type { Verdict } from "./authorize.ts";
 import { Context, DecidingContext } from "./context.ts";
 import { failure, sendEffect, settleLost } from "./effect.ts";
 import {
+  asEdited,
   askedBy,
+  asRecorded,
   bound,
   bounded,
   boundedName,
   type Call,
   callId,
   decode,
+  editedOf,
   type Host,
   mustAwaitTheSame,
   mustRepeat,
@@ -40,6 +43,7 @@ import {
 } from "./call.ts";
 import { affordCall, judgeAtDoor } from "./judge.ts";
 import { refuseClosed } from "./port.ts";
+import { asksForMore } from "./raise.ts";
 import { never, type Run } from "./run.ts";
 import {
   type AnySyscall,
@@ -114,7 +118,7 @@ export class Broker {
     if (process.parked[key]?.interrupted === true) {
       return this.#fail(call, new SysError("ECANCELED", `Cannot finish "${name}": interrupted`));
     }
-    return this.#fresh(call);
+    return this.#fresh(asEdited(call));
   }
 
   /** The record of a call; `ENOSYS` when there is none. */
@@ -125,8 +129,9 @@ export class Broker {
   }
 
   /** A call which the log knows: answered from there (D1), or an effect whose outcome is open. */
-  #again(call: Call, recorded: Recorded): unknown {
-    mustRepeat(call, recorded);
+  #again(given: Call, recorded: Recorded): unknown {
+    mustRepeat(given, recorded);
+    const call = asRecorded(given, recorded);
     if (recorded.state === "done") {
       if (call.def.ends !== true || !recorded.result.ok) return settle(recorded.result);
       call.run.end("over");
@@ -155,6 +160,8 @@ export class Broker {
     try {
       affordCall(this, call);
     } catch (error) {
+      const draft = new Draft(call.tree, this.now(call.tree));
+      if (asksForMore(draft, call, error)) return this.#park(call, draft);
       return this.#failWith(call, error, judged.decision);
     }
     return goOn(judged);
@@ -336,6 +343,7 @@ export class Broker {
       key,
       name,
       args,
+      ...editedOf(call),
       decision: judged.decision,
       result,
       ...(judged.spends.length === 0 ? {} : { spends: judged.spends }),

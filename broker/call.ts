@@ -4,7 +4,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { CallResult, Spending } from "../kernel/event.ts";
+import type { CallResult, EditNote, Spending } from "../kernel/event.ts";
 import { canonical, hashOf, type Json, plain, sha256 } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -34,6 +34,8 @@ export interface Call {
   readonly name: string;
   readonly def: AnySyscall;
   readonly args: Json;
+  /** What the caller gave, where a person had it changed to `args`. */
+  readonly edited?: EditNote;
   /** The working directory when the call was made: a later chdir does not move it. */
   readonly cwd: string;
   /** The generated tool that makes it; undefined for trusted code. */
@@ -94,7 +96,8 @@ export function bound(run: Run, key: string, name: string, inTool: boolean): voi
 /** Refuses with `EREPLAY` a call that is not the one which was made in its place before. */
 export function mustRepeat(call: Call, recorded: Recorded): void {
   const { name, args, process, key } = call;
-  if (recorded.name === name && canonical(recorded.args) === canonical(args)) return;
+  const given = recorded.edited?.asked ?? recorded.args;
+  if (recorded.name === name && canonical(given) === canonical(args)) return;
   const sentence = `Cannot go on with step ${process.step} of process "${process.pid}": ` +
     `call ${key} was "${recorded.name}" before and is "${name}" now`;
   const differs = recorded.name === name ? " with other arguments" : "";
@@ -103,7 +106,25 @@ export function mustRepeat(call: Call, recorded: Recorded): void {
 
 /** What a waiting call is, so that only the same one is given its answer. */
 export function askedBy(call: Call): { readonly name: string; readonly argsHash: string } {
-  return { name: call.name, argsHash: hashOf(call.args) };
+  return { name: call.name, argsHash: hashOf(call.edited?.asked ?? call.args) };
+}
+
+/** The call as a person changed it, where one did: from here on it is that one. */
+export function asEdited(call: Call): Call {
+  const edited = call.process.parked[call.key]?.edited;
+  if (edited === undefined) return call;
+  const { args, ...said } = edited;
+  return { ...call, args: freeze(args), edited: { asked: call.args, ...said } };
+}
+
+/** The call as the log has it, which may be another than its caller gave. */
+export function asRecorded(call: Call, { args, edited }: Recorded): Call {
+  return edited === undefined ? call : { ...call, args: freeze(args), edited };
+}
+
+/** What the log says of a call that a person changed. */
+export function editedOf({ edited }: Pick<Call, "edited">): { readonly edited?: EditNote } {
+  return edited === undefined ? {} : { edited };
 }
 
 /** Refuses with `EREPLAY` a call which comes in the place of another that waited. */

@@ -957,6 +957,21 @@ export interface Calls {
       readonly output: Json;
       /** The logs. */
       readonly logs?: readonly (string)[] | undefined;
+      /** The edited. */
+      readonly edited?:
+        | readonly ({
+          /** The call. */
+          readonly call: string;
+          /** Any JSON value. */
+          readonly asked: Json;
+          /** Any JSON value. */
+          readonly done: Json;
+          /** The by. */
+          readonly by: string;
+          /** The note. */
+          readonly note?: string | undefined;
+        })[]
+        | undefined;
     };
   };
   /** Tell how to write a tool: the contract, the calls it can make, examples. */
@@ -1201,6 +1216,59 @@ export interface Calls {
     };
     /** What it answers. */
     readonly reply: Record<string, never>;
+  };
+  /** Ask a person for more to spend, as new limits of the caller, and wait for the answer. */
+  readonly "budget.raise": {
+    /** What it takes. */
+    readonly args: {
+      /** The limits. */
+      readonly limits: {
+        /** The model calls. */
+        readonly modelCalls?: number | undefined;
+        /** The tokens. */
+        readonly tokens?: number | undefined;
+        /** The usd. */
+        readonly usd?: number | undefined;
+        /** The tool calls. */
+        readonly toolCalls?: number | undefined;
+        /** The children. */
+        readonly children?: number | undefined;
+        /** The depth. */
+        readonly depth?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The bytes. */
+        readonly bytes?: number | undefined;
+      };
+      /** The reason. */
+      readonly reason: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** What was given, which may be less than was asked for. */
+      readonly given: {
+        /** The model calls. */
+        readonly modelCalls?: number | undefined;
+        /** The tokens. */
+        readonly tokens?: number | undefined;
+        /** The usd. */
+        readonly usd?: number | undefined;
+        /** The tool calls. */
+        readonly toolCalls?: number | undefined;
+        /** The children. */
+        readonly children?: number | undefined;
+        /** The depth. */
+        readonly depth?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The bytes. */
+        readonly bytes?: number | undefined;
+      };
+      /** The by. */
+      readonly by: string;
+      /** The note. */
+      readonly note?: string | undefined;
+    };
   };
   /** Name the position the own tree is at now; costs one line. */
   readonly "checkpoint.create": {

@@ -20,7 +20,7 @@ import type { Touched } from "../kernel/touch.ts";
 import type { OpenIntent } from "../kernel/state.ts";
 import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
-import { type Call, callId, idempotencyKey, replyOf } from "./call.ts";
+import { type Call, callId, editedOf, idempotencyKey, replyOf } from "./call.ts";
 import { answered, doubt } from "./doubt.ts";
 import type { Run } from "./run.ts";
 import type { AnySyscall, Parked } from "./syscall.ts";
@@ -44,6 +44,7 @@ export async function sendEffect(broker: Broker, call: Call, given: {
     key,
     name,
     args,
+    ...editedOf(call),
     decision,
     cwd: call.cwd,
     ...(def.cost === undefined ? {} : { spent: def.cost(args) }),
@@ -264,7 +265,8 @@ export async function recoverStopped(broker: Broker, run: Run): Promise<void> {
     const def = broker.lookUp(name);
     const { cwd } = recorded.intent;
     const { tree } = run;
-    const call: Call = { run, tree, process, key, name, def, args, cwd, notes, frame: undefined };
+    const made = { run, tree, process, key, name, def, args, cwd, notes, frame: undefined };
+    const call: Call = { ...made, ...editedOf(recorded) };
     await settleStopped(broker, call, recorded.intent);
   }
 }

@@ -145,9 +145,9 @@ export class LiveView {
   /** Says by which command a request is answered. */
   sayHow(id: string, kind: string): void {
     if (this.#isAsking) return;
-    const command = kind === "permission"
-      ? `libos approve ${id}   or   libos deny ${id} -m WHY`
-      : `libos answer ${id} VALUE`;
+    const command = kind === "question" || kind === "doubt"
+      ? `libos answer ${id} VALUE`
+      : `libos approve ${id}   or   libos deny ${id} -m WHY`;
     this.#say(`     answer with: ${command}`, "yellow");
   }
 

@@ -12,6 +12,7 @@ import { checkpoint } from "./checkpoint.ts";
 import { type Command, contextOf, GLOBAL_OPTIONS } from "./command.ts";
 import { doctor } from "./doctor.ts";
 import { effects } from "./effects.ts";
+import { answer, approve, deny, edit } from "./decide.ts";
 import { EXIT, problemOf, sentenceOf, UsageError } from "./exit.ts";
 import { explain } from "./explain.ts";
 import { helpOf, overview } from "./help.ts";
@@ -19,7 +20,7 @@ import { type Io, realIo } from "./io.ts";
 import { events, logs } from "./logs.ts";
 import { objects } from "./objects.ts";
 import { safeJson } from "./output.ts";
-import { answer, approvals, approve, deny } from "./people.ts";
+import { approvals } from "./people.ts";
 import { policy } from "./policy.ts";
 import { describe, ps } from "./processes.ts";
 import { replay } from "./replay.ts";
@@ -41,7 +42,7 @@ export type { Io } from "./io.ts";
 const ALL: readonly Command[] = [
   ...[init, demo, run, serve, doctor],
   ...[ps, describe, logs, send, pause, resume, cancel, kill],
-  ...[approvals, approve, deny, answer, token],
+  ...[approvals, approve, edit, deny, answer, token],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
   ...[objects, tree, gc, erase, store, budget],

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
 import { type Pid, treeOf } from "../kernel/ids.ts";
 import { realClock } from "../providers/clock.ts";
@@ -12,8 +13,9 @@ import { pendingRequests } from "../runtime/people.ts";
 import type { AgentProcess, ExitStatus } from "../runtime/process.ts";
 import { createRuntime, type Runtime } from "../runtime/runtime.ts";
 import type { Command, Context } from "./command.ts";
+import { POLICY_FILE } from "./decided.ts";
 import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
-import { isFile, readText } from "./files.ts";
+import { isFile } from "./files.ts";
 import { modelOf, spawnOptions, type Startable, startableOf } from "./image_file.ts";
 import { textOf } from "../runtime/line_text.ts";
 import { LiveView } from "./live.ts";
@@ -24,8 +26,6 @@ import { encryptionFor } from "./store_key.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
 import { jitOptions } from "./tool_file.ts";
 import { durationOf } from "./words.ts";
-
-const POLICY_FILE = "libos.policy";
 
 /** `run`. */
 export const run: Command = {
@@ -93,7 +93,7 @@ async function runtimeOf(
     operator: operatorOf(at),
     jit: jitOptions(at),
     ...await auditOptionsOf(at),
-    ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
+    ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
   });
 }
 

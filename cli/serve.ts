@@ -3,12 +3,14 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { privateFile } from "../providers/private_file.ts";
 import type { AgentImage } from "../runtime/image.ts";
 import { createRuntime } from "../runtime/runtime.ts";
 import { serve as serveRuntime, type Served } from "../server/mod.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
 import type { Command, Context } from "./command.ts";
+import { POLICY_FILE } from "./decided.ts";
 import { findingsOf } from "./doctor.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
@@ -20,7 +22,6 @@ import { serverFile, tokensPath } from "./token.ts";
 import { jitOptions } from "./tool_file.ts";
 
 const PORT_DEFAULT = 7777;
-const POLICY_FILE = "libos.policy";
 
 /** `serve`. */
 export const serve: Command = {
@@ -60,7 +61,7 @@ export const serve: Command = {
       operator: operatorOf(at),
       jit: jitOptions(at),
       ...await auditOptionsOf(at),
-      ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
+      ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
     });
     await using server = serveRuntime(runtime, {
       hostname: at.flags.text("listen") ?? "127.0.0.1",

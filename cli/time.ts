@@ -25,7 +25,7 @@ import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { resultText } from "../runtime/line_text.ts";
 import { aligned, show } from "./output.ts";
-import { goOnText } from "./people.ts";
+import { goOnText } from "./decided.ts";
 import { backTo, checkpointAt, owning, positionOf, positionText } from "./position.ts";
 import { findProcess, reading, workspaceOf } from "./store.ts";
 import { short, spanOf } from "./words.ts";

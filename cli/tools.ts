@@ -8,7 +8,7 @@ import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { give, operatorOf } from "./order.ts";
 import { show } from "./output.ts";
-import { approve, deny } from "./people.ts";
+import { approve, deny } from "./decide.ts";
 import { reading } from "./store.ts";
 import { findReview, findStanding, versionOf } from "./tool_known.ts";
 import { checkTool } from "./tool_check.ts";

@@ -7,6 +7,7 @@
  */
 
 import { type Handlers, MEMORY, releaseAll } from "./apply_memory.ts";
+import { PEOPLE } from "./apply_people.ts";
 import { TOOLS } from "./apply_tools.ts";
 import { book, nothingSpent } from "./budget.ts";
 import { byAge } from "./checkpoint.ts";
@@ -19,7 +20,7 @@ import { LIMITS } from "./limits.ts";
 import { applyPatch } from "./patch.ts";
 import { innerWait, openIntents } from "./process.ts";
 import { noteLine, RETENTION } from "./retention.ts";
-import type { Process, State } from "./state.ts";
+import type { Process, Recorded, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
 
 /** Applies one line. */
@@ -45,6 +46,7 @@ const TREE = {
     state.key = data.key;
     state.nonce = data.nonce;
     state.ceiling = data.ceiling;
+    if (data.owner !== undefined) state.owner = data.owner;
   },
   "tree.opened": ({ state }, data) => {
     state.epoch = data.epoch;
@@ -70,8 +72,9 @@ const TREE = {
   "tree.arrived": () => {},
   "files.undoing": () => {},
   "files.undone": () => {},
-  "tree.forked": (tree, { patch, nonce }) => {
+  "tree.forked": (tree, { patch, nonce, owner }) => {
     tree.state.nonce = nonce;
+    if (owner !== undefined) tree.state.owner = owner;
     applyPatch(tree.state, patch);
     tree.reindex();
   },
@@ -154,7 +157,10 @@ const PROCESS = {
     at.life = { state: "waiting", on: data.on, sinceMs: line.atMs };
     const on = innerWait(data.on);
     const { name, argsHash } = data;
-    if (on !== null) at.parked[on.key] = { ...on, name, argsHash };
+    if (on === null) return;
+    // What a person made of the call stands while other people are asked about it.
+    const edited = at.parked[on.key]?.edited;
+    at.parked[on.key] = { ...on, name, argsHash, ...(edited === undefined ? {} : { edited }) };
   },
   "process.woken": ({ state }, data, line) => {
     const at = process(state, data.pid);
@@ -244,8 +250,9 @@ const CALL = {
   "call.done": (tree, data, line) => {
     const { state } = tree;
     const at = process(state, data.pid);
-    const { name, args, result } = data;
-    at.journal[data.key] = { name, args, state: "done", result, seq: line.seq, atMs: line.atMs };
+    const { result } = data;
+    const { seq, atMs } = line;
+    at.journal[data.key] = { ...madeAs(data), state: "done", result, seq, atMs };
     noteInner(at, data.key);
     dropInner(at, data.key);
     settleParked(state, at, data.key);
@@ -263,9 +270,8 @@ const CALL = {
   },
   "call.intent": (tree, data, line) => {
     const at = process(tree.state, data.pid);
-    const { name, args } = data;
     const intent = { ...data, seq: line.seq };
-    at.journal[data.key] = { name, args, state: "open", intent };
+    at.journal[data.key] = { ...madeAs(data), state: "open", intent };
     noteInner(at, data.key);
     settleParked(tree.state, at, data.key);
     spend(tree.caps, data.spends);
@@ -279,9 +285,9 @@ const CALL = {
     // A step that did not wait for its effect is over: the place may be another call's by now.
     if (open?.state === "open" && open.intent.step === data.step) {
       bury(tree.state, tree.caps, open.intent.spends);
-      const { name, args } = open;
       const { seq, atMs } = line;
-      at.journal[data.key] = { name, args, state: "done", result: data.result, seq, atMs };
+      const { result } = data;
+      at.journal[data.key] = { ...madeAs(open), state: "done", result, seq, atMs };
     }
     settleParked(tree.state, at, data.key);
     if (data.spent !== undefined) book(tree.state, at, data.spent);
@@ -289,6 +295,13 @@ const CALL = {
     if (at.life.state === "ended") delete at.journal[data.key];
   },
 } satisfies Partial<Handlers>;
+
+/** A call as it was made: what was done, and what was asked for where that differs. */
+function madeAs({ name, args, edited }: Made): Made {
+  return edited === undefined ? { name, args } : { name, args, edited };
+}
+
+type Made = Pick<Recorded, "name" | "args" | "edited">;
 
 /** Places inside other calls, by journal: derived, so that a step of many calls is not searched. */
 const innerKeys = new WeakMap<Process["journal"], Set<string>>();
@@ -339,44 +352,7 @@ const AUTHORITY = {
   },
 } satisfies Partial<Handlers>;
 
-const PEOPLE = {
-  "human.asked": ({ state }, data, line) => {
-    const { pid, key, ...rest } = data;
-    state.requests[data.id] = {
-      ...rest,
-      pid,
-      askers: [{ pid, key, under: data.call?.under ?? null }],
-      createdMs: line.atMs,
-      status: "pending",
-      answer: null,
-      by: null,
-    };
-    state.next.req += 1;
-    if (data.kind === "permission") process(state, pid).calls.asked += 1;
-  },
-  "human.joined": ({ state }, data) => {
-    state.requests[data.id]?.askers.push({ pid: data.pid, key: data.key, under: data.under });
-    process(state, data.pid).calls.asked += 1;
-  },
-  "human.answered": ({ state }, data) => {
-    const request = state.requests[data.id];
-    assert(request?.status === "pending", `Request "${data.id}" was answered twice`);
-    request.answer = data.answer;
-    request.by = data.by;
-    const { outcome } = data.answer;
-    request.status = outcome === "approve"
-      ? "approved"
-      : outcome === "deny"
-      ? "denied"
-      : "answered";
-    if (request.kind === "notice") delete state.requests[data.id];
-  },
-  "human.expired": ({ state }, data) => {
-    const request = state.requests[data.id];
-    if (request === undefined) return;
-    request.status = "expired";
-    if (request.kind === "notice") delete state.requests[data.id];
-  },
+const MAIL = {
   "message.sent": ({ state }, data) => {
     (state.mail[data.to] ??= []).push(data);
     state.next.msg += 1;
@@ -394,6 +370,7 @@ const HANDLERS: Handlers = {
   ...CALL,
   ...AUTHORITY,
   ...MEMORY,
+  ...MAIL,
   ...PEOPLE,
   ...RETENTION,
   ...TOOLS,

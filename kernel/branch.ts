@@ -59,10 +59,10 @@ function settle(process: Process): void {
   }
   for (const [key, recorded] of Object.entries(process.journal)) {
     if (recorded.state !== "open") continue;
-    const { name, args, intent } = recorded;
-    const message = `Cannot tell how "${name}" came out: it was another tree's`;
+    const { intent, ...made } = recorded;
+    const message = `Cannot tell how "${made.name}" came out: it was another tree's`;
     const result = { ok: false, code: "EINDOUBT", message } as const;
-    process.journal[key] = { name, args, state: "done", result, seq: intent.seq, atMs: 0 };
+    process.journal[key] = { ...made, state: "done", result, seq: intent.seq, atMs: 0 };
   }
 }
 

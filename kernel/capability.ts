@@ -54,6 +54,8 @@ export interface Capability {
   readonly depthMax: number;
   /** Whether only its subject may use it, or the subject's descendants too. */
   readonly scope: "process" | "subtree";
+  /** Hash of the one image whose processes may use it; absent: any. */
+  readonly image?: string;
   /** Set when it was born of a person's answer; `argsHash` binds it to one call. */
   readonly grant: CapabilityGrant | null;
   /** How it came to be. */
@@ -103,6 +105,8 @@ export interface AuthorityQuery {
   readonly needsGrant: boolean | "shown";
   /** How many bytes the call moves, where that is known beforehand. */
   readonly bytes?: number;
+  /** Hash of the caller's image. */
+  readonly image?: string;
 }
 
 /** One capability that was looked at, and why it did or did not do. */

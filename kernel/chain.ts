@@ -11,7 +11,7 @@
 import type { AuthorityQuery, HeldCapability } from "./capability.ts";
 import type { CapabilityIndex } from "./capability_index.ts";
 import { satisfies } from "./constraint.ts";
-import { compileResource, matchRight, matchSegments } from "./grammar.ts";
+import { compileResource, matchRight, matchSegments, splitResource } from "./grammar.ts";
 import type { JsonObject } from "./json.ts";
 import type { CapId } from "./ids.ts";
 
@@ -24,6 +24,7 @@ export const WHY = {
   expired: "expired",
   spent: "no use left",
   bound: "granted for other arguments",
+  image: "granted to processes of another image",
   bytes: "more bytes than it allows",
   constraint: "its constraint does not allow these arguments",
   covers: "covers the call",
@@ -65,6 +66,18 @@ export function walkChain(
   }
 }
 
+/** Whether one capability, with its chain, covers a call: null, or why it does not. */
+export function coveredBy(
+  index: CapabilityIndex,
+  id: CapId,
+  query: AuthorityQuery,
+): string | null {
+  const cap = index.get(id);
+  if (cap === undefined) return WHY.orphan;
+  const walk = walkChain(index, cap, { query, segments: splitResource(query.resource) });
+  return typeof walk === "string" ? walk : null;
+}
+
 function check(cap: HeldCapability, { query, segments }: ChainQuery): string | null {
   if (!matchRight(cap.right, query.right)) return WHY.right;
   if (!matchSegments(compileResource(cap.resource), segments)) return WHY.resource;
@@ -72,6 +85,7 @@ function check(cap: HeldCapability, { query, segments }: ChainQuery): string | n
   if (stands !== null) return stands;
   const bound = cap.grant?.argsHash ?? null;
   if (bound !== null && bound !== query.argsHash()) return WHY.bound;
+  if (cap.image !== undefined && cap.image !== query.image) return WHY.image;
   if (cap.bytesMax !== null && (query.bytes ?? 0) > cap.bytesMax) return WHY.bytes;
   if (cap.constraint !== null && !constrained(cap.constraint, query)) return WHY.constraint;
   return null;

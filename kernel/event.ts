@@ -16,8 +16,9 @@ import type { BudgetLimits, Spending } from "./spending.ts";
 import type { Touched } from "./touch.ts";
 import type { ToolEvents } from "./tool_event.ts";
 import type { TreeEvents } from "./tree_event.ts";
-import type { PersonAnswer } from "./world.ts";
+import type { HumanEvents } from "./human_event.ts";
 
+export type { RequestCall, RequestKind, RequestRule } from "./human_event.ts";
 export type { BudgetLimits, Spending, SpentKind } from "./spending.ts";
 
 /** Why a process does not run. */
@@ -117,6 +118,8 @@ export interface ImageData {
   readonly stepsMax: number;
   /** Object types with their JSON Schemas. */
   readonly types: { readonly [name: string]: JsonObject };
+  /** "ask": a turn of the model that the budget does not bear is put before a person. */
+  readonly onBudget?: "ask" | "fail";
   /** Generated tools that its processes have, by name and hash. */
   readonly generated?: readonly { readonly name: string; readonly hash: string }[];
 }
@@ -145,8 +148,20 @@ export interface CallHead {
   readonly name: string;
   /** The arguments after their schema filled in defaults. */
   readonly args: Json;
+  /** Set where a person had the arguments changed: `args` is what was done. */
+  readonly edited?: EditNote;
   /** How it was let through, or why not. */
   readonly decision: Decision;
+}
+
+/** What a call was before a person changed its arguments. */
+export interface EditNote {
+  /** The arguments that the caller gave. */
+  readonly asked: Json;
+  /** Who changed them. */
+  readonly by: string;
+  /** What was said about it. */
+  readonly note?: string;
 }
 
 /** How a call ended, as the log keeps it. */
@@ -160,7 +175,7 @@ export type CallResult =
   };
 
 /** The data of every kind of event. */
-export interface EventMap extends ToolEvents, TreeEvents {
+export interface EventMap extends HumanEvents, ToolEvents, TreeEvents {
   /** A policy took the place of the one before. */
   "policy.loaded": { readonly text: string; readonly by: string };
   /** An image can be used in this tree. */
@@ -301,39 +316,6 @@ export interface EventMap extends ToolEvents, TreeEvents {
     readonly to: ObjectId;
     readonly from: Provenance;
   };
-  /** Something was put before people. */
-  "human.asked": {
-    readonly id: RequestId;
-    readonly kind: "permission" | "question" | "notice" | "doubt";
-    readonly pid: Pid;
-    readonly key: string;
-    /** Whom the asker named; absent where the kernel asks, whoever is there. */
-    readonly who?: string;
-    readonly prompt: string;
-    readonly call: RequestCall | null;
-    readonly schema: JsonObject | null;
-    readonly choices: readonly string[];
-    readonly risk: "low" | "medium" | "high" | "destructive";
-    readonly preview: string | null;
-    readonly expiresMs: number | null;
-  };
-  /** Another call waits for the answer to the same request. */
-  "human.joined": {
-    readonly id: RequestId;
-    readonly pid: Pid;
-    readonly key: string;
-    /** The capability of this asker that would cover the call. */
-    readonly under: CapId | null;
-  };
-  /** A person answered; what was granted follows in the same commit. */
-  "human.answered": {
-    readonly id: RequestId;
-    readonly answer: PersonAnswer;
-    readonly by: string;
-    readonly inbox: string | null;
-  };
-  /** Nobody answered in time, which means no. */
-  "human.expired": { readonly id: RequestId };
   /** An item from outside was refused and has changed nothing. */
   "inbox.refused": { readonly inbox: string; readonly code: Errno; readonly message: string };
   /** An item from outside has had its effect, which stands before this line. */
@@ -342,22 +324,6 @@ export interface EventMap extends ToolEvents, TreeEvents {
   "message.sent": Message;
   /** Messages were taken out of a mailbox. */
   "message.received": { readonly pid: Pid; readonly ids: readonly MessageId[] };
-}
-
-/** The call a permission request is about. */
-export interface RequestCall {
-  /** Name of the call; of a right, where that was asked for. */
-  readonly name: string;
-  /** The right which a grant will be for. */
-  readonly right: string;
-  /** The resource which a grant will be for. */
-  readonly resource: string;
-  /** The arguments that are shown. */
-  readonly args: Json;
-  /** Hash of name and arguments, by which a grant "once" is bound to this call. */
-  readonly argsHash: string;
-  /** The capability that would cover it; a grant is derived from it. */
-  readonly under: CapId | null;
 }
 
 /** The name of an event. */

@@ -16,7 +16,7 @@ import { SysError } from "./errors.ts";
 import { revokeTool } from "./generated.ts";
 import type { CapId, Pid, RequestId } from "./ids.ts";
 import { isId } from "./ids.ts";
-import { answer } from "./human.ts";
+import { answer } from "./answer.ts";
 import type { BudgetLimits, Message } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { SENSITIVITIES, TRUSTS } from "./label.ts";
@@ -42,7 +42,16 @@ const ANSWER = z.discriminatedUnion("outcome", [
     resource: z.string().max(1_024).optional(),
     note: z.string().max(2_000).optional(),
   }),
-  z.strictObject({ outcome: z.literal("deny"), reason: z.string().max(2_000).optional() }),
+  z.strictObject({
+    outcome: z.literal("edit"),
+    args: json,
+    note: z.string().max(2_000).optional(),
+  }),
+  z.strictObject({
+    outcome: z.literal("deny"),
+    reason: z.string().max(2_000).optional(),
+    stop: z.boolean().optional(),
+  }),
   z.strictObject({ outcome: z.literal("answer"), value: json }),
 ]);
 
@@ -54,6 +63,7 @@ const ORDERS = z.discriminatedUnion("kind", [
     answer: ANSWER,
     argsHash: z.string().optional(),
     askers: z.number().int().optional(),
+    strict: z.boolean().optional(),
     by,
   }),
   z.strictObject({
@@ -119,6 +129,8 @@ export type Order =
     readonly argsHash?: string | undefined;
     /** How many askers the person was shown; others that joined since make it `ESTALE`. */
     readonly askers?: number | undefined;
+    /** Whether who started the tree is refused with `EPERM`: nobody approves their own. */
+    readonly strict?: boolean | undefined;
     readonly by: string;
   }
   | {

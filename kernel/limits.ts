@@ -48,7 +48,13 @@ export const LIMITS = {
   requestPromptBytesMax: 8_192,
   requestExpiryMsDefault: 3_600_000,
   grantExpiryMsDefault: 900_000,
+  grantExpiryMsImage: 8 * 3_600_000,
   grantExpiryMsMax: 30 * 86_400_000,
+  escalateMsDefault: 900_000,
+  callsRecentKept: 128,
+  linesMatchedMax: 10_000,
+  examplesShownMax: 5,
+  requestsDecidedTogetherMax: 100,
   // Messages
   mailboxMessagesMax: 1_024,
   messageBytesMax: 65_536,

@@ -23,11 +23,12 @@ export const GENESIS = "0".repeat(64);
 
 /** Places in an event's data where large values are, as paths. */
 const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } = {
-  "call.done": [["args"], ["result", "reply"]],
-  "call.intent": [["args"], ["before"]],
+  "call.done": [["args"], ["edited", "asked"], ["result", "reply"]],
+  "call.intent": [["args"], ["edited", "asked"], ["before"]],
   "call.outcome": [["result", "reply"]],
   "human.asked": [["call", "args"], ["preview"]],
-  "human.answered": [["answer", "value"]],
+  "human.answered": [["answer", "args"], ["answer", "value"]],
+  "human.seconded": [["answer", "args"]],
   "message.sent": [["data"]],
   "process.spawned": [["input"]],
   "process.ended": [["outcome", "result"]],

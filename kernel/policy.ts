@@ -2,7 +2,8 @@
  * Policy: what is taken away again from calls that a capability covers.
  *
  * Invariants:
- *   Y1. Deny beats ask beats allow, whatever the order of the rules and however specific they are.
+ *   Y1. Deny beats ask beats allow, whatever the order of the rules and however specific they are;
+ *       an allow that says "unasked" beats the asks of its own text, and no deny.
  *   Y2. A policy gives nothing: where no rule matches, the capability alone decides.
  *   Y3. A rule that could never match is refused when the text is read, not ignored afterwards.
  *   Y4. Judging costs what matches, not how many rules there are.
@@ -58,6 +59,10 @@ export interface PolicyRule {
   readonly risk: Risk | null;
   /** How long after the policy was loaded it applies; null: always. */
   readonly expiresMs: number | null;
+  /** Of an ask: how many people have to agree; absent: one. */
+  readonly people?: number;
+  /** Of an allow: what it covers is asked about by no rule of the same text. */
+  readonly unasked?: true;
 }
 
 /** A rule which labels the values that come from somewhere. */
@@ -156,8 +161,13 @@ export function labelFor(policy: Policy, right: string, resource: string): Label
 }
 
 function comesBefore(rule: PolicyRule, other: PolicyRule): boolean {
-  const stronger = EFFECTS.indexOf(rule.effect) - EFFECTS.indexOf(other.effect);
+  const stronger = weight(rule) - weight(other);
   return stronger > 0 || (stronger === 0 && rule.line < other.line);
+}
+
+/** How much a rule weighs: by its effect, and among asks by how many have to agree. */
+function weight({ effect, people, unasked }: PolicyRule): number {
+  return effect === "deny" ? 4 : unasked === true ? 3 : effect === "ask" ? people ?? 1 : 0;
 }
 
 function readyOf(policy: Policy): Ready {

@@ -1,7 +1,8 @@
 /**
  * Policy as text: one rule a line.
  *
- * `allow|ask|deny right(resource) [when test] [expires 8h] [risk high] [because reason]`
+ * `allow|ask|deny right(resource) [when test] [expires 8h] [risk high] [people 2] [because reason]`
+ * `allow right(resource) unasked [when test] [expires 8h] [because reason]`
  * `label right(resource) sensitivity=secret trust=untrusted`
  *
  * A test is `sensitivity>=secret` or `trust<=untrusted`, with `>=`, `<=` or `=`. White space
@@ -78,11 +79,13 @@ export function formatRule(rule: PolicyRule | LabelRule): string {
   if ("label" in rule) {
     return `label ${pattern} sensitivity=${rule.label.sensitivity} trust=${rule.label.trust}`;
   }
-  const { when, expiresMs, risk, reason } = rule;
+  const { when, expiresMs, risk, reason, people, unasked } = rule;
   let text = `${rule.effect} ${pattern}`;
+  if (unasked === true) text += " unasked";
   if (when !== null) text += ` when ${when.field}${when.is}${when.value}`;
   if (expiresMs !== null) text += ` expires ${formatDuration(expiresMs)}`;
   if (risk !== null) text += ` risk ${risk}`;
+  if (people !== undefined) text += ` people ${people}`;
   if (reason !== null) text += ` because ${reason}`;
   return text;
 }
@@ -121,7 +124,7 @@ function readRule(reading: Reading, text: string, line: number): void {
   if (word === "label") {
     reading.labels.push({ line, pattern, label: readLabel(rest) });
   } else {
-    reading.rules.push({ line, effect: word, pattern, ...readClauses(rest) });
+    reading.rules.push({ line, effect: word, pattern, ...readClauses(word, rest) });
   }
 }
 
@@ -158,12 +161,15 @@ function checkRightIsKnown(right: string, context: PolicyContext): void {
   throw new Wrong(`no syscall "${right}"${hint}`);
 }
 
-type Clauses = Pick<PolicyRule, "when" | "reason" | "risk" | "expiresMs">;
+type Clauses = Pick<
+  PolicyRule,
+  "when" | "reason" | "risk" | "expiresMs" | "people" | "unasked"
+>;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-const CLAUSES = ["when", "expires", "risk", "because"] as const;
+const CLAUSES = ["when", "expires", "risk", "people", "unasked", "because"] as const;
 
-function readClauses(text: string): Clauses {
+function readClauses(effect: PolicyRule["effect"], text: string): Clauses {
   const clauses: Mutable<Clauses> = { when: null, reason: null, risk: null, expiresMs: null };
   const seen = new Set<string>();
   let rest = text;
@@ -171,7 +177,7 @@ function readClauses(text: string): Clauses {
     const [word, after] = nextWord(rest);
     if (word === "") return clauses;
     if (!isOneOf(CLAUSES, word)) {
-      const known = '"when", "expires", "risk" or "because"';
+      const known = '"when", "expires", "risk", "people", "unasked" or "because"';
       throw new Wrong(`"${word}" after the pattern, expected ${known}${near(word, CLAUSES)}`);
     }
     if (seen.has(word)) throw new Wrong(`"${word}" twice, expected once`);
@@ -180,8 +186,15 @@ function readClauses(text: string): Clauses {
       clauses.reason = readReason(after);
       return clauses;
     }
+    if (word === "unasked") {
+      if (effect !== "allow") throw new Wrong(`"unasked" in a rule that says ${effect}`);
+      clauses.unasked = true;
+      rest = after;
+      continue;
+    }
     const [value, behind] = nextWord(after);
-    if (word === "when") clauses.when = readTest(value);
+    if (word === "people") clauses.people = readPeople(effect, value);
+    else if (word === "when") clauses.when = readTest(value);
     else if (word === "expires") clauses.expiresMs = readDuration(value);
     else clauses.risk = readRisk(value);
     rest = behind;
@@ -251,6 +264,11 @@ function readSensitivity(text: string): Sensitivity {
 
 function readTrust(text: string): Trust {
   return readOne(TRUSTS, text, "trust");
+}
+
+function readPeople(effect: PolicyRule["effect"], text: string): number {
+  if (effect !== "ask") throw new Wrong(`"people" in a rule that says ${effect}`);
+  return Number(readOne(["1", "2"] as const, text, "people"));
 }
 
 function readRisk(text: string): Risk {

@@ -226,7 +226,7 @@ function keepOutcomes(process: Process, since: Since): void {
     const line = since.outcomes.get(placeOf({ pid, step, key }));
     if (line === undefined) continue;
     const { result } = line.data as EventMap["call.outcome"];
-    const { name, args } = recorded;
-    process.journal[key] = { name, args, state: "done", result, seq: line.seq, atMs: line.atMs };
+    const { intent: _, ...made } = recorded;
+    process.journal[key] = { ...made, state: "done", result, seq: line.seq, atMs: line.atMs };
   }
 }

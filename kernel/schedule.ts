@@ -35,7 +35,7 @@ export function readyPids(state: State): Pid[] {
     .filter((pid) => state.processes[pid]!.life.state === "ready");
 }
 
-/** When something of the tree is due: a timer, a wait with an end, a request's expiry. Or null. */
+/** When a timer, a wait with an end, or a request is due; null for never. */
 export function due(state: State): number | null {
   let earliest: number | null = null;
   const consider = (atMs: number | null): void => {
@@ -49,7 +49,9 @@ export function due(state: State): number | null {
   }
   for (const id in state.requests) {
     const request = state.requests[id as `req_${string}`]!;
-    if (request.status === "pending") consider(request.expiresMs);
+    if (request.status !== "pending") continue;
+    consider(request.expiresMs);
+    if (request.escalatedMs === undefined) consider(request.escalatesMs ?? null);
   }
   return earliest;
 }

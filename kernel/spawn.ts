@@ -261,6 +261,8 @@ export function root(
 export interface TreeSpec extends SpawnSpec {
   readonly key: string | null;
   readonly nonce: string;
+  /** Who starts it. */
+  readonly owner?: string;
   readonly policy: string;
   /** Nothing outside it is ever put before a person. */
   readonly ceiling: readonly Pattern[];
@@ -286,7 +288,8 @@ export function plant(draft: Draft, spec: TreeSpec): Pid {
   parsePolicy(spec.rules, draft.tree.context);
   parsePolicy(spec.policy, draft.tree.context);
   const { key, nonce, ceiling, policy } = spec;
-  draft.add("tree.created", { root: pid, key, nonce, ceiling, policy });
+  const owner = spec.owner === undefined ? {} : { owner: spec.owner };
+  draft.add("tree.created", { root: pid, key, nonce, ceiling, policy, ...owner });
   draft.add("policy.loaded", { text: policy, by: "boot" });
   for (const tool of spec.generated ?? []) propose(draft, tool, "image");
   for (const image of spec.images) draft.add("image.registered", image);

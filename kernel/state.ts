@@ -12,12 +12,15 @@ import type {
   BudgetLimits,
   CallHead,
   CallResult,
+  EditNote,
   EndOutcome,
   EventMap,
   ImageData,
   Message,
   Provenance,
   RequestCall,
+  RequestKind,
+  RequestRule,
   SpentKind,
   ValueRef,
   Wait,
@@ -37,7 +40,12 @@ export type Life =
 
 /** A call of the step in hand, so that the step can be run again from the top. */
 export type Recorded =
-  & { readonly name: string; readonly args: Json }
+  & {
+    readonly name: string;
+    readonly args: Json;
+    /** What the caller gave, where a person had it changed. */
+    readonly edited?: EditNote;
+  }
   & (
     | {
       readonly state: "done";
@@ -62,6 +70,8 @@ export type ParkedCall = Wait & {
   readonly name: string;
   readonly argsHash: string;
   readonly interrupted?: boolean;
+  /** What a person made of its arguments. */
+  readonly edited?: { readonly args: Json; readonly by: string; readonly note?: string };
 };
 
 /** A process. */
@@ -156,7 +166,7 @@ export interface Namespace {
 /** A request to a person. */
 export interface RequestRecord {
   readonly id: RequestId;
-  readonly kind: "permission" | "question" | "notice" | "doubt";
+  readonly kind: RequestKind;
   /** Who asked first; others with the same call wait for the same answer. */
   readonly pid: Pid;
   askers: {
@@ -175,6 +185,15 @@ export interface RequestRecord {
   readonly preview: string | null;
   readonly createdMs: number;
   readonly expiresMs: number | null;
+  /** The rule that says ask; absent where none does. */
+  readonly rule?: RequestRule;
+  /** How many people have to agree; absent: one. */
+  readonly people?: number;
+  /** When somebody else is to hear of it; absent: never. */
+  readonly escalatesMs?: number;
+  escalatedMs?: number;
+  /** Who agreed first, where it takes two. */
+  first?: { readonly by: string; readonly answer: PersonAnswer };
   status: "pending" | "approved" | "denied" | "answered" | "expired";
   answer: PersonAnswer | null;
   by: string | null;
@@ -212,6 +231,8 @@ export interface State {
   atMs: number;
   epoch: number;
   key: string | null;
+  /** Who started it; absent in trees of before this was kept. */
+  owner?: string;
   nonce: string;
   next: { [K in IdKind]: number };
   policy: { text: string; sinceMs: number };

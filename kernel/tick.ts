@@ -4,7 +4,7 @@
  */
 
 import type { Draft } from "./draft.ts";
-import { expire } from "./human.ts";
+import { escalate, expire } from "./human.ts";
 import { waitOf, wake } from "./process.ts";
 import { due } from "./schedule.ts";
 
@@ -14,6 +14,7 @@ export function tick(draft: Draft): void {
   const at = due(state);
   if (at === null || at > draft.nowMs) return;
   expire(draft);
+  escalate(draft);
   for (const process of Object.values(state.processes)) {
     const on = waitOf(process);
     if (on === null || !("untilMs" in on) || on.untilMs === null) continue;

@@ -10,6 +10,7 @@
  */
 
 import { apply } from "./apply.ts";
+import type { EditJudge } from "./answer.ts";
 import { CapabilityIndex } from "./capability_index.ts";
 import type { Draft } from "./draft.ts";
 import { assert } from "./errors.ts";
@@ -22,6 +23,7 @@ import { parsePolicy, type Policy } from "./policy.ts";
 import { lineageOf } from "./process.ts";
 import type { HeldCapability } from "./capability.ts";
 import { emptyState, type Process, type State } from "./state.ts";
+import { Recent } from "./recent.ts";
 import { wants } from "./schedule.ts";
 import type { Batch, InboxItem } from "./store.ts";
 import { ValueCache } from "./values.ts";
@@ -31,6 +33,14 @@ export interface TreeContext {
   readonly rights: readonly string[];
   /** Payloads may not be kept for fewer days; `LIMITS.retentionDaysMin` when absent. */
   readonly retentionDaysMin?: number;
+  /** After how long somebody else hears of a request that nobody answers. */
+  readonly escalateMs?: number;
+  /** How many people have to agree to a destructive call. */
+  readonly destructiveApprovers?: number;
+  /** "ask": a turn of the model that the budget does not bear is put before a person. */
+  readonly onBudget?: "ask" | "fail";
+  /** Judges a call whose arguments a person changed. */
+  readonly judgeEdit?: EditJudge;
 }
 
 /** What a tree tells its store that it wants. */
@@ -43,6 +53,8 @@ export class Tree {
   caps: CapabilityIndex = new CapabilityIndex();
   names: Names = new Names();
   readonly values: ValueCache = new ValueCache();
+  /** The latest calls that were applied here. */
+  readonly recent: Recent = new Recent();
   /** Namespaces that show through another. */
   readonly bases: Set<string> = new Set();
   /** How many lists continue each list. */
@@ -166,6 +178,7 @@ export class Tree {
         prev: "",
       };
       apply(this, line);
+      this.recent.hear(line);
       if (!isQuiet(this.state, line)) this.stirs += 1;
       this.#tail.push(line);
     }
@@ -178,6 +191,7 @@ export class Tree {
   /** Applies a line that was read from the log. */
   replay(line: Line): void {
     apply(this, line);
+    this.recent.hear(line);
   }
 
   /** Says what the last replayed line's hash is: the next line is chained to it. */

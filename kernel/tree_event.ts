@@ -17,6 +17,8 @@ export interface TreeEvents {
     readonly nonce: string;
     readonly ceiling: readonly Pattern[];
     readonly policy: string;
+    /** Who started it, as its runtime knows them. */
+    readonly owner?: string;
   };
   /** A position got a name: the state right after this line. */
   "checkpoint.taken": {
@@ -51,6 +53,8 @@ export interface TreeEvents {
     readonly nonce: string;
     readonly by: string;
     readonly patch: StatePatch;
+    /** Whose the new tree is. */
+    readonly owner?: string;
   };
   /** The tree goes on elsewhere, from the line before this one: nothing of it runs here again. */
   "tree.moved": {

@@ -7,6 +7,7 @@
  */
 
 import type { Json, JsonObject } from "./json.ts";
+import type { RequestKind } from "./human_event.ts";
 import type { RequestId } from "./ids.ts";
 
 /** Time. */
@@ -163,8 +164,13 @@ export interface Model {
 export interface PersonRequest {
   /** Names the request when it is answered. */
   readonly id: RequestId;
-  /** A permission is approved or denied, a question is answered, a notice is only read. */
-  readonly kind: "permission" | "question" | "notice";
+  /**
+   * A permission is approved, edited or denied; a question is answered; a notice is only read. A
+   * review is a permission for a generated tool, whose text is the preview. A budget is approved or
+   * denied, and less of it given by an edit. A doubt is a question about an effect of which nobody
+   * knows whether it happened.
+   */
+  readonly kind: RequestKind;
   /** Who asks. */
   readonly pid: string;
   /** The asking process and its ancestors, the root first. */
@@ -198,26 +204,59 @@ export interface PersonRequest {
   readonly createdMs: number;
   /** When it counts as refused, in milliseconds since 1970; null: never. */
   readonly expiresMs: number | null;
+  /** When it was said that nobody answers, in milliseconds since 1970; null: not yet. */
+  readonly escalatedMs: number | null;
+  /** The rule that says ask, as `ask file.write(./out/**) of the policy`; absent for none. */
+  readonly because?: string;
+  /** How many people have to agree, and who has. */
+  readonly people: { readonly needed: number; readonly agreed: readonly string[] };
+  /** How far an approval may reach; empty where nothing is approved for more than itself. */
+  readonly scopes: readonly Scope[];
+  /** Rules that would answer it, the narrowest first; none opens more than its asker may do. */
+  readonly suggestions: readonly Suggestion[];
 }
 
+/** A rule that would answer a request, and others like it. */
+export interface Suggestion {
+  /** The right that was asked for. */
+  readonly right: string;
+  /** A pattern that the call's resource matches. */
+  readonly resource: string;
+  /** How far it reaches. */
+  readonly scope: Scope;
+  /** How many of the latest calls of the tree it would have covered. */
+  readonly matched: number;
+}
+
+/** How far an approval reaches, the nearest first. */
+export const SCOPES = ["once", "process", "subtree", "tree", "image", "policy"] as const;
 /** How far an approval reaches. */
-export const SCOPES = ["once", "process", "subtree", "tree"] as const;
-/** How far an approval reaches. */
-export type Scope = "once" | "process" | "subtree" | "tree";
+export type Scope = "once" | "process" | "subtree" | "tree" | "image" | "policy";
 
 /** What a person says to a request. */
 export type PersonAnswer =
   | {
     readonly outcome: "approve";
     readonly scope?: Scope;
-    /** Wider than once: how long it holds. */
+    /** How long it holds; a rule of the policy holds for good where nothing is said. */
     readonly forMs?: number;
     readonly uses?: number;
     /** Wider than once: a pattern which the call's resource matches. */
     readonly resource?: string;
     readonly note?: string;
   }
-  | { readonly outcome: "deny"; readonly reason?: string }
+  | {
+    /** Approves the call once, with these arguments in place of those that were asked about. */
+    readonly outcome: "edit";
+    readonly args: Json;
+    readonly note?: string;
+  }
+  | {
+    readonly outcome: "deny";
+    readonly reason?: string;
+    /** Cancels who asked, too. */
+    readonly stop?: boolean;
+  }
   | { readonly outcome: "answer"; readonly value: Json };
 
 /** Someone who answers requests: a terminal, a script, a queue. */

@@ -23,6 +23,8 @@ const SHOWN_LENGTH_MAX = 2_000;
 const TRIES_MAX = 100;
 const MINUTES = LIMITS.grantExpiryMsDefault / 60_000;
 const WITHDRAWN = Symbol("withdrawn");
+/** Kinds that want a yes or no. */
+const WANTS_WORD: readonly PersonRequest["kind"][] = ["permission", "review", "budget"];
 
 /** Someone at a terminal. Requests that come together are asked one after the other. */
 export class TerminalPerson implements Person {
@@ -63,7 +65,7 @@ export class TerminalPerson implements Person {
     if (request.kind === "notice") return { outcome: "answer", value: null };
     try {
       if (!await this.#clear(signal)) return undefined;
-      const answer = request.kind === "permission"
+      const answer = WANTS_WORD.includes(request.kind)
         ? await this.#permit(request, signal)
         : await this.#question(request, signal);
       return signal.aborted ? undefined : answer;

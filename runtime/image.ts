@@ -139,6 +139,11 @@ export interface ImageSpec {
   readonly requests?: readonly Rule[];
   /** Limits of every process of it; a spawn may set others in their place. */
   readonly budget?: Budget;
+  /**
+   * "ask": a turn of its model that the budget does not bear is put before a person, who may give
+   * more; "fail": it fails with `EBUDGET`. As the runtime says by default.
+   */
+  readonly onBudget?: "ask" | "fail";
   /** Steps it may make in all. 1,000 by default. */
   readonly maxSteps?: number;
   /** Code instead of the model loop. */
@@ -213,6 +218,7 @@ export function defineImage(spec: ImageSpec): AgentImage {
     budget: budgetLimits(spec.budget),
     stepsMax: spec.maxSteps ?? 1_000,
     types: spec.types ?? {},
+    ...(spec.onBudget === undefined ? {} : { onBudget: spec.onBudget }),
     ...(generated.length === 0 ? {} : {
       generated: generated.map((tool) => ({ name: tool.name, hash: toolHash(tool) })),
     }),

@@ -98,6 +98,12 @@ const TELLERS: Tellers = {
   ],
   "human.joined": ({ id }) => ["ask", `joins ${id}`],
   "human.answered": ({ id, answer, by }) => ["answer", `${id} ${answerText(answer)} by ${by}`],
+  "human.seconded": ({ id, answer, by }) => [
+    "second",
+    `${id} ${answerText(answer)} by ${by}, one more to agree`,
+  ],
+  "human.escalated": ({ id }) => ["escalate", `${id}: nobody has answered`],
+  "policy.amended": ({ rule, by, request }) => ["policy", `${rule} added by ${by} for ${request}`],
   "human.expired": ({ id }) => ["expire", `${id}: nobody answered in time`],
   "inbox.refused": ({ code, message }) => ["refuse", `${message} [${code}]`],
   "inbox.taken": ({ what, by }) => ["order", `${what} by ${by}`],
@@ -216,8 +222,12 @@ export function answerText(answer: PersonAnswer): string {
       const until = answer.forMs === undefined ? "" : ` for ${spanOf(answer.forMs)}`;
       return `approved (${answer.scope ?? "once"}${until})`;
     }
-    case "deny":
-      return `denied${because(answer.reason ?? "")}`;
+    case "edit":
+      return `approved with other arguments ${short(canonical(answer.args), 80)}`;
+    case "deny": {
+      const stop = answer.stop === true ? " and stopped" : "";
+      return `denied${stop}${because(answer.reason ?? "")}`;
+    }
     case "answer":
       return `answered ${short(textOf(answer.value), 80)}`;
   }

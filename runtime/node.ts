@@ -11,6 +11,7 @@
 
 import { Broker } from "../broker/broker.ts";
 import type { Host } from "../broker/call.ts";
+import { editJudge } from "../broker/edit.ts";
 import { recoverStopped } from "../broker/effect.ts";
 import { Run } from "../broker/run.ts";
 import { Draft } from "../kernel/draft.ts";
@@ -64,7 +65,7 @@ export class Node implements Host {
       node: id,
       store,
       clock,
-      context,
+      context: { ...context, judgeEdit: editJudge(this.broker) },
       alone,
       hosted: (hosted) => this.#hosted(hosted),
       left: (hosted) => this.#turns.forget(hosted),

@@ -8,20 +8,22 @@
 
 import { SysError } from "../kernel/errors.ts";
 import { type RequestId, treeOf } from "../kernel/ids.ts";
+import type { RequestRule } from "../kernel/event.ts";
 import type { RequestRecord } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Person, PersonAnswer, PersonRequest } from "../kernel/world.ts";
 import { AskingTrees, type Pending, pendingRequests } from "./asking.ts";
 import type { Node } from "./node.ts";
+import { scopesOf, suggestionsFor } from "./suggest.ts";
 
 export { pendingRequests };
 
 /** A request as people see it. */
 export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest {
-  const { call } = request;
+  const { call, rule } = request;
   return {
     id: request.id,
-    kind: request.kind === "doubt" ? "question" : request.kind,
+    kind: request.kind,
     pid: request.pid,
     lineage: tree.lineage(request.pid).toReversed(),
     askers: request.askers.map(({ pid }) => pid),
@@ -42,7 +44,19 @@ export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest 
     ...(request.preview === null ? {} : { preview: request.preview }),
     createdMs: request.createdMs,
     expiresMs: request.expiresMs,
+    escalatedMs: request.escalatedMs ?? null,
+    ...(rule === undefined ? {} : { because: ruleLine(rule) }),
+    people: {
+      needed: request.people ?? 1,
+      agreed: request.first === undefined ? [] : [request.first.by],
+    },
+    scopes: scopesOf(request),
+    suggestions: suggestionsFor(tree, request),
   };
+}
+
+function ruleLine({ text, source }: RequestRule): string {
+  return `${text} of ${source === "policy" ? "the policy" : source}`;
 }
 
 const MISFITS_MAX = 3;

@@ -161,7 +161,7 @@ export async function commitImage(node: Node, tree: Tree, pid: Pid, given: {
   readonly version: string;
 }): Promise<AgentImage> {
   const process = processOf(tree.state, pid);
-  const { program, model, instructions, requests, budget, stepsMax, types } = tree.state
+  const { program, model, instructions, requests, budget, onBudget, stepsMax, types } = tree.state
     .images[process.image]!;
   const { wallMs, ...limits } = budget;
   const builtIn = LIBC_CALLS.map(toolName);
@@ -184,6 +184,7 @@ export async function commitImage(node: Node, tree: Tree, pid: Pid, given: {
     requests: requests.map((pattern) => ({ effect: "ask" as const, ...pattern })),
     budget: { ...limits, ...(wallMs === undefined ? {} : { wallClock: `${wallMs}ms` as const }) },
     maxSteps: stepsMax,
+    ...(onBudget === undefined ? {} : { onBudget }),
     types,
     generated,
     ...(program === "model-loop" ? {} : { program: code }),

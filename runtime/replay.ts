@@ -144,7 +144,8 @@ function begin(state: State, pid: Pid): StepRecord {
   const image = state.images[process.image]!;
   const calls = new Map<string, Told>();
   for (const [key, told] of Object.entries(process.journal)) {
-    const { name, args } = told;
+    const { name } = told;
+    const args = told.edited?.asked ?? told.args;
     const [result, seq] = told.state === "done"
       ? [told.result, told.seq]
       : [null, told.intent.seq] as const;
@@ -182,11 +183,11 @@ function close(record: StepRecord | undefined, { data, seq }: Line): void {
 
 function note(record: StepRecord | undefined, { type, data, seq }: Line): void {
   if (type === "call.done") {
-    const { key, name, args, result } = data as EventMap["call.done"];
-    record?.calls.set(key, { name, args, result, seq });
+    const { key, name, args, edited, result } = data as EventMap["call.done"];
+    record?.calls.set(key, { name, args: edited?.asked ?? args, result, seq });
   } else if (type === "call.intent") {
-    const { key, name, args } = data as EventMap["call.intent"];
-    record?.calls.set(key, { name, args, result: null, seq });
+    const { key, name, args, edited } = data as EventMap["call.intent"];
+    record?.calls.set(key, { name, args: edited?.asked ?? args, result: null, seq });
   } else if (type === "call.outcome") {
     const { key, result } = data as EventMap["call.outcome"];
     const sent = record?.calls.get(key);

@@ -179,7 +179,7 @@ export async function forkTree(node: Node, id: TreeId, given: {
   return await node.plant(null, (draft) => {
     const to = draft.tree.state.tree;
     const patch = diffStates(emptyState(to), renamed(state, to));
-    draft.add("tree.forked", { from: id, seq, head, nonce, by, patch });
+    draft.add("tree.forked", { from: id, seq, head, nonce, by, owner: by, patch });
     if (hosted.tree.state.retention !== undefined) {
       const { days, by, isDefault } = hosted.tree.state.retention;
       draft.add("retention.set", { days, by, isDefault });

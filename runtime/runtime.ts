@@ -18,6 +18,7 @@ import { processOf } from "../kernel/process.ts";
 import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Proof } from "../kernel/proof.ts";
+import type { TreeContext } from "../kernel/tree.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
@@ -42,6 +43,7 @@ import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
 import { retentionOf } from "./redaction.ts";
 import { absolute, asAllowed, capabilityOf, policyText, rulesText } from "./rule.ts";
+import { openRuleBook, type RuleBook } from "./rule_book.ts";
 import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
 import { openWorkshop } from "./workshop.ts";
@@ -77,6 +79,7 @@ export class Runtime implements AsyncDisposable {
   readonly #desk: Desk | null;
   readonly #operator: string;
   readonly #auditing: Auditing | null;
+  readonly #book: RuleBook | null;
   #closed = false;
 
   /** Use {@linkcode createRuntime}. */
@@ -87,9 +90,11 @@ export class Runtime implements AsyncDisposable {
     readonly workshop: Workshop | null;
     readonly alone: boolean;
     readonly auditing?: Auditing | null;
+    readonly book?: RuleBook | null;
   }) {
     const { options, store, files } = parts;
     this.#auditing = parts.auditing ?? null;
+    this.#book = parts.book ?? null;
     const clock = options.clock ?? realClock;
     this.#random = options.random ?? realRandom;
     this.#operator = options.operator ?? "operator";
@@ -101,7 +106,7 @@ export class Runtime implements AsyncDisposable {
       id: `node-${this.#random.bytes(6).toHex()}`,
       store,
       table: SYSCALLS,
-      context: { rights: RIGHTS, ...daysMin },
+      context: { ...contextOf(options), ...daysMin },
       ...days,
       concurrency: options.concurrency ?? LIMITS.stepsInFlightMax,
       autorun: options.autorun !== false,
@@ -126,6 +131,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Starts what runs by itself. */
   start(): void {
+    this.#book?.follow(this.node);
     this.#auditing?.start(this.node, this.#clockwork !== null);
     this.#clockwork?.start();
     this.#desk?.start();
@@ -186,6 +192,7 @@ export class Runtime implements AsyncDisposable {
       const root = plant(draft, {
         key,
         nonce,
+        owner: options.by ?? this.#operator,
         policy: this.#policy,
         ceiling,
         images,
@@ -304,6 +311,7 @@ export class Runtime implements AsyncDisposable {
     // What cannot be closed keeps nothing else open, least of all the store with its lock.
     await closeAll([
       () => this.node.stop(options),
+      async () => await this.#book?.settled(),
       async () => await this.#auditing?.close(),
       () => Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]),
       () => store.close(),
@@ -335,7 +343,9 @@ export class Runtime implements AsyncDisposable {
  * console.assert(result === 2);
  * ```
  */
-export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+export async function createRuntime(given: RuntimeOptions = {}): Promise<Runtime> {
+  const book = given.policyFile === undefined ? null : await openRuleBook(given);
+  const options = book === null ? given : { ...given, policy: book.text };
   const files = options.workspace === null
     ? null
     : await RootedFiles.open(options.workspace ?? ".");
@@ -344,8 +354,19 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   const alone = typeof options.store !== "object" || store instanceof SqliteStore;
   const auditing = await openAuditing(store, options);
   const workshop = await openWorkshop(options);
-  const runtime = new Runtime({ options, store, files, workshop, alone, auditing });
+  const runtime = new Runtime({ options, store, files, workshop, alone, auditing, book });
   await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();
   return runtime;
+}
+
+/** What trees have to know of this runtime. */
+function contextOf(options: RuntimeOptions): TreeContext {
+  const { escalateMs, destructiveApprovers, onBudget } = options;
+  return {
+    rights: RIGHTS,
+    ...(escalateMs === undefined ? {} : { escalateMs }),
+    ...(destructiveApprovers === undefined ? {} : { destructiveApprovers }),
+    ...(onBudget === undefined ? {} : { onBudget }),
+  };
 }

@@ -28,6 +28,17 @@ export interface RuntimeOptions {
   readonly images?: readonly AgentImage[];
   /** Rules over all trees made here: text or rules. */
   readonly policy?: string | readonly Rule[];
+  /**
+   * A file with rules, in place of `policy`: rules that answers of scope "policy" make for good are
+   * added at its end.
+   */
+  readonly policyFile?: string;
+  /** How many people have to agree to a destructive call; 1 by default. */
+  readonly destructiveApprovers?: 1 | 2;
+  /** After how many milliseconds a request that nobody answers is said to be so; 15 minutes. */
+  readonly escalateMs?: number;
+  /** "ask": a turn of a model that the budget does not bear asks for more; "fail" by default. */
+  readonly onBudget?: "ask" | "fail";
   /** Models besides those of images. */
   readonly models?: readonly (Model | LanguageModel)[];
   /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
@@ -70,6 +81,8 @@ export interface SpawnOptions {
   readonly idempotencyKey?: string;
   /** What people may ever be asked for; the grants and the image's requests by default. */
   readonly ceiling?: readonly Rule[];
+  /** Who starts it, as the log says; the runtime's operator by default. */
+  readonly by?: string;
   /** Days that payloads of the tree are kept; null: for as long as the log. */
   readonly retainDays?: number | null;
   /** Images that it may spawn, by name. */

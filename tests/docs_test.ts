@@ -15,6 +15,7 @@ const PAGES = [
   "ARCHITECTURE.md",
   "CHANGELOG.md",
   "docs/decisions.md",
+  "docs/approvals.md",
   "docs/durability.md",
   "docs/errors.md",
   "docs/policy.md",

@@ -176,6 +176,7 @@ Deno.test("Two tools at once have each its own rights", () =>
 const CLOSED = Object.entries(SYSCALLS).filter(([, { port }]) => port === "closed")
   .map(([name]) => name);
 const CLOSED_ARGS: Readonly<Record<string, Json>> = {
+  "budget.raise": { limits: {}, reason: "more" },
   "tool.call": { name: "tool" },
   "tool.propose": { name: "x", description: "x", inputSchema: { type: "object" }, source: "tool" },
   "tool.test": { tool: "0".repeat(64) },
@@ -183,8 +184,9 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "tool.unregister": { name: "tool" },
 };
 
-Deno.test("All calls on tools, and fork, are closed to tools", () => {
+Deno.test("All calls on tools, fork, and asking for more to spend, are closed to tools", () => {
   assert.deepEqual(CLOSED.toSorted(), [
+    "budget.raise",
     "process.fork",
     "tool.call",
     "tool.guide",

@@ -5,7 +5,7 @@
 
 import { deepEqual, equal } from "node:assert/strict";
 import { LIMITS } from "../kernel/limits.ts";
-import type { PersonAnswer, PersonRequest } from "../kernel/world.ts";
+import { type PersonAnswer, type PersonRequest, SCOPES } from "../kernel/world.ts";
 import { QueuePerson, ScriptedPerson, TerminalPerson } from "../providers/person.ts";
 import { oneLine, printable, quoted } from "../providers/printable.ts";
 import { lineTerminal, type Terminal } from "../providers/terminal.ts";
@@ -26,6 +26,10 @@ const REQUEST: PersonRequest = {
   },
   risk: "medium",
   preview: "+hello",
+  escalatedMs: null,
+  people: { needed: 1, agreed: [] },
+  scopes: SCOPES,
+  suggestions: [],
   createdMs: 0,
   expiresMs: null,
 };
@@ -36,6 +40,10 @@ const QUESTION: PersonRequest = {
   lineage: [],
   prompt: "Which one?",
   risk: "low",
+  escalatedMs: null,
+  people: { needed: 1, agreed: [] },
+  scopes: [],
+  suggestions: [],
   createdMs: 0,
   expiresMs: null,
 };

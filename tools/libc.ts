@@ -58,6 +58,7 @@ export const LIBC_CALLS = [
   "capability.request",
   "namespace.create",
   "budget.inspect",
+  "budget.raise",
   "checkpoint.create",
   "checkpoint.list",
   "tool.guide",

@@ -11,6 +11,7 @@ import { parsePattern } from "../../kernel/grammar.ts";
 import type { CapId } from "../../kernel/ids.ts";
 import { hashOf } from "../../kernel/json.ts";
 import { ask } from "../../kernel/human.ts";
+import { GRANT_MS } from "../../kernel/grant.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { processOf } from "../../kernel/process.ts";
 import { parseGrant } from "../../kernel/path.ts";
@@ -192,7 +193,7 @@ function heard(at: CallContext): { granted: true; until: number | null } | null 
   });
   if (refused !== null) throw refused;
   if (request?.status !== "approved" || request.answer?.outcome !== "approve") return null;
-  const forMs = request.answer.forMs ?? LIMITS.grantExpiryMsDefault;
+  const { scope = "once", forMs = GRANT_MS[scope === "policy" ? "once" : scope] } = request.answer;
   return { granted: true, until: at.nowMs + forMs };
 }
 
@@ -213,6 +214,7 @@ export function explainCall(
     argsHash: () => hashOf({ name: right, args }),
     nowMs: at.nowMs,
     needsGrant: false,
+    image: at.process.image,
   });
   const ruled = ruleFor(at.tree, lineage, {
     need: { right, resource },

@@ -9,6 +9,10 @@ import { SysError } from "../../kernel/errors.ts";
 import type { BudgetLimits } from "../../kernel/event.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { processOf } from "../../kernel/process.ts";
+import { given } from "../../kernel/raise.ts";
+import type { RequestRecord } from "../../kernel/state.ts";
+import { refusedByPerson } from "../ask.ts";
+import { askForRaise } from "../raise.ts";
 import { budgetShape, nothing, pidShape } from "../shapes.ts";
 import { Parked, syscall } from "../syscall.ts";
 import { untilOf } from "./process.ts";
@@ -101,7 +105,40 @@ export const budgetCalls = {
       return {};
     },
   }),
+  "budget.raise": syscall({
+    about: "Ask a person for more to spend, as new limits of the caller, and wait for the answer",
+    effect: "mutate",
+    port: "closed",
+    args: z.strictObject({ limits: budgetShape, reason: z.string().min(1).max(2_000) }),
+    reply: z.strictObject({
+      given: budgetShape.describe("What was given, which may be less than was asked for"),
+      by: z.string(),
+      note: z.string().optional(),
+    }),
+    needs: () => [],
+    run(at, args) {
+      if (at.parked?.reason === "person") {
+        const request = at.tree.state.requests[at.parked.request];
+        const refused = refusedByPerson({ ...at, name: "budget.raise" });
+        if (refused !== null) throw refused;
+        if (request?.status === "pending") return new Parked(at.parked);
+        if (request?.status === "approved") return raised(request);
+      }
+      const request = askForRaise(at.draft, at.process, at.key, args);
+      return new Parked({ reason: "person", key: at.key, request });
+    },
+  }),
 };
+
+/** What a person gave. */
+function raised(request: RequestRecord): { given: BudgetLimits; by: string; note?: string } {
+  const { by, answer } = request;
+  const note = answer?.outcome === "approve" || answer?.outcome === "edit"
+    ? answer.note
+    : undefined;
+  const limits = given(request, answer!);
+  return { given: limits, by: by ?? "", ...(note === undefined ? {} : { note }) };
+}
 
 function refuseRaise(old: BudgetLimits, wanted: BudgetLimits): void {
   for (const kind of Object.keys(wanted) as (keyof BudgetLimits)[]) {

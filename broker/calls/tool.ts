@@ -99,6 +99,7 @@ async function call(
 ): Promise<{
   readonly output: Json;
   readonly logs?: readonly string[];
+  readonly edited?: readonly EditedInside[];
 }> {
   const made = generatedTool(at, args.name);
   const begunSeq = begunAt(at, args.name);
@@ -111,7 +112,7 @@ async function call(
   if (made !== undefined && workshop !== null && isOpen) {
     at.book({ toolCalls: 1 });
     const { output, logs } = await runTool(at, { workshop, ...made, input: args.input ?? {} });
-    return { output, ...(logs.length === 0 ? {} : { logs }) };
+    return { output, ...(logs.length === 0 ? {} : { logs }), ...editsInside(at) };
   }
   const tool = visible.find(({ name }) => name === args.name);
   if (tool === undefined || tool.execute === undefined) {
@@ -129,12 +130,30 @@ async function call(
       signal: at.signal,
       idempotencyKey: at.idempotencyKey,
     });
-    return { output: (output ?? null) as Json };
+    return { output: (output ?? null) as Json, ...editsInside(at) };
   } catch (error) {
     if (error instanceof SysError) throw error;
     const { message } = toOutcome(error);
     throw new SysError("EIO", `Cannot finish tool "${args.name}": ${message}`);
   }
+}
+
+interface EditedInside {
+  readonly call: string;
+  readonly asked: Json;
+  readonly done: Json;
+  readonly by: string;
+  readonly note?: string;
+}
+
+/** The calls of a tool whose arguments a person changed: whoever called it has to know. */
+function editsInside({ process, key }: CallContext): { edited?: readonly EditedInside[] } {
+  const edited = Object.entries(process.journal).flatMap(([place, made]) =>
+    place.startsWith(`${key}.`) && made.edited !== undefined
+      ? [{ call: made.name, done: made.args, ...made.edited }]
+      : []
+  );
+  return edited.length === 0 ? {} : { edited };
 }
 
 /** Where the log has that this very call began to run a generated tool; null when it did not. */
@@ -166,7 +185,17 @@ export const toolCalls = {
     effect: "mutate",
     port: "closed",
     args: z.strictObject({ name: toolName, input: jsonShape.optional() }),
-    reply: z.strictObject({ output: jsonShape, logs: z.array(z.string()).optional() }),
+    reply: z.strictObject({
+      output: jsonShape,
+      logs: z.array(z.string()).optional(),
+      edited: z.array(z.strictObject({
+        call: z.string(),
+        asked: jsonShape,
+        done: jsonShape,
+        by: z.string(),
+        note: z.string().optional(),
+      })).optional(),
+    }),
     cost: () => ({ toolCalls: 1 }),
     needs: () => [],
     compose: call,
