@@ -132,3 +132,11 @@ export {
   openaiCompatibleModel,
   type OpenAiCompatibleOptions,
 } from "./providers/models/openai_compatible.ts";
+export {
+  Client,
+  connect,
+  type ConnectOptions,
+  type PageOf,
+  type Query,
+  ServerRefusal,
+} from "./server/client.ts";

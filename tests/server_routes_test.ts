@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { allow, ask, defineImage } from "../mod.ts";
 import { type ServerPlace, serverPlace } from "./server_place.ts";
+import { connect } from "../server/client.ts";
+import { wireTypes } from "../server/generate_client.ts";
 import { type Document, fitting } from "./server_shape.ts";
 
 const worker = defineImage({
@@ -296,4 +298,40 @@ Deno.test("What is absent, malformed or of another's labels is refused in the sa
     assert.equal(answer.status, 400, path);
     assert.equal((await answer.json()).code, "EINVAL", path);
   }
+});
+
+Deno.test("The types of the client are what the document says", async () => {
+  await using at = await serverPlace();
+  const { components } = at.server.openapi() as {
+    readonly components: { readonly schemas: Readonly<Record<string, unknown>> };
+  };
+  const words = (text: string): string => text.match(/\w+/g)!.join(" ");
+  const kept = await Deno.readTextFile(new URL("../server/wire.ts", import.meta.url));
+  assert.equal(words(kept), words(wireTypes(components.schemas)), "deno task generate");
+});
+
+Deno.test("The client starts a process, hears what it does, and is refused as the API refuses", async () => {
+  const { at } = await started();
+  await using _ = at;
+  const client = connect(at.server.url, { token: at.secrets.operator });
+  const stop = new AbortController();
+  const events = client.events({ signal: stop.signal });
+  assert.equal((await events.next()).value!.kind, "reset");
+  const process = await client.spawn({ image: "worker", goal: "by the client" });
+  for await (const event of events) {
+    if (event.kind === "process.state" && event.pid === process.pid) break;
+  }
+  stop.abort();
+  assert.deepEqual((await client.ps()).map(({ pid }) => pid), ["p_1", "p_2"]);
+  assert.equal((await client.signal(process.pid, "kill")).state, "ended");
+  assert.equal((await client.wait(process.pid)).ended, true);
+  await assert.rejects(client.process("p_9"), { name: "SysError", code: "ENOENT" });
+  const viewer = connect(at.server.url, { token: at.secrets.viewer });
+  await assert.rejects(viewer.signal("p_1", "kill"), {
+    name: "ServerRefusal",
+    code: "role_too_low",
+    status: 403,
+  });
+  const nobody = connect("http://127.0.0.1:1", { token: "x" });
+  await assert.rejects(nobody.whoami(), { name: "SysError", code: "EIO" });
 });

@@ -9,6 +9,7 @@ import type { Pid } from "../../kernel/ids.ts";
 import { need } from "../auth.ts";
 import type { Api, House } from "../api.ts";
 import { seenProcess } from "../sight.ts";
+import { streamEventShape } from "../schema/evidence.ts";
 import { pidShape } from "../schema/shape.ts";
 import { streamAll, streamProcess } from "../stream.ts";
 import { REFUSALS } from "./answer.ts";
@@ -25,6 +26,7 @@ const answers = {
 
 /** Adds them. */
 export function streamRoutes(app: Api, house: House): void {
+  app.openAPIRegistry.register("StreamEvent", streamEventShape);
   app.openapi(
     createRoute({
       method: "get",

@@ -1,0 +1,312 @@
+/**
+ * A client of the HTTP API: what an operator's own program speaks to a runtime with.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime } from "@agent-libos/core";
+ * import { connect } from "@agent-libos/core/client";
+ * import { serve } from "@agent-libos/core/server";
+ * await using os = await createRuntime({ store: ":memory:", workspace: null });
+ * await using server = serve(os);
+ * const { secret } = server.tokens.create({ name: "ada", role: "operator" });
+ * const client = connect(server.url, { token: secret });
+ * console.assert((await client.whoami()).name === "ada");
+ * ```
+ * @module
+ */
+
+import { type Errno, ERRORS, SysError } from "../kernel/errors.ts";
+import { sendHttp } from "../providers/http_client.ts";
+import type * as wire from "./wire.ts";
+
+export type * from "./wire.ts";
+
+/** How to speak to a server. */
+export interface ConnectOptions {
+  /** A token of it: `libos token create NAME --role R`. */
+  readonly token: string;
+}
+
+/** A refusal that only a server makes: `unauthenticated`, `role_too_low`, `own_request`, … */
+export class ServerRefusal extends Error {
+  /** Always "ServerRefusal". */
+  override readonly name = "ServerRefusal";
+  /** Which refusal. */
+  readonly code: string;
+  /** The HTTP status. */
+  readonly status: number;
+  /** Seconds after which to try again; null where that is not said. */
+  readonly retryAfter: number | null;
+
+  /** Made by the client. */
+  constructor(problem: wire.Problem, retryAfter: number | null) {
+    super(problem.detail);
+    this.code = problem.code;
+    this.status = problem.status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Parts of an address after "?"; what is undefined is left out. */
+export type Query = Readonly<
+  Record<string, string | number | boolean | readonly string[] | undefined>
+>;
+
+/** A page of a list. */
+export interface PageOf<T> {
+  /** What is on it. */
+  readonly items: readonly T[];
+  /** Where the next one begins; null at the end. */
+  readonly next: string | null;
+}
+
+/**
+ * Speaks to a server. Nothing is sent before the first request.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@agent-libos/core";
+ * const client = connect("http://127.0.0.1:7777", { token: "libos_…" });
+ * console.assert(client.url === "http://127.0.0.1:7777");
+ * ```
+ */
+export function connect(url: string, options: ConnectOptions): Client {
+  const parsed = URL.parse(url);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    const expected = 'expected one like "http://127.0.0.1:7777"';
+    throw new SysError("EINVAL", `Cannot connect to "${url}": no address, ${expected}`);
+  }
+  return new Client(parsed.origin, options);
+}
+
+/** A server, spoken to by a token. Every method throws `SysError` or {@linkcode ServerRefusal}. */
+export class Client {
+  /** `http://127.0.0.1:7777`. */
+  readonly url: string;
+  readonly #token: string;
+
+  /** Use {@linkcode connect}. */
+  constructor(url: string, options: ConnectOptions) {
+    this.url = url;
+    this.#token = options.token;
+  }
+
+  /** Who the server says this is. */
+  async whoami(): Promise<wire.Who> {
+    return await this.get("/v1/whoami");
+  }
+
+  /** Processes; `all` shows those that ended too. */
+  async ps(query: Query = {}): Promise<wire.Process[]> {
+    return await Array.fromAsync(this.all<wire.Process>("/v1/processes", query));
+  }
+
+  /** One process. */
+  async process(pid: string): Promise<wire.Process> {
+    return await this.get(`/v1/processes/${pid}`);
+  }
+
+  /** Starts a tree; with a key, a second call returns the live process of the first. */
+  async spawn(
+    wish: Omit<wire.Spawn, "grants"> & { readonly grants?: readonly string[] },
+    options: { readonly idempotencyKey?: string } = {},
+  ): Promise<wire.Process> {
+    const { idempotencyKey: key } = options;
+    const headers = key === undefined ? {} : { "idempotency-key": key };
+    return await this.send("POST", "/v1/processes", { body: wish, headers });
+  }
+
+  /** Sends a signal to a process and all below it. */
+  async signal(
+    pid: string,
+    signal: wire.Signal["signal"],
+    reason = "",
+  ): Promise<wire.Process> {
+    return await this.send("POST", `/v1/processes/${pid}/signals`, { body: { signal, reason } });
+  }
+
+  /** Sends a process a message. */
+  async message(
+    pid: string,
+    data: unknown,
+    options: { readonly type?: string; readonly interrupt?: boolean } = {},
+  ): Promise<wire.Process> {
+    const body = { data, ...options };
+    return await this.send("POST", `/v1/processes/${pid}/messages`, { body });
+  }
+
+  /** Resolves when a process has ended, however it ended. */
+  async wait(
+    pid: string,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<wire.WaitResult> {
+    for (;;) {
+      const path = `/v1/processes/${pid}/wait?timeoutMs=30000`;
+      const found = await this.send<wire.WaitResult>("GET", path, options);
+      if (found.ended) return found;
+      options.signal?.throwIfAborted();
+    }
+  }
+
+  /** What a process holds. */
+  async capabilities(pid: string): Promise<wire.Capability[]> {
+    return [...(await this.get<wire.CapabilityPage>(`/v1/processes/${pid}/capabilities`)).items];
+  }
+
+  /** Gives a process a right, inside its tree's ceiling. */
+  async grant(pid: string, grant: wire.Grant): Promise<wire.Capability> {
+    return await this.send("POST", `/v1/processes/${pid}/capabilities`, { body: grant });
+  }
+
+  /** Takes a capability back, with all that was derived from it. */
+  async revoke(capability: string, reason = ""): Promise<void> {
+    const query = reason === "" ? "" : `?reason=${encodeURIComponent(reason)}`;
+    await this.send("DELETE", `/v1/capabilities/${capability}${query}`);
+  }
+
+  /** Whether a process could do something, why, and the least that would let it. */
+  async explain(pid: string, rule: string): Promise<wire.Explanation> {
+    return await this.send("POST", "/v1/capabilities/explain", { body: { pid, rule } });
+  }
+
+  /** Checks every chain, the seals and the anchor. */
+  async verifyAudit(): Promise<wire.Verified> {
+    return await this.send("POST", "/v1/audit/verify");
+  }
+
+  /** Reads any path of the API. */
+  async get<T>(path: string, query: Query = {}): Promise<T> {
+    return await this.send("GET", `${path}${queryText(query)}`);
+  }
+
+  /** All of a list, page by page. */
+  async *all<T>(path: string, query: Query = {}): AsyncGenerator<T> {
+    let after: string | null | undefined;
+    do {
+      const page: PageOf<T> = await this.get(path, {
+        ...query,
+        ...(after === undefined ? {} : { after: after ?? undefined }),
+      });
+      yield* page.items;
+      after = page.next;
+    } while (after !== null);
+  }
+
+  /** Sends any request of the API. */
+  async send<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, options: {
+    readonly body?: unknown;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly signal?: AbortSignal;
+  } = {}): Promise<T> {
+    const answer = await this.#ask(path, { method, ...options });
+    return answer.status === 204 ? undefined as T : await answer.json() as T;
+  }
+
+  /**
+   * What happens, live: everywhere, or to one process from a line of its log on. It connects again
+   * by itself and goes on after the last event; one of kind "reset" says that some were missed.
+   */
+  async *events(
+    options: {
+      readonly pid?: string;
+      readonly since?: string;
+      readonly signal?: AbortSignal;
+    } = {},
+  ): AsyncGenerator<wire.StreamEvent | { readonly kind: "reset"; readonly id: string }> {
+    const { pid, signal } = options;
+    const path = pid === undefined ? "/v1/events" : `/v1/processes/${pid}/events`;
+    let { since } = options;
+    while (signal?.aborted !== true) {
+      const headers = { accept: "text/event-stream" };
+      const answer = await this.#ask(`${path}${queryText({ since })}`, {
+        method: "GET",
+        headers,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      for await (const event of eventsOf(answer)) {
+        since = event.id;
+        yield event;
+      }
+    }
+  }
+
+  async #ask(path: string, init: {
+    readonly method: string;
+    readonly body?: unknown;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly signal?: AbortSignal;
+  }): Promise<Response> {
+    const { method, body, headers, signal } = init;
+    const answer = await sendHttp(`${this.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (answer.ok) return answer;
+    throw await refusalOf(answer);
+  }
+}
+
+function queryText(query: Query): string {
+  const said = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    for (const one of [value ?? []].flat()) said.append(key, String(one));
+  }
+  return said.size === 0 ? "" : `?${said}`;
+}
+
+async function refusalOf(answer: Response): Promise<Error> {
+  const text = await answer.text();
+  try {
+    const problem = JSON.parse(text) as wire.Problem;
+    if (Object.hasOwn(ERRORS, problem.code)) {
+      return new SysError(problem.code as Errno, problem.detail, problem.more);
+    }
+    const after = answer.headers.get("retry-after");
+    return new ServerRefusal(problem, after === null ? null : Number(after));
+  } catch {
+    const expected = "expected a server of Agent libOS";
+    return new SysError("EIO", `Cannot read the answer: ${answer.status}, ${expected}`);
+  }
+}
+
+/** Events of a stream as they come; ends when the server closes it, or it is lost. */
+async function* eventsOf(
+  answer: Response,
+): AsyncGenerator<wire.StreamEvent | { readonly kind: "reset"; readonly id: string }> {
+  let text = "";
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const part = await reader.read().catch(() => undefined);
+      if (part === undefined || part.done) return;
+      text += part.value;
+      for (let at = text.indexOf("\n\n"); at >= 0; at = text.indexOf("\n\n")) {
+        const event = eventOf(text.slice(0, at));
+        text = text.slice(at + 2);
+        if (event !== undefined) yield event;
+      }
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+function eventOf(
+  text: string,
+): wire.StreamEvent | { readonly kind: "reset"; readonly id: string } | undefined {
+  const fields = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const at = line.indexOf(": ");
+    if (at > 0) fields.set(line.slice(0, at), line.slice(at + 2));
+  }
+  const data = fields.get("data");
+  if (data === undefined) return undefined;
+  if (fields.get("event") === "reset") return { kind: "reset", id: fields.get("id") ?? "" };
+  return JSON.parse(data) as wire.StreamEvent;
+}

@@ -1,0 +1,1057 @@
+/**
+ * What the HTTP API sends and takes. Generated from its document by `deno task generate`; do not
+ * edit. `/openapi.json` says the same to other languages.
+ * @module
+ */
+
+/** `Budget` of the API's document. */
+export interface Budget {
+  /** Pid. */
+  readonly pid: string;
+  /** Spent. */
+  readonly spent: {
+    readonly modelCalls?: number;
+    readonly tokens?: number;
+    readonly usd?: number;
+    readonly toolCalls?: number;
+    readonly children?: number;
+    readonly depth?: number;
+    readonly wallMs?: number;
+    readonly bytes?: number;
+  };
+  /** Limits. */
+  readonly limits: {
+    readonly modelCalls?: number;
+    readonly tokens?: number;
+    readonly usd?: number;
+    readonly toolCalls?: number;
+    readonly children?: number;
+    readonly depth?: number;
+    readonly wallMs?: number;
+    readonly bytes?: number;
+  };
+  /** Nearest. */
+  readonly nearest: readonly ({
+    readonly kind: string;
+    readonly pid: string;
+    readonly limit: number;
+    readonly spent: number;
+    readonly left: number;
+  })[];
+}
+
+/** `Call` of the API's document. */
+export interface Call {
+  /** Tree. */
+  readonly tree: string;
+  /** Seq. */
+  readonly seq: number;
+  /** Pid. */
+  readonly pid: string;
+  /** Call. */
+  readonly call: string;
+  /** Name. */
+  readonly name: string;
+  /** Any JSON */
+  readonly args?: unknown;
+  /** Any JSON */
+  readonly result?: unknown;
+  /** Ok. */
+  readonly ok: boolean | null;
+  /** Code. */
+  readonly code: string | null;
+  /** Decision. */
+  readonly decision: "allow" | "ask" | "deny";
+  /** Caps. */
+  readonly caps: readonly (string)[];
+  /** Rule. */
+  readonly rule: string | null;
+  /** At. */
+  readonly at: string;
+  /** Ms. */
+  readonly ms: number | null;
+}
+
+/** `CallStory` of the API's document. */
+export interface CallStory {
+  /** Tree. */
+  readonly tree: string;
+  /** Seq. */
+  readonly seq: number;
+  /** Pid. */
+  readonly pid: string;
+  /** Call. */
+  readonly call: string;
+  /** Name. */
+  readonly name: string;
+  /** Resource. */
+  readonly resource: string;
+  /** Decision. */
+  readonly decision: "allow" | "ask" | "deny";
+  /** Rule. */
+  readonly rule: string | null;
+  /** Chain. */
+  readonly chain: readonly ({
+    readonly id: string;
+    readonly via: string;
+    readonly by: string;
+  })[];
+  /** Request. */
+  readonly request: string | null;
+  /** Story. */
+  readonly story: readonly (string)[];
+}
+
+/** `Capability` of the API's document. */
+export interface Capability {
+  /** Id. */
+  readonly id: string;
+  /** Tree. */
+  readonly tree: string;
+  /** Subject. */
+  readonly subject: string;
+  /** Right. */
+  readonly right: string;
+  /** Resource. */
+  readonly resource: string;
+  /** Scope. */
+  readonly scope: "process" | "subtree" | "image";
+  /** Parent. */
+  readonly parent: string | null;
+  /** Depth. */
+  readonly depth: number;
+  /** Constraint. */
+  readonly constraint: { readonly [key: string]: unknown } | null;
+  /** Uses max. */
+  readonly usesMax: number | null;
+  /** Uses spent. */
+  readonly usesSpent: number;
+  /** Expires at. */
+  readonly expiresAt: string | null;
+  /** Delegable. */
+  readonly delegable: boolean;
+  /** Via. */
+  readonly via: "boot" | "spawn" | "delegate" | "approval" | "operator";
+  /** By. */
+  readonly by: string;
+  /** Request. */
+  readonly request: string | null;
+  /** Bound. */
+  readonly bound: boolean;
+  /** Given at. */
+  readonly givenAt: string;
+  /** Below. */
+  readonly below: {
+    readonly capabilities: number;
+    readonly processes: number;
+  };
+}
+
+/** `CapabilityPage` of the API's document. */
+export interface CapabilityPage {
+  /** Items. */
+  readonly items: readonly (Capability)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `Changes` of the API's document. */
+export interface Changes {
+  /** From. */
+  readonly from: number;
+  /** To. */
+  readonly to: number;
+  /** Items. */
+  readonly items: readonly ({
+    readonly part: string;
+    readonly id: string;
+    readonly change: "added" | "removed" | "changed";
+    readonly fields: readonly (string)[];
+  })[];
+}
+
+/** `Checkpoint` of the API's document. */
+export interface Checkpoint {
+  /** Id. */
+  readonly id: string;
+  /** Tree. */
+  readonly tree: string;
+  /** Name. */
+  readonly name: string;
+  /** By. */
+  readonly by: string;
+  /** Auto. */
+  readonly auto: "ask" | "destructive" | null;
+  /** Seq. */
+  readonly seq: number;
+  /** At. */
+  readonly at: string;
+}
+
+/** `CheckpointName` of the API's document. */
+export interface CheckpointName {
+  /** Name. */
+  readonly name: string;
+}
+
+/** `CheckpointPage` of the API's document. */
+export interface CheckpointPage {
+  /** Items. */
+  readonly items: readonly (Checkpoint)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `Doctor` of the API's document. */
+export interface Doctor {
+  /** Items. */
+  readonly items: readonly ({
+    readonly what: string;
+    readonly state: string;
+    readonly detail: string;
+  })[];
+}
+
+/** `Effect` of the API's document. */
+export interface Effect {
+  /** Tree. */
+  readonly tree: string;
+  /** Seq. */
+  readonly seq: number;
+  /** Pid. */
+  readonly pid: string;
+  /** Call. */
+  readonly call: string;
+  /** Name. */
+  readonly name: string;
+  /** Any JSON */
+  readonly args?: unknown;
+  /** Request. */
+  readonly request: string | null;
+  /** At. */
+  readonly at: string;
+}
+
+/** `EffectPage` of the API's document. */
+export interface EffectPage {
+  /** Items. */
+  readonly items: readonly (Effect)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `Event` of the API's document. */
+export interface Event {
+  /** Tree. */
+  readonly tree: string;
+  /** Seq. */
+  readonly seq: number;
+  /** At. */
+  readonly at: string;
+  /** Pid. */
+  readonly pid: string | null;
+  /** Type. */
+  readonly type: string;
+  /** Word. */
+  readonly word: string;
+  /** Text. */
+  readonly text: string;
+  /** Decision. */
+  readonly decision: "allow" | "ask" | "deny" | null;
+  /** Any JSON */
+  readonly data?: unknown;
+}
+
+/** `EventPage` of the API's document. */
+export interface EventPage {
+  /** Items. */
+  readonly items: readonly (Event)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `Explain` of the API's document. */
+export interface Explain {
+  /** Pid. */
+  readonly pid: string;
+  /** Rule. */
+  readonly rule: string;
+  /** Args. */
+  readonly args?: { readonly [key: string]: unknown };
+}
+
+/** `Explanation` of the API's document. */
+export interface Explanation {
+  /** Pid. */
+  readonly pid: string;
+  /** Decision. */
+  readonly decision: "allow" | "ask" | "deny" | "none";
+  /** Right. */
+  readonly right: string;
+  /** Resource. */
+  readonly resource: string;
+  /** Cap. */
+  readonly cap: string | null;
+  /** Chain. */
+  readonly chain: readonly ({
+    readonly id: string;
+    readonly via: string;
+    readonly by: string;
+  })[];
+  /** Considered. */
+  readonly considered: readonly ({
+    readonly id: string;
+    readonly matched: boolean;
+    readonly why: string;
+  })[];
+  /** Rule. */
+  readonly rule: string | null;
+  /** Suggestion. */
+  readonly suggestion: string | null;
+}
+
+/** `Fork` of the API's document. */
+export interface Fork {
+  /** Goal. */
+  readonly goal?: string;
+  /** Model. */
+  readonly model?: string;
+  /** Budget. */
+  readonly budget?: { readonly [key: string]: number };
+  /** Message. */
+  readonly message?: string;
+  /** Policy. */
+  readonly policy?: string;
+}
+
+/** `Grant` of the API's document. */
+export interface Grant {
+  /** Rule. */
+  readonly rule: string;
+  /** Uses. */
+  readonly uses?: number;
+  /** For ms. */
+  readonly forMs?: number;
+  /** Delegable. */
+  readonly delegable?: boolean;
+  /** Constraint. */
+  readonly constraint?: { readonly [key: string]: unknown };
+}
+
+/** `Image` of the API's document. */
+export interface Image {
+  /** Ref. */
+  readonly ref: string;
+  /** Hash. */
+  readonly hash: string;
+  /** Program. */
+  readonly program: string;
+  /** Model. */
+  readonly model: string | null;
+  /** Tools. */
+  readonly tools: readonly (string)[];
+  /** Requests. */
+  readonly requests: readonly (string)[];
+  /** Instructions. */
+  readonly instructions: string;
+}
+
+/** `Label` of the API's document. */
+export interface Label {
+  /** Sensitivity. */
+  readonly sensitivity: string;
+  /** Trust. */
+  readonly trust: string;
+}
+
+/** `Limits` of the API's document. */
+export interface Limits {
+  /** Model calls. */
+  readonly modelCalls?: number;
+  /** Tokens. */
+  readonly tokens?: number;
+  /** Usd. */
+  readonly usd?: number;
+  /** Tool calls. */
+  readonly toolCalls?: number;
+  /** Children. */
+  readonly children?: number;
+  /** Depth. */
+  readonly depth?: number;
+  /** Wall ms. */
+  readonly wallMs?: number;
+  /** Bytes. */
+  readonly bytes?: number;
+}
+
+/** `Message` of the API's document. */
+export interface Message {
+  /** Any JSON */
+  readonly data?: unknown;
+  /** Type. */
+  readonly type?: string;
+  /** Interrupt. */
+  readonly interrupt?: boolean;
+}
+
+/** `NewToken` of the API's document. */
+export type NewToken =
+  & (Token)
+  & ({
+    readonly secret: string;
+  });
+
+/** `Node` of the API's document. */
+export interface Node {
+  /** Id. */
+  readonly id: string;
+  /** Version. */
+  readonly version: string;
+  /** Started at. */
+  readonly startedAt: string;
+  /** Trees. */
+  readonly trees: number;
+  /** Running. */
+  readonly running: number;
+  /** Resident bytes. */
+  readonly residentBytes: number;
+}
+
+/** `Object` of the API's document. */
+export interface Object {
+  /** Id. */
+  readonly id: string;
+  /** Tree. */
+  readonly tree: string;
+  /** Name. */
+  readonly name: string;
+  /** Owner. */
+  readonly owner: string;
+  /** Type. */
+  readonly type: string;
+  /** Mutable. */
+  readonly mutable: boolean;
+  /** List. */
+  readonly list: boolean;
+  /** Version. */
+  readonly version: number;
+  /** Items. */
+  readonly items: number;
+  /** Bytes. */
+  readonly bytes: number | null;
+  /** Label. */
+  readonly label: Label;
+  /** From. */
+  readonly from: {
+    readonly pid: string;
+    readonly call: string;
+    readonly sources: readonly (string)[];
+  };
+  /** Links. */
+  readonly links: readonly ({
+    readonly relation: string;
+    readonly to: string;
+  })[];
+  /** At. */
+  readonly at: string;
+  /** Deleted. */
+  readonly deleted: boolean;
+}
+
+/** `ObjectPage` of the API's document. */
+export interface ObjectPage {
+  /** Items. */
+  readonly items: readonly (Object)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `ObjectVersion` of the API's document. */
+export interface ObjectVersion {
+  /** Id. */
+  readonly id: string;
+  /** Version. */
+  readonly version: number;
+  /** Seq. */
+  readonly seq: number;
+  /** At. */
+  readonly at: string;
+  /** Label. */
+  readonly label: Label;
+  /** From. */
+  readonly from: {
+    readonly pid: string;
+    readonly call: string;
+    readonly sources: readonly (string)[];
+  };
+  /** Revealed. */
+  readonly revealed: boolean;
+  /** Erased. */
+  readonly erased: boolean;
+  /** Any JSON */
+  readonly value?: unknown;
+}
+
+/** `Outcome` of the API's document. */
+export interface Outcome {
+  /** Kind. */
+  readonly kind: "exited" | "failed" | "canceled" | "killed";
+  /** Code. */
+  readonly code: number | string | null;
+  /** Message. */
+  readonly message: string | null;
+  /** By. */
+  readonly by: string | null;
+}
+
+/** `Overview` of the API's document. */
+export interface Overview {
+  /** Running. */
+  readonly running: number;
+  /** Waiting. */
+  readonly waiting: number;
+  /** Requests. */
+  readonly requests: number;
+  /** Failed. */
+  readonly failed: number;
+  /** Oldest request at. */
+  readonly oldestRequestAt: string | null;
+  /** In doubt. */
+  readonly inDoubt: number;
+  /** Spent. */
+  readonly spent: {
+    readonly usd: number;
+    readonly tokens: number;
+    readonly modelCalls: number;
+  };
+  /** Spent today. */
+  readonly spentToday: {
+    readonly usd: number;
+    readonly tokens: number;
+    readonly modelCalls: number;
+  };
+  /** Events per minute. */
+  readonly eventsPerMinute: number;
+  /** Tier. */
+  readonly tier: string | null;
+  /** Audit. */
+  readonly audit: {
+    readonly ok: boolean;
+    readonly checkedAt: string;
+    readonly lines: number;
+  } | null;
+}
+
+/** `Policy` of the API's document. */
+export interface Policy {
+  /** Tree. */
+  readonly tree: string;
+  /** Text. */
+  readonly text: string;
+}
+
+/** `PolicyText` of the API's document. */
+export interface PolicyText {
+  /** Text. */
+  readonly text: string;
+}
+
+/** `Problem` of the API's document. */
+export interface Problem {
+  /** Type. */
+  readonly type: string;
+  /** Title. */
+  readonly title: string;
+  /** Status. */
+  readonly status: number;
+  /** Detail. */
+  readonly detail: string;
+  /** Code. */
+  readonly code:
+    | "ENOSYS"
+    | "EINVAL"
+    | "ELIMIT"
+    | "EREPLAY"
+    | "EPERM"
+    | "EACCES"
+    | "EEXPIRED"
+    | "EBUDGET"
+    | "ENOENT"
+    | "EEXIST"
+    | "ESTATE"
+    | "ESTALE"
+    | "EAGAIN"
+    | "EFENCED"
+    | "ECANCELED"
+    | "ETIMEDOUT"
+    | "EIO"
+    | "ENOSPC"
+    | "EINDOUBT"
+    | "EINTEGRITY"
+    | "unauthenticated"
+    | "role_too_low"
+    | "origin_refused"
+    | "host_refused"
+    | "csrf_refused"
+    | "too_many_requests"
+    | "too_many_streams"
+    | "body_too_large"
+    | "body_too_slow"
+    | "key_reused"
+    | "precondition_failed"
+    | "own_request";
+  /** Blame. */
+  readonly blame?: "caller" | "policy" | "world" | "kernel";
+  /** Retry. */
+  readonly retry?: boolean;
+  /** More. */
+  readonly more?: { readonly [key: string]: unknown };
+}
+
+/** `Process` of the API's document. */
+export interface Process {
+  /** Pid. */
+  readonly pid: string;
+  /** Parent. */
+  readonly parent: string | null;
+  /** Tree. */
+  readonly tree: string;
+  /** Image. */
+  readonly image: string;
+  /** Image hash. */
+  readonly imageHash: string;
+  /** State. */
+  readonly state: "ready" | "running" | "waiting" | "paused" | "canceling" | "ended";
+  /** Waiting. */
+  readonly waiting: Waiting;
+  /** Outcome. */
+  readonly outcome: Outcome;
+  /** Goal. */
+  readonly goal: string;
+  /** Cwd. */
+  readonly cwd: string;
+  /** Labels. */
+  readonly labels: { readonly [key: string]: string };
+  /** Step. */
+  readonly step: number;
+  /** Calls. */
+  readonly calls: {
+    readonly allowed: number;
+    readonly asked: number;
+    readonly denied: number;
+  };
+  /** Spent. */
+  readonly spent: {
+    readonly modelCalls?: number;
+    readonly tokens?: number;
+    readonly usd?: number;
+    readonly toolCalls?: number;
+    readonly children?: number;
+    readonly depth?: number;
+    readonly wallMs?: number;
+    readonly bytes?: number;
+  };
+  /** Budget. */
+  readonly budget: {
+    readonly modelCalls?: number;
+    readonly tokens?: number;
+    readonly usd?: number;
+    readonly toolCalls?: number;
+    readonly children?: number;
+    readonly depth?: number;
+    readonly wallMs?: number;
+    readonly bytes?: number;
+  };
+  /** Tools. */
+  readonly tools: readonly (string)[];
+  /** Generated tools. */
+  readonly generatedTools: readonly (string)[];
+  /** Children. */
+  readonly children: readonly (string)[];
+  /** Requests. */
+  readonly requests: number;
+  /** Owner. */
+  readonly owner: string;
+  /** Started at. */
+  readonly startedAt: string;
+  /** Ended at. */
+  readonly endedAt: string | null;
+  /** Seq. */
+  readonly seq: number;
+}
+
+/** `ProcessPage` of the API's document. */
+export interface ProcessPage {
+  /** Items. */
+  readonly items: readonly (Process)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `Reason` of the API's document. */
+export interface Reason {
+  /** Reason. */
+  readonly reason?: string;
+}
+
+/** `Rollback` of the API's document. */
+export interface Rollback {
+  /** Files. */
+  readonly files?: boolean;
+}
+
+/** `RollbackPreview` of the API's document. */
+export interface RollbackPreview {
+  /** To. */
+  readonly to: number;
+  /** Effects. */
+  readonly effects: readonly ({
+    readonly seq: number;
+    readonly pid: string;
+    readonly name: string;
+    readonly what: string;
+    readonly ok: boolean | null;
+  })[];
+  /** Messages. */
+  readonly messages: number;
+  /** Files. */
+  readonly files: readonly ({
+    readonly path: string;
+    readonly does: string;
+    readonly conflict: string | null;
+  })[];
+}
+
+/** `Series` of the API's document. */
+export interface Series {
+  /** Name. */
+  readonly name: "usd" | "tokens" | "calls" | "denials" | "personWaitMs";
+  /** Step ms. */
+  readonly stepMs: number;
+  /** From. */
+  readonly from: string;
+  /** Rows. */
+  readonly rows: readonly ({
+    readonly key: string;
+    readonly points: readonly (number)[];
+  })[];
+}
+
+/** `Signal` of the API's document. */
+export interface Signal {
+  /** Signal. */
+  readonly signal: "pause" | "resume" | "cancel" | "kill";
+  /** Reason. */
+  readonly reason?: string;
+}
+
+/** `Spawn` of the API's document. */
+export interface Spawn {
+  /** Image. */
+  readonly image: string;
+  /** Goal. */
+  readonly goal: string;
+  /** Any JSON */
+  readonly input?: unknown;
+  /** Grants. */
+  readonly grants?: readonly (string)[];
+  /** Budget. */
+  readonly budget?: {
+    readonly modelCalls?: number;
+    readonly tokens?: number;
+    readonly usd?: number;
+    readonly toolCalls?: number;
+    readonly children?: number;
+    readonly depth?: number;
+    readonly wallMs?: number;
+    readonly bytes?: number;
+  };
+  /** Labels. */
+  readonly labels?: { readonly [key: string]: string };
+  /** Cwd. */
+  readonly cwd?: string;
+  /** Priority. */
+  readonly priority?: number;
+}
+
+/** `State` of the API's document. */
+export type State = { readonly [key: string]: unknown };
+
+/** `StreamEvent` of the API's document. */
+export interface StreamEvent {
+  /** Id. */
+  readonly id: string;
+  /** Kind. */
+  readonly kind:
+    | "process.state"
+    | "process.text"
+    | "model.call"
+    | "syscall.request"
+    | "syscall.decision"
+    | "syscall.result"
+    | "approval.created"
+    | "approval.decided"
+    | "approval.escalated"
+    | "object.version"
+    | "checkpoint.created"
+    | "tool.registered"
+    | "budget.warning"
+    | "node.state"
+    | "audit.head";
+  /** Tree. */
+  readonly tree: string | null;
+  /** Pid. */
+  readonly pid: string | null;
+  /** Seq. */
+  readonly seq: number | null;
+  /** At. */
+  readonly at: string;
+  /** Summary. */
+  readonly summary: { readonly [key: string]: unknown };
+}
+
+/** `Timeline` of the API's document. */
+export interface Timeline {
+  /** Pid. */
+  readonly pid: string;
+  /** From. */
+  readonly from: string;
+  /** To. */
+  readonly to: string;
+  /** Lanes. */
+  readonly lanes: readonly ({
+    readonly lane: "model" | "syscalls" | "tools" | "people" | "children";
+    readonly bars: readonly ({
+      readonly seq: number;
+      readonly name: string;
+      readonly resource: string;
+      readonly from: string;
+      readonly to: string | null;
+      readonly decision: "allow" | "ask" | "deny";
+      readonly ok: boolean | null;
+    })[];
+  })[];
+  /** More. */
+  readonly more: number;
+}
+
+/** `Token` of the API's document. */
+export interface Token {
+  /** Id. */
+  readonly id: string;
+  /** Name. */
+  readonly name: string;
+  /** Role. */
+  readonly role: "viewer" | "approver" | "operator" | "admin";
+  /** Labels. */
+  readonly labels: { readonly [key: string]: string };
+  /** Created at. */
+  readonly createdAt: string;
+  /** Expires at. */
+  readonly expiresAt: string | null;
+}
+
+/** `TokenWish` of the API's document. */
+export interface TokenWish {
+  /** Name. */
+  readonly name: string;
+  /** Role. */
+  readonly role: "viewer" | "approver" | "operator" | "admin";
+  /** Labels. */
+  readonly labels?: { readonly [key: string]: string };
+  /** For ms. */
+  readonly forMs?: number;
+}
+
+/** `Tool` of the API's document. */
+export interface Tool {
+  /** Hash. */
+  readonly hash: string;
+  /** Tree. */
+  readonly tree: string;
+  /** Name. */
+  readonly name: string;
+  /** Description. */
+  readonly description: string;
+  /** By. */
+  readonly by: string;
+  /** At. */
+  readonly at: string;
+  /** Declared. */
+  readonly declared: readonly (string)[];
+  /** Observed. */
+  readonly observed: readonly ({
+    readonly name: string;
+    readonly calls: number;
+    readonly denied: number;
+  })[];
+  /** Tested. */
+  readonly tested: {
+    readonly passed: number;
+    readonly failed: number;
+  } | null;
+  /** Holders. */
+  readonly holders: readonly (string)[];
+  /** Reviewed by. */
+  readonly reviewedBy: string | null;
+  /** Revoked. */
+  readonly revoked: {
+    readonly by: string;
+    readonly reason: string;
+  } | null;
+  /** Runs. */
+  readonly runs: readonly ({
+    readonly seq: number;
+    readonly pid: string;
+    readonly at: string;
+    readonly ms: number | null;
+    readonly ok: boolean | null;
+    readonly code: string | null;
+  })[];
+  /** Versions. */
+  readonly versions: readonly (string)[];
+}
+
+/** `ToolPage` of the API's document. */
+export interface ToolPage {
+  /** Items. */
+  readonly items: readonly (Tool)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `ToolSource` of the API's document. */
+export interface ToolSource {
+  /** Hash. */
+  readonly hash: string;
+  /** Name. */
+  readonly name: string;
+  /** Source. */
+  readonly source: string;
+  /** Diff. */
+  readonly diff: string | null;
+}
+
+/** `Tree` of the API's document. */
+export interface Tree {
+  /** Tree. */
+  readonly tree: string;
+  /** Root. */
+  readonly root: string;
+  /** Owner. */
+  readonly owner: string;
+  /** Processes. */
+  readonly processes: number;
+  /** Live. */
+  readonly live: boolean;
+  /** Seq. */
+  readonly seq: number;
+  /** Head. */
+  readonly head: string;
+  /** Broken. */
+  readonly broken: string | null;
+  /** Policy. */
+  readonly policy: string;
+  /** Ceiling. */
+  readonly ceiling: readonly (string)[];
+}
+
+/** `TreePage` of the API's document. */
+export interface TreePage {
+  /** Items. */
+  readonly items: readonly (Tree)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `Turn` of the API's document. */
+export interface Turn {
+  /** Seq. */
+  readonly seq: number | null;
+  /** Role. */
+  readonly role: "system" | "user" | "assistant" | "tool";
+  /** Text. */
+  readonly text: string;
+  /** Calls. */
+  readonly calls: readonly ({
+    readonly id: string;
+    readonly name: string;
+    readonly input?: unknown;
+  })[];
+}
+
+/** `Verified` of the API's document. */
+export interface Verified {
+  /** Ok. */
+  readonly ok: boolean;
+  /** Trees. */
+  readonly trees: number;
+  /** Lines. */
+  readonly lines: number;
+  /** Sealed. */
+  readonly sealed: {
+    readonly size: number;
+    readonly root: string;
+  } | null;
+  /** Broken. */
+  readonly broken: readonly ({
+    readonly tree: string;
+    readonly seq: number | null;
+    readonly why: string;
+  })[];
+}
+
+/** `Version` of the API's document. */
+export interface Version {
+  /** Name. */
+  readonly name: "agent-libos";
+  /** Version. */
+  readonly version: string;
+  /** Api. */
+  readonly api: "v1";
+}
+
+/** `WaitResult` of the API's document. */
+export interface WaitResult {
+  /** Ended. */
+  readonly ended: boolean;
+  /** Process. */
+  readonly process: Process;
+  /** Any JSON */
+  readonly result?: unknown;
+}
+
+/** `Waiting` of the API's document. */
+export interface Waiting {
+  /** Reason. */
+  readonly reason: "person" | "message" | "child" | "timer" | "call" | "paused";
+  /** On. */
+  readonly on: string | null;
+  /** Since. */
+  readonly since: string;
+}
+
+/** `Who` of the API's document. */
+export interface Who {
+  /** Name. */
+  readonly name: string;
+  /** Role. */
+  readonly role: "viewer" | "approver" | "operator" | "admin";
+  /** Labels. */
+  readonly labels: { readonly [key: string]: string };
+  /** Csrf. */
+  readonly csrf: string | null;
+}
+
+/** `WhoCan` of the API's document. */
+export interface WhoCan {
+  /** Items. */
+  readonly items: readonly ({
+    readonly pid: string;
+    readonly image: string;
+    readonly decision: "allow" | "ask" | "deny";
+    readonly cap: string | null;
+  })[];
+  /** Of. */
+  readonly of: number;
+}
