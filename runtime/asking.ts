@@ -47,12 +47,12 @@ export class AskingTrees {
     this.#node = node;
   }
 
-  /** Hears of requests from now on; `heard` is called after each change of any tree. */
-  listen(heard: () => void): void {
+  /** Hears of requests from now on; `heard` is called after each change of a tree. */
+  listen(heard: (tree: TreeId) => void): void {
     this.#off = this.#node.listen((id) => {
       const tree = this.#node.peek(id);
       if (tree !== undefined && countAsking(tree.state) > 0) this.#known.add(id);
-      heard();
+      heard(id);
     });
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { type RequestId, treeOf } from "../kernel/ids.ts";
+import { type RequestId, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { RequestRule } from "../kernel/event.ts";
 import type { RequestRecord } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -67,7 +67,8 @@ export class Desk {
   readonly #person: Person;
   readonly #by: string;
   readonly #stop = new AbortController();
-  readonly #seen = new Set<RequestId>();
+  /** What was shown, by tree, as long as it waits for an answer. */
+  readonly #seen = new Map<TreeId, Set<RequestId>>();
   readonly #misfits = new Map<RequestId, number>();
   readonly #asking: AskingTrees;
   #busy: Promise<void> | null = null;
@@ -83,8 +84,18 @@ export class Desk {
 
   /** Starts; requests that are pending already are shown first. */
   start(): void {
-    this.#asking.listen(() => this.look());
+    this.#asking.listen((tree) => {
+      this.#forget(tree);
+      this.look();
+    });
     this.look();
+  }
+
+  /** How many requests were shown and are not over, as far as is known. */
+  get shown(): number {
+    let count = 0;
+    for (const ids of this.#seen.values()) count += ids.size;
+    return count;
   }
 
   /** Looks for requests that nobody was shown. */
@@ -115,7 +126,8 @@ export class Desk {
       this.#again = false;
       const next = await this.#next();
       if (next === undefined || this.#stop.signal.aborted) return;
-      this.#seen.add(next.request.id);
+      const { tree } = next.tree.state;
+      this.#seen.set(tree, (this.#seen.get(tree) ?? new Set()).add(next.request.id));
       const shown = shownRequest(next.tree, next.request);
       // Somebody who cannot answer has not answered: the request stays in the queue.
       const answer = await this.#person.ask(shown, this.#stop.signal).catch(() => undefined);
@@ -125,7 +137,7 @@ export class Desk {
 
   /** What nobody was shown, of trees in memory first. */
   async #next(): Promise<Pending | undefined> {
-    const isNew = (id: RequestId): boolean => !this.#seen.has(id);
+    const isNew = (id: RequestId): boolean => this.#seen.get(treeOf(id))?.has(id) !== true;
     const found = pendingRequests(this.#node.trees).find(({ request }) => isNew(request.id));
     if (found !== undefined) return found;
     try {
@@ -142,8 +154,21 @@ export class Desk {
     const shown = (this.#misfits.get(id) ?? 0) + 1;
     this.#misfits.set(id, shown);
     if (shown >= MISFITS_MAX) return;
-    this.#seen.delete(id);
+    this.#seen.get(treeOf(id))?.delete(id);
     this.#asking.again(treeOf(id));
+  }
+
+  /** Forgets what is over: nobody would be shown it. */
+  #forget(id: TreeId): void {
+    const ids = this.#seen.get(id);
+    const tree = this.#node.peek(id);
+    if (ids === undefined || tree === undefined) return;
+    for (const request of ids) {
+      if (tree.state.requests[request]?.status === "pending") continue;
+      ids.delete(request);
+      this.#misfits.delete(request);
+    }
+    if (ids.size === 0) this.#seen.delete(id);
   }
 
   async #answer(shown: PersonRequest, answer: PersonAnswer): Promise<void> {

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { allow, ask, type PersonAnswer } from "../mod.ts";
 import { ScriptedPerson } from "../testing.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { Desk } from "../runtime/people.ts";
 import { type Body, codeOf, errorOf, imageOf, inWorld, type World } from "./world_fixture.ts";
 
 const GRANTS = [ask("file.write", "./d/**"), allow("process.fork"), allow("human.*")];
@@ -304,4 +305,33 @@ Deno.test("A person at the desk is asked one thing at a time, and each thing onc
     const kinds = person.asked.map(({ kind }) => kind);
     assert.deepEqual(kinds, ["permission", "question", "notice", "permission"]);
   }, { approvals: person });
+});
+
+Deno.test("A desk remembers no request that was answered, has expired or lost its asker", async () => {
+  const deaf = new ScriptedPerson(({ prompt }) =>
+    prompt.startsWith("loud") ? { outcome: "answer", value: "yes" } : undefined as never
+  );
+  await inWorld(async (world) => {
+    const desk = new Desk(world.os.node, deaf, "operator");
+    desk.start();
+    const settled = async (): Promise<number> => {
+      await world.os.runUntilIdle();
+      await desk.settled();
+      await world.os.runUntilIdle();
+      return desk.shown;
+    };
+    const asker = imageOf(async ({ sys, goal }) => {
+      for (let i = 1; i <= 5; i++) await codeOf(sys.human.ask({ prompt: `${goal} ${i}` }));
+    });
+    await world.start(asker, { goal: "loud", grants: [allow("human.*")] });
+    assert.equal(await settled(), 0);
+    const quiet = await world.start(asker, { goal: "quiet", grants: [allow("human.*")] });
+    assert.equal(await settled(), 1);
+    await world.pass(3_600_001);
+    assert.equal(await settled(), 1, "the next one waits");
+    await quiet.signal("kill");
+    assert.equal(await settled(), 0);
+    assert.equal(deaf.asked.length, 7);
+    await desk.stop();
+  });
 });

@@ -5,12 +5,15 @@
  */
 
 import assert from "node:assert/strict";
-import { MemoryStore, SeededRandom, VirtualClock } from "../testing.ts";
+import { SqliteStore } from "../mod.ts";
+import { SeededRandom, VirtualClock } from "../testing.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical, type Json, sha256 } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { renamed } from "../kernel/rename.ts";
 import type { State } from "../kernel/state.ts";
-import type { Batch } from "../kernel/store.ts";
+import type { Batch, Store } from "../kernel/store.ts";
+import { KEPT } from "../runtime/idle.ts";
 import type { AgentProcess } from "../runtime/process.ts";
 import {
   DESK_GRANTS,
@@ -23,7 +26,7 @@ import {
   talkerOf,
 } from "./soak_session.ts";
 import { CountedFiles, foldOf, START_MS } from "./world_fixture.ts";
-import { Died, MortalWorld } from "./world_fixture_crash.ts";
+import { Died, MortalStore, MortalWorld } from "./world_fixture_crash.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -36,20 +39,18 @@ export interface Hour {
   copies: number;
   commits: number;
   reads: number;
-  /** Bytes of the heap less what the store holds; null where it cannot be told. */
+  /** Bytes of the heap, which has nothing of the store; null where it cannot be told. */
   heap: number | null;
 }
 
-/** A store in memory that counts what it is given and asked, by the hour. */
-export class MeteredStore extends MemoryStore {
+/** A store outside the heap that counts what it is given and asked, by the hour. */
+export class MeteredStore extends MortalStore {
   readonly hours: Hour[] = [];
-  commits = 0;
-  #held = 0;
   readonly #clock: VirtualClock;
 
   /** Hours are those of `clock`. */
   constructor(clock: VirtualClock) {
-    super();
+    super(SqliteStore.open(":memory:", { durability: "process" }), null);
     this.#clock = clock;
   }
 
@@ -75,13 +76,12 @@ export class MeteredStore extends MemoryStore {
     const { gc } = globalThis as unknown as { readonly gc?: () => void };
     if (gc === undefined) return null;
     gc();
-    return Deno.memoryUsage().heapUsed - this.#held;
+    return Deno.memoryUsage().heapUsed;
   }
 
   override commit(batches: readonly Batch[]): Promise<void> {
     const hour = this.#hour();
     hour.commits += 1;
-    this.commits += 1;
     for (const { lines, payloads, blobs } of batches) {
       hour.lines += lines.length;
       hour.calls += lines.filter((text) => text.includes('"name":"tool.call"')).length;
@@ -92,28 +92,27 @@ export class MeteredStore extends MemoryStore {
         );
         if (isCopy) hour.copies += text!.length;
         else hour.bytes += text!.length;
-        this.#held += text!.length;
       }
     }
     return super.commit(batches);
   }
 
-  override due(nowMs: number, limit: number): ReturnType<MemoryStore["due"]> {
+  override due(nowMs: number, limit: number): ReturnType<Store["due"]> {
     this.#hour().reads += 1;
     return super.due(nowMs, limit);
   }
 
-  override getInbox(tree: TreeId): ReturnType<MemoryStore["getInbox"]> {
+  override getInbox(tree: TreeId): ReturnType<Store["getInbox"]> {
     this.#hour().reads += 1;
     return super.getInbox(tree);
   }
 
-  override getBlob(hash: string): ReturnType<MemoryStore["getBlob"]> {
+  override getBlob(hash: string): ReturnType<Store["getBlob"]> {
     this.#hour().reads += 1;
     return super.getBlob(hash);
   }
 
-  override head(tree: TreeId): ReturnType<MemoryStore["head"]> {
+  override head(tree: TreeId): ReturnType<Store["head"]> {
     this.#hour().reads += 1;
     return super.head(tree);
   }
@@ -178,6 +177,7 @@ export async function runSession(
     }
     const ending = await endingOf(world, store, files);
     await world.close();
+    await store.inner.close();
     return { ...ending, crashes: life - 1 };
   }
 }
@@ -211,6 +211,8 @@ async function drive(world: MortalWorld, session: Session): Promise<void> {
 async function untilWaiting(world: MortalWorld): Promise<void> {
   for (;;) {
     await world.os.runUntilIdle();
+    // As the clock of a running node does.
+    world.os.node.leaveIdle({ ...KEPT, quietMs: LIMITS.treeIdleMsMax });
     const { life } = (await world.tree("t_1")).state.processes["p_1"]!;
     if (life.state === "ended") return;
     const isFree = life.state === "waiting" && life.on.reason === "message" &&

@@ -22,7 +22,7 @@ const CRASHES = IS_LONG ? 200 : 14;
 /** What the last hour may cost a call, in parts of the first. */
 const FLAT = IS_LONG ? 1.2 : 1.5;
 /** What is kept of a tree that lives on grows with it; this is all that it may. */
-const HEAP_GROWTH_MAX = 48 * 2 ** 20;
+const HEAP_GROWTH_MAX = 8 * 2 ** 20;
 
 interface Cost {
   readonly lines: number;
@@ -73,7 +73,7 @@ function judgeCost({ hours }: Ending): void {
   assert.ok(last.copies <= most, `${last.copies} bytes of state in the last hour, ${most} at most`);
   if (first.heap === null || last.heap === null) return;
   const growth = last.heap - first.heap;
-  assert.ok(growth <= HEAP_GROWTH_MAX, `the heap grew by ${growth} besides the log`);
+  assert.ok(growth <= HEAP_GROWTH_MAX, `the heap grew by ${growth}`);
 }
 
 Deno.test(`Six hours of work end as if no kernel had died: LIBOS_SEED=${SEED}`, async (t) => {
