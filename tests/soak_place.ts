@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { SqliteStore } from "../mod.ts";
+import { type AgentImage, SqliteStore } from "../mod.ts";
 import { SeededRandom, VirtualClock } from "../testing.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical, type Json, sha256 } from "../kernel/json.ts";
@@ -25,7 +25,7 @@ import {
   TALKER_GRANTS,
   talkerOf,
 } from "./soak_session.ts";
-import { CountedFiles, foldOf, START_MS } from "./world_fixture.ts";
+import { CountedFiles, foldOf, START_MS, type World } from "./world_fixture.ts";
 import { Died, MortalStore, MortalWorld } from "./world_fixture_crash.ts";
 
 const HOUR_MS = 3_600_000;
@@ -135,8 +135,8 @@ export interface Ending {
 }
 
 /** What outlives kernels: the driver, too, who knows which op is under way. */
-interface Session {
-  readonly size: SessionSize;
+export interface Session {
+  readonly images: readonly AgentImage[];
   readonly ops: readonly Op[];
   next: number;
   /** The line after which the op under way began; null when none is. */
@@ -147,13 +147,13 @@ interface Session {
 export async function runSession(
   size: SessionSize,
   plan: { readonly crashes: number; readonly every: number },
+  images: readonly AgentImage[] = [deskOf(size), talkerOf(size)],
 ): Promise<Ending> {
   const clock = new VirtualClock(START_MS);
   const store = new MeteredStore(clock);
   const files = new CountedFiles();
   const chance = new SeededRandom(size.seed + 17);
-  const session: Session = { size, ops: opsOf(size), next: 0, since: null };
-  const images = [deskOf(size), talkerOf(size)];
+  const session: Session = { images, ops: opsOf(size), next: 0, since: null };
   for (let life = 1;; life++) {
     const mayDie = life <= plan.crashes;
     const at = 1 + chance.below(2 * plan.every - 1);
@@ -182,15 +182,15 @@ export async function runSession(
   }
 }
 
-async function drive(world: MortalWorld, session: Session): Promise<void> {
-  const { size } = session;
-  const [desk, talker] = [deskOf(size), talkerOf(size)];
+/** Does the ops that are left, and lets all come to its end. */
+export async function drive(world: World, session: Session): Promise<void> {
+  const [desk, talker] = session.images;
   const given = { goal: "Work in rounds", idempotencyKey: "desk", grants: DESK_GRANTS };
   const started = async (id: TreeId): Promise<boolean> =>
     ((await world.store.head(id))?.seq ?? 0) > 0;
-  if (!await started("t_1")) await world.os.spawn(desk, given);
+  if (!await started("t_1")) await world.os.spawn(desk!, given);
   const read = { goal: "Read all pages", idempotencyKey: "talker", grants: TALKER_GRANTS };
-  if (!await started("t_2")) await world.os.spawn(talker, read);
+  if (!await started("t_2")) await world.os.spawn(talker!, read);
   await world.os.ps();
   const process = (await world.os.get("p_1"))!;
   while (session.next < session.ops.length) {
@@ -208,7 +208,7 @@ async function drive(world: MortalWorld, session: Session): Promise<void> {
 }
 
 /** Lets time go on until the desk waits for its driver, or has ended. */
-async function untilWaiting(world: MortalWorld): Promise<void> {
+async function untilWaiting(world: World): Promise<void> {
   for (;;) {
     await world.os.runUntilIdle();
     // As the clock of a running node does.
@@ -238,7 +238,7 @@ async function perform(process: AgentProcess, op: Op): Promise<void> {
 }
 
 /** Whether an op was done by a kernel that died before it could say so. */
-async function wasDone(world: MortalWorld, op: Op, since: number): Promise<boolean> {
+async function wasDone(world: World, op: Op, since: number): Promise<boolean> {
   if (op.op === "fork") {
     for (const { tree } of await world.os.trees({ all: true })) {
       const made = await world.store.head(tree);

@@ -20,6 +20,8 @@ export interface SessionSize {
   readonly seed: number;
   readonly rounds: number;
   readonly pages: number;
+  /** How long it takes when nothing happens; six hours by default. */
+  readonly ms?: number;
 }
 
 /** The virtual length of a session. */
@@ -120,7 +122,7 @@ async function round(context: StepContext, mark: string, size: SessionSize): Pro
   // A branch has a number that a crash may change: the talker does not hear of it.
   if (!mark.startsWith("f")) {
     await tool("message_send", { to: "p_2", data: `Round ${mark} is over.` });
-    await tool("clock_sleep", { ms: 10 * Math.floor(SESSION_MS / size.rounds / 10) });
+    await tool("clock_sleep", { ms: 10 * Math.floor((size.ms ?? SESSION_MS) / size.rounds / 10) });
   }
 }
 
@@ -175,8 +177,9 @@ const page = defineTool({
 });
 
 /** Reads a page a turn, keeps it and sleeps; where it is, the last page in its prompt says. */
-export function talkerOf({ pages }: SessionSize): ReturnType<typeof defineImage> {
-  const gapMs = 10 * Math.floor(SESSION_MS / pages / 10);
+export function talkerOf(size: SessionSize): ReturnType<typeof defineImage> {
+  const { pages } = size;
+  const gapMs = gapOf(size);
   const turn = ({ messages }: ModelRequest): ScriptedTurn => {
     const last = messages.findLast((message) => message.role === "tool" && message.name === "page");
     const [said] = messages.slice(-1);
@@ -191,10 +194,17 @@ export function talkerOf({ pages }: SessionSize): ReturnType<typeof defineImage>
       { tool: "clock_sleep", input: { ms: n === 0 ? gapMs + 3 : gapMs } },
     ];
   };
-  const model: Model & { readonly windowTokens: number } = {
-    ...scriptedModel(Array.from({ length: 1_000 }, () => turn)),
-    windowTokens: WINDOW,
-  };
+  return talkerBy(scriptedModel(Array.from({ length: 1_000 }, () => turn)));
+}
+
+/** How long the talker sleeps between pages. */
+export function gapOf({ pages, ms = SESSION_MS }: SessionSize): number {
+  return 10 * Math.floor(ms / pages / 10);
+}
+
+/** The talker, by a model that does what the scripted one does. */
+export function talkerBy(inner: Model): ReturnType<typeof defineImage> {
+  const model: Model & { readonly windowTokens: number } = { ...inner, windowTokens: WINDOW };
   const libc = ["file_write", "clock_sleep"];
   return defineImage({ name: "talker", model, libc, tools: [page], maxSteps: 100_000 });
 }
