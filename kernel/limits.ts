@@ -84,6 +84,7 @@ export const LIMITS = {
   batchLinesMax: 16_384,
   snapshotEveryLinesMin: 1_000,
   verifyAtOpenLinesMax: 1_000,
+  checkAtOpenBytesMax: 16 * 2 ** 20,
   tailLinesMax: 50_000,
   treesOpenedAtStartMax: 1_000,
   treesIdleKept: 500,

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { SysError } from "../kernel/errors.ts";
 import { sha256 } from "../kernel/json.ts";
 import { numberIn, textIn } from "./sqlite_handle.ts";
 import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
@@ -75,6 +76,19 @@ const QUESTIONS: readonly Question[] = [
     say: (row) => `Inbox item "${textIn(row, "id")}" is for tree "${tree(row)}", which is absent`,
   },
 ];
+
+/** Refuses a file whose pages do not hold together: who runs on it would not notice for long. */
+export function refuseDamaged(db: SqliteConnection, name: string): void {
+  const row = db.get("PRAGMA quick_check(1)");
+  const sentence = row === undefined ? "ok" : textIn(row, "quick_check");
+  if (sentence === "ok") return;
+  const what = sentence.replaceAll(/\s+/g, " ");
+  throw new SysError(
+    "EINTEGRITY",
+    `Cannot open store "${name}": damaged (${what}), expected what was written; ` +
+      'read what is left with mode "read"',
+  );
+}
 
 /** Everything that is wrong; empty for a sound store. */
 export function findDamage(db: SqliteConnection): readonly string[] {

@@ -17,6 +17,7 @@ import { SysError } from "../kernel/errors.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { JsonObject } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import type { AuditStore } from "../kernel/seal.ts";
 import type {
   Archive,
@@ -31,7 +32,7 @@ import type {
 import { removedBlob, thinned } from "../kernel/store.ts";
 import { insertSnapshot, noteOf, SqliteArchive } from "./sqlite_archive.ts";
 import { findAuditDamage, SqliteAuditStore } from "./sqlite_audit.ts";
-import { findDamage } from "./sqlite_check.ts";
+import { findDamage, refuseDamaged } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
 import { batchAt, LogEnd, putItem, reachOf, stretch } from "./sqlite_log.ts";
@@ -114,6 +115,10 @@ export class SqliteStore implements Store {
       if (isFile && mode === "own") lock = StoreLock.take(path);
       db = new SqliteConnection(openFile(path, mode), durability);
       prepareDatabase(db, { path, mode, keys: keysOf(encryption) });
+      // A large one would be long in coming; its owner checks it with `check`.
+      if (lock !== undefined && Deno.statSync(path).size <= LIMITS.checkAtOpenBytesMax) {
+        refuseDamaged(db, path);
+      }
       return new SqliteStore({ name: `sqlite ${path}`, path, db, mode, lock });
     } catch (thrown) {
       db?.close();

@@ -9,6 +9,7 @@ import { ScriptedPerson, SeededRandom, type VirtualClock } from "../testing.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Files } from "../kernel/world.ts";
+import type { Auditing } from "../runtime/auditing.ts";
 import { Runtime } from "../runtime/runtime.ts";
 import { codeOf, imageOf } from "./world_fixture.ts";
 
@@ -74,8 +75,9 @@ export function openAgents(place: {
   readonly files: Files;
   readonly clock: VirtualClock;
   readonly life: number;
+  readonly auditing?: Auditing | null;
 }): Runtime {
-  const { store, files, clock, life } = place;
+  const { store, files, clock, life, auditing = null } = place;
   const random = new SeededRandom(life);
   const options = { images: [IMAGE], approvals: person(), concurrency: 4, autorun: false };
   const os = new Runtime({
@@ -84,6 +86,7 @@ export function openAgents(place: {
     files,
     workshop: null,
     alone: true,
+    auditing,
   });
   os.start();
   return os;

@@ -160,7 +160,9 @@ Deno.test("SqliteStore says EINTEGRITY for pages which were overwritten", async 
     // The first page says how the file is laid out; every other one is lost.
     bytes.fill(0xa5, 4_096);
     await Deno.writeFile(path, bytes);
-    const damaged = await open(path);
+    const error = await rejects(open(path), "EINTEGRITY");
+    assert.match(error.message, /damaged .+ mode "read"$/);
+    const damaged = await open(path, "read");
     await rejects(linesOf(damaged, tree), "EINTEGRITY");
     await damaged.check().then(
       (found) => assert.match(found.join(), /The file is damaged/),

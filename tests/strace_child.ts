@@ -3,8 +3,9 @@
  * call of it fail or kills it there.
  *
  * `strace_child.ts FOLDER LIFE [PAGES]`: says what a kernel was told is durable in `FOLDER/acks`, a
- * line for each batch. PAGES: how much log gathers before it is copied into the database. Exits
- * with 0 when both agents have ended and 3 when the kernel cannot go on.
+ * line for each batch. PAGES: how much log gathers before it is copied into the database; the store
+ * is then sealed, with the key and an anchor beside the folder. Exits with 0 when both agents have
+ * ended and 3 when the kernel cannot go on.
  * @module
  */
 
@@ -14,6 +15,7 @@ import { SqliteStore } from "../mod.ts";
 import { VirtualClock } from "../testing.ts";
 import type { Batch, Store } from "../kernel/store.ts";
 import { RootedFiles } from "../providers/files.ts";
+import { openAuditing } from "../runtime/auditing.ts";
 import { live, openAgents } from "./fault_agents.ts";
 import { START_MS } from "./world_fixture.ts";
 
@@ -47,6 +49,11 @@ export function saying(store: Store, folder: string): Store {
   return store;
 }
 
+/** How the store of a folder is sealed: by what is not on its disk. */
+export function sealing(folder: string): { readonly keyFile: string; readonly anchor: string } {
+  return { keyFile: `${folder}.key`, anchor: `${folder}.heads` };
+}
+
 /** One life: null when both have ended, or the codes of what went wrong. */
 export async function oneLife(
   folder: string,
@@ -56,7 +63,9 @@ export async function oneLife(
   const files = await RootedFiles.open(`${folder}/files`);
   const store = saying(openStore(folder, pages), folder);
   const clock = new VirtualClock(START_MS);
-  const os = openAgents({ store, files, clock, life });
+  const audit = sealing(folder);
+  const auditing = pages === null ? null : await openAuditing(store, { audit, clock });
+  const os = openAgents({ store, files, clock, life, auditing });
   const found = await live({ os, store, clock });
   await os.close({ drain: found === null });
   return found;
