@@ -33,7 +33,7 @@ export const IMAGE: typeof AGENT = {
       await sys.object.append({ object: "notes", item: "unanswered" });
     };
     if (step % 6 === 0) await answered(sys.human.ask({ prompt: mark }));
-    if (step % 6 === 1) await sys.file.write({ path: `w/${mark}`, text: mark });
+    if (step % 6 === 1) await answered(sys.file.write({ path: `w/${mark}`, text: mark }));
     if (step % 6 === 2) await sys.object.append({ object: "notes", item: mark });
     if (step % 6 === 3) {
       const wrote = await codeOf(sys.file.write({ path: `once/${mark}`, text: mark }));
