@@ -5,6 +5,8 @@
 
 import { byAge } from "../kernel/checkpoint.ts";
 import { type StateSummary, summaryOf } from "../kernel/describe.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { EventMap, Line } from "../kernel/event.ts";
 import { type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Checkpoint, State } from "../kernel/state.ts";
 import { realClock } from "../providers/clock.ts";
@@ -12,8 +14,9 @@ import { treeAt } from "../runtime/history.ts";
 import { CHANGE_COLUMNS, changeRows } from "./change_text.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
+import { give, operatorOf } from "./order.ts";
 import { aligned, list, show } from "./output.ts";
-import { checkpointAt, owning, positionOf, positionText, treeNamed } from "./position.ts";
+import { checkpointAt, positionOf, positionText, treeNamed } from "./position.ts";
 import { findProcess, headsOf, reading, TREE_CONTEXT, treeIn } from "./store.ts";
 import { dateOf, short, spanOf } from "./words.ts";
 
@@ -78,16 +81,28 @@ async function create(at: Context, word: string, name: string): Promise<number> 
     throw new UsageError(`Cannot take a checkpoint "${short(name, 40)}": ${expected}`);
   }
   const { pid } = await reading(at, async (store) => (await findProcess(store, word)).process);
-  const made = await owning(at, `take a checkpoint of "${pid}"`, async (runtime) => {
-    const id = await (await runtime.get(pid))!.checkpoint(name);
-    const { state } = await runtime.node.open(treeOf(pid));
-    return byAge(state).find((one) => one.id === id)!;
-  });
+  const by = operatorOf(at);
+  const { lines } = await give(at, treeOf(pid), { kind: "checkpoint", name, by });
+  const made = takenIn(lines, { name, by });
   show(at, { pid, ...made }, {
     name: made.id,
     lines: [`${made.id} ${JSON.stringify(name)} is line ${made.seq} of ${pid}`],
   });
   return EXIT.ok;
+}
+
+/** The checkpoint that an order made, as its lines say. */
+function takenIn(
+  lines: readonly Line[],
+  wanted: { readonly name: string; readonly by: string },
+): Checkpoint {
+  for (const { type, data, seq, atMs } of lines.toReversed()) {
+    if (type !== "checkpoint.taken") continue;
+    const taken = data as EventMap["checkpoint.taken"];
+    const { name, by, auto } = taken;
+    if (name === wanted.name && by === wanted.by && auto === null) return { ...taken, seq, atMs };
+  }
+  throw new SysError("EIO", `Cannot find checkpoint "${wanted.name}": no line says it was taken`);
 }
 
 async function inspect(at: Context, word: string, wanted: string): Promise<number> {

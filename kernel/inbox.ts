@@ -10,6 +10,7 @@
 
 import { z } from "zod";
 import { type CapabilityIndex, ceilingAllows } from "./capability.ts";
+import { takeCheckpoint } from "./checkpoint.ts";
 import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
@@ -109,6 +110,7 @@ const ORDERS = z.discriminatedUnion("kind", [
     by,
   }),
   z.strictObject({ kind: z.literal("policy"), text: z.string().max(262_144), by }),
+  z.strictObject({ kind: z.literal("checkpoint"), name: z.string().min(1).max(256), by }),
   z.strictObject({ kind: z.literal("retain"), days: z.number().nullable(), by }),
   z.strictObject({
     kind: z.literal("revoke-tool"),
@@ -164,6 +166,7 @@ export type Order =
     readonly by: string;
   }
   | { readonly kind: "policy"; readonly text: string; readonly by: string }
+  | { readonly kind: "checkpoint"; readonly name: string; readonly by: string }
   | {
     readonly kind: "retain";
     /** How many days payloads are kept; null for as long as the log. */
@@ -219,6 +222,9 @@ export function accept(draft: Draft, item: InboxItem): void {
     case "policy":
       parsePolicy(order.text, draft.tree.context);
       draft.add("policy.loaded", { text: order.text, by: order.by });
+      break;
+    case "checkpoint":
+      takeCheckpoint(draft, order);
       break;
     case "retain":
       refuseDays(`tree "${state.tree}"`, order.days, draft.tree.context.retentionDaysMin);

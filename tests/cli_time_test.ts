@@ -6,7 +6,7 @@
 import { deepStrictEqual as equal, doesNotMatch, match, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { SqliteStore } from "../providers/sqlite_store.ts";
-import type { Place } from "./cli_place.ts";
+import { Place } from "./cli_place.ts";
 import { edited, ran, told } from "./cli_time_place.ts";
 
 interface Change {
@@ -133,7 +133,7 @@ Deno.test("While a kernel runs, going back is refused and says what to do; looki
   await using place = await edited();
   const other = SqliteStore.open(place.db);
   try {
-    for (const argv of ["rollback p_1 draft -y", "fork p_1 draft", "checkpoint create p_1 again"]) {
+    for (const argv of ["rollback p_1 draft -y", "fork p_1 draft"]) {
       const { exit, err } = await place.libos(...argv.split(" "));
       equal(exit, 1);
       match(
@@ -154,6 +154,25 @@ Deno.test("While a kernel runs, going back is refused and says what to do; looki
   } finally {
     await other.close();
   }
+});
+
+Deno.test("A kernel that runs takes a checkpoint for who asks for one, and goes on", async () => {
+  await using place = await Place.make();
+  const running = place.spawn("run", "waiter.ts", "Wait");
+  await running.shows('▸ p_1 waiter  "Wait"');
+  const made = await place.libos("checkpoint", "create", "p_1", "live");
+  equal([made.exit, made.err], [0, ""]);
+  const [found, ...others] = await place.json<
+    { id: string; name: string; by: string; seq: number }[]
+  >(
+    "checkpoint",
+    "ls",
+  );
+  equal([others.length, found!.name, found!.by], [0, "live", "ada"]);
+  equal(made.out, `${found!.id} "live" is line ${found!.seq} of p_1\n`);
+  match((await place.libos("checkpoint", "inspect", "p_1", "live")).out, /p_1 +waiting/);
+  equal((await place.libos("send", "p_1", "go on")).exit, 0);
+  equal((await running.said()).exit, 0);
 });
 
 Deno.test("A fork goes another way from there, and says how it is run", async () => {
