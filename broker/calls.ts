@@ -1320,6 +1320,18 @@ export interface Calls {
       readonly [key: string]: Json | undefined;
     };
   };
+  /** Take the own tree back to a checkpoint; effects stand, and a message says so there. */
+  readonly "checkpoint.restore": {
+    /** What it takes. */
+    readonly args: {
+      /** A checkpoint's name or id. */
+      readonly to: string;
+      /** What is to be different this time. */
+      readonly reason: string;
+    };
+    /** What it answers. */
+    readonly reply: null;
+  };
   /** Tell what differs between two positions of the own tree. */
   readonly "checkpoint.diff": {
     /** What it takes. */

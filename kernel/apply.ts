@@ -20,6 +20,7 @@ import { LIMITS } from "./limits.ts";
 import { applyPatch } from "./patch.ts";
 import { innerWait, openIntents } from "./process.ts";
 import { noteLine, RETENTION } from "./retention.ts";
+import { RETURNING } from "./returning.ts";
 import type { Process, Recorded, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
 
@@ -57,10 +58,6 @@ const TREE = {
     if (data.auto === null) return;
     const autos = byAge(state).filter(({ auto }) => auto !== null);
     for (const { id } of autos.slice(0, -LIMITS.checkpointsAutoKept)) delete state.checkpoints[id];
-  },
-  "tree.restored": (tree, { patch }) => {
-    applyPatch(tree.state, patch);
-    tree.reindex();
   },
   "tree.moved": (tree, { to, by }, line) => {
     const outcome = { kind: "killed", by, reason: `moved to ${to}` } as const;
@@ -373,5 +370,6 @@ const HANDLERS: Handlers = {
   ...MAIL,
   ...PEOPLE,
   ...RETENTION,
+  ...RETURNING,
   ...TOOLS,
 };

@@ -99,6 +99,7 @@ export const LIMITS = {
   checkpointsPerTreeMax: 1_000,
   checkpointsAutoKept: 64,
   changesShownMax: 2_000,
+  returnsPerTreeMax: 8,
   // Retention
   retentionDaysMin: 1,
   retentionDaysMax: 36_500,

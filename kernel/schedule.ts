@@ -20,6 +20,7 @@ export function isLive(state: State): boolean {
 
 /** Whether any process can run now. */
 export function isReady(state: State): boolean {
+  if (state.going !== undefined) return true;
   for (const pid in state.processes) {
     const process = state.processes[pid as Pid]!;
     const { state: life } = process.life;
@@ -31,6 +32,7 @@ export function isReady(state: State): boolean {
 
 /** Processes that can run now. */
 export function readyPids(state: State): Pid[] {
+  if (state.going !== undefined) return [];
   return (Object.keys(state.processes) as Pid[])
     .filter((pid) => state.processes[pid]!.life.state === "ready");
 }

@@ -248,6 +248,10 @@ export interface State {
   tools: { [hash: string]: ToolRecord };
   /** Named positions of the log. */
   checkpoints: { [id: CheckpointId]: Checkpoint };
+  /** Where a process wants the tree to go back to: nothing of it runs meanwhile. */
+  going?: Readonly<EventMap["restore.asked"]>;
+  /** How often the tree went back because a process wanted it; absent for never. */
+  returns?: number;
   /** How long payloads are kept; absent where nobody ever said. */
   retention?: Keeping;
 }

@@ -3,8 +3,10 @@
  * @module
  */
 
+import type { Errno } from "./errors.ts";
 import type { Pattern } from "./grammar.ts";
 import type { CheckpointId, Pid, TreeId } from "./ids.ts";
+import type { Label } from "./label.ts";
 import type { StatePatch } from "./patch.ts";
 import type { Touched } from "./touch.ts";
 
@@ -30,6 +32,18 @@ export interface TreeEvents {
   };
   /** The tree went back to an earlier position of its log, as far as things can be taken back. */
   "tree.restored": { readonly to: number; readonly by: string; readonly patch: StatePatch };
+  /** A process wants its tree to go back: nothing of it runs until that is done or refused. */
+  "restore.asked": {
+    readonly pid: Pid;
+    readonly to: number;
+    /** The checkpoint's name. */
+    readonly name: string;
+    readonly reason: string;
+    /** What the process had read by then; the reason may tell of it. */
+    readonly label: Label;
+  };
+  /** The tree did not go back as a process wanted, and goes on. */
+  "restore.refused": { readonly code: Errno; readonly message: string };
   /** Files are about to be put back as they were at an earlier position. */
   "files.undoing": {
     readonly to: number;

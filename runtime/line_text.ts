@@ -23,6 +23,11 @@ const TELLERS: Tellers = {
   "tree.opened": ({ node, epoch }) => ["tree", `opened by ${node} at epoch ${epoch}`],
   "checkpoint.taken": ({ id, name, by }) => ["check", `${id} ${quote(name)} by ${by}`],
   "tree.restored": ({ to, by }) => ["restore", `back to line ${to} by ${by}`],
+  "restore.asked": ({ pid, to, name, reason }) => [
+    "restore",
+    `${pid} wants to go back to line ${to}, ${quote(name)}${because(reason)}`,
+  ],
+  "restore.refused": ({ message }) => ["restore", message],
   "tree.forked": ({ from, seq, by }) => ["fork", `from ${from} at line ${seq} by ${by}`],
   "tree.moved": ({ to, by }) => ["move", `to ${to} by ${by}`],
   "tree.arrived": ({ seq, by }) => ["arrive", `with ${seq} lines by ${by}`],

@@ -189,6 +189,7 @@ export class Node implements Host {
 
   #hosted(hosted: Hosted): void {
     keepByDefault(hosted.tree, this.options);
+    if (hosted.tree.state.going !== undefined) this.durable(hosted.tree).catch(() => {});
     this.#settleStopped(hosted);
     this.#enqueue(hosted);
   }
@@ -233,8 +234,6 @@ export class Node implements Host {
     await this.#intake.order(tree, order);
     this.poke();
   }
-
-  // Time.
 
   #tick({ tree }: Hosted): void {
     const draft = new Draft(tree, this.options.world.clock.now());

@@ -110,6 +110,8 @@ export async function restoreTree(node: Node, id: TreeId, given: {
   readonly by: string;
   /** Whether files are put back, too. */
   readonly files: boolean;
+  /** Called in the turn in which the tree went back. */
+  readonly went?: (tree: Tree, since: Since, from: number) => void;
 }): Promise<Restored> {
   return await standingStill(node, id, async (tree, hosted) => {
     for (let i = 0; i < TRIES; i++) {
@@ -127,11 +129,13 @@ export async function restoreTree(node: Node, id: TreeId, given: {
       const patch = diffStates(tree.state, rewind(then, tree.state, since));
       draft.add("tree.restored", { to: seq, by: given.by, patch });
       tree.commit(draft);
+      const at = tree.state.seq;
+      given.went?.(tree, since, end);
       node.changed(tree);
       await node.durable(tree);
       return {
         to: seq,
-        at: tree.state.seq,
+        at,
         effects: since.effects,
         messages: since.messages,
         files,

@@ -43,6 +43,7 @@ import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
 import { retentionOf } from "./redaction.ts";
 import { absolute, asAllowed, capabilityOf, policyText, rulesText } from "./rule.ts";
+import { Returns } from "./returning.ts";
 import { openRuleBook, type RuleBook } from "./rule_book.ts";
 import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
@@ -77,6 +78,7 @@ export class Runtime implements AsyncDisposable {
   readonly #random: Random;
   readonly #clockwork: Clockwork | null;
   readonly #desk: Desk | null;
+  readonly #returns: Returns;
   readonly #operator: string;
   readonly #auditing: Auditing | null;
   readonly #book: RuleBook | null;
@@ -125,6 +127,7 @@ export class Runtime implements AsyncDisposable {
     for (const image of options.images ?? []) this.register(image);
     this.approvals = approvalsOf(this.node, this.#operator);
     const person = personOf(options.approvals ?? defaultPerson());
+    this.#returns = new Returns(this.node);
     this.#desk = person === null ? null : new Desk(this.node, person, this.#operator);
     this.#clockwork = options.autorun === false ? null : new Clockwork(this.node);
   }
@@ -293,6 +296,7 @@ export class Runtime implements AsyncDisposable {
     do {
       await this.node.runUntilIdle();
       await this.#desk?.settled();
+      await this.#returns.settled();
     } while (!this.node.idle);
   }
 
@@ -306,6 +310,7 @@ export class Runtime implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     await this.#desk?.stop();
+    await this.#returns.close();
     await this.#clockwork?.stop();
     const { store, world: { workshop } } = this.node.options;
     // What cannot be closed keeps nothing else open, least of all the store with its lock.

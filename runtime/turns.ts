@@ -76,6 +76,7 @@ export class Turns {
       const process = hosted?.tree.state.processes[turn.pid];
       if (hosted === undefined) this.#scheduler.forget(turn.tree, turn.pid);
       if (hosted === undefined || process?.life.state !== "ready" || hosted.held > 0) continue;
+      if (hosted.tree.state.going !== undefined) continue;
       if (!hosted.runs.has(turn.pid)) this.#run(hosted, process);
     }
   }

@@ -177,6 +177,7 @@ const CLOSED = Object.entries(SYSCALLS).filter(([, { port }]) => port === "close
   .map(([name]) => name);
 const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "budget.raise": { limits: {}, reason: "more" },
+  "checkpoint.restore": { to: "draft", reason: "x" },
   "tool.call": { name: "tool" },
   "tool.propose": { name: "x", description: "x", inputSchema: { type: "object" }, source: "tool" },
   "tool.test": { tool: "0".repeat(64) },
@@ -184,9 +185,10 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "tool.unregister": { name: "tool" },
 };
 
-Deno.test("All calls on tools, fork, and asking for more to spend, are closed to tools", () => {
+Deno.test("All calls on tools, fork, going back and asking for more to spend are closed to tools", () => {
   assert.deepEqual(CLOSED.toSorted(), [
     "budget.raise",
+    "checkpoint.restore",
     "process.fork",
     "tool.call",
     "tool.guide",
@@ -202,7 +204,11 @@ for (const name of CLOSED) {
   Deno.test(`${name} is closed to a tool that declares it and whose process holds it`, () =>
     inWorld(async (world) => {
       const got = await world.result(calling([`${name}(**)`]), {
-        grants: [allow("tool.*", "**"), allow("process.*", "**")],
+        grants: [
+          allow("tool.*", "**"),
+          allow("process.*", "**"),
+          allow("checkpoint.*", "**"),
+        ],
       });
       assert.deepEqual(got, [
         "EPERM",

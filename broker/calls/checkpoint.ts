@@ -1,16 +1,18 @@
 /**
- * Checkpoints: naming positions of the own tree's log, and looking at them; nothing is run.
+ * Checkpoints: naming positions of the own tree's log, looking at them, and going back to one.
  *
- * Going back and branching off stop or start a whole tree: they are orders of people and of boot
- * code, not calls (`AgentProcess.restore`, `AgentProcess.fork`).
+ * Going back stops the whole tree, parents and siblings too: it takes a right by the checkpoint's
+ * name, and a person's word each time. Branching off starts a tree, and is an order of people and
+ * of boot code, not a call (`AgentProcess.fork`).
  * @module
  */
 
 import { z } from "zod";
 import { byAge, findPosition, takeCheckpoint } from "../../kernel/checkpoint.ts";
 import { changesBetween, summaryOf } from "../../kernel/describe.ts";
+import { askReturn } from "../../kernel/returning.ts";
 import { nothing } from "../shapes.ts";
-import { type Need, type NeedContext, syscall } from "../syscall.ts";
+import { type Need, type NeedContext, STEP_OVER, syscall } from "../syscall.ts";
 
 const position = z.union([z.string().min(1).max(256), z.number().int().min(1)])
   .describe("A checkpoint's id or name, or the number of a line");
@@ -55,6 +57,36 @@ export const checkpointCalls = {
     async run(at, args) {
       const seq = findPosition(at.tree.state, args.at);
       return summaryOf(await at.world.history(at.tree, seq));
+    },
+  }),
+  "checkpoint.restore": syscall({
+    about: "Take the own tree back to a checkpoint; effects stand, and a message says so there",
+    effect: "mutate",
+    ends: true,
+    risk: "destructive",
+    // A run of a tool is a part of the step that would be gone.
+    port: "closed",
+    args: z.strictObject({
+      to: z.string().min(1).max(256).regex(/\D/).describe("A checkpoint's name or id"),
+      reason: z.string().min(1).max(2_000).describe("What is to be different this time"),
+    }),
+    reply: z.null(),
+    needs({ to }, { tree: { state } }) {
+      const found = byAge(state).findLast(({ id, name }) => id === to || name === to);
+      return [{
+        right: "checkpoint.restore",
+        resource: found?.name ?? to,
+        shown: to,
+        ask: "all that the tree did since would be undone, but for its effects",
+        binds: found?.seq ?? null,
+      }];
+    },
+    run(at, { to, reason }) {
+      const { state } = at.tree;
+      const seq = findPosition(state, to);
+      const { name } = byAge(state).find((one) => one.seq === seq)!;
+      askReturn(at.draft, at.process, { to: seq, name, reason });
+      return STEP_OVER;
     },
   }),
   "checkpoint.diff": syscall({
