@@ -84,7 +84,9 @@ Deno.test("Every route that reads answers what the document says", async () => {
     ["/v1/processes/{pid}/capabilities"],
     ["/v1/processes/{pid}/tools"],
     ["/v1/processes/{pid}/budget"],
+    ["/v1/budgets", {}, "?all=true"],
     ["/v1/capabilities"],
+    ["/v1/capabilities", {}, `?tree=${tree}&uses=true`],
     ["/v1/capabilities/who", {}, "?rule=file.read(./a.txt)"],
     ["/v1/objects/{id}"],
     ["/v1/objects/{id}/versions"],
@@ -96,6 +98,7 @@ Deno.test("Every route that reads answers what the document says", async () => {
     ["/v1/trees/{tree}/state", {}, "?at=3"],
     ["/v1/trees/{tree}/diff", {}, "?from=2"],
     ["/v1/trees/{tree}/events", {}, "?full=true&type=call"],
+    ["/v1/trees/{tree}/events", {}, "?decision=deny"],
     ["/v1/calls/{tree}/{seq}"],
     ["/v1/calls/{tree}/{seq}/story"],
     ["/v1/effects"],
@@ -186,6 +189,57 @@ Deno.test("A right is given and taken back over the API, and the log says by who
   const twice = await at.ask("operator", `/v1/capabilities/${cap.id}`, { method: "DELETE" });
   assert.equal(twice.status, 404);
   await twice.body?.cancel();
+});
+
+Deno.test("Uses of capabilities, refused lines and every budget are listed as the log has them", async () => {
+  const { at, process } = await started();
+  await using _ = at;
+  const tree = `t_${process.pid.slice(2)}`;
+  const all = async <T>(path: string): Promise<T[]> =>
+    (await (await at.ask("viewer", path)).json()).items;
+  const caps = await all<{ right: string; used: { calls: number; lastAt: string | null } | null }>(
+    `/v1/capabilities?tree=${tree}&uses=true`,
+  );
+  const used = caps.map(({ right, used }) => [right, used?.calls, used?.lastAt !== null]);
+  assert.deepEqual(used, [
+    ["object.*", 2, true],
+    ["file.read", 1, true],
+    ["file.write", 0, false],
+  ]);
+  const plain = await all<{ used: unknown }>("/v1/capabilities");
+  assert(plain.every(({ used }) => used === null));
+  assert.equal((await at.ask("viewer", "/v1/capabilities?uses=true")).status, 400);
+  const decided = await all<{ decision: string }>(`/v1/trees/${tree}/events?decision=allow`);
+  assert(decided.length >= 3 && decided.every(({ decision }) => decision === "allow"));
+  assert.deepEqual(await all(`/v1/trees/${tree}/events?decision=deny`), []);
+  const [budget, ...others] = await all<{ pid: string; limits: unknown; goal: string }>(
+    "/v1/budgets",
+  );
+  assert.deepEqual([budget?.pid, budget?.limits, budget?.goal, others], [
+    process.pid,
+    { tokens: 1_000 },
+    "work",
+    [],
+  ]);
+});
+
+Deno.test("What differs is said between the lines that two checkpoints name", async () => {
+  const { at, process } = await started();
+  await using _ = at;
+  const [one, two] = [await process.checkpoint("one"), await process.checkpoint("two")];
+  const seqs = await Promise.all(
+    [one, two].map(async (id) =>
+      (await (await at.ask("viewer", `/v1/checkpoints/${id}`)).json()).seq
+    ),
+  );
+  const path = `/v1/trees/t_${process.pid.slice(2)}/diff?from=${one}&to=${two}`;
+  await process.checkpoint("three");
+  const { from, to, items } = await (await at.ask("viewer", path)).json();
+  assert.deepEqual([from, to], seqs);
+  assert.deepEqual(items.map(({ part, id }: { part: string; id: string }) => [part, id]), [[
+    "checkpoints",
+    two,
+  ]]);
 });
 
 Deno.test("An object's content is shown to operators only, and the log says who looked", async () => {

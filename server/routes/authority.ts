@@ -11,6 +11,7 @@ import { treeOf } from "../../kernel/ids.ts";
 import type { Process } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Explained } from "../../runtime/call_story.ts";
+import { readLines } from "../../runtime/load.ts";
 import { parseRule } from "../../runtime/rule.ts";
 import { formatPattern } from "../../kernel/grammar.ts";
 import type { Api, House } from "../api.ts";
@@ -22,8 +23,11 @@ import { grantShape, whoCanShape } from "../schema/authority.ts";
 import { capIdShape, pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { hostedTrees, pageOfTrees } from "../search.ts";
 import { seenProcess, seenTree } from "../sight.ts";
-import { capabilityViews } from "../view/authority.ts";
+import { capabilityViews, withUses } from "../view/authority.ts";
 import { body, json, REFUSALS } from "./answer.ts";
+
+/** Lines that uses are counted in. */
+const LINES_MAX = 20_000;
 
 /** Adds them. */
 export function authorityRoutes(app: Api, house: House): void {
@@ -39,19 +43,28 @@ function listing(app: Api, house: House): void {
       method: "get",
       path: "/v1/capabilities",
       summary: "Capabilities of all processes, or of a tree's",
-      description: "Role: viewer.",
+      description: "With `uses=true` and a tree, each says how many calls it let through, " +
+        `counted over the last ${LINES_MAX} lines. Role: viewer.`,
       middleware: [need("viewer")] as const,
-      request: { query: pageQuery.extend({ tree: treeShape.optional() }) },
+      request: {
+        query: pageQuery.extend({
+          tree: treeShape.optional(),
+          uses: z.enum(["true", "false"]).default("false"),
+        }),
+      },
       responses: { 200: json(capabilityPage, "A page of capabilities"), ...REFUSALS },
     }),
     async (c) => {
-      const { tree, ...page } = c.req.valid("query");
+      const { tree, uses, ...page } = c.req.valid("query");
+      if (uses === "true" && tree === undefined) {
+        throw new SysError("EINVAL", "Cannot count uses: no tree, expected one with uses=true");
+      }
       const found = await pageOfTrees<CapabilityView>(house, c.get("who"), {
         tree,
         all: false,
         page,
         idOf: ({ id }) => id,
-        of: (hosted) => capabilityViews(hosted.tree),
+        of: (hosted) => uses === "true" ? usedIn(house, hosted.tree) : capabilityViews(hosted.tree),
       });
       return c.json(found, 200);
     },
@@ -76,6 +89,14 @@ function listing(app: Api, house: House): void {
       return c.json({ items, next: null }, 200);
     },
   );
+}
+
+/** A tree's capabilities, each with what it let through. */
+async function usedIn(house: House, tree: Tree): Promise<CapabilityView[]> {
+  const from = Math.max(1, tree.state.seq - LINES_MAX + 1);
+  const { store } = house.runtime.node.options;
+  const lines = await Array.fromAsync(readLines(store, tree.state.tree, from));
+  return withUses(capabilityViews(tree), lines);
 }
 
 function changing(app: Api, house: House): void {

@@ -54,7 +54,8 @@ function logs(app: Api, house: House): void {
         params: z.object({ tree: treeShape }),
         query: pageQuery.extend({
           pid: pidShape.optional(),
-          type: z.string().max(64).optional(),
+          type: z.string().max(64).optional().openapi({ description: "`call`, `process.ended`" }),
+          decision: z.enum(["allow", "ask", "deny"]).optional(),
           from: z.coerce.number().int().min(1).default(1),
           full: z.enum(["true", "false"]).default("false"),
         }),
@@ -65,7 +66,7 @@ function logs(app: Api, house: House): void {
       const who = c.get("who");
       const id = c.req.valid("param").tree as TreeId;
       await seenTree(house, who, id);
-      const { after, limit, pid, type, from, full } = c.req.valid("query");
+      const { after, limit, pid, type, decision, from, full } = c.req.valid("query");
       const isWhole = full === "true";
       if (isWhole) await need("operator")(c, () => Promise.resolve());
       const begin = after === undefined ? from : Number(cursorOf(after)) + 1;
@@ -75,6 +76,7 @@ function logs(app: Api, house: House): void {
         if (type !== undefined && !line.type.startsWith(type)) continue;
         const event = eventView(line, isWhole);
         if (pid !== undefined && event.pid !== pid) continue;
+        if (decision !== undefined && event.decision !== decision) continue;
         if (items.length >= limit) {
           next = toCursor(String(items.at(-1)!.seq));
           break;

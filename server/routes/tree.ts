@@ -7,17 +7,19 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { type CheckpointId, type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
 import { parsePolicy } from "../../kernel/policy.ts";
+import type { Tree } from "../../kernel/tree.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { refuseStale, tagged } from "../page.ts";
-import { budgetShape, policyShape } from "../schema/authority.ts";
+import { sees } from "../principal.ts";
+import { budgetPage, type BudgetRow, budgetShape, policyShape } from "../schema/authority.ts";
 import { stateShape } from "../schema/evidence.ts";
 import { changesShape } from "../schema/memory.ts";
 import { spentShape, type TreeView, treeViewShape } from "../schema/process.ts";
 import { pageQuery, pageShape, pidShape, treeShape } from "../schema/shape.ts";
 import { pageOfTrees } from "../search.ts";
 import { seenProcess, seenTree } from "../sight.ts";
-import { budgetView } from "../view/process.ts";
+import { budgetRow, budgetView } from "../view/process.ts";
 import { shownTree } from "../view/tree.ts";
 import { body, json, REFUSALS } from "./answer.ts";
 
@@ -29,6 +31,7 @@ export function treeRoutes(app: Api, house: House): void {
   trees(app, house);
   policies(app, house);
   positions(app, house);
+  budgetList(app, house);
   budgets(app, house);
 }
 
@@ -149,20 +152,61 @@ function positions(app: Api, house: House): void {
       const { from, to } = c.req.valid("query");
       const items = await (await rootOf(house, id)).diff(from, to);
       return c.json({
-        from: typeof from === "number"
-          ? from
-          : tree.state.checkpoints[from as CheckpointId]?.seq ?? 0,
-        to: typeof to === "number" ? to : tree.state.seq,
+        from: lineOf(tree, from),
+        to: to === undefined ? tree.state.seq : lineOf(tree, to),
         items: items.map((one) => ({ ...one, fields: [...one.fields] })),
       }, 200);
     },
   );
 }
 
+/** The line of a position that was found. */
+function lineOf(tree: Tree, at: string | number): number {
+  return typeof at === "number" ? at : tree.state.checkpoints[at as CheckpointId]?.seq ?? 0;
+}
+
 async function rootOf(house: House, id: TreeId) {
   const handle = await house.runtime.get(`p_${id.slice(2)}`);
   if (handle === undefined) throw new SysError("ENOENT", `Cannot find tree "${id}": absent`);
   return handle;
+}
+
+function budgetList(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/budgets",
+      summary: "What processes may use and have used",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: {
+        query: pageQuery.extend({
+          tree: treeShape.optional(),
+          all: z.enum(["true", "false"]).default("false").openapi({
+            description: "Ended ones too",
+          }),
+        }),
+      },
+      responses: { 200: json(budgetPage, "A page of budgets"), ...REFUSALS },
+    }),
+    async (c) => {
+      const who = c.get("who");
+      const { tree, all, ...page } = c.req.valid("query");
+      const found = await pageOfTrees<BudgetRow>(house, who, {
+        tree,
+        all: all === "true",
+        page,
+        idOf: ({ pid }) => pid,
+        of: (hosted) =>
+          Object.values(hosted.tree.state.processes)
+            .filter(({ labels, life }) =>
+              sees(who, labels) && (all === "true" || life.state !== "ended")
+            )
+            .map(({ pid }) => budgetRow(hosted.tree, pid)),
+      });
+      return c.json(found, 200);
+    },
+  );
 }
 
 function budgets(app: Api, house: House): void {

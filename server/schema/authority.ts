@@ -31,6 +31,8 @@ export const capabilityShape = z.object({
   givenAt: timeShape,
   /** Capabilities that fall with it, itself included, and processes that lose something. */
   below: z.object({ capabilities: z.number().int(), processes: z.number().int() }),
+  /** Calls that it or one derived from it let through; null where that was not asked for. */
+  used: z.object({ calls: z.number().int(), lastAt: timeShape.nullable() }).nullable(),
 }).openapi("Capability");
 /** A capability. */
 export type CapabilityView = z.infer<typeof capabilityShape>;
@@ -100,3 +102,14 @@ export const budgetShape = z.object({
 }).openapi("Budget");
 /** What a process may use and has used. */
 export type BudgetView = z.infer<typeof budgetShape>;
+/** A process's budget in a list, with what it is. */
+export const budgetRowShape = budgetShape.extend({
+  parent: pidShape.nullable(),
+  image: z.string(),
+  goal: z.string(),
+  ended: z.boolean(),
+}).openapi("BudgetRow");
+/** A process's budget in a list. */
+export type BudgetRow = z.infer<typeof budgetRowShape>;
+/** A page of budgets. */
+export const budgetPage = pageShape(budgetRowShape, "BudgetPage");

@@ -123,6 +123,9 @@ export const toolShape = z.object({
     ms: z.number().nullable(),
     ok: z.boolean().nullable(),
     code: z.string().nullable(),
+    /** Calls that it made, and how many of them were refused. */
+    calls: z.number().int(),
+    denied: z.number().int(),
   })),
   /** Earlier versions of the same name in the tree, newest first. */
   versions: z.array(hashShape),

@@ -3,6 +3,7 @@
  * @module
  */
 
+import type { CallHead, Line } from "../../kernel/event.ts";
 import type { HeldCapability } from "../../kernel/capability.ts";
 import type { CapId } from "../../kernel/ids.ts";
 import type { Tree } from "../../kernel/tree.ts";
@@ -59,5 +60,27 @@ function capabilityView(tree: Tree, cap: HeldCapability, fall: Fall): Capability
     bound: cap.grant?.argsHash != null,
     givenAt: timeText(cap.atMs),
     below: { capabilities: fall.capabilities.size, processes: fall.processes.size },
+    used: null,
   };
+}
+
+/** Capabilities with how often each let a call through, in the lines that are given. */
+export function withUses(
+  views: readonly CapabilityView[],
+  lines: Iterable<Line>,
+): CapabilityView[] {
+  const uses = new Map<string, { calls: number; atMs: number }>();
+  for (const { type, data, atMs } of lines) {
+    if (type !== "call.done" && type !== "call.intent") continue;
+    const { effect, by } = (data as CallHead).decision;
+    if (effect === "deny") continue;
+    for (const id of new Set(by.flat())) {
+      uses.set(id, { calls: (uses.get(id)?.calls ?? 0) + 1, atMs });
+    }
+  }
+  return views.map((view) => {
+    const found = uses.get(view.id);
+    const lastAt = found === undefined ? null : timeText(found.atMs);
+    return { ...view, used: { calls: found?.calls ?? 0, lastAt } };
+  });
 }

@@ -122,17 +122,22 @@ function runsOf(tool: ToolRecord, lines: readonly Line[]): Runs {
         ms: null as number | null,
         ok: null as boolean | null,
         code: null as string | null,
+        calls: 0,
+        denied: 0,
       };
       runs.set(placeOf(pid, step, key), run);
       if (head.result !== undefined) endRun(run, head.result, line.atMs);
       continue;
     }
-    const inside = key.includes(".") &&
-      runs.has(placeOf(pid, step, key.slice(0, key.lastIndexOf("."))));
-    if (!inside) continue;
+    const around = key.includes(".")
+      ? runs.get(placeOf(pid, step, key.slice(0, key.lastIndexOf("."))))
+      : undefined;
+    if (around === undefined) continue;
     const seen = observed.get(name) ?? { name, calls: 0, denied: 0 };
-    seen.calls += 1;
-    if (decision.effect === "deny") seen.denied += 1;
+    for (const count of [seen, around]) {
+      count.calls += 1;
+      if (decision.effect === "deny") count.denied += 1;
+    }
     observed.set(name, seen);
   }
   return {

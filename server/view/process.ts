@@ -11,7 +11,7 @@ import type { Wait } from "../../kernel/event.ts";
 import type { Process, State } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Hosted } from "../../runtime/forest.ts";
-import type { BudgetView } from "../schema/authority.ts";
+import type { BudgetRow, BudgetView } from "../schema/authority.ts";
 import type { ProcessView, TreeView } from "../schema/process.ts";
 
 /** A time on the wire. */
@@ -139,4 +139,12 @@ export function budgetView(tree: Tree, pid: Pid): BudgetView {
     nearest.push(...found.slice(0, 1));
   }
   return { pid, spent: { ...process.spent }, limits: limitsOf(process), nearest };
+}
+
+/** The same, in a list. */
+export function budgetRow(tree: Tree, pid: Pid): BudgetRow {
+  const { parent, image, goal, life } = tree.state.processes[pid]!;
+  const { name, version } = tree.state.images[image] ?? {};
+  const ended = life.state === "ended";
+  return { ...budgetView(tree, pid), parent, image: `${name}@${version}`, goal, ended };
 }
