@@ -81,11 +81,10 @@ async function ran({ sandbox, limits }: Workshop, code: string): Promise<string 
 }
 
 function jailFinding({ works, why }: { readonly works: boolean; readonly why: string }): Finding {
-  if (works) return { what: "tools: jail", state: "ok", detail: why };
-  const how = Deno.build.os === "linux"
-    ? "install bubblewrap and allow user namespaces; until then tools run without this wall"
-    : "only Linux has one; tools run without this wall";
-  return { what: "tools: jail", state: "note", detail: `${why}: ${how}` };
+  const detail = works
+    ? `${why}: no file, no network, no other process, no powers`
+    : `${why}; until then tools run without this wall`;
+  return { what: "tools: jail", state: works ? "ok" : "note", detail };
 }
 
 /** Nothing tells beforehand whether the flag was given, and without it the process would end. */

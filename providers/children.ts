@@ -12,6 +12,7 @@ import { readFileSync } from "node:fs";
 import type { Child, Children, ChildSpec } from "../kernel/child.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { FILTER_FD, findJail, type Jail, JAILED_DENO, refusalOf } from "./jail.ts";
 import { printable } from "./printable.ts";
 
 /** What a child finds in its environment. */
@@ -28,9 +29,8 @@ const TICKS = 100;
 const PAGE_BYTES = 4_096;
 /** How far below a jail the child stands. */
 const GENERATIONS_MAX = 4;
-/** What Deno is linked against; those that are there. */
-const LIBRARIES = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"];
-const JAILED_DENO = "/deno";
+/** The filter of a jail, in the child's folder: read before the child is, and not seen by it. */
+const FILTER_FILE = "filter";
 
 /** Options of the host's children. */
 export interface RealChildrenOptions {
@@ -45,6 +45,8 @@ export class RealChildren implements Children {
   readonly #denoPath: string;
   readonly #jailPath: string;
   #jail: Promise<{ readonly works: boolean; readonly why: string }> | null = null;
+  /** The jail that was found to work. */
+  #found: Jail | null = null;
 
   /** Starts nothing. */
   constructor(options: RealChildrenOptions = {}) {
@@ -59,14 +61,26 @@ export class RealChildren implements Children {
     return state === "granted" ? null : "children cannot be ended without --allow-run for all";
   }
 
-  /** Starts a child. Throws `EIO` when the system does not. */
+  /** Starts a child. Throws `EIO` when the system does not, `ENOSYS` for a jail not yet tried. */
   start(spec: ChildSpec): Child {
-    const jail = spec.jail ? [this.#jailPath, ...jailArguments(this.#denoPath)] : [];
-    const program = spec.jail ? JAILED_DENO : this.#denoPath;
-    const [command, ...args] = limited(spec, [...jail, program, ...spec.args]);
+    if (!spec.jail) return this.#start(spec, null);
+    if (this.#found !== null) return this.#start(spec, this.#found);
+    throw new SysError("ENOSYS", "Cannot start a child in a jail: none is known to work here");
+  }
+
+  /** Whether a jail can be put around a child here. Tried once. */
+  jail(): Promise<{ readonly works: boolean; readonly why: string }> {
+    this.#jail ??= this.#tryJail();
+    return this.#jail;
+  }
+
+  #start(spec: ChildSpec, jail: Jail | null): Child {
+    const program = jail === null ? [this.#denoPath] : [...jail.command, JAILED_DENO];
+    const [command, ...args] = limited(spec, [...program, ...spec.args]);
     let folder = "";
     try {
       folder = Deno.makeTempDirSync({ prefix: "libos-" });
+      if (jail !== null) Deno.writeFileSync(`${folder}/${FILTER_FILE}`, jail.filter);
       const child = new Deno.Command(command!, {
         args,
         cwd: folder,
@@ -77,39 +91,29 @@ export class RealChildren implements Children {
         stdout: "piped",
         stderr: "piped",
       }).spawn();
-      return new RealChild(child, folder, spec.jail);
+      return new RealChild(child, folder, jail !== null);
     } catch (error) {
       if (folder !== "") discard(folder);
       throw new SysError("EIO", `Cannot start a child: ${(error as Error).message}`);
     }
   }
 
-  /** Whether a jail can be put around a child here. Tried once. */
-  jail(): Promise<{ readonly works: boolean; readonly why: string }> {
-    this.#jail ??= this.#tryJail();
-    return this.#jail;
-  }
-
   async #tryJail(): Promise<{ readonly works: boolean; readonly why: string }> {
-    const not = (why: string) => ({
-      works: false,
-      why: `${why}, expected a bubblewrap that works`,
-    });
+    const found = await findJail(this.#jailPath, this.#denoPath, ENVIRONMENT);
+    if (typeof found === "string") return { works: false, why: found };
     try {
-      const { success, stderr } = await new Deno.Command(this.#jailPath, {
-        args: [...jailArguments(this.#denoPath), JAILED_DENO, "--version"],
-        clearEnv: true,
-        env: ENVIRONMENT,
-        stdin: "null",
-        stdout: "null",
-        stderr: "piped",
-      }).output();
-      if (success) return { works: true, why: "bubblewrap works" };
-      return not(`"${this.#jailPath}" refused: ${shown(stderr.subarray(0, 512))}`);
+      const spec = { args: ["--version"], dataBytesMax: null, jail: true };
+      const child = this.#start(spec, found);
+      const [said, { code, errors }] = await Promise.all([firstOf(child.output), child.ended]);
+      // A program that starts nothing may end well, too.
+      if (code !== 0 || said === "") {
+        return { works: false, why: refusalOf(this.#jailPath, errors.slice(0, 512)) };
+      }
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return not(`no "${this.#jailPath}" on the path`);
-      return not(`"${this.#jailPath}" cannot be started: ${(error as Error).message}`);
+      return { works: false, why: (error as Error).message };
     }
+    this.#found = found;
+    return { works: true, why: "bubblewrap works" };
   }
 }
 
@@ -177,33 +181,15 @@ function limited(spec: ChildSpec, command: readonly string[]): readonly string[]
   if (spec.dataBytesMax !== null && Deno.build.os === "linux") {
     limits.push(`ulimit -d ${Math.ceil(spec.dataBytesMax / 1_024)}`);
   }
-  return ["/bin/sh", "-c", `${limits.join(" && ")} && exec "$0" "$@"`, ...command];
+  const filter = spec.jail ? ` ${FILTER_FD}<${FILTER_FILE}` : "";
+  return ["/bin/sh", "-c", `${limits.join(" && ")} && exec "$0" "$@"${filter}`, ...command];
 }
 
-/** Nothing of the system but what the runtime is linked against; no network, no other process. */
-function jailArguments(denoPath: string): readonly string[] {
-  return [
-    "--unshare-all",
-    "--die-with-parent",
-    "--new-session",
-    "--cap-drop",
-    "ALL",
-    "--clearenv",
-    ...Object.entries(ENVIRONMENT).flatMap(([name, value]) => ["--setenv", name, value]),
-    "--ro-bind",
-    denoPath,
-    JAILED_DENO,
-    ...LIBRARIES.flatMap((path) => ["--ro-bind-try", path, path]),
-    "--proc",
-    "/proc",
-    "--dev",
-    "/dev",
-    "--tmpfs",
-    "/tmp",
-    "--chdir",
-    "/tmp",
-    "--",
-  ];
+/** What a stream says first, as harmless text. It is read to its end. */
+async function firstOf(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let first = "";
+  for await (const chunk of stream) first ||= shown(chunk.subarray(0, 64));
+  return first;
 }
 
 /** The end of a stream as harmless text. It is read to its end, so that nobody waits to write. */
@@ -247,20 +233,23 @@ function usageOf(pid: number): { readonly cpuMs: number; readonly residentBytes:
   }
 }
 
-/** What a process and its descendants use together. */
+/** What a process and its descendants use together; null when that cannot be told. */
 function familyUsage(pid: number, generations: number): ReturnType<typeof usageOf> {
   const own = usageOf(pid);
   if (own === null || generations === 0) return own;
   let { cpuMs, residentBytes } = own;
+  let children: string;
   try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-    for (const child of children === "" ? [] : children.split(" ")) {
-      const usage = familyUsage(Number(child), generations - 1);
-      cpuMs += usage?.cpuMs ?? 0;
-      residentBytes += usage?.residentBytes ?? 0;
-    }
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
   } catch {
-    // It ended in between, or the system does not tell.
+    // A part would pass for the whole: a jail's own program uses next to nothing.
+    return null;
+  }
+  for (const child of children === "" ? [] : children.split(" ")) {
+    // One that has ended in between uses nothing.
+    const usage = familyUsage(Number(child), generations - 1);
+    cpuMs += usage?.cpuMs ?? 0;
+    residentBytes += usage?.residentBytes ?? 0;
   }
   return { cpuMs, residentBytes };
 }

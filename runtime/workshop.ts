@@ -75,7 +75,7 @@ async function sandboxOf(jit: JitOptions, parts: {
   }
   const jail = await parts.children.jail();
   if (isolation === "jail" && !jail.works) {
-    const instead = 'expected bubblewrap to work here, or isolation "process"';
+    const instead = 'without it there is isolation "process"';
     throw new SysError("ENOSYS", `Cannot open a jail for tools: ${jail.why}; ${instead}`);
   }
   return new ProcessSandbox({ ...parts, surface, warm, jail: jail.works });

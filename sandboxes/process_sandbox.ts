@@ -53,7 +53,7 @@ export class ProcessSandbox implements Sandbox {
     this.#jail = jail ? jailed(children) : null;
     this.#jail?.catch(() => {});
     const start = (memoryBytes: number) => startCage({ ...parts, jail }, memoryBytes);
-    this.#pool = new Pool({ start, clock: parts.clock, warm: warm && !jail });
+    this.#pool = new Pool({ start, clock: parts.clock, warm });
   }
 
   /** Runs a tool once. Never rejects. */

@@ -4,7 +4,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import type { CageEnd, CageLimits, CageRun, PortAnswer, Sandbox } from "../broker/sandbox.ts";
+import type { CageEnd, CageLimits, CageRun, PortAnswer, Sandbox, Tier } from "../broker/sandbox.ts";
 import type { Child, Children } from "../kernel/child.ts";
 import type { Json } from "../kernel/json.ts";
 import { CAGE_LIMITS } from "../kernel/limits.ts";
@@ -88,13 +88,19 @@ export type CountedSandbox = Sandbox & { counts(): PoolCounts };
 
 /** Sandboxes of a tier, over the real world or over parts of another. */
 export function sandboxOf(
-  tier: "process" | "worker",
+  tier: Tier,
   options: { readonly children?: Children; readonly warm?: boolean } = {},
 ): CountedSandbox {
   const { children = new RealChildren(), warm = false } = options;
   const parts = { clock: realClock, random: realRandom, surface: SURFACE, warm };
   if (tier === "worker") return new WorkerSandbox({ ...parts, hasWorkerOptions: true });
-  return new ProcessSandbox({ ...parts, children });
+  return new ProcessSandbox({ ...parts, children, jail: tier === "jail" });
+}
+
+/** Whether the system's jail can be put around a child here, and why not. */
+export async function canJail(): Promise<{ readonly can: boolean; readonly why: string }> {
+  const { works, why } = await new RealChildren().jail();
+  return { can: works, why };
 }
 
 /** Whether a Worker can be started without rights here: without the option, the runtime exits. */

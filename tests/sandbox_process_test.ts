@@ -11,6 +11,7 @@ import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { ProcessSandbox } from "../sandboxes/process_sandbox.ts";
 import {
+  canJail,
   FakeChildren,
   frame,
   outputOf,
@@ -62,46 +63,56 @@ const LOOPS:
     ["a flood of logs", tool("for (;;) console.log('x')"), "logBytes", {}],
   ];
 
-Deno.test("ProcessSandbox.run() ends what does not end, and serves the next", async (t) => {
-  const children = new WatchedChildren();
-  const sandbox = sandboxOf("process", { children });
-  for (const [what, code, limit, options] of LOOPS) {
-    await t.step(what, async () => {
-      const end = await sandbox.run(runOf(code, options));
-      assert.deepEqual([end.kind, end.kind === "limit" && end.limit], ["limit", limit]);
-      assert.equal(outputOf(await sandbox.run(runOf(tool("return 1"), { tenant: "good" }))), 1);
-    });
-  }
-  await sandbox.close();
-  assert.equal(children.alive.size, 0);
-});
+const JAIL = await canJail();
 
-Deno.test("ProcessSandbox.run() answers when the child is killed", async () => {
-  const children = new WatchedChildren();
-  const sandbox = sandboxOf("process", { children });
-  const run = runOf(tool("await os.call('x')"), {
-    answers: () => {
-      for (const child of children.alive) child.kill();
-      return new Promise(() => {});
-    },
+for (const tier of ["process", "jail"] as const) {
+  const held = (name: string, fn: (t: Deno.TestContext) => Promise<void>) => {
+    const isThere = tier === "process" || JAIL.can;
+    const whole = `${name} in tier ${tier}`;
+    Deno.test({ name: isThere ? whole : `${whole} (${JAIL.why})`, ignore: !isThere, fn });
+  };
+
+  held("ProcessSandbox.run() ends what does not end, and serves the next", async (t) => {
+    const children = new WatchedChildren();
+    const sandbox = sandboxOf(tier, { children });
+    for (const [what, code, limit, options] of LOOPS) {
+      await t.step(what, async () => {
+        const end = await sandbox.run(runOf(code, options));
+        assert.deepEqual([end.kind, end.kind === "limit" && end.limit], ["limit", limit]);
+        assert.equal(outputOf(await sandbox.run(runOf(tool("return 1"), { tenant: "good" }))), 1);
+      });
+    }
+    await sandbox.close();
+    assert.equal(children.alive.size, 0);
   });
-  const end = await sandbox.run(run);
-  assert.equal(end.kind, "died");
-  await Promise.all([...children.alive].map(({ ended }) => ended));
-  assert.equal(outputOf(await sandbox.run(runOf(tool("return 1")))), 1);
-  await sandbox.close();
-});
 
-Deno.test("ProcessSandbox.run() replaces a cage that goes on after its answer", async () => {
-  const children = new WatchedChildren();
-  const sandbox = sandboxOf("process", { children });
-  const code = tool("(async () => { while (true) await null })(); return 1");
-  assert.equal(outputOf(await sandbox.run(runOf(code))), 1);
-  const [first] = children.alive;
-  assert.equal(outputOf(await sandbox.run(runOf(tool("return 2")))), 2);
-  await first!.ended;
-  await sandbox.close();
-});
+  held("ProcessSandbox.run() answers when the child is killed", async () => {
+    const children = new WatchedChildren();
+    const sandbox = sandboxOf(tier, { children });
+    const run = runOf(tool("await os.call('x')"), {
+      answers: () => {
+        for (const child of children.alive) child.kill();
+        return new Promise(() => {});
+      },
+    });
+    const end = await sandbox.run(run);
+    assert.equal(end.kind, "died");
+    await Promise.all([...children.alive].map(({ ended }) => ended));
+    assert.equal(outputOf(await sandbox.run(runOf(tool("return 1")))), 1);
+    await sandbox.close();
+  });
+
+  held("ProcessSandbox.run() replaces a cage that goes on after its answer", async () => {
+    const children = new WatchedChildren();
+    const sandbox = sandboxOf(tier, { children });
+    const code = tool("(async () => { while (true) await null })(); return 1");
+    assert.equal(outputOf(await sandbox.run(runOf(code))), 1);
+    const [first] = children.alive;
+    assert.equal(outputOf(await sandbox.run(runOf(tool("return 2")))), 2);
+    await first!.ended;
+    await sandbox.close();
+  });
+}
 
 Deno.test("ProcessSandbox.run() uses a tenant's cage again, and for no other", async () => {
   const ran: number[] = [];
@@ -212,7 +223,7 @@ Deno.test("ProcessSandbox with a jail runs nothing where there is none", async (
   const { works, why } = await children.jail();
   assert.deepEqual([works, why], [
     false,
-    'no "no-such-jail" on the path, expected a bubblewrap that works',
+    'no "no-such-jail" on the path, expected bubblewrap: apt-get install bubblewrap',
   ]);
   assert.equal((await new RealChildren({ jailPath: "/bin/false" }).jail()).works, false);
   const sandbox = new ProcessSandbox({

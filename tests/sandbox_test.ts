@@ -4,12 +4,13 @@
  */
 
 import assert from "node:assert/strict";
-import type { PortAnswer } from "../broker/sandbox.ts";
+import { type PortAnswer, TIERS } from "../broker/sandbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { realClock } from "../providers/clock.ts";
 import { ENDS, REACHES, RETURNS } from "./sandbox_claims.ts";
 import {
   answer,
+  canJail,
   type CountedSandbox,
   hasWorkerOptions,
   outputOf,
@@ -173,12 +174,15 @@ async function keeps(t: Deno.TestContext, sandbox: CountedSandbox): Promise<void
 }
 
 const WITH_WORKERS = await hasWorkerOptions();
+const JAIL = await canJail();
 
-for (const tier of ["process", "worker"] as const) {
+for (const tier of TIERS) {
+  const name = `Sandbox.run() keeps its contract in tier ${tier}`;
+  const isThere = tier !== "jail" || JAIL.can;
   Deno.test({
-    name: `Sandbox.run() keeps its contract in tier ${tier}`,
+    name: isThere ? name : `${name} (${JAIL.why})`,
     // Without the option in deno.json, the first Worker would end the tests.
-    ignore: tier === "worker" && !WITH_WORKERS,
+    ignore: tier === "worker" ? !WITH_WORKERS : !isThere,
     async fn(t) {
       const sandbox = sandboxOf(tier);
       try {

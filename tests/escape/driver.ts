@@ -79,18 +79,34 @@ const GOOD = `export default async (input, os) => {
 };`;
 const SEED = "00112233445566778899aabbccddeeff";
 
-/** Tells which children there were. */
+/** Tells which children there were, by group: in a jail there are groups of its own. */
 class CountedChildren implements Children {
   readonly #real = new RealChildren();
   readonly live: Set<number> = new Set();
   readonly gone: Set<number> = new Set();
+  /** Groups seen below each live child. */
+  readonly #below = new Map<number, Set<number>>();
+
+  /** Looks which groups there are below children that live. */
+  look(): void {
+    const all = processes();
+    const seen = new Map(all.map((one) => [one.pid, one]));
+    for (const { group, parent } of all) {
+      for (let at = parent; at > 1; at = seen.get(at)?.parent ?? 0) {
+        if (group !== at) this.#below.get(at)?.add(group);
+      }
+    }
+  }
 
   start(spec: Parameters<Children["start"]>[0]): Child {
     const child = this.#real.start(spec);
     this.live.add(child.pid);
+    this.#below.set(child.pid, new Set());
     void child.ended.then(() => {
       this.live.delete(child.pid);
       this.gone.add(child.pid);
+      for (const group of this.#below.get(child.pid) ?? []) this.gone.add(group);
+      this.#below.delete(child.pid);
     });
     return child;
   }
@@ -188,6 +204,7 @@ class Target {
     const startMs = performance.now();
     const witness = body.witness ?? GOOD;
     const before = await this.#run(tenant, witness);
+    this.#children.look();
     if (before.end.kind !== "returned") {
       broken.push(`its place did not serve: ${shown(before.end)}`);
     }

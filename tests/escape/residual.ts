@@ -84,7 +84,7 @@ const NOT_HELD: Readonly<Record<Tier, readonly string[]>> = {
 };
 
 /** Tiers in which the bodies were tried when the table was written. Add one when it was. */
-export const TRIED: readonly Tier[] = ["process", "worker"];
+export const TRIED: readonly Tier[] = ["process", "jail", "worker"];
 
 /** What a tier holds at some times and not at others: near a limit of memory or time. */
 const UNSTEADY: Readonly<Record<Tier, readonly string[]>> = {
