@@ -14,7 +14,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { type PolicyRule, type Risk, RISKS } from "../kernel/policy.ts";
 import { wait } from "../kernel/process.ts";
 import { askedHash, ruleSource, ruleText, type Verdict } from "./authorize.ts";
-import { askedBy, type Call } from "./call.ts";
+import { askedBy, type Call, toolOf } from "./call.ts";
 import type { AnySyscall } from "./syscall.ts";
 
 /** Decides a permission request for a call, and parks the caller on it. */
@@ -31,6 +31,7 @@ export function askPerson(draft: Draft, call: Call, given: {
   const ruled = rule === undefined ? undefined : asking(draft, process.pid, rule);
   const request = ask(draft, process, key, {
     kind: need.ask === undefined ? "permission" : "review",
+    ...toolOf(call),
     prompt: `${need.right}(${need.resource})`,
     call: {
       name,

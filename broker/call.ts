@@ -4,7 +4,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { CallResult, EditNote, Spending } from "../kernel/event.ts";
+import type { AskingTool, CallResult, EditNote, Spending } from "../kernel/event.ts";
 import { canonical, hashOf, type Json, plain, sha256 } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -102,6 +102,11 @@ export function mustRepeat(call: Call, recorded: Recorded): void {
     `call ${key} was "${recorded.name}" before and is "${name}" now`;
   const differs = recorded.name === name ? " with other arguments" : "";
   throw new SysError("EREPLAY", `${sentence}${differs}, expected the same call`);
+}
+
+/** The generated tool that makes a call, to be shown to people; nothing for other code. */
+export function toolOf({ frame }: Pick<Call, "frame">): { readonly tool?: AskingTool } {
+  return frame === undefined ? {} : { tool: { name: frame.name, hash: frame.hash } };
 }
 
 /** What a waiting call is, so that only the same one is given its answer. */

@@ -4,7 +4,7 @@
  */
 
 import type { Draft } from "../kernel/draft.ts";
-import type { Spending, ValueRef } from "../kernel/event.ts";
+import type { AskingTool, Spending, ValueRef } from "../kernel/event.ts";
 import type { Pid } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import { joinLabels, type Label } from "../kernel/label.ts";
@@ -12,7 +12,7 @@ import type { Risk } from "../kernel/policy.ts";
 import type { ParkedCall, Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { riskOf } from "./ask.ts";
-import { addTo, type Call, callId, type Host, idempotencyKey } from "./call.ts";
+import { addTo, type Call, callId, type Host, idempotencyKey, toolOf } from "./call.ts";
 import { Port, type PortRights } from "./port.ts";
 import type { Run } from "./run.ts";
 import type { AnySyscall, CallContext, DecideContext, World } from "./syscall.ts";
@@ -65,6 +65,10 @@ export class Context implements CallContext {
 
   get heard(): AbortSignal {
     return this.#call.frame?.signal ?? this.signal;
+  }
+
+  get tool(): AskingTool | undefined {
+    return toolOf(this.#call).tool;
   }
 
   get idempotencyKey(): string {

@@ -18,7 +18,7 @@ import { canonical, type Json, type JsonObject } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { wait } from "../kernel/process.ts";
 import type { Broker } from "./broker.ts";
-import { askedBy, type Call, replyOf } from "./call.ts";
+import { askedBy, type Call, replyOf, toolOf } from "./call.ts";
 import { type AnySyscall, Parked } from "./syscall.ts";
 
 const CHOICES = ["happened", "did not happen", "retry"];
@@ -74,6 +74,7 @@ export function doubt(broker: Broker, call: Call): Parked {
   const how = mustSay ? ` If it did, say what it replied: {"happened": ${typeText(schema)}}` : "";
   const request = ask(draft, process, key, {
     kind: "doubt",
+    ...toolOf(call),
     prompt: `The kernel died while "${name}" was under way. Did it happen?${how}`,
     call: null,
     schema: {

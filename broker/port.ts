@@ -27,6 +27,8 @@ import type { AnySyscall, Need } from "./syscall.ts";
 /** What a tool may use, and whether it may still run. */
 export interface PortRights {
   readonly name: string;
+  /** Of the version that runs. */
+  readonly hash: string;
   readonly rights: readonly Pattern[];
   /** Whether the process still has this version of the tool. */
   stands(): boolean;
@@ -35,6 +37,7 @@ export interface PortRights {
 /** A generated tool that is running: what the door asks about its calls. */
 export interface Frame {
   readonly name: string;
+  readonly hash: string;
   readonly rights: readonly Pattern[];
   readonly alive: boolean;
   /** Aborted when its calls are heard no longer. */
@@ -58,6 +61,7 @@ interface Waiting {
 /** The port of one run of a tool. */
 export class Port implements Frame {
   readonly name: string;
+  readonly hash: string;
   readonly rights: readonly Pattern[];
   /** Aborted when the run of the tool is to be let go. */
   readonly signal: AbortSignal;
@@ -82,6 +86,7 @@ export class Port implements Frame {
     readonly tool: PortRights;
   }, door: (name: string, args: unknown, key: string) => Promise<unknown>) {
     this.name = at.tool.name;
+    this.hash = at.tool.hash;
     this.rights = at.tool.rights;
     this.#stands = at.tool.stands;
     this.#run = at.run;
@@ -118,9 +123,7 @@ export class Port implements Frame {
 
   #failed(key: string, error: unknown): void {
     if (!(error instanceof SysError) || error instanceof Panic || FATAL.has(error.code)) {
-      this.broken ??= error;
-      this.stop("the run is broken");
-      return;
+      return this.fail(error);
     }
     const { code, message } = error;
     this.#settled(key, { ok: false, code, message, atMs: this.#atMs(key) });
@@ -168,6 +171,25 @@ export class Port implements Frame {
   /** The first call that the log has and this run did not make; null when it made all of them. */
   get unasked(): string | null {
     return [...this.#before.keys()].find((key) => !this.#waiting.has(key)) ?? null;
+  }
+
+  /**
+   * The first call that the log has answered and that will not be made any more, now that the tool
+   * can do nothing without an answer; null when an answer is still on its way.
+   *
+   * What the log answered, an earlier run asked for before it heard what the log has not answered.
+   */
+  get missing(): string | null {
+    const isOnItsWay = [...this.#before.keys()].some((key) =>
+      this.#waiting.has(key) && this.#waiting.get(key)!.answer === null
+    );
+    return isOnItsWay ? null : this.unasked;
+  }
+
+  /** Stops, and says what broke the run. */
+  fail(error: unknown): void {
+    this.broken ??= error;
+    this.stop("the run is broken");
   }
 
   /** Stops when the process has this version of the tool no longer. */

@@ -40,6 +40,7 @@ export async function runTool(at: CallContext, given: {
   const drawn = await at.sys("random.bytes", { length: SEED_BYTES }) as { base64: string };
   const port = at.port({
     name,
+    hash: held.hash,
     rights: held.rights.map(parsePattern),
     stands: () => at.process.generated[name]?.hash === held.hash,
   });
@@ -55,6 +56,10 @@ export async function runTool(at: CallContext, given: {
       seed: Uint8Array.fromBase64(drawn.base64).toHex(),
       limits: { ...given.workshop.limits, ...defined(held.limits) },
       signal: port.signal,
+      rested() {
+        const missing = port.missing;
+        if (missing !== null) port.fail(notMade(at, name, missing));
+      },
       call: (call, args) => port.call(call, args),
     });
     if (port.broken !== null) throw port.broken;
@@ -69,12 +74,15 @@ export async function runTool(at: CallContext, given: {
 }
 
 /** Refuses with `EREPLAY` a run that ended without the calls which an earlier one made. */
-function mustBeWhole({ process }: CallContext, name: string, port: Port): void {
+function mustBeWhole(at: CallContext, name: string, port: Port): void {
   const key = port.unasked;
-  if (key === null) return;
+  if (key !== null) throw notMade(at, name, key);
+}
+
+function notMade({ process }: CallContext, name: string, key: string): SysError {
   const sentence = `Cannot go on with tool "${name}" in step ${process.step} of process ` +
     `"${process.pid}": call ${key} was "${process.journal[key]?.name}" before`;
-  throw new SysError("EREPLAY", `${sentence} and is not made now, expected the same calls`);
+  return new SysError("EREPLAY", `${sentence} and is not made now, expected the same calls`);
 }
 
 function defined(limits: { readonly [name: string]: number | undefined }): Partial<CageLimits> {

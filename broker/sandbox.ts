@@ -71,6 +71,8 @@ export interface CageRun {
   readonly limits: CageLimits;
   /** Lets go of the run: the code is ended, and nobody hears of it. */
   readonly signal: AbortSignal;
+  /** Told when the code can do no more until one of its calls is answered. May come again. */
+  rested?(): void;
   /** The only way out. Never rejects. */
   call(name: string, args: Json): Promise<PortAnswer>;
 }

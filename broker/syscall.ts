@@ -8,7 +8,7 @@
 
 import { z } from "zod";
 import type { Draft } from "../kernel/draft.ts";
-import type { Spending, ValueRef, Wait } from "../kernel/event.ts";
+import type { AskingTool, Spending, ValueRef, Wait } from "../kernel/event.ts";
 import type { Pid } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
@@ -71,6 +71,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Aborted when nobody hears the answer any more; what was begun may still be finished. */
   readonly heard: AbortSignal;
+  /** The generated tool that makes this call, and which version of it; undefined for other code. */
+  readonly tool: AskingTool | undefined;
   /** The same for every attempt at this effect. */
   readonly idempotencyKey: string;
   /** Fetches a value that is not in memory. */

@@ -18,7 +18,7 @@ import type { ToolEvents } from "./tool_event.ts";
 import type { TreeEvents } from "./tree_event.ts";
 import type { HumanEvents } from "./human_event.ts";
 
-export type { RequestCall, RequestKind, RequestRule } from "./human_event.ts";
+export type { AskingTool, RequestCall, RequestKind, RequestRule } from "./human_event.ts";
 export type { BudgetLimits, Spending, SpentKind } from "./spending.ts";
 
 /** Why a process does not run. */

@@ -10,6 +10,14 @@ import type { PersonAnswer } from "./world.ts";
 /** What a request wants: a word on a call or a tool, an answer, a reader, more to spend. */
 export type RequestKind = "permission" | "question" | "notice" | "review" | "budget" | "doubt";
 
+/** A version of a generated tool in which something was asked. */
+export interface AskingTool {
+  /** Its name in the table of the process that asks. */
+  readonly name: string;
+  /** The version that asks. */
+  readonly hash: string;
+}
+
 /** The call a permission request is about. */
 export interface RequestCall {
   /** Name of the call; of a right, where that was asked for. */
@@ -44,6 +52,8 @@ export interface HumanEvents {
     readonly key: string;
     /** Whom the asker named; absent where the kernel asks, whoever is there. */
     readonly who?: string;
+    /** The generated tool in which it was asked; absent for other code. */
+    readonly tool?: AskingTool;
     readonly prompt: string;
     readonly call: RequestCall | null;
     readonly schema: JsonObject | null;

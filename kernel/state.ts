@@ -9,6 +9,7 @@
 
 import type { HeldCapability } from "./capability.ts";
 import type {
+  AskingTool,
   BudgetLimits,
   CallHead,
   CallResult,
@@ -177,6 +178,8 @@ export interface RequestRecord {
   }[];
   /** Whom the asker named; absent where the kernel asks, whoever is there. */
   readonly who?: string;
+  /** The generated tool in which it was asked; absent for other code. */
+  readonly tool?: AskingTool;
   readonly prompt: string;
   readonly call: RequestCall | null;
   readonly schema: JsonObject | null;

@@ -12,6 +12,7 @@ import { readFileSync } from "node:fs";
 import type { Child, Children, ChildSpec } from "../kernel/child.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { realClock } from "./clock.ts";
 import { FILTER_FD, findJail, type Jail, JAILED_DENO, refusalOf } from "./jail.ts";
 import { printable } from "./printable.ts";
 
@@ -29,6 +30,9 @@ const TICKS = 100;
 const PAGE_BYTES = 4_096;
 /** How far below a jail the child stands. */
 const GENERATIONS_MAX = 4;
+/** How often, and after how long each time, it is looked whether a killed jail is empty. */
+const GONE_TRIES_MAX = 1_000;
+const GONE_MS = 2;
 /** The filter of a jail, in the child's folder: read before the child is, and not seen by it. */
 const FILTER_FILE = "filter";
 
@@ -126,6 +130,8 @@ class RealChild implements Child {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #isJailed: boolean;
   #hasEnded = false;
+  /** What was in the jail when it was killed. */
+  #inside: readonly Born[] | null = null;
 
   constructor(child: Deno.ChildProcess, folder: string, isJailed: boolean) {
     this.pid = child.pid;
@@ -148,6 +154,8 @@ class RealChild implements Child {
 
   kill(): void {
     if (this.#hasEnded) return;
+    // What is in a jail dies with it, a moment later.
+    if (this.#isJailed) this.#inside ??= familyOf(this.pid, GENERATIONS_MAX);
     try {
       if (Deno.build.os === "windows") this.#child.kill("SIGKILL");
       else Deno.kill(-this.pid, "SIGKILL");
@@ -167,6 +175,9 @@ class RealChild implements Child {
     // Whatever it left in its group goes with it, before its number can be another's.
     this.kill();
     this.#hasEnded = true;
+    for (let i = 0; i < GONE_TRIES_MAX && this.#inside?.some(lives) === true; i++) {
+      await realClock.sleep(GONE_MS);
+    }
     await this.#writer.abort().catch(() => {});
     discard(folder);
     return { code, errors: await errors };
@@ -181,8 +192,9 @@ function limited(spec: ChildSpec, command: readonly string[]): readonly string[]
   if (spec.dataBytesMax !== null && Deno.build.os === "linux") {
     limits.push(`ulimit -d ${Math.ceil(spec.dataBytesMax / 1_024)}`);
   }
-  const filter = spec.jail ? ` ${FILTER_FD}<${FILTER_FILE}` : "";
-  return ["/bin/sh", "-c", `${limits.join(" && ")} && exec "$0" "$@"${filter}`, ...command];
+  // Read by whoever holds it open; nothing of it is left in the folder.
+  if (spec.jail) limits.push(`exec ${FILTER_FD}<${FILTER_FILE}`, `rm ${FILTER_FILE}`);
+  return ["/bin/sh", "-c", `${limits.join(" && ")} && exec "$0" "$@"`, ...command];
 }
 
 /** What a stream says first, as harmless text. It is read to its end. */
@@ -220,34 +232,62 @@ function discard(folder: string): void {
   }
 }
 
-function usageOf(pid: number): { readonly cpuMs: number; readonly residentBytes: number } | null {
+/** A process and when it began: its number may be another's later. */
+interface Born {
+  readonly pid: number;
+  readonly atTick: string;
+}
+
+function lives({ pid, atTick }: Born): boolean {
+  const fields = statOf(pid);
+  return fields !== null && fields[19] === atTick && fields[0] !== "Z" && fields[0] !== "X";
+}
+
+function familyOf(pid: number, generations: number): readonly Born[] {
+  const atTick = statOf(pid)?.[19];
+  if (atTick === undefined) return [];
+  const below = generations === 0 ? [] : childrenOf(pid) ?? [];
+  return [{ pid, atTick }, ...below.flatMap((one) => familyOf(one, generations - 1))];
+}
+
+/** What the system says of a process, after its name; null when it does not. */
+function statOf(pid: number): readonly string[] | null {
   try {
     // The name may hold anything, but nothing after its bracket does.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const ticks = Number(fields[11]) + Number(fields[12]);
-    const residentBytes = Number(fields[21]) * PAGE_BYTES;
-    return { cpuMs: ticks * (1_000 / TICKS), residentBytes };
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return null;
   }
+}
+
+function childrenOf(pid: number): readonly number[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+    return text === "" ? [] : text.split(" ").map(Number);
+  } catch {
+    return null;
+  }
+}
+
+function usageOf(pid: number): { readonly cpuMs: number; readonly residentBytes: number } | null {
+  const fields = statOf(pid);
+  if (fields === null) return null;
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return { cpuMs: ticks * (1_000 / TICKS), residentBytes: Number(fields[21]) * PAGE_BYTES };
 }
 
 /** What a process and its descendants use together; null when that cannot be told. */
 function familyUsage(pid: number, generations: number): ReturnType<typeof usageOf> {
   const own = usageOf(pid);
   if (own === null || generations === 0) return own;
+  const children = childrenOf(pid);
+  // A part would pass for the whole: a jail's own program uses next to nothing.
+  if (children === null) return null;
   let { cpuMs, residentBytes } = own;
-  let children: string;
-  try {
-    children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-  } catch {
-    // A part would pass for the whole: a jail's own program uses next to nothing.
-    return null;
-  }
-  for (const child of children === "" ? [] : children.split(" ")) {
+  for (const child of children) {
     // One that has ended in between uses nothing.
-    const usage = familyUsage(Number(child), generations - 1);
+    const usage = familyUsage(child, generations - 1);
     cpuMs += usage?.cpuMs ?? 0;
     residentBytes += usage?.residentBytes ?? 0;
   }

@@ -118,12 +118,13 @@ export class TerminalPerson implements Person {
   }
 
   #show(request: PersonRequest): void {
-    const { call } = request;
+    const { call, tool } = request;
     const lineage = request.lineage.length === 0 ? "" : ` (${request.lineage.join(" > ")})`;
     const lines = [
       "",
       `── ${request.kind} ${oneLine(request.id)} ── risk: ${request.risk} ──`,
       `who   ${oneLine(request.pid + lineage)}`,
+      ...(tool === undefined ? [] : [`tool  ${oneLine(`${tool.name}@${tool.hash}`)}`]),
       ...(request.who === undefined ? [] : [`to    ${oneLine(request.who)}`]),
     ];
     if (call !== undefined) {

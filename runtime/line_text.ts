@@ -96,10 +96,10 @@ const TELLERS: Tellers = {
   "object.hidden": ({ name, by }) => ["object", `${name} hidden by ${by}`],
   "object.moved": ({ id, name }) => ["object", `${id} is ${name} now`],
   "object.linked": ({ id, relation, to }) => ["object", `${id} ${relation} ${to}`],
-  "human.asked": ({ id, kind, who, prompt, call }) => [
+  "human.asked": ({ id, kind, who, tool, prompt, call }) => [
     "ask",
     `${call === null ? quote(prompt) : `${call.name} ${call.resource}`} → ${id} (${kind}` +
-    `${who === undefined ? "" : ` to ${who}`})`,
+    `${who === undefined ? "" : ` to ${who}`}${tool === undefined ? "" : ` in ${tool.name}`})`,
   ],
   "human.joined": ({ id }) => ["ask", `joins ${id}`],
   "human.answered": ({ id, answer, by }) => ["answer", `${id} ${answerText(answer)} by ${by}`],

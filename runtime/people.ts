@@ -28,6 +28,7 @@ export function shownRequest(tree: Tree, request: RequestRecord): PersonRequest 
     lineage: tree.lineage(request.pid).toReversed(),
     askers: request.askers.map(({ pid }) => pid),
     ...(request.who === undefined ? {} : { who: request.who }),
+    ...(request.tool === undefined ? {} : { tool: request.tool }),
     prompt: request.prompt,
     ...(call === null ? {} : {
       call: {

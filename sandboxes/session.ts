@@ -221,8 +221,7 @@ export class Session {
       if (usage.cpuMs - this.#cpuMsBefore > this.#limits.cpuMs) return this.#reach("cpuMs");
       if (usage.residentBytes > this.#limits.memoryBytes) return this.#reach("memoryBytes");
     }
-    const isIdle = this.#out === 0 && this.#waits === 0;
-    if (this.#ping === null && (usage === null || isIdle)) {
+    if (this.#ping === null) {
       this.#ping = { number: ++this.#pings, answers: this.#answers };
       link.send(`["ping","${this.#parts.nonce}",${this.#pings}]`);
     }
@@ -240,8 +239,9 @@ export class Session {
     this.#ping = null;
     if (ping === null || pong !== ping.number) return this.#odd("it answered what nobody asked");
     // It has come to rest, and nothing is on its way to it.
-    const hearsNothing = ping.answers === this.#answers && this.#out === 0 && this.#waits === 0;
-    if (isAtRest && hearsNothing && !this.#hasEnded) {
+    if (!isAtRest || ping.answers !== this.#answers || this.#hasEnded) return;
+    if (this.#out > 0 || this.#waits > 0) this.#run.rested?.();
+    else {
       const message = "It waits for something that cannot come: no call or timer of it is out";
       this.#finish({ kind: "threw", message, code: null });
     }

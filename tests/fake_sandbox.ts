@@ -25,6 +25,8 @@ export interface FakeOs {
   call(name: string, args: Json): Promise<Json>;
   log(text: string): void;
   ends(name: string, args: Json): void;
+  /** Says that the body does nothing more until it is answered. */
+  rest(): void;
   now(): number;
   readonly seed: string;
   readonly signal: AbortSignal;
@@ -140,6 +142,7 @@ export class FakeWorkshop implements Sandbox, ToolCompiler, Workshop {
       now: () => nowMs,
       log: (text) => void logs.push(text),
       ends: (name, args) => void (ends = { name, args }),
+      rest: () => run.rested?.(),
       async call(name, args) {
         const answer: PortAnswer = await run.call(name, args);
         // A message's handler runs to its end before the next message is heard.

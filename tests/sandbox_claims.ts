@@ -286,6 +286,11 @@ export const ENDS: readonly Ends[] = [
     ends: { name: "process.exit", args: { code: 3 } },
   }],
   [
+    "hands over the call that ends the step when a getter of the result makes it",
+    tool("return { get a() { os.process.exit({ code: 4 }); return 1; } }"),
+    { kind: "returned", output: { a: 1 }, ends: { name: "process.exit", args: { code: 4 } } },
+  ],
+  [
     "refuses to end the step twice",
     tool("await os.process.exit(); await os.call('process.exec', {})"),
     threw('Cannot call "process.exec": the step ends already', "ESTATE"),

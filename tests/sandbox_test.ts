@@ -90,6 +90,22 @@ async function keeps(t: Deno.TestContext, sandbox: CountedSandbox): Promise<void
     assert.deepEqual(outputOf(await sandbox.run(run)), [2, 0, 1]);
     assert.deepEqual(run.made.map(({ args }) => args), [{ n: 0 }, { n: 1 }, { n: 2 }]);
   });
+  await t.step("tells when the code can do no more without an answer, and not before", async () => {
+    const gate = Promise.withResolvers<PortAnswer>();
+    const said: string[] = [];
+    const code = tool(
+      "os.call('a'); for (let i = 0; i < 1e7; i++); await null; await os.call('b'); return 1",
+    );
+    const run = {
+      ...runOf(code, { answers: ({ name }) => (said.push(name), gate.promise) }),
+      rested() {
+        said.push("rested");
+        gate.resolve(answer(null));
+      },
+    };
+    assert.equal(outputOf(await sandbox.run(run)), 1);
+    assert.deepEqual(said.slice(0, 3), ["a", "b", "rested"]);
+  });
   await t.step("gives the log, line by line", async () => {
     const body = "console.log('a', 1, { b: [2] }); console.error('c\\nd'); os.log(new Error('e'))";
     const { logs } = await sandbox.run(runOf(tool(body)));

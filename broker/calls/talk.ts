@@ -51,6 +51,7 @@ export const humanCalls = {
       const request = ask(at.draft, at.process, at.key, {
         kind: "question",
         who: args.who,
+        ...(at.tool === undefined ? {} : { tool: at.tool }),
         prompt: args.prompt,
         call: null,
         schema: args.schema ?? null,
@@ -72,6 +73,7 @@ export const humanCalls = {
       ask(at.draft, at.process, at.key, {
         kind: "notice",
         who: args.who,
+        ...(at.tool === undefined ? {} : { tool: at.tool }),
         prompt: args.message,
         call: null,
         schema: null,

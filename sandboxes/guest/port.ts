@@ -136,14 +136,17 @@ export class Port {
     this.#post(`["log",${this.#P.quote(line)}]`);
   }
 
-  /** Ends the run with what the tool returned, or with why that is no JSON. */
-  returned(value: unknown, ends: string): void {
+  /**
+   * Ends the run with what the tool returned, or with why that is no JSON. To be read, the value may
+   * run code of the tool's, which may still say what ends the step.
+   */
+  returned(value: unknown, os: { readonly ends: string }): void {
     const { jsonDepth, resultBytes } = this.#limits;
     const { text, why, limit } = this.encoder.encode(value, jsonDepth, resultBytes);
     if (limit !== null) this.over(limit === "depth" ? "jsonDepth" : "resultBytes");
     if (text === null) return this.threw(`Cannot return what the tool returned: ${why}`, null);
     if (isLonger(this.#P, text, resultBytes)) this.over("resultBytes");
-    this.#end(`["returned",${text},${ends}]`);
+    this.#end(`["returned",${text},${os.ends}]`);
   }
 
   /** Ends the run with what was thrown. */

@@ -74,7 +74,7 @@ export function realm(P: Primordials, surfaceText: string): RealmDoor {
         shield(P, done);
         P.then(
           done,
-          (value: unknown) => attempt(P, port, () => port.returned(value, os.ends)),
+          (value: unknown) => attempt(P, port, () => port.returned(value, os)),
           (thrown: unknown) => port.threw(describe(P, thrown), port.codeOf(thrown)),
         );
       };
