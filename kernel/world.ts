@@ -182,7 +182,7 @@ export interface PersonRequest {
    * nobody: who answered is in the log.
    */
   readonly who?: string;
-  /** The generated tool in which it is asked, and the hash of its version; absent for other code. */
+  /** The generated tool in which it is asked, and its version; absent for other code. */
   readonly tool?: { readonly name: string; readonly hash: string };
   /** What is asked. Agents may have written it: show it as text, never as markup. */
   readonly prompt: string;

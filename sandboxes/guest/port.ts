@@ -137,8 +137,8 @@ export class Port {
   }
 
   /**
-   * Ends the run with what the tool returned, or with why that is no JSON. To be read, the value may
-   * run code of the tool's, which may still say what ends the step.
+   * Ends the run with what the tool returned, or with why that is no JSON. To be read, the value
+   * may run code of the tool's, which may still say what ends the step.
    */
   returned(value: unknown, os: { readonly ends: string }): void {
     const { jsonDepth, resultBytes } = this.#limits;
