@@ -169,6 +169,24 @@ export class Client {
     return await this.send("POST", "/v1/capabilities/explain", { body: { pid, rule } });
   }
 
+  /** Requests that wait for an answer, in order of tree and number. */
+  async approvals(query: Query = {}): Promise<wire.Request[]> {
+    return await Array.fromAsync(this.all<wire.Request>("/v1/approvals", query));
+  }
+
+  /**
+   * Answers a request as the holder of the token. `shown` is the request that was looked at: when
+   * its call is another one by now, the answer is refused with `ESTALE`.
+   */
+  async decide(
+    shown: Pick<wire.Request, "id" | "call">,
+    decision: wire.Decide["decision"],
+  ): Promise<wire.Decided> {
+    const argsHash = shown.call?.argsHash;
+    const body = { decision, ...(argsHash === undefined ? {} : { argsHash }) };
+    return await this.send("POST", `/v1/approvals/${shown.id}/decision`, { body });
+  }
+
   /** Checks every chain, the seals and the anchor. */
   async verifyAudit(): Promise<wire.Verified> {
     return await this.send("POST", "/v1/audit/verify");

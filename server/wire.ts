@@ -202,6 +202,82 @@ export interface CheckpointPage {
   readonly next: string | null;
 }
 
+/** `Decide` of the API's document. */
+export interface Decide {
+  /** Decision. */
+  readonly decision: {
+    readonly outcome: "approve";
+    readonly scope?: "once" | "process" | "subtree" | "tree" | "image" | "policy";
+    readonly resource?: string;
+    readonly forMs?: number;
+    readonly uses?: number;
+    readonly note?: string;
+  } | {
+    readonly outcome: "edit";
+    readonly args: { readonly [key: string]: unknown };
+    readonly note?: string;
+  } | {
+    readonly outcome: "deny";
+    readonly reason?: string;
+    readonly stop?: boolean;
+  } | {
+    readonly outcome: "answer";
+    readonly value?: unknown;
+  };
+  /** Required where the request has a call */
+  readonly argsHash?: string;
+}
+
+/** `DecideAll` of the API's document. */
+export interface DecideAll {
+  /** Items. */
+  readonly items: readonly ({
+    readonly id: string;
+    readonly argsHash: string;
+  })[];
+  /** Decision. */
+  readonly decision: {
+    readonly outcome: "approve";
+    readonly scope?: "once" | "process" | "subtree" | "tree" | "image" | "policy";
+    readonly resource?: string;
+    readonly forMs?: number;
+    readonly uses?: number;
+    readonly note?: string;
+  } | {
+    readonly outcome: "edit";
+    readonly args: { readonly [key: string]: unknown };
+    readonly note?: string;
+  } | {
+    readonly outcome: "deny";
+    readonly reason?: string;
+    readonly stop?: boolean;
+  } | {
+    readonly outcome: "answer";
+    readonly value?: unknown;
+  };
+}
+
+/** `Decided` of the API's document. */
+export interface Decided {
+  /** Request. */
+  readonly request: Request;
+  /** Grants. */
+  readonly grants: readonly (string)[];
+  /** Policy diff. */
+  readonly policyDiff: string | null;
+}
+
+/** `DecidedAll` of the API's document. */
+export interface DecidedAll {
+  /** Items. */
+  readonly items: readonly ({
+    readonly id: string;
+    readonly ok: boolean;
+    readonly code: string | null;
+    readonly detail: string | null;
+  })[];
+}
+
 /** `Doctor` of the API's document. */
 export interface Doctor {
   /** Items. */
@@ -384,6 +460,32 @@ export interface Limits {
   readonly bytes?: number;
 }
 
+/** `Matches` of the API's document. */
+export interface Matches {
+  /** Matched. */
+  readonly matched: number;
+  /** Of. */
+  readonly of: number;
+  /** Asked. */
+  readonly asked: number;
+  /** Allowed. */
+  readonly allowed: number;
+  /** Denied. */
+  readonly denied: number;
+  /** Processes. */
+  readonly processes: number;
+  /** Examples. */
+  readonly examples: readonly ({
+    readonly seq: number;
+    readonly pid: string;
+    readonly resource: string;
+  })[];
+  /** Is whole. */
+  readonly isWhole: boolean;
+  /** Problem. */
+  readonly problem: string | null;
+}
+
 /** `Message` of the API's document. */
 export interface Message {
   /** Any JSON */
@@ -556,6 +658,18 @@ export interface PolicyText {
   readonly text: string;
 }
 
+/** `Preview` of the API's document. */
+export interface Preview {
+  /** Kind. */
+  readonly kind: "diff" | "source" | "url" | "text";
+  /** Body. */
+  readonly body: string;
+  /** Added. */
+  readonly added?: number;
+  /** Removed. */
+  readonly removed?: number;
+}
+
 /** `Problem` of the API's document. */
 export interface Problem {
   /** Type. */
@@ -694,6 +808,91 @@ export interface Reason {
   readonly reason?: string;
 }
 
+/** `Request` of the API's document. */
+export interface Request {
+  /** Id. */
+  readonly id: string;
+  /** Kind. */
+  readonly kind: "permission" | "question" | "notice" | "review" | "budget" | "doubt";
+  /** Status. */
+  readonly status: "pending" | "approved" | "denied" | "answered" | "expired";
+  /** Tree. */
+  readonly tree: string;
+  /** Pid. */
+  readonly pid: string;
+  /** Image. */
+  readonly image: string;
+  /** Goal. */
+  readonly goal: string;
+  /** Lineage. */
+  readonly lineage: readonly (string)[];
+  /** Askers. */
+  readonly askers: readonly (string)[];
+  /** Prompt. */
+  readonly prompt: string;
+  /** Call. */
+  readonly call: {
+    readonly name: string;
+    readonly right: string;
+    readonly resource: string;
+    readonly args?: unknown;
+    readonly argsHash: string;
+  } | null;
+  /** Tool. */
+  readonly tool: {
+    readonly name: string;
+    readonly hash: string;
+  } | null;
+  /** Schema. */
+  readonly schema: { readonly [key: string]: unknown } | null;
+  /** Choices. */
+  readonly choices: readonly (string)[];
+  /** Risk. */
+  readonly risk: "low" | "medium" | "high" | "destructive";
+  /** Because. */
+  readonly because: string | null;
+  /** Preview. */
+  readonly preview: Preview;
+  /** Suggestions. */
+  readonly suggestions: readonly (Suggestion)[];
+  /** Scopes. */
+  readonly scopes: readonly ("once" | "process" | "subtree" | "tree" | "image" | "policy")[];
+  /** People. */
+  readonly people: {
+    readonly needed: number;
+    readonly agreed: readonly (string)[];
+  };
+  /** Who. */
+  readonly who: string | null;
+  /** Similar. */
+  readonly similar: {
+    readonly approved: number;
+    readonly denied: number;
+  } | null;
+  /** Created at. */
+  readonly createdAt: string;
+  /** Expires at. */
+  readonly expiresAt: string | null;
+  /** Escalated at. */
+  readonly escalatedAt: string | null;
+  /** Any JSON */
+  readonly answer?: unknown;
+  /** By. */
+  readonly by: string | null;
+  /** Owner. */
+  readonly owner: string;
+  /** May decide. */
+  readonly mayDecide: boolean;
+}
+
+/** `RequestPage` of the API's document. */
+export interface RequestPage {
+  /** Items. */
+  readonly items: readonly (Request)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
 /** `Rollback` of the API's document. */
 export interface Rollback {
   /** Files. */
@@ -808,6 +1007,18 @@ export interface StreamEvent {
   readonly at: string;
   /** Summary. */
   readonly summary: { readonly [key: string]: unknown };
+}
+
+/** `Suggestion` of the API's document. */
+export interface Suggestion {
+  /** Right. */
+  readonly right: string;
+  /** Resource. */
+  readonly resource: string;
+  /** Scope. */
+  readonly scope: "once" | "process" | "subtree" | "tree" | "image" | "policy";
+  /** Matched. */
+  readonly matched: number;
 }
 
 /** `Timeline` of the API's document. */

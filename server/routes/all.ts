@@ -10,6 +10,7 @@ import { evidenceRoutes } from "./evidence.ts";
 import { memoryRoutes } from "./memory.ts";
 import { overviewRoutes } from "./overview.ts";
 import { processRoutes } from "./process.ts";
+import { requestRoutes } from "./request.ts";
 import { streamRoutes } from "./stream.ts";
 import { systemRoutes } from "./system.ts";
 import { tokenRoutes } from "./token.ts";
@@ -25,6 +26,7 @@ export const ROUTES: readonly AddRoutes[] = [
   overviewRoutes,
   processRoutes,
   authorityRoutes,
+  requestRoutes,
   memoryRoutes,
   treeRoutes,
   checkpointRoutes,

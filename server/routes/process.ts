@@ -203,6 +203,7 @@ async function spawned(
   const process = await house.runtime.spawn(image, {
     goal,
     grants: grants.map(parseRule),
+    by: who.name,
     // Whoever sees only some labels starts only what carries them.
     labels: { ...labels, ...who.labels },
     ...(input === undefined ? {} : { input: input as Json }),

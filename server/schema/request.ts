@@ -70,8 +70,10 @@ export const requestShape = z.object({
   scopes: z.array(z.enum(SCOPES)),
   /** People that have to agree, and those that have. */
   people: z.object({ needed: z.number().int(), agreed: z.array(z.string()) }),
-  /** Answers to others like it: same right, same process tree. */
-  similar: z.object({ approved: z.number().int(), denied: z.number().int() }),
+  /** Whom the asker wants to hear from, in its own words. */
+  who: z.string().nullable(),
+  /** Answers to others for the same right in the tree; null in lists. */
+  similar: z.object({ approved: z.number().int(), denied: z.number().int() }).nullable(),
   createdAt: timeShape,
   expiresAt: timeShape.nullable(),
   escalatedAt: timeShape.nullable(),
@@ -147,9 +149,12 @@ export const matchesShape = z.object({
   matched: z.number().int(),
   of: z.number().int(),
   asked: z.number().int(),
+  allowed: z.number().int(),
   denied: z.number().int(),
   processes: z.number().int(),
   examples: z.array(z.object({ seq: z.number().int(), pid: pidShape, resource: z.string() })),
-  /** The rule covers what was asked about, and no deny rule stands against it. */
+  /** Whether all of the log was read, and not only its latest lines. */
+  isWhole: z.boolean(),
+  /** Why the rule would not answer the request; null where it would. */
   problem: z.string().nullable(),
 }).openapi("Matches");

@@ -61,7 +61,7 @@ export function processView(
 
 /** Who started a tree. */
 export function ownerOf(state: State): string {
-  return (state as State & { readonly owner?: string }).owner ?? "operator";
+  return state.owner ?? "operator";
 }
 
 function stateOf(process: Process, isRunning: boolean): ProcessView["state"] {

@@ -1,0 +1,91 @@
+/**
+ * Requests to people as the API shows them.
+ * @module
+ */
+
+import type { EventMap, Line } from "../../kernel/event.ts";
+import type { RequestRecord } from "../../kernel/state.ts";
+import type { Tree } from "../../kernel/tree.ts";
+import type { PersonRequest } from "../../kernel/world.ts";
+import { shownRequest } from "../../runtime/people.ts";
+import { type Principal, reaches } from "../principal.ts";
+import type { RequestView } from "../schema/request.ts";
+import { ownerOf, timeText } from "./process.ts";
+
+/** A request, for somebody who may see it. */
+export function requestView(tree: Tree, request: RequestRecord, who: Principal): RequestView {
+  const shown = shownRequest(tree, request);
+  const { state } = tree;
+  const process = state.processes[request.pid];
+  const image = state.images[process?.image ?? ""];
+  const owner = ownerOf(state);
+  const { call } = shown;
+  return {
+    id: shown.id,
+    kind: shown.kind,
+    status: request.status,
+    tree: state.tree,
+    pid: shown.pid,
+    image: `${image?.name}@${image?.version}`,
+    goal: process?.goal ?? "",
+    lineage: [...shown.lineage],
+    askers: [...shown.askers ?? []],
+    who: shown.who ?? null,
+    prompt: shown.prompt,
+    call: call === undefined ? null : { ...call },
+    tool: (shown as PersonRequest & { readonly tool?: RequestView["tool"] }).tool ?? null,
+    schema: shown.schema === undefined ? null : { ...shown.schema },
+    choices: [...shown.choices ?? []],
+    risk: shown.risk,
+    because: shown.because ?? null,
+    preview: previewOf(shown),
+    suggestions: shown.suggestions.map((one) => ({ ...one })),
+    scopes: [...shown.scopes],
+    people: { needed: shown.people.needed, agreed: [...shown.people.agreed] },
+    similar: null,
+    createdAt: timeText(shown.createdMs),
+    expiresAt: shown.expiresMs === null ? null : timeText(shown.expiresMs),
+    escalatedAt: shown.escalatedMs === null ? null : timeText(shown.escalatedMs),
+    answer: request.answer === null ? null : { ...request.answer },
+    by: request.by,
+    owner,
+    mayDecide: request.status === "pending" && reaches(who.role, "approver") && owner !== who.name,
+  };
+}
+
+/** What there is to see, without the line that says why a person is asked. */
+function previewOf({ preview, kind }: PersonRequest): RequestView["preview"] {
+  if (preview === undefined) return null;
+  const body = preview.split("\n").filter((line, i) => i > 0 || !line.startsWith("because "))
+    .join("\n");
+  if (body.trim() === "") return null;
+  if (kind === "review") return { kind: "source", body };
+  const lines = body.split("\n");
+  const added = lines.filter((line) => line.startsWith("+")).length;
+  const removed = lines.filter((line) => line.startsWith("-")).length;
+  if (added + removed > 0 && lines.every((line) => /^[-+ @]|^$/.test(line))) {
+    return { kind: "diff", body, added, removed };
+  }
+  return { kind: /^https?:\/\//.test(body) ? "url" : "text", body };
+}
+
+/** How others for the same right were answered, as the lines tell. */
+export function similarOf(
+  lines: readonly Line[],
+  request: RequestRecord,
+): { approved: number; denied: number } {
+  const alike = new Set<string>();
+  const found = { approved: 0, denied: 0 };
+  for (const { type, data } of lines) {
+    if (type === "human.asked") {
+      const { id, call } = data as EventMap["human.asked"];
+      if (call !== null && call.right === request.call?.right && id !== request.id) alike.add(id);
+    } else if (type === "human.answered") {
+      const { id, answer } = data as EventMap["human.answered"];
+      if (!alike.has(id)) continue;
+      if (answer.outcome === "deny") found.denied += 1;
+      else found.approved += 1;
+    }
+  }
+  return found;
+}
