@@ -40,6 +40,24 @@ export interface Budget {
   })[];
 }
 
+/** `BudgetPage` of the API's document. */
+export interface BudgetPage {
+  /** Items. */
+  readonly items: readonly (BudgetRow)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
+/** `BudgetRow` of the API's document. */
+export type BudgetRow =
+  & (Budget)
+  & ({
+    readonly parent: string | null;
+    readonly image: string;
+    readonly goal: string;
+    readonly ended: boolean;
+  });
+
 /** `Call` of the API's document. */
 export interface Call {
   /** Tree. */
@@ -145,6 +163,11 @@ export interface Capability {
     readonly capabilities: number;
     readonly processes: number;
   };
+  /** Used. */
+  readonly used: {
+    readonly calls: number;
+    readonly lastAt: string | null;
+  } | null;
 }
 
 /** `CapabilityPage` of the API's document. */
@@ -1118,6 +1141,8 @@ export interface Tool {
     readonly ms: number | null;
     readonly ok: boolean | null;
     readonly code: string | null;
+    readonly calls: number;
+    readonly denied: number;
   })[];
   /** Versions. */
   readonly versions: readonly (string)[];
