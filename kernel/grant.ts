@@ -153,6 +153,9 @@ export function checkScope(draft: Draft, request: RequestRecord, said: Approval)
   if (request.risk === "destructive" && scope !== "once") {
     throw new SysError("EACCES", `${refused}: destructive, expected scope "once"`);
   }
+  if (request.kind === "review" && (scope === "image" || scope === "policy")) {
+    throw new SysError("EINVAL", `${refused}: a review, expected a scope of who was shown it`);
+  }
   const { forMs, uses } = said;
   if (forMs !== undefined && !(forMs > 0 && forMs <= LIMITS.grantExpiryMsMax)) {
     const expected = `expected 1 to ${LIMITS.grantExpiryMsMax} ms`;

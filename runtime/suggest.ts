@@ -22,7 +22,11 @@ import { type Scope, SCOPES, type Suggestion } from "../kernel/world.ts";
 export function scopesOf(request: RequestRecord): Scope[] {
   if (request.call === null || request.kind === "budget") return [];
   if (request.risk === "destructive") return ["once"];
-  return SCOPES.filter((scope) => scope !== "policy" || request.rule?.source === "policy");
+  const isReview = request.kind === "review";
+  const isRuled = request.rule?.source === "policy";
+  return SCOPES.filter((scope) =>
+    scope === "image" ? !isReview : scope !== "policy" || (isRuled && !isReview)
+  );
 }
 
 /** Rules that would answer a request, the narrowest first (S1, S2). */

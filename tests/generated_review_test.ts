@@ -353,7 +353,15 @@ Deno.test("A right that was asked for by itself is no review: the source was not
     await world.os.approvals.decide(right!.id, { outcome: "approve", scope: "process" });
     await world.os.runUntilIdle();
     const [review] = world.os.approvals.list();
+    assert.equal(review!.kind, "review");
     assert.match(review!.preview!, /generated tool "echo"/);
+    assert.deepEqual(review!.scopes, ["once", "process", "subtree", "tree"]);
+    for (const scope of ["image", "policy"] as const) {
+      const wide = world.os.approvals.decide(review!.id, { outcome: "approve", scope });
+      assert.equal(await codeOf(wide), "EINVAL");
+    }
+    const edit = world.os.approvals.decide(review!.id, { outcome: "edit", args: {} });
+    assert.equal(await codeOf(edit), "EINVAL");
     await world.os.approvals.decide(review!.id, { outcome: "approve" });
     await world.os.runUntilIdle();
     assert.equal((await world.ended(agent)).ok, true);
