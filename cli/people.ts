@@ -118,8 +118,9 @@ function requestLines(shown: PersonRequest, request: RequestRecord): string[] {
   }
   if (shown.preview !== undefined) lines.push("Preview:", ...bars(shown.preview));
   for (const { scope, right, resource, matched } of shown.suggestions) {
-    const past = scope === "once" ? "" : `, matches ${matched} of its latest calls`;
-    lines.push(`Could be: ${scope} ${right}(${resource})${past}`);
+    if (scope === "once") continue;
+    const past = `matches ${matched} of its latest calls`;
+    lines.push(`Could be: ${scope} ${right}(${resource}), ${past}`);
   }
   lines.push("Why, as the agent says:", ...bars(shown.prompt));
   if (request.choices.length > 0) lines.push(`Choices:  ${request.choices.join(", ")}`);

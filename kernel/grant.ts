@@ -106,7 +106,7 @@ export function liveAskers(draft: Draft, request: RequestRecord): readonly Asker
   const live = request.askers.filter(({ under }) => under === null || Object.hasOwn(caps, under));
   if (live.length > 0) return live;
   const revoked = "what would cover it was revoked, expected it to be granted anew";
-  throw new SysError("ESTATE", `Cannot approve request "${request.id}": ${revoked}`);
+  throw new SysError("ESTALE", `Cannot approve request "${request.id}": ${revoked}`);
 }
 
 /** A capability that an answer gave. */
