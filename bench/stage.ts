@@ -90,6 +90,11 @@ export class Stage implements AsyncDisposable {
         tool: () => undefined,
         workshop: null,
         history: () => Promise.reject(new Error("no history here")),
+        branches: {
+          reserve: () => Promise.reject(new Error("no branches here")),
+          isStarted: () => Promise.resolve(false),
+          start: () => Promise.reject(new Error("no branches here")),
+        },
       },
     });
   }

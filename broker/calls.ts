@@ -1332,6 +1332,21 @@ export interface Calls {
     /** What it answers. */
     readonly reply: null;
   };
+  /** Start a new tree from a checkpoint of the own one; it knows nothing of this one. */
+  readonly "checkpoint.fork": {
+    /** What it takes. */
+    readonly args: {
+      /** A checkpoint's name or id. */
+      readonly from: string;
+      /** What its root is told first. */
+      readonly message?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The pid. */
+      readonly pid: Pid;
+    };
+  };
   /** Tell what differs between two positions of the own tree. */
   readonly "checkpoint.diff": {
     /** What it takes. */

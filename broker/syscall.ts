@@ -7,9 +7,10 @@
  */
 
 import { z } from "zod";
+import type { BranchEdits } from "../kernel/branch.ts";
 import type { Draft } from "../kernel/draft.ts";
 import type { AskingTool, Spending, ValueRef, Wait } from "../kernel/event.ts";
-import type { Pid } from "../kernel/ids.ts";
+import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import type { Risk } from "../kernel/policy.ts";
@@ -32,8 +33,25 @@ export interface World {
   tool(name: string): Tool | undefined;
   /** What a tree was at an earlier position of its log, all of which is durable by then. */
   history(tree: Tree, seq: number): Promise<State>;
+  /** Starts trees from positions of others. */
+  readonly branches: Branches;
   /** Where generated tools are checked and run; null when this runtime has none. */
   readonly workshop: Workshop | null;
+}
+
+/** Starts trees from positions of others. */
+export interface Branches {
+  /** The tree that a branch with this key will be; the same for the same key until it has ended. */
+  reserve(key: string): Promise<TreeId>;
+  /** Whether it was started. */
+  isStarted(tree: TreeId): Promise<boolean>;
+  /** Starts it, and returns its root. */
+  start(from: Tree, branch: {
+    readonly seq: number;
+    readonly by: Pid;
+    readonly key: string;
+    readonly edits: BranchEdits;
+  }): Promise<Pid>;
 }
 
 /** `observe` reads; `mutate` changes only the log; `emit` touches the world. */

@@ -12,6 +12,7 @@ import type { BudgetLimits, ImageData, Message } from "./event.ts";
 import { SysError } from "./errors.ts";
 import type { CapId, MessageId, Pid } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
+import type { Label } from "./label.ts";
 import { loosened, type Process, type State } from "./state.ts";
 
 /** What is different in the new tree. */
@@ -26,6 +27,8 @@ export interface BranchEdits {
   readonly policy?: string;
   /** What a person says to the root first. */
   readonly message?: string;
+  /** Who says it, and what they had seen; a person of whom nothing is known when absent. */
+  readonly sender?: { readonly from: string; readonly label: Label };
 }
 
 /** A state as a new tree may begin with it; it shares with `given` what is the same there. */
@@ -72,7 +75,7 @@ function edit(state: State, pid: Pid, edits: BranchEdits): void {
     throw new SysError("ESTATE", `Cannot fork "${state.tree}": its root does not live there`);
   }
   const { goal = root.goal, model, budget, policy, message } = edits;
-  if (message !== undefined) say(state, pid, message);
+  if (message !== undefined) say(state, pid, message, edits.sender ?? PERSON);
   if (budget !== undefined) root.limits = { ...root.limits, ...budget };
   if (policy !== undefined) state.policy = { ...state.policy, text: policy };
   const image = model === undefined ? root.image : withModel(state, root.image, model);
@@ -89,19 +92,29 @@ function withModel(state: State, from: string, model: string): string {
   return hash;
 }
 
-function say(state: State, to: Pid, data: string): void {
+const PERSON = {
+  from: "person:operator",
+  label: { sensitivity: "public", trust: "user" },
+} as const;
+
+function say(
+  state: State,
+  to: Pid,
+  data: string,
+  { from, label }: NonNullable<BranchEdits["sender"]>,
+): void {
   const id: MessageId = `msg_${to.slice(2)}.${state.next.msg}`;
   state.next.msg += 1;
   const message: Message = {
     id,
-    from: "person:operator",
+    from,
     to,
     type: "message",
     data,
     replyTo: null,
     interrupt: false,
     atMs: state.atMs,
-    label: { sensitivity: "public", trust: "user" },
+    label: { ...label },
   };
   state.mail[to] = [...state.mail[to] ?? [], message];
 }

@@ -174,13 +174,15 @@ export async function forkTree(node: Node, id: TreeId, given: {
   readonly at: string | number;
   readonly by: string;
   readonly edits: BranchEdits;
+  /** A second branch with the same key is the first one, while that lives. */
+  readonly key?: string;
 }): Promise<Pid> {
   const hosted = await node.hosted(id);
   const { edits, by } = given;
   if (edits.policy !== undefined) parsePolicy(edits.policy, node.options.context);
   const { seq, head, state } = await branchOf(node, hosted, given);
   const nonce = node.options.world.random.bytes(16).toHex();
-  return await node.plant(null, (draft) => {
+  return await node.plant(given.key ?? null, (draft) => {
     const to = draft.tree.state.tree;
     const patch = diffStates(emptyState(to), renamed(state, to));
     draft.add("tree.forked", { from: id, seq, head, nonce, by, owner: by, patch });

@@ -42,6 +42,7 @@ import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
 import { retentionOf } from "./redaction.ts";
+import { forkTree } from "./rewind.ts";
 import { absolute, asAllowed, capabilityOf, policyText, rulesText } from "./rule.ts";
 import { Returns } from "./returning.ts";
 import { openRuleBook, type RuleBook } from "./rule_book.ts";
@@ -122,6 +123,12 @@ export class Runtime implements AsyncDisposable {
         tool: (name) => this.#tools.get(name),
         workshop: parts.workshop,
         history: (tree, seq) => stateAt(this.node, tree, seq),
+        branches: {
+          reserve: async (key) => (await store.create(key)).tree,
+          isStarted: async (tree) => ((await store.head(tree))?.seq ?? 0) > 0,
+          start: (tree, { seq, ...from }) =>
+            forkTree(this.node, tree.state.tree, { at: seq, ...from }),
+        },
       },
     });
     for (const image of options.images ?? []) this.register(image);

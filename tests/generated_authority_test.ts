@@ -178,6 +178,7 @@ const CLOSED = Object.entries(SYSCALLS).filter(([, { port }]) => port === "close
 const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "budget.raise": { limits: {}, reason: "more" },
   "checkpoint.restore": { to: "draft", reason: "x" },
+  "checkpoint.fork": { from: "draft" },
   "tool.call": { name: "tool" },
   "tool.propose": { name: "x", description: "x", inputSchema: { type: "object" }, source: "tool" },
   "tool.test": { tool: "0".repeat(64) },
@@ -188,6 +189,7 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
 Deno.test("All calls on tools, fork, going back and asking for more to spend are closed to tools", () => {
   assert.deepEqual(CLOSED.toSorted(), [
     "budget.raise",
+    "checkpoint.fork",
     "checkpoint.restore",
     "process.fork",
     "tool.call",

@@ -1,17 +1,18 @@
 /**
  * Checkpoints: naming positions of the own tree's log, looking at them, and going back to one.
  *
- * Going back stops the whole tree, parents and siblings too: it takes a right by the checkpoint's
- * name, and a person's word each time. Branching off starts a tree, and is an order of people and
- * of boot code, not a call (`AgentProcess.fork`).
+ * Going back stops the whole tree, parents and siblings too, and branching off starts another which
+ * may use up as much again: each takes a right by the checkpoint's name, and a person's word.
  * @module
  */
 
 import { z } from "zod";
 import { byAge, findPosition, takeCheckpoint } from "../../kernel/checkpoint.ts";
 import { changesBetween, summaryOf } from "../../kernel/describe.ts";
+import { type TreeId, treeNumber } from "../../kernel/ids.ts";
 import { askReturn } from "../../kernel/returning.ts";
-import { nothing } from "../shapes.ts";
+import type { State } from "../../kernel/state.ts";
+import { nothing, pidShape } from "../shapes.ts";
 import { type Need, type NeedContext, STEP_OVER, syscall } from "../syscall.ts";
 
 const position = z.union([z.string().min(1).max(256), z.number().int().min(1)])
@@ -29,6 +30,19 @@ const shown = z.strictObject({
 function whole(right: string, { tree }: NeedContext): Need[] {
   return [{ right, resource: tree.state.tree }];
 }
+
+/** A named position, as a right names it; bound to the line, whatever the name means later. */
+function named(right: string, name: string, at: {
+  readonly state: State;
+  readonly ask: string;
+}): Need {
+  const found = byAge(at.state).findLast((one) => one.id === name || one.name === name);
+  const { ask } = at;
+  return { right, resource: found?.name ?? name, shown: name, ask, binds: found?.seq ?? null };
+}
+
+const checkpointName = z.string().min(1).max(256).regex(/\D/)
+  .describe("A checkpoint's name or id");
 
 /** Calls on checkpoints. */
 export const checkpointCalls = {
@@ -67,26 +81,60 @@ export const checkpointCalls = {
     // A run of a tool is a part of the step that would be gone.
     port: "closed",
     args: z.strictObject({
-      to: z.string().min(1).max(256).regex(/\D/).describe("A checkpoint's name or id"),
+      to: checkpointName,
       reason: z.string().min(1).max(2_000).describe("What is to be different this time"),
     }),
     reply: z.null(),
-    needs({ to }, { tree: { state } }) {
-      const found = byAge(state).findLast(({ id, name }) => id === to || name === to);
-      return [{
-        right: "checkpoint.restore",
-        resource: found?.name ?? to,
-        shown: to,
+    needs: ({ to }, { tree: { state } }) => [
+      named("checkpoint.restore", to, {
+        state,
         ask: "all that the tree did since would be undone, but for its effects",
-        binds: found?.seq ?? null,
-      }];
-    },
+      }),
+    ],
     run(at, { to, reason }) {
       const { state } = at.tree;
       const seq = findPosition(state, to);
       const { name } = byAge(state).find((one) => one.seq === seq)!;
       askReturn(at.draft, at.process, { to: seq, name, reason });
       return STEP_OVER;
+    },
+  }),
+  "checkpoint.fork": syscall({
+    about: "Start a new tree from a checkpoint of the own one; it knows nothing of this one",
+    effect: "emit",
+    risk: "high",
+    port: "closed",
+    args: z.strictObject({
+      from: checkpointName,
+      message: z.string().min(1).max(8_192).optional().describe("What its root is told first"),
+    }),
+    reply: z.strictObject({ pid: pidShape }),
+    needs: ({ from }, { tree: { state } }) => [
+      named("checkpoint.fork", from, {
+        state,
+        ask: "another tree would begin, which may use up as much again",
+      }),
+    ],
+    // Which tree it will be is in the intent, so that a lost outcome is found there.
+    prepare: async (at) => ({ tree: await at.world.branches.reserve(at.idempotencyKey) }),
+    before: ({ tree }) => tree,
+    async run(at, { from, message }) {
+      const pid = await at.world.branches.start(at.tree, {
+        seq: findPosition(at.tree.state, from),
+        by: at.pid,
+        key: at.idempotencyKey,
+        // What this process has seen goes with what it says.
+        edits: message === undefined
+          ? {}
+          : { message, sender: { from: `tree:${at.tree.state.tree}`, label: at.process.label } },
+      });
+      return { pid };
+    },
+    async lost(at, _, before) {
+      const tree = before as TreeId;
+      return await at.world.branches.isStarted(tree)
+        ? { state: "done", reply: { pid: `p_${treeNumber(tree)}` } }
+        : { state: "not-done" };
     },
   }),
   "checkpoint.diff": syscall({

@@ -1,0 +1,116 @@
+/**
+ * Branching off because a process wants it: what it takes, what goes along, and that it is once.
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { allow } from "../mod.ts";
+import { MemoryStore } from "../testing.ts";
+import { type Body, codeOf, imageOf, inWorld, World } from "./world_fixture.ts";
+
+const GRANTS = [
+  allow("checkpoint.fork", "draft"),
+  allow("file.*", "**"),
+];
+
+/** Takes a checkpoint and branches off there; the branch sees a message, and does something else. */
+const TWO_WAYS: Body = async ({ sys }) => {
+  await sys.checkpoint.create({ name: "draft" });
+  const filter = { type: "message" };
+  const { messages: [told] } = await sys.message.receive({ filter, timeoutMs: 0 });
+  if (told !== undefined) return { branch: told["data"], from: told["from"] };
+  return await sys.checkpoint.fork({ from: "draft", message: "try the other way" });
+};
+
+Deno.test("A process starts a branch of its tree when a person lets it, and both go their ways", () =>
+  inWorld(async (world) => {
+    const process = await world.start(imageOf(TWO_WAYS), { grants: GRANTS });
+    const [request] = world.os.approvals.list();
+    assert.match(request!.preview!, /may use up as much again/);
+    await world.os.approvals.decide(request!.id, { outcome: "approve" });
+    await world.os.runUntilIdle();
+    assert.deepEqual((await world.ended(process)).result, { pid: "p_2" });
+    const branch = (await world.os.get("p_2"))!;
+    assert.deepEqual((await world.ended(branch)).result, {
+      branch: "try the other way",
+      from: "tree:t_1",
+    });
+    const [forked] = await world.events("tree.forked", "t_2");
+    assert.deepEqual([forked!["from"], forked!["by"]], ["t_1", "p_1"]);
+  }));
+
+Deno.test("Who has no right for the checkpoint, or no person's word, starts no branch", () =>
+  inWorld(async (world) => {
+    const body: Body = async ({ sys }) => {
+      await sys.checkpoint.create({ name: "draft" });
+      await sys.checkpoint.create({ name: "other" });
+      const said: string[] = [];
+      for (const from of ["other", "nothing", "draft"]) {
+        said.push(await codeOf(sys.checkpoint.fork({ from })));
+      }
+      return said;
+    };
+    const process = await world.start(imageOf(body), { grants: GRANTS });
+    for (const { id } of world.os.approvals.list()) {
+      await world.os.approvals.decide(id, { outcome: "deny" });
+    }
+    await world.os.runUntilIdle();
+    assert.deepEqual((await world.ended(process)).result, ["EPERM", "EPERM", "EACCES"]);
+    assert.equal((await world.os.trees({ all: true })).length, 1);
+  }));
+
+Deno.test("What the forker has seen goes along with what it says to the branch", () =>
+  inWorld(async (world) => {
+    const body: Body = async ({ sys }) => {
+      await sys.checkpoint.create({ name: "draft" });
+      const filter = { type: "message" };
+      const { messages: [told] } = await sys.message.receive({ filter, timeoutMs: 0 });
+      if (told !== undefined) return told["label"];
+      await sys.file.read({ path: "secrets" });
+      return await sys.checkpoint.fork({ from: "draft", message: "as I have read" });
+    };
+    world.files!.put("secrets", "…");
+    await world.start(imageOf(body), { grants: GRANTS });
+    const { state } = await world.tree();
+    const seen = state.processes["p_1"]!.label;
+    const [request] = world.os.approvals.list();
+    await world.os.approvals.decide(request!.id, { outcome: "approve" });
+    await world.os.runUntilIdle();
+    const [sent] = await world.events("message.received", "t_2");
+    assert.notEqual(sent, undefined);
+    const branch = await world.tree("t_2");
+    assert.equal(branch.state.processes["p_2"]!.label.trust, seen.trust);
+    assert.notEqual(seen.trust, "user");
+  }));
+
+Deno.test("A kernel that dies between the branch and its outcome leaves one branch, not two", async () => {
+  class LastingStore extends MemoryStore {
+    isDead = false;
+
+    override commit(...args: Parameters<MemoryStore["commit"]>): Promise<void> {
+      const lines = args[0].flatMap((batch) => batch.lines);
+      const isOutcome = lines.some((line) => line.endsWith('"type":"call.outcome"}'));
+      if (isOutcome) this.isDead = true;
+      if (this.isDead) return new Promise(() => {});
+      return super.commit(...args);
+    }
+  }
+  const store = new LastingStore();
+  const image = imageOf(TWO_WAYS);
+  const first = new World({ store });
+  await first.start(image, { grants: GRANTS });
+  const [request] = first.os.approvals.list();
+  await first.os.approvals.decide(request!.id, { outcome: "approve" });
+  void first.os.runUntilIdle();
+  while (!store.isDead) await first.clock.settle();
+  // What was not written never happened.
+  store.commit = MemoryStore.prototype.commit.bind(store);
+  const { clock, files } = first;
+  const second = new World({ store, clock, files, seed: 2, images: [image] });
+  await second.os.node.openLive(10);
+  await second.os.runUntilIdle();
+  const process = (await second.os.get("p_1"))!;
+  assert.deepEqual((await second.ended(process)).result, { pid: "p_2" });
+  assert.equal((await second.os.trees({ all: true })).length, 2);
+  await second.close();
+});
