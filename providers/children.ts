@@ -22,6 +22,10 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   DENO_DIR: "/dev/null/x",
   NO_COLOR: "1",
   TZ: "UTC",
+  // What was allocated once and is free is given back, and not kept by each thread.
+  MALLOC_ARENA_MAX: "1",
+  MALLOC_TRIM_THRESHOLD_: "65536",
+  MALLOC_TOP_PAD_: "0",
 };
 const FILE_BLOCKS_MAX = 2_048;
 const FILES_OPEN_MAX = 64;

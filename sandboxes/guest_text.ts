@@ -38,7 +38,7 @@ import {
   toBase64,
   utf8Text,
 } from "./guest/text.ts";
-import { dateOf, GuestChance, GuestClock, presentOf, Timers } from "./guest/time.ts";
+import { dateOf, GuestChance, GuestClock, presentOf, temporalFor, Timers } from "./guest/time.ts";
 import { GuestSearchParams, GuestUrl, quoteForm, unpercent, unquote } from "./guest/url.ts";
 import {
   cutQuery,
@@ -71,6 +71,7 @@ const REALM_PARTS: readonly Part[] = [
   Timers,
   dateOf,
   presentOf,
+  temporalFor,
   Os,
   GuestAbortSignal,
   GuestAbortController,

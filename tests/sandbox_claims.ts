@@ -18,7 +18,7 @@ export type Returns = readonly [claim: string, body: string, output: unknown, op
 
 /** Everything that can be reached; what belongs to another realm has another root. */
 const WALK = `
-const roots = [globalThis, import.meta, os, input, async () => {}, function* () {}, async function* () {}];
+const roots = [Temporal, globalThis, import.meta, os, input, async () => {}, function* () {}, async function* () {}];
 const keep = (job) => { try { roots.push(job()) } catch (e) { roots.push(e) } };
 const reply = os.file.read("p");
 roots.push(reply, await reply, await os.call("x", 1n).catch((e) => e), await os.call().catch((e) => e));
@@ -49,6 +49,23 @@ return [seen.size > 1000, foreign];`;
 
 export const RETURNS: readonly Returns[] = [
   ["lets no object of another realm be reached", WALK, [true, []], { limits: { logBytes: 1e6 } }],
+  [
+    "lets no object of another realm be reached by code that does not name Temporal either",
+    WALK.replace("Temporal, ", "").replace("1000", "700"),
+    [true, []],
+    { limits: { logBytes: 1e6 } },
+  ],
+  [
+    "gives Temporal without its present to code that names it",
+    "return [typeof Temporal.Now, String(Temporal.Instant.fromEpochMilliseconds(0))]",
+    ["undefined", "1970-01-01T00:00:00Z"],
+  ],
+  [
+    "gives no Temporal to code that does not name it, and no present on the way round",
+    "const { constructor } = new Date(0).toTempo\\u0072alInstant();" +
+    " return [typeof globalThis['Tempo' + 'ral'], constructor.name, typeof constructor.now]",
+    ["undefined", "Instant", "undefined"],
+  ],
   [
     "has done all that one answer set off before it hears the next",
     "const out = []; const go = async (n, jobs) => { await os.call('x'); for (let i = 0; i < jobs; i++) await 0; out.push(n) };" +

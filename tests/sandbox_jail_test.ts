@@ -150,7 +150,15 @@ jailed("In a jail are the runtime, its libraries, and nothing else", async () =>
   );
   assert.ok(files.length < 16, String(files));
   const { LD_LIBRARY_PATH: _, ...rest } = env;
-  assert.deepEqual(rest, { DENO_DIR: "/dev/null/x", NO_COLOR: "1", PWD: "/", TZ: "UTC" });
+  assert.deepEqual(rest, {
+    DENO_DIR: "/dev/null/x",
+    MALLOC_ARENA_MAX: "1",
+    MALLOC_TOP_PAD_: "0",
+    MALLOC_TRIM_THRESHOLD_: "65536",
+    NO_COLOR: "1",
+    PWD: "/",
+    TZ: "UTC",
+  });
   assert.deepEqual([uid, hostname], [65_534, "cage"]);
 });
 

@@ -11,7 +11,7 @@ import { Os, type Surface } from "./os.ts";
 import { type GuestLimits, Port, type Send } from "./port.ts";
 import { fix, give, type Primordials } from "./primordials.ts";
 import { bytesIn, fromBase64, GuestTextDecoder, GuestTextEncoder, toBase64 } from "./text.ts";
-import { dateOf, GuestChance, GuestClock, presentOf, Timers } from "./time.ts";
+import { dateOf, GuestChance, GuestClock, presentOf, temporalFor, Timers } from "./time.ts";
 import { GuestSearchParams, GuestUrl } from "./url.ts";
 
 /** What the outer realm may call. Only strings and functions of this realm go in or out. */
@@ -57,6 +57,7 @@ export function realm(P: Primordials, surfaceText: string): RealmDoor {
       port.open(send, run.limits);
       clock.reach(run.nowMs);
       chance.seed(P, run.seed);
+      temporalFor(P, run.code, globalThis);
       input = run.input;
       return run.code;
     },
@@ -203,7 +204,7 @@ export function nameIt(P: Primordials, thing: object, name: string): void {
 /** Gives the run's time and chance. */
 export function furnishTime(P: Primordials, clock: GuestClock, chance: GuestChance): void {
   give(P, globalThis, "Date", dateOf(P, clock));
-  presentOf(P, clock, globalThis);
+  presentOf(P, clock);
   give(P, Math, "random", () => chance.float());
   const crypto = {
     randomUUID(): string {

@@ -169,8 +169,8 @@ export function dateOf(P: Primordials, clock: GuestClock): unknown {
   return Present;
 }
 
-/** `Intl` formats a date that is not given as the present; `Temporal.Now` is the present. */
-export function presentOf(P: Primordials, clock: GuestClock, on: typeof globalThis): void {
+/** `Intl` formats a date that is not given as the present. */
+export function presentOf(P: Primordials, clock: GuestClock): void {
   const proto = Intl.DateTimeFormat.prototype;
   const getter = P.descriptor(proto, "format")!.get!;
   const parts = P.uncurry(proto.formatToParts);
@@ -187,6 +187,17 @@ export function presentOf(P: Primordials, clock: GuestClock, on: typeof globalTh
   give(P, proto, "formatToParts", function (this: Intl.DateTimeFormat, date?: unknown) {
     return parts(this, present(date));
   });
+}
+
+/**
+ * Leaves `Temporal` to code that names it, without `Temporal.Now`, which is the present. To look at
+ * it is to make it, and that costs as much as making all the rest of a realm.
+ */
+export function temporalFor(P: Primordials, code: string, on: typeof globalThis): void {
+  if (P.indexOf(code, "Temporal") < 0) {
+    P.deleteProperty(on, "Temporal");
+    return;
+  }
   const { Temporal } = on as unknown as { Temporal?: { Now?: unknown } };
   if (Temporal !== undefined) P.deleteProperty(Temporal, "Now");
 }
