@@ -36,6 +36,7 @@ export const serve: Command = {
     cert: { type: "string" },
     key: { type: "string" },
     insecure: { type: "boolean" },
+    "self-approval": { type: "boolean" },
     "host-name": { type: "string", multiple: true },
     model: { type: "string" },
     "model-id": { type: "string" },
@@ -70,6 +71,7 @@ export const serve: Command = {
       hostNames: at.flags.texts("host-name"),
       tokens: privateFile(tokensPath(at)),
       images: distinct(images),
+      selfApproval: at.flags.on("self-approval"),
       doctor: () => findingsOf(at),
       ...(tls === undefined ? {} : { tls }),
     });
@@ -79,7 +81,8 @@ export const serve: Command = {
 
 /** Tells where it is, and waits to be interrupted. */
 async function serving(at: Context, server: Served): Promise<number> {
-  const name = operatorOf(at).replaceAll(/[^\w.@-]/g, "_").slice(0, 64);
+  // Another principal than who starts agents at the terminal: those may be approved here.
+  const name = `${operatorOf(at).replaceAll(/[^\w.@-]/g, "_").slice(0, 56)}@console`;
   // One that dies with the server: what is told here opens this server only.
   const own = server.tokens.create({ name, role: "admin", forMs: 30 * 86_400_000 });
   const beside = serverFile(at);

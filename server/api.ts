@@ -30,6 +30,8 @@ export interface House {
   readonly tally: Tally;
   /** What the last check of the logs came to; null before the first. */
   audited: { readonly ok: boolean; readonly checkedAt: string; readonly lines: number } | null;
+  /** Whether somebody may approve what their own agents ask for. */
+  readonly isSelfApproved: boolean;
   /** The open streams. */
   readonly streams: Streams;
   /** What works on this machine. */

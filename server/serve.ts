@@ -35,6 +35,8 @@ export interface ServeOptions {
   readonly tokens?: PrivateFile;
   /** Images that may be started by name. */
   readonly images?: readonly AgentImage[];
+  /** Whether somebody may approve what agents ask for that they started; false when absent. */
+  readonly selfApproval?: boolean;
   /** Shown by `/v1/version`. */
   readonly version?: string;
   /** What works on this machine, for `/v1/doctor`. */
@@ -134,6 +136,7 @@ class Household implements House {
   readonly streams: Streams;
   readonly tally: Tally;
   audited: House["audited"] = null;
+  readonly isSelfApproved: boolean;
   readonly images: readonly AgentImage[];
   readonly version: string;
   readonly startedMs: number;
@@ -151,6 +154,7 @@ class Household implements House {
     this.random = random;
     this.feed = new Feed(runtime.node, clock, random);
     this.tokens = new TokenBook(options.tokens ?? memoryFile(), clock, random);
+    this.isSelfApproved = options.selfApproval ?? false;
     this.images = options.images ?? [];
     this.version = options.version ?? "0.1.0";
     this.startedMs = clock.now();

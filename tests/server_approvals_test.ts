@@ -125,14 +125,15 @@ Deno.test("Nobody decides what their own token asked for", async () => {
   await using _ = at;
   const { mayDecide } = await (await at.ask("approver", `/v1/approvals/${one!.id}`)).json();
   assert.equal(mayDecide, false);
-  for (const decision of [{ outcome: "approve" }, { outcome: "deny" }]) {
+  const edit = { outcome: "edit", args: one!.call.args };
+  for (const decision of [{ outcome: "approve" }, edit]) {
     const own = await decide("approver", one!, decision);
     assert.equal(own.status, 403);
     assert.equal((await own.json()).code, "own_request");
   }
   const batch = await at.post("approver", "/v1/approvals/decide", {
     items: [{ id: one!.id, argsHash: one!.call.argsHash }],
-    decision: { outcome: "deny" },
+    decision: { outcome: "approve", resource: "./out/*.md" },
   });
   assert.equal((await batch.json()).code, "own_request");
   assert.equal((await decide("admin", one!, { outcome: "approve" })).status, 200);

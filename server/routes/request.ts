@@ -26,7 +26,7 @@ import { pageQuery, requestIdShape, treeShape } from "../schema/shape.ts";
 import { pageOfTrees } from "../search.ts";
 import { seenTree } from "../sight.ts";
 import { ownerOf } from "../view/process.ts";
-import { requestView, similarOf } from "../view/request.ts";
+import { requestView, similarOf, type Viewer } from "../view/request.ts";
 import { body, json, REFUSALS } from "./answer.ts";
 
 const params = z.object({ id: requestIdShape });
@@ -91,7 +91,7 @@ function listing(app: Api, house: House): void {
               (risk === undefined || one.risk === risk) &&
               sees(who, tree.state.processes[one.pid]?.labels ?? {})
             )
-            .map((one) => requestView(tree, one, who)),
+            .map((one) => requestView(tree, one, viewer(house, who))),
       });
       return c.json(found, 200);
     },
@@ -118,9 +118,13 @@ function showing(app: Api, house: House): void {
         latest(house.runtime.node.options.store, tree.state.tree),
       );
       const similar = similarOf(lines, request);
-      return c.json({ ...requestView(tree, request, who), similar }, 200);
+      return c.json({ ...requestView(tree, request, viewer(house, who)), similar }, 200);
     },
   );
+}
+
+function viewer(house: House, who: Principal): Viewer {
+  return { ...who, isSelfApproved: house.isSelfApproved };
 }
 
 function over(id: string): SysError {
@@ -145,11 +149,11 @@ function deciding(app: Api, house: House): void {
       const { items, decision } = c.req.valid("json");
       for (const { id } of items) {
         const { tree } = await seenRequest(house, who, id);
-        refuseOwn(tree, who);
+        refuseOwn(house, who, { tree, kind: "permission", outcome: decision.outcome });
       }
       const found = await house.runtime.approvals.decideAll(items, decision as PersonAnswer, {
         actor: who.name,
-        strict: true,
+        strict: !house.isSelfApproved,
       });
       return c.json({
         items: found.map((one) => ({
@@ -181,12 +185,22 @@ function deciding(app: Api, house: House): void {
   );
 }
 
-function refuseOwn(tree: Tree, who: Principal): void {
-  if (ownerOf(tree.state) !== who.name) return;
+/**
+ * R1: a yes to what the principal's own agents ask for. Their questions it may answer, and it may
+ * always say no.
+ */
+function refuseOwn(house: House, who: Principal, given: {
+  readonly tree: Tree;
+  readonly kind: RequestRecord["kind"];
+  readonly outcome: string;
+}): void {
+  const { tree, kind, outcome } = given;
+  const isFree = outcome === "deny" || kind === "question" || kind === "notice";
+  if (house.isSelfApproved || isFree || ownerOf(tree.state) !== who.name) return;
   const expected = "expected somebody else";
   throw new Refusal(
     "own_request",
-    `Cannot decide what "${who.name}" itself asked for: ${expected}`,
+    `Cannot approve what "${who.name}" itself asked for: ${expected}`,
   );
 }
 
@@ -197,22 +211,25 @@ async function decided(
 ): Promise<z.infer<typeof decidedShape>> {
   const { id, decision, argsHash } = given;
   const { tree, request } = await seenRequest(house, who, id);
-  refuseOwn(tree, who);
+  const { outcome } = decision;
+  refuseOwn(house, who, { tree, kind: request?.kind ?? "permission", outcome });
   // R2
   if (request?.call != null && argsHash === undefined) {
     const expected = "expected the argsHash of the call that was shown";
     throw new SysError("EINVAL", `Cannot answer request "${id}": no hash, ${expected}`);
   }
-  const before = request === undefined ? null : requestView(tree, request, who);
+  const before = request === undefined ? null : requestView(tree, request, viewer(house, who));
   const policy = tree.state.policy.text;
   await house.runtime.approvals.decide(id, decision as PersonAnswer, {
     actor: who.name,
-    strict: true,
+    strict: !house.isSelfApproved,
     ...(argsHash === undefined ? {} : { argsHash }),
   });
   const { state } = await house.runtime.node.open(tree.state.tree);
   const now = state.requests[id as RequestId];
-  const view = now === undefined ? answered(before!, decision, who) : requestView(tree, now, who);
+  const view = now === undefined
+    ? answered(before!, decision, who)
+    : requestView(tree, now, viewer(house, who));
   const grants = Object.values(state.caps)
     .filter(({ grant }) => grant?.request === id)
     .map(({ id }) => id as CapId);

@@ -12,8 +12,14 @@ import { type Principal, reaches } from "../principal.ts";
 import type { RequestView } from "../schema/request.ts";
 import { ownerOf, timeText } from "./process.ts";
 
+/** Who looks at a request. */
+export interface Viewer extends Principal {
+  /** Whether they may approve what they started themselves. */
+  readonly isSelfApproved: boolean;
+}
+
 /** A request, for somebody who may see it. */
-export function requestView(tree: Tree, request: RequestRecord, who: Principal): RequestView {
+export function requestView(tree: Tree, request: RequestRecord, who: Viewer): RequestView {
   const shown = shownRequest(tree, request);
   const { state } = tree;
   const process = state.processes[request.pid];
@@ -49,7 +55,8 @@ export function requestView(tree: Tree, request: RequestRecord, who: Principal):
     answer: request.answer === null ? null : { ...request.answer },
     by: request.by,
     owner,
-    mayDecide: request.status === "pending" && reaches(who.role, "approver") && owner !== who.name,
+    mayDecide: request.status === "pending" && reaches(who.role, "approver") &&
+      (who.isSelfApproved || owner !== who.name || request.kind === "question"),
   };
 }
 
