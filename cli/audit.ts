@@ -9,6 +9,7 @@ import { verifyAny } from "./audit_check.ts";
 import { exportRecords, proveLine } from "./audit_proof.ts";
 import { listDecisions } from "./audit_list.ts";
 import type { Command, Context } from "./command.ts";
+import { auditThere, verifyThere } from "./evidence_there.ts";
 import { UsageError } from "./exit.ts";
 
 /** What each verb does, and the fewest and the most words after it. */
@@ -55,6 +56,7 @@ export const audit: Command = {
     ...CHECK_OPTIONS,
   },
   words: [0, 2],
+  remote: auditThere,
   async run(at) {
     const [verb = "ls", word = ""] = at.words;
     const known = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
@@ -78,5 +80,6 @@ export const verify: Command = {
   examples: ["libos verify", "libos verify proof.json --trust auditor.keys"],
   options: CHECK_OPTIONS,
   words: [0, 1],
+  remote: verifyThere,
   run: (at) => verifyAny(at, at.words[0] ?? ""),
 };

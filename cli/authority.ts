@@ -4,7 +4,6 @@
  */
 
 import type { Considered, HeldCapability } from "../kernel/capability.ts";
-import { standing } from "../kernel/chain.ts";
 import type { EventMap } from "../kernel/event.ts";
 import type { CapId } from "../kernel/ids.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -15,8 +14,10 @@ import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { give, operatorOf } from "./order.ts";
 import { aligned, list, show } from "./output.ts";
-import { expiryText, fromText, usesText } from "./processes.ts";
+import { capabilityColumns } from "./process_text.ts";
+import { canThere, capsThere } from "./authority_there.ts";
 import { findCapability, findProcess, reading } from "./store.ts";
+import { systemOf } from "./system.ts";
 import { countOf, durationOf, patternOf, usage } from "./words.ts";
 
 /** `caps`. */
@@ -32,6 +33,7 @@ export const caps: Command = {
     message: { type: "string", short: "m" },
   },
   words: [2, 3],
+  remote: (at, client) => at.words[0] === "ls" ? caps.run(at) : capsThere(at, client),
   async run(at) {
     const [verb, , rule] = at.words;
     if (verb === "grant" && rule !== undefined) return await grant(at, rule);
@@ -45,19 +47,10 @@ export const caps: Command = {
 };
 
 async function listHeld(at: Context): Promise<number> {
-  const { tree, process } = await reading(at, (store) => findProcess(store, at.words[1]!));
-  const nowMs = realClock.now();
-  list(at, [...tree.caps.heldBy(tree.lineage(process.pid))], {
-    columns: [
-      { head: "ID", of: ({ id }) => id },
-      { head: "STATE", of: (cap) => standing(cap, nowMs) ?? "active" },
-      { head: "RULE", of: ruleOf },
-      { head: "FROM", of: fromText },
-      { head: "USES", of: usesText },
-      { head: "EXPIRES", of: ({ expiresMs }) => expiryText(expiresMs, nowMs) },
-      { head: "SCOPE", wide: true, of: ({ scope }) => scope },
-      { head: "DELEGABLE", wide: true, of: (cap) => cap.delegable ? String(cap.depthMax) : "no" },
-    ],
+  const system = systemOf(at);
+  const { pid } = await system.process(at.words[1]!);
+  list(at, await system.held(pid), {
+    columns: capabilityColumns(realClock.now()),
     name: ({ id }) => id,
     none: "No capabilities",
   });
@@ -144,6 +137,7 @@ export const can: Command = {
   examples: ["libos can p_1 'file.write(./out/a.md)'", "libos can p_1 net.fetch https://x.test/"],
   options: {},
   words: [2, 3],
+  remote: canThere,
   async run(at) {
     const [word, right, resource] = at.words;
     const pattern = patternOf(resource === undefined ? right! : `${right}(${resource})`);

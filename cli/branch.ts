@@ -15,6 +15,7 @@ import { EXIT } from "./exit.ts";
 import { readText } from "./files.ts";
 import { show } from "./output.ts";
 import { checkpointAt, owning, positionOf, positionText } from "./position.ts";
+import { forkThere } from "./state_there.ts";
 import { findProcess, reading, TREE_CONTEXT } from "./store.ts";
 import { budgetOf } from "./words.ts";
 
@@ -35,6 +36,7 @@ export const fork: Command = {
     budget: { type: "string", multiple: true },
   },
   words: [2, 2],
+  remote: forkThere,
   async run(at) {
     const [word, wanted] = at.words as [string, string];
     const edits = await editsOf(at);

@@ -3,13 +3,12 @@
  * @module
  */
 
-import { info } from "../runtime/process.ts";
-import type { Command, Context } from "./command.ts";
+import { realClock } from "../providers/clock.ts";
+import type { Command } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { give, operatorOf } from "./order.ts";
 import { show } from "./output.ts";
-import { budgetText } from "./processes.ts";
-import { findProcess, reading } from "./store.ts";
+import { budgetText } from "./process_text.ts";
+import { systemOf } from "./system.ts";
 import { budgetOf } from "./words.ts";
 
 /** `budget`. */
@@ -21,31 +20,21 @@ export const budget: Command = {
   examples: ["libos budget p_1", "libos budget p_1 set tokens=50000 usd=0.5 wall=1h"],
   options: {},
   words: [1, 16],
+  remote: "same",
   async run(at) {
     const [word, verb, ...limits] = at.words;
     if (verb !== undefined && (verb !== "set" || limits.length === 0)) {
       throw new UsageError(`Cannot run "budget": expected ${budget.usage}`);
     }
-    if (verb === "set") await set(at, word!, limits);
-    const found = await reading(at, async (store) => {
-      const { tree, process } = await findProcess(store, word!);
-      return info(tree.state, process);
-    });
-    show(at, { pid: found.pid, spent: found.spent, budget: found.budget }, {
-      name: found.pid,
-      lines: [`${found.pid}   ${budgetText(found)}`],
+    const wanted = budgetOf(limits);
+    const system = systemOf(at);
+    const { pid } = await system.process(word!);
+    if (verb === "set") await system.limit(pid, wanted);
+    const found = await system.process(pid);
+    show(at, { pid, spent: found.spent, budget: found.budget }, {
+      name: pid,
+      lines: [`${pid}   ${budgetText(found, realClock.now())}`],
     });
     return 0;
   },
 };
-
-async function set(at: Context, word: string, words: readonly string[]): Promise<void> {
-  const limits = budgetOf(words);
-  const { tree, process } = await reading(at, (store) => findProcess(store, word));
-  await give(at, tree.state.tree, {
-    kind: "budget",
-    pid: process.pid,
-    limits,
-    by: operatorOf(at),
-  });
-}

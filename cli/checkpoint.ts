@@ -17,6 +17,7 @@ import { EXIT, UsageError } from "./exit.ts";
 import { give, operatorOf } from "./order.ts";
 import { aligned, list, show } from "./output.ts";
 import { checkpointAt, positionOf, positionText, treeNamed } from "./position.ts";
+import { checkpointThere } from "./state_there.ts";
 import { findProcess, headsOf, reading, TREE_CONTEXT, treeIn } from "./store.ts";
 import { dateOf, short, spanOf } from "./words.ts";
 
@@ -31,6 +32,7 @@ export const checkpoint: Command = {
   examples: ["libos checkpoint create p_1 draft", "libos checkpoint diff p_1 draft"],
   options: {},
   words: [0, 4],
+  remote: checkpointThere,
   async run(at) {
     const [verb = "ls", word, first, second, ...rest] = at.words;
     if (rest.length === 0) {

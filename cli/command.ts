@@ -4,6 +4,7 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import type { Client } from "../server/client.ts";
 import { UsageError } from "./exit.ts";
 import type { Io } from "./io.ts";
 
@@ -28,6 +29,17 @@ export interface Command {
   readonly words: readonly [number, number];
   /** Its arguments are for a program of its own, and are handed on as they are. */
   readonly isRaw?: true;
+  /**
+   * What it does when it speaks to a server: `run` again ("same"), nothing else than here, since it
+   * touches no store ("none"), or something of its own. "prefer" and "only" are `run` through the
+   * server that runs on the store, where one does; "only" cannot do without. Absent: it is refused.
+   */
+  readonly remote?:
+    | "same"
+    | "none"
+    | "prefer"
+    | "only"
+    | ((at: Context, client: Client) => Promise<number>);
   /** Does it; the exit code, or whatever went wrong is thrown. */
   run(at: Context): Promise<number>;
 }
@@ -35,6 +47,9 @@ export interface Command {
 /** What every command takes. */
 export const GLOBAL_OPTIONS = {
   db: { type: "string" },
+  host: { type: "string" },
+  token: { type: "string" },
+  context: { type: "string" },
   "store-key": { type: "string", multiple: true },
   output: { type: "string", short: "o" },
   quiet: { type: "boolean", short: "q" },
@@ -46,7 +61,7 @@ export const GLOBAL_OPTIONS = {
 } as const satisfies Options;
 
 /** How a command prints. */
-export const FORMATS = ["table", "wide", "json", "jsonl", "name"] as const;
+export const FORMATS = ["table", "wide", "json", "jsonl", "yaml", "name"] as const;
 /** How a command prints. */
 export type Format = (typeof FORMATS)[number];
 
@@ -60,6 +75,8 @@ export interface Context {
   readonly flags: Flags;
   /** How it prints. */
   readonly format: Format;
+  /** The server that is spoken to; null where the store here is. */
+  readonly client: Client | null;
 }
 
 /** The options that were given. */
@@ -105,7 +122,7 @@ export function contextOf(command: Command, argv: readonly string[], io: Io): Co
     const found = `${positionals.length} arguments`;
     throw new UsageError(`Cannot run "${command.name}": ${found}, expected ${command.usage}`);
   }
-  return { io, words: positionals, flags, format };
+  return { io, words: positionals, flags, format, client: null };
 }
 
 function read(

@@ -9,6 +9,7 @@ import { StoreLock } from "../providers/store_lock.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { cageFindings, type Finding } from "./doctor_cages.ts";
 import type { Command, Context } from "./command.ts";
+import { doctorThere } from "./evidence_there.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { list } from "./output.ts";
@@ -23,6 +24,7 @@ export const doctor: Command = {
   examples: ["libos doctor", "libos doctor -o json"],
   options: {},
   words: [0, 0],
+  remote: doctorThere,
   async run(at) {
     const stored = await storeFindings(at);
     const findings = [...await findingsOf(at), ...stored.findings];

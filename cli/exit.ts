@@ -4,6 +4,7 @@
  */
 
 import { type Errno, ERRORS, Panic, SysError } from "../kernel/errors.ts";
+import { ServerRefusal } from "../server/client.ts";
 import { oneLine, printable } from "../providers/printable.ts";
 
 /** Every exit code. */
@@ -84,6 +85,12 @@ export function problemOf(thrown: unknown): { readonly exit: ExitCode; readonly 
     const status = exit === EXIT.error ? statusOf(thrown) : STATUS[exit]!;
     const title = ERRORS[thrown.code].means;
     return { exit, problem: problem(thrown.code, { title, status, detail: thrown.message }) };
+  }
+  if (thrown instanceof ServerRefusal) {
+    const { code, status, message } = thrown;
+    const exit = status === 401 || status === 403 ? EXIT.denied : EXIT.error;
+    const title = "The server refused";
+    return { exit, problem: problem(code, { title, status, detail: message }) };
   }
   const detail = thrown instanceof Error ? thrown.message : String(thrown);
   if (thrown instanceof UsageError) {

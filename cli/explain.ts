@@ -10,6 +10,7 @@ import { leastGrant } from "../kernel/explain.ts";
 import { consideredLines } from "./authority.ts";
 import { type Asked, type CallStory, placeAt, storyOf } from "../runtime/call_story.ts";
 import type { Command } from "./command.ts";
+import { explainThere } from "./evidence_there.ts";
 import { UsageError } from "./exit.ts";
 import { answerText, decisionText, resultText } from "../runtime/line_text.ts";
 import { show } from "./output.ts";
@@ -25,6 +26,7 @@ export const explain: Command = {
   examples: ["libos explain 17 --tree t_1", "libos explain 'p_1#2.3'"],
   options: { tree: { type: "string" } },
   words: [1, 1],
+  remote: explainThere,
   async run(at) {
     const [word] = at.words;
     const call = /^(p_\d+(?:\.\d+)?)#(\d+)\.(.+)$/.exec(word!);

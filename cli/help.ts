@@ -8,8 +8,10 @@ import { aligned } from "./output.ts";
 
 const GLOBALS = `Options of every command:
   --db PATH           the store; LIBOS_DB, else ./.libos/libos.db
+  --host URL          a server in its place; LIBOS_HOST, or a --context NAME (libos context)
+  --token TOKEN       what opens the server; LIBOS_TOKEN
   --store-key FILE    the key of an encrypted store; else the digits in LIBOS_KEY
-  -o, --output FORM   table, wide, json, jsonl or name
+  -o, --output FORM   table, wide, json, jsonl, yaml or name
   -q, --quiet         names only
   --no-headers        tables without their first row
   --workspace DIR     the folder agents work in; else the one that holds .libos

@@ -15,6 +15,8 @@ export interface Io {
   err(text: string): void;
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
+  /** Whether standard error is a terminal: what is under way may be shown there. */
+  readonly isProgressShown: boolean;
   /** Whether somebody is there who can be asked. */
   readonly isInteractive: boolean;
   /** A variable of the environment; undefined when it is absent or must not be read. */
@@ -27,18 +29,26 @@ export interface Io {
   exitNow(code: number): void;
 }
 
+/** What asks a program to stop; a terminal that goes away does, too. */
+const STOPS: readonly Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT"]
+  : ["SIGINT", "SIGTERM", "SIGHUP"];
+
 /** The outside of this process. */
 export function realIo(): Io {
   return {
     out: (text) => writeAll(Deno.stdout, text),
     err: (text) => writeAll(Deno.stderr, text),
     isTerminal: Deno.stdout.isTerminal(),
+    isProgressShown: Deno.stderr.isTerminal(),
     isInteractive: TerminalPerson.isThere(),
     env,
     cwd: Deno.cwd(),
     onInterrupt(listener) {
-      Deno.addSignalListener("SIGINT", listener);
-      return () => Deno.removeSignalListener("SIGINT", listener);
+      for (const signal of STOPS) Deno.addSignalListener(signal, listener);
+      return () => {
+        for (const signal of STOPS) Deno.removeSignalListener(signal, listener);
+      };
     },
     exitNow: (code) => Deno.exit(code),
   };

@@ -10,10 +10,15 @@ import { oneLine } from "../providers/printable.ts";
 import { headOf, readLines } from "../runtime/load.ts";
 import type { Command, Context } from "./command.ts";
 import { following } from "./follow.ts";
-import { lineText, pidOf } from "../runtime/line_text.ts";
-import { padded, painter, safeJson } from "./output.ts";
+import { realClock } from "../providers/clock.ts";
+import { pidOf } from "../runtime/line_text.ts";
+import type { Client } from "../server/client.ts";
+import type { EventView } from "../server/schema/evidence.ts";
+import { EXIT } from "./exit.ts";
+import { padded, painter, safeJson, safeYaml } from "./output.ts";
 import { findProcess, findTree, headsOf, reading } from "./store.ts";
-import { countOf, timeOf } from "./words.ts";
+import { type System, systemOf } from "./system.ts";
+import { countOf, durationOf, timeOf } from "./words.ts";
 
 const FOLLOW = { follow: { type: "boolean", short: "f" } } as const;
 
@@ -21,39 +26,72 @@ const FOLLOW = { follow: { type: "boolean", short: "f" } } as const;
 export const logs: Command = {
   name: "logs",
   group: "processes",
-  usage: "PID [-f] [--tree] [--since N]",
+  usage: "PID [-f] [--tree] [--since N|10m]",
   about: "Show what a process did, a line an event",
   examples: ["libos logs p_1", "libos logs p_1 -f --tree"],
   options: { ...FOLLOW, tree: { type: "boolean" }, since: { type: "string" } },
   words: [1, 1],
+  remote: "same",
   async run(at) {
-    const paint = painter(at);
-    sinceOf(at);
-    const { id, pid } = await reading(at, async (store) => {
-      const { tree, process } = await findProcess(store, at.words[0]!);
-      return { id: tree.state.tree, pid: process.pid };
-    });
-    const wanted = at.flags.on("tree") ? null : pid;
-    return await printing(at, {
-      trees: () => Promise.resolve([id]),
-      print(line) {
-        const about = pidOf(line);
-        if (wanted !== null && about !== wanted) return;
-        if (at.format === "json" || at.format === "jsonl") {
-          at.io.out(`${safeJson(line)}\n`);
-          return;
-        }
-        const { word, text } = lineText(line);
-        const colour = text.includes("DENY") ? "red" : word === "ask" ? "yellow" : undefined;
-        const head = padded(about ?? id, 7);
-        const body = `${timeOf(line.atMs)} ${padded(word, 8)} ${oneLine(text)}`;
-        const shown = colour === undefined ? body : paint(body, colour);
-        at.io.out(`${paint(head, "dim")} │ ${shown}\n`);
-      },
-      ended: wanted,
-    });
+    const since = beginOf(at);
+    const system = systemOf(at);
+    const { pid, tree } = await system.process(at.words[0]!);
+    const wanted = at.flags.on("tree") ? {} : { pid };
+    const print = printerOf(at);
+    let from = since.from;
+    const look = async (): Promise<{ readonly isDone: boolean }> => {
+      // Before the lines are read: what is written after this look wakes the next.
+      const isDone = await isOver(system, tree, wanted.pid);
+      for await (const line of system.lines(tree, { from, ...wanted })) {
+        from = line.seq + 1;
+        if (Date.parse(line.at) >= since.fromMs) print(line);
+      }
+      return { isDone };
+    };
+    if (at.flags.on("follow")) return await following(at, system, look);
+    await look();
+    return 0;
   },
 };
+
+/** Whether nothing more will come, of one process or of a whole tree. */
+async function isOver(system: System, tree: string, pid: string | undefined): Promise<boolean> {
+  if (pid !== undefined) return (await system.process(pid)).state === "ended";
+  return (await system.processes({ all: false, tree })).every(({ state }) => state === "ended");
+}
+
+/** Prints lines, each with its process in a colour of its own. */
+export function printerOf(at: Context): (line: EventView) => void {
+  const paint = painter(at);
+  return (line) => {
+    if (at.format === "json" || at.format === "jsonl") return at.io.out(`${safeJson(line)}\n`);
+    if (at.format === "yaml") return at.io.out(`---\n${safeYaml(line)}`);
+    if (at.format === "name") return at.io.out(`${line.tree}#${line.seq}\n`);
+    at.io.out(`${logText(line, paint)}\n`);
+  };
+}
+
+const HEAD_COLOURS = ["cyan", "magenta", "blue", "green"] as const;
+
+/** A line of a log as people read it. */
+export function logText(line: EventView, paint: ReturnType<typeof painter>): string {
+  const { pid, tree, word, text, decision, at } = line;
+  const colour = decision === "deny" ? "red" : word === "ask" ? "yellow" : undefined;
+  const body = `${timeOf(Date.parse(at))} ${padded(oneLine(word), 8)} ${oneLine(text)}`;
+  const number = Number((pid ?? "").split(".")[1] ?? 1);
+  const head = HEAD_COLOURS[(number - 1) % HEAD_COLOURS.length]!;
+  const shown = colour === undefined ? body : paint(body, colour);
+  return `${paint(padded(pid ?? tree, 7), pid === null ? "dim" : head)} │ ${shown}`;
+}
+
+/** Where to begin: at a line, or at what happened a while ago. */
+function beginOf(at: Context): { readonly from: number; readonly fromMs: number } {
+  const word = at.flags.text("since");
+  if (word !== undefined && /^\d+(ms|s|m|h|d)$/.test(word)) {
+    return { from: 1, fromMs: realClock.now() - durationOf(word)! };
+  }
+  return { from: sinceOf(at), fromMs: 0 };
+}
 
 /** `events`. */
 export const events: Command = {
@@ -64,6 +102,7 @@ export const events: Command = {
   examples: ["libos events p_1 --since 10", "libos events -f"],
   options: { ...FOLLOW, since: { type: "string" } },
   words: [0, 1],
+  remote: eventsThere,
   async run(at) {
     const [word] = at.words;
     sinceOf(at);
@@ -119,7 +158,41 @@ async function printing(at: Context, job: Printing): Promise<number> {
     }
     return { isDone: isOver };
   };
-  if (at.flags.on("follow")) return await following(at, look);
-  await reading(at, look);
+  const each = (): Promise<{ readonly isDone: boolean }> => reading(at, look);
+  if (at.flags.on("follow")) return await following(at, systemOf(at), each);
+  await each();
   return 0;
+}
+
+/** Lines of a server's logs, with what each holds. */
+async function eventsThere(at: Context, client: Client): Promise<number> {
+  const system = systemOf(at);
+  const [word] = at.words;
+  const since = sinceOf(at);
+  const process = word === undefined || /^t_/.test(word) ? undefined : await system.process(word);
+  const only = word === undefined ? undefined : process?.tree ?? word;
+  const pid = word?.includes(".") === true ? process?.pid : undefined;
+  const next = new Map<string, number>();
+  const lines: EventView[] = [];
+  const look = async (): Promise<{ readonly isDone: boolean }> => {
+    const trees = only === undefined
+      ? (await Array.fromAsync(client.all<{ tree: string }>("/v1/trees", { all: true })))
+        .map(({ tree }) => tree)
+      : [only];
+    let isDone = only !== undefined;
+    for (const tree of trees) {
+      if (only !== undefined) isDone = await isOver(system, tree, undefined);
+      const query = { from: next.get(tree) ?? since, pid, full: true, limit: 500 };
+      for await (const line of client.all<EventView>(`/v1/trees/${tree}/events`, query)) {
+        next.set(tree, line.seq + 1);
+        if (at.format === "json") lines.push(line);
+        else if (at.format === "name") at.io.out(`${line.tree}#${line.seq}\n`);
+        else at.io.out(`${safeJson(line)}\n`);
+      }
+    }
+    return { isDone };
+  };
+  const exit = at.flags.on("follow") ? await following(at, system, look) : (await look(), EXIT.ok);
+  if (at.format === "json") at.io.out(`${safeJson(lines, 2)}\n`);
+  return exit;
 }

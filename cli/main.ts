@@ -14,6 +14,8 @@ import { doctor } from "./doctor.ts";
 import { effects } from "./effects.ts";
 import { answer, approve, deny, edit } from "./decide.ts";
 import { EXIT, problemOf, sentenceOf, UsageError } from "./exit.ts";
+import { context } from "./context.ts";
+import { overview as overviewOf } from "./evidence_there.ts";
 import { explain } from "./explain.ts";
 import { helpOf, overview } from "./help.ts";
 import { type Io, realIo } from "./io.ts";
@@ -27,9 +29,11 @@ import { replay } from "./replay.ts";
 import { run } from "./run.ts";
 import { cancel, kill, pause, resume, send } from "./signals.ts";
 import { serve } from "./serve.ts";
+import { spawn, wait } from "./spawn.ts";
 import { demo, init } from "./start.ts";
 import { store } from "./encryption.ts";
 import { suggest as suggestGrants } from "./suggest.ts";
+import { runWhere } from "./reach.ts";
 import { rollback } from "./time.ts";
 import { token } from "./token.ts";
 import { tools } from "./tools.ts";
@@ -40,14 +44,14 @@ export type { Io } from "./io.ts";
 
 /** Every command, in the order of the overview. */
 const ALL: readonly Command[] = [
-  ...[init, demo, run, serve, doctor],
-  ...[ps, describe, logs, send, pause, resume, cancel, kill],
+  ...[init, demo, run, spawn, serve, doctor, context],
+  ...[ps, describe, logs, wait, send, pause, resume, cancel, kill],
   ...[approvals, approve, edit, deny, answer, token],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
   ...[objects, tree, gc, erase, store, budget],
   ...[checkpoint, rollback, fork],
-  ...[events, effects, replay, audit, verify],
+  ...[overviewOf, events, effects, replay, audit, verify],
 ];
 
 /** Every command by name. */
@@ -72,7 +76,7 @@ export async function main(args: readonly string[], io: Io = realIo()): Promise<
       io.out(helpOf(command));
       return EXIT.ok;
     }
-    return await command.run(at);
+    return await runWhere(command, at);
   } catch (thrown) {
     const { exit, problem } = problemOf(thrown);
     if (wantsJson(argv)) io.err(`${safeJson(problem)}\n`);

@@ -13,6 +13,7 @@ import { printable } from "../providers/printable.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { list, safeJson } from "./output.ts";
+import { objectsThere } from "./state_there.ts";
 import { findObject, findProcess, reading } from "./store.ts";
 import { dateOf } from "./words.ts";
 
@@ -25,6 +26,7 @@ export const objects: Command = {
   examples: ["libos objects ls p_1", "libos objects cat /p_1/report"],
   options: {},
   words: [2, 2],
+  remote: objectsThere,
   run(at) {
     const [verb, word] = at.words;
     if (verb === "ls") return ls(at, word!);

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { stringify } from "yaml";
 import { oneLine } from "../providers/printable.ts";
 import type { Context } from "./command.ts";
 
@@ -39,6 +40,8 @@ export function list<T>(at: Context, rows: readonly T[], listing: Listing<T>): v
       return io.out(`${safeJson(rows.map(json), 2)}\n`);
     case "jsonl":
       return rows.forEach((row) => io.out(`${safeJson(json(row))}\n`));
+    case "yaml":
+      return io.out(safeYaml(rows.map(json)));
     case "name":
       return rows.forEach((row) => io.out(`${oneLine(listing.name(row))}\n`));
     case "table":
@@ -59,6 +62,7 @@ export function show(at: Context, value: unknown, shown: {
   const { io, format } = at;
   if (format === "json") io.out(`${safeJson(value, 2)}\n`);
   else if (format === "jsonl") io.out(`${safeJson(value)}\n`);
+  else if (format === "yaml") io.out(safeYaml(value));
   else if (format === "name" || at.flags.on("quiet")) io.out(`${oneLine(shown.name)}\n`);
   else for (const line of shown.lines) io.out(`${oneLine(line)}\n`);
 }
@@ -100,7 +104,33 @@ export function safeJson(value: unknown, indent?: number): string {
   });
 }
 
-const COLOURS = { red: 31, green: 32, yellow: 33, dim: 2 } as const;
+/** YAML whose unsafe characters are escapes (O1). */
+export function safeYaml(value: unknown): string {
+  // What JSON leaves out, YAML shall not know of either.
+  const json = JSON.stringify(value ?? null);
+  const text = stringify(JSON.parse(json), {
+    lineWidth: 0,
+    aliasDuplicateObjects: false,
+    // Only between double quotes does an escape stand for its character.
+    ...(UNSAFE.test(json.replaceAll(/\\u[0-9a-f]{4}|\\[bfnrt]/g, "\u0007"))
+      ? { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE" }
+      : {}),
+  });
+  return text.replace(UNSAFE, (char) => {
+    if (char === "\n") return char;
+    return `\\U${char.codePointAt(0)!.toString(16).padStart(8, "0")}`;
+  });
+}
+
+const COLOURS = {
+  red: 31,
+  green: 32,
+  yellow: 33,
+  blue: 34,
+  magenta: 35,
+  cyan: 36,
+  dim: 2,
+} as const;
 
 /** Colours a text for a terminal (O2). */
 export function painter(at: Context): (text: string, colour: keyof typeof COLOURS) => string {

@@ -15,7 +15,7 @@ import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { answerText } from "../runtime/line_text.ts";
 import { list, show } from "./output.ts";
-import { expiryText } from "./processes.ts";
+import { expiryText } from "./process_text.ts";
 import { findRequest, headsOf, reading, treeIn } from "./store.ts";
 import { short, spanOf } from "../runtime/wording.ts";
 

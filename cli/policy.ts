@@ -10,11 +10,15 @@ import { formatPolicy, parsePolicy, type Policy } from "../kernel/policy.ts";
 import { ruleText } from "../broker/authorize.ts";
 import { readLines } from "../runtime/load.ts";
 import type { Command, Context } from "./command.ts";
+import { policyThere } from "./evidence_there.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { readText, writeText } from "./files.ts";
 import { give, operatorOf } from "./order.ts";
 import { list, show } from "./output.ts";
 import { findTree, headsOf, reading, TREE_CONTEXT, treeIn } from "./store.ts";
+
+/** They touch no store. */
+const FILE_VERBS = ["check", "fmt"];
 
 /** `policy`. */
 export const policy: Command = {
@@ -25,6 +29,8 @@ export const policy: Command = {
   examples: ["libos policy check libos.policy", "libos policy load libos.policy --tree t_1"],
   options: { tree: { type: "string" }, write: { type: "boolean" } },
   words: [1, 2],
+  remote: (at, client) =>
+    FILE_VERBS.includes(at.words[0]!) ? policy.run(at) : policyThere(at, client),
   run(at) {
     const [verb, word] = at.words;
     if (verb === "show") return showPolicy(at, word ?? at.flags.text("tree"));

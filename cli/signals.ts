@@ -3,25 +3,28 @@
  * @module
  */
 
-import { info } from "../runtime/process.ts";
-import type { Signal } from "../kernel/process.ts";
+import { type Signal, SIGNALS } from "../kernel/process.ts";
 import type { Command, Context } from "./command.ts";
-import { give, operatorOf } from "./order.ts";
+import { UsageError } from "./exit.ts";
 import { show } from "./output.ts";
-import { stateText } from "./processes.ts";
-import { findProcess, reading } from "./store.ts";
+import { stateText } from "./process_text.ts";
+import { systemOf } from "./system.ts";
 import { valueOf } from "./words.ts";
 
 function signal(name: Signal, about: string): Command {
   return {
     name,
     group: "processes",
-    usage: "PID [-m WHY]",
+    usage: `PID [-m WHY]${name === "kill" ? " [-s SIGNAL]" : ""}`,
     about,
     examples: [`libos ${name} p_1`, `libos ${name} p_1.2 -m "by request"`],
-    options: { message: { type: "string", short: "m" } },
+    options: {
+      message: { type: "string", short: "m" },
+      ...(name === "kill" ? { signal: { type: "string", short: "s" } } as const : {}),
+    },
     words: [1, 1],
-    run: (at) => sendSignal(at, name),
+    remote: "same",
+    run: (at) => sendSignal(at, signalOf(at.flags.text("signal") ?? name)),
   };
 }
 
@@ -34,23 +37,18 @@ export const cancel = signal("cancel", "End a process once what it sent has come
 /** `kill`. */
 export const kill = signal("kill", "End a process and all below it at once");
 
+function signalOf(word: string): Signal {
+  if ((SIGNALS as readonly string[]).includes(word)) return word as Signal;
+  throw new UsageError(`Cannot send "${word}": unknown, expected ${SIGNALS.join(", ")}`);
+}
+
 async function sendSignal(at: Context, name: Signal): Promise<number> {
-  const { tree, process } = await reading(at, (store) => findProcess(store, at.words[0]!));
-  const { isRunning } = await give(at, tree.state.tree, {
-    kind: "signal",
-    pid: process.pid,
-    signal: name,
-    reason: at.flags.text("message") ?? "",
-    by: operatorOf(at),
-  });
-  const found = await reading(at, async (store) => {
-    const later = await findProcess(store, process.pid);
-    return info(later.tree.state, later.process);
-  });
-  const hint = isRunning || name !== "resume"
-    ? []
-    : [`Go on with: libos run FILE ${found.pid} --resume`];
-  show(at, found, { name: found.pid, lines: [`${found.pid} is ${stateText(found)}`, ...hint] });
+  const system = systemOf(at);
+  const { pid } = await system.process(at.words[0]!);
+  const reason = at.flags.text("message") ?? "";
+  const { process, isRunning } = await system.signal(pid, name, reason);
+  const hint = isRunning || name !== "resume" ? [] : [`Go on with: libos run FILE ${pid} --resume`];
+  show(at, process, { name: pid, lines: [`${pid} is ${stateText(process)}`, ...hint] });
   return 0;
 }
 
@@ -70,23 +68,17 @@ export const send: Command = {
     json: { type: "boolean" },
   },
   words: [2, 2],
+  remote: "same",
   async run(at) {
     const { flags, words: [word, text] } = at;
-    const { tree, process } = await reading(at, (store) => findProcess(store, word!));
-    await give(at, tree.state.tree, {
-      kind: "message",
-      to: process.pid,
-      from: `person:${operatorOf(at)}`,
+    const system = systemOf(at);
+    const { pid } = await system.process(word!);
+    await system.send(pid, {
       type: flags.text("type") ?? "message",
       data: flags.on("json") ? valueOf(text!) : text!,
       interrupt: flags.on("interrupt"),
-      replyTo: null,
-      label: { sensitivity: "public", trust: "user" },
     });
-    show(at, { to: process.pid, sent: true }, {
-      name: process.pid,
-      lines: [`sent to ${process.pid}`],
-    });
+    show(at, { to: pid, sent: true }, { name: pid, lines: [`sent to ${pid}`] });
     return 0;
   },
 };

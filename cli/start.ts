@@ -66,6 +66,7 @@ export const demo: Command = {
   options: {},
   words: [0, Infinity],
   isRaw: true,
+  remote: "none",
   async run(at) {
     const [name, ...rest] = at.words;
     return await runDemo(name === "audit" ? rest : at.words);

@@ -27,6 +27,7 @@ import { resultText } from "../runtime/line_text.ts";
 import { aligned, show } from "./output.ts";
 import { goOnText } from "./decided.ts";
 import { backTo, checkpointAt, owning, positionOf, positionText } from "./position.ts";
+import { rollbackThere } from "./state_there.ts";
 import { findProcess, reading, workspaceOf } from "./store.ts";
 import { short, spanOf } from "./words.ts";
 
@@ -39,6 +40,7 @@ export const rollback: Command = {
   examples: ["libos rollback p_1 draft --files --preview", "libos rollback p_1 ck_1.1 -y"],
   options: { files: { type: "boolean" }, preview: { type: "boolean" } },
   words: [2, 2],
+  remote: rollbackThere,
   async run(at) {
     const [word, wanted] = at.words as [string, string];
     const { flags, io } = at;

@@ -10,10 +10,11 @@ import { type PrivateFile, privateFile } from "../providers/private_file.ts";
 import { realRandom } from "../providers/random.ts";
 import { type Role, TokenBook } from "../server/mod.ts";
 import type { Command, Context } from "./command.ts";
+import { tokenThere } from "./evidence_there.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { list, show } from "./output.ts";
 import { dbPath } from "./store.ts";
-import { durationOf, timeOf } from "./words.ts";
+import { durationOf, labelsOf, timeOf } from "./words.ts";
 
 const ROLES: readonly Role[] = ["viewer", "approver", "operator", "admin"];
 
@@ -25,6 +26,26 @@ export function tokensPath(at: Context): string {
 /** Where a running server says where it is. */
 export function serverFile(at: Context): PrivateFile {
   return privateFile(join(dirname(dbPath(at)), "server.json"));
+}
+
+/** What a running server says of itself. */
+export interface Beside {
+  readonly url: string;
+  readonly token: string;
+  /** Names the token, so that the next server can take it back. */
+  readonly id?: string;
+}
+
+/** What the file of a running server says; null where there is none, or nothing to read in it. */
+export function besideServer(file: PrivateFile): Beside | null {
+  const text = file.read()?.trim() ?? "";
+  if (text === "") return null;
+  try {
+    const said = JSON.parse(text) as Partial<Beside>;
+    return typeof said.url === "string" && typeof said.token === "string" ? said as Beside : null;
+  } catch {
+    return null;
+  }
 }
 
 /** `token`. */
@@ -40,6 +61,7 @@ export const token: Command = {
     for: { type: "string" },
   },
   words: [1, 2],
+  remote: tokenThere,
   run(at) {
     const book = new TokenBook(privateFile(tokensPath(at)), realClock, realRandom);
     const [verb, word] = at.words;
@@ -59,7 +81,7 @@ function create(at: Context, book: TokenBook, name: string): number {
   const { record, secret } = book.create({
     name,
     role: role as Role,
-    labels: labelsOf(at),
+    labels: labelsOf(at.flags.texts("label")),
     ...(forMs === undefined ? {} : { forMs }),
   });
   show(at, { id: record.id, name, role, labels: record.labels, secret }, {
@@ -71,16 +93,6 @@ function create(at: Context, book: TokenBook, name: string): number {
     ],
   });
   return EXIT.ok;
-}
-
-function labelsOf(at: Context): Record<string, string> {
-  return Object.fromEntries(
-    at.flags.texts("label").map((text) => {
-      const match = /^([^=]+)=(.*)$/s.exec(text);
-      if (match === null) throw new UsageError(`Cannot use label "${text}": expected K=V`);
-      return [match[1]!, match[2]!];
-    }),
-  );
 }
 
 function ls(at: Context, book: TokenBook): number {

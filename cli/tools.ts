@@ -3,6 +3,7 @@
  * @module
  */
 
+import { toolsThere } from "./evidence_there.ts";
 import { isId } from "../kernel/ids.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
@@ -35,6 +36,9 @@ const VERBS: {
   run: { usage: "run FILE [--grant R] [--ask R] [--input JSON]", words: [1, 1], run: tryTool },
 };
 
+/** They touch no store. */
+const FILE_VERBS = ["new", "test", "run"];
+
 /** `tools`. */
 export const tools: Command = {
   name: "tools",
@@ -61,6 +65,8 @@ export const tools: Command = {
     timeout: { type: "string" },
   },
   words: [0, 2],
+  remote: (at, client) =>
+    FILE_VERBS.includes(at.words[0]!) ? tools.run(at) : toolsThere(at, client),
   async run(at) {
     const [verb = "ls", word = "", ...rest] = at.words;
     const known = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;

@@ -68,6 +68,15 @@ function amountOf(name: string, word: string): number {
   throw new UsageError(`Cannot limit ${name} to "${word}": expected a number`);
 }
 
+/** Labels of words like `team=ops`. */
+export function labelsOf(words: readonly string[]): Record<string, string> {
+  return Object.fromEntries(words.map((text) => {
+    const match = /^([^=]+)=(.*)$/s.exec(text);
+    if (match === null) throw new UsageError(`Cannot use label "${text}": expected K=V`);
+    return [match[1]!, match[2]!];
+  }));
+}
+
 /** A value: JSON where it is some, else the text. */
 export function valueOf(word: string): Json {
   try {

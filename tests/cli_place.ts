@@ -141,6 +141,7 @@ export class Place implements AsyncDisposable {
       },
       err: (text) => held.err += text,
       isTerminal: false,
+      isProgressShown: false,
       isInteractive: false,
       env: (name) => name === "LIBOS_OPERATOR" ? "ada" : this.variables[name],
       cwd: this.folder,

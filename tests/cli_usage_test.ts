@@ -19,7 +19,7 @@ const REFUSALS: readonly Row[] = [
   ["aprove req_1.1", 2, /did you mean "approve"/],
   ["ps extra", 2, /1 arguments, expected/],
   ["ps --nosuch", 2, /Unknown option '--nosuch'/],
-  ["ps -o yaml", 2, /Cannot print "yaml": unknown, expected table/],
+  ["ps -o toml", 2, /Cannot print "toml": unknown, expected table/],
   ["ps", 3, /Cannot open store ".*": absent, expected a store/],
   ["describe", 2, /0 arguments, expected PID/],
   ["logs p_1 --since none", 2, /Cannot use --since "none"/],

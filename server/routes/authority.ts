@@ -73,7 +73,7 @@ function listing(app: Api, house: House): void {
     createRoute({
       method: "get",
       path: "/v1/processes/{pid}/capabilities",
-      summary: "What a process holds",
+      summary: "What a process holds, itself or by its ancestors",
       description: "Role: viewer.",
       middleware: [need("viewer")] as const,
       request: { params: z.object({ pid: pidShape }) },
@@ -85,7 +85,10 @@ function listing(app: Api, house: House): void {
         c.get("who"),
         c.req.valid("param").pid as Pid,
       );
-      const items = capabilityViews(tree).filter(({ subject }) => subject === process.pid);
+      // Those of its ancestors that reach down to it, too.
+      const held = [...tree.caps.heldBy(tree.lineage(process.pid))].map(({ id }) => id);
+      const ids = new Set<string>(held);
+      const items = capabilityViews(tree).filter(({ id }) => ids.has(id));
       return c.json({ items, next: null }, 200);
     },
   );

@@ -1,0 +1,94 @@
+/**
+ * Whether a command works on the store here or speaks to a server: the one place where that is
+ * decided.
+ *
+ * What is said is taken in this order: `--context`, `--host`, `--db` (the store here),
+ * `LIBOS_HOST`, the context that was named by `libos context use`.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { sendHttp } from "../providers/http_client.ts";
+import { type Client, connect } from "../server/client.ts";
+import type { Command, Context } from "./command.ts";
+import { contextNamed, LOCAL, readContexts } from "./context_file.ts";
+import { UsageError } from "./exit.ts";
+import { besideServer, serverFile } from "./token.ts";
+
+const PATIENCE_MS = 2_000;
+
+/** Runs a command where it is to be run. */
+export async function runWhere(command: Command, at: Context): Promise<number> {
+  const { remote } = command;
+  if (remote === "none") return await command.run(at);
+  const client = chosen(at) ?? (remote === "only" || remote === "prefer" ? await beside(at) : null);
+  if (client === null) {
+    if (remote !== "only") return await command.run(at);
+    const expected = "expected libos serve on it, or --host URL";
+    throw new SysError(
+      "ENOENT",
+      `Cannot run "${command.name}": no server on this store, ${expected}`,
+    );
+  }
+  if (remote === undefined) {
+    const why = "it works on a store of this machine";
+    const expected = `expected no --host; --context ${LOCAL} is the store here`;
+    throw new UsageError(`Cannot run "${command.name}" on ${client.url}: ${why}, ${expected}`);
+  }
+  const there = { ...at, client };
+  return typeof remote === "function" ? await remote(there, client) : await command.run(there);
+}
+
+/** The server that was named; null for the store here. */
+function chosen(at: Context): Client | null {
+  const named = at.flags.text("context");
+  if (named === LOCAL) return null;
+  if (named !== undefined) return contextClient(at, named);
+  const host = at.flags.text("host") ??
+    (at.flags.text("db") === undefined ? at.io.env("LIBOS_HOST") : undefined);
+  if (host !== undefined && host !== "") return connected(host, tokenFor(at, host));
+  if (at.flags.text("db") !== undefined) return null;
+  const { current } = readContexts(at);
+  return current === LOCAL ? null : contextClient(at, current);
+}
+
+function contextClient(at: Context, name: string): Client {
+  const { url, token } = contextNamed(readContexts(at), name);
+  return connected(url, at.flags.text("token") ?? token);
+}
+
+/** The token for an address: given, of a context with the same address, or of the server here. */
+function tokenFor(at: Context, host: string): string {
+  const given = at.flags.text("token") ?? at.io.env("LIBOS_TOKEN");
+  if (given !== undefined && given !== "") return given;
+  const origin = URL.parse(host)?.origin;
+  const kept = Object.values(readContexts(at).contexts).find(({ url }) => url === origin);
+  const own = besideServer(serverFile(at));
+  const token = kept?.token ?? (own?.url === origin ? own?.token : undefined);
+  if (token !== undefined) return token;
+  throw new UsageError(`Cannot speak to ${host}: no token, expected --token or LIBOS_TOKEN`);
+}
+
+/** A client; what is wrong with its address was called wrongly. */
+export function connected(url: string, token: string): Client {
+  try {
+    return connect(url, { token });
+  } catch (thrown) {
+    if (thrown instanceof SysError) throw new UsageError(thrown.message);
+    throw thrown;
+  }
+}
+
+/** The server that says it runs on this store, if it answers. */
+export async function beside(at: Context): Promise<Client | null> {
+  const found = besideServer(serverFile(at));
+  if (found === null) return null;
+  try {
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const answer = await sendHttp(`${found.url}/v1/health`, { signal });
+    await answer.body?.cancel();
+    return answer.ok ? connect(found.url, { token: found.token }) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * State, as a server has it: `objects`, `checkpoint`, `rollback`, `fork`.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { realClock } from "../providers/clock.ts";
+import { oneLine, printable } from "../providers/printable.ts";
+import { openTerminal } from "../providers/terminal.ts";
+import type { Client } from "../server/client.ts";
+import type * as wire from "../server/client.ts";
+import type { Context } from "./command.ts";
+import { EXIT, UsageError } from "./exit.ts";
+import { readText } from "./files.ts";
+import { aligned, list, safeJson, show } from "./output.ts";
+import { systemOf } from "./system.ts";
+import { onlyOne } from "./system_there.ts";
+import { budgetOf, dateOf, short, spanOf } from "./words.ts";
+
+/** `objects ls | cat | history`. */
+export async function objectsThere(at: Context, client: Client): Promise<number> {
+  const [verb, word] = at.words as [string, string];
+  if (verb === "ls") return await listObjects(at, client, word);
+  if (verb === "cat") return await showObject(at, client, await objectOf(at, client, word));
+  if (verb === "history") return await history(at, client, await objectOf(at, client, word));
+  throw new UsageError(`Cannot run "objects ${verb}": expected ls PID, cat or history OBJECT`);
+}
+
+async function listObjects(at: Context, client: Client, word: string): Promise<number> {
+  const { pid } = await systemOf(at).process(word);
+  const found = await Array.fromAsync(client.all<wire.Object>("/v1/objects", { pid }));
+  list(at, found, {
+    columns: [
+      { head: "ID", of: ({ id }) => id },
+      { head: "NAME", of: ({ name }) => `/${name}` },
+      { head: "TYPE", of: ({ type, list }) => list ? `${type}[]` : type },
+      { head: "VERSION", of: ({ version }) => String(version) },
+      { head: "LABEL", of: ({ label }) => `${label.sensitivity}/${label.trust}` },
+      { head: "FROM", of: ({ from }) => from.call },
+    ],
+    name: ({ id }) => id,
+    none: `No objects of ${pid}`,
+  });
+  return EXIT.ok;
+}
+
+/** The object that an id, a prefix of one, or a name like `/p_1/report` means. */
+async function objectOf(at: Context, client: Client, word: string): Promise<wire.Object> {
+  const named = /^\/(p_\d+(?:\.\d+)?)\/(.+)$/.exec(word);
+  if (named !== null) {
+    const { pid } = await systemOf(at).process(named[1]!);
+    for await (const one of client.all<wire.Object>("/v1/objects", { pid })) {
+      if (one.name === word.slice(1)) return one;
+    }
+    throw new SysError("ENOENT", `Cannot find object "${word}": absent, expected one of ${pid}`);
+  }
+  const id = await onlyOne("object", word, async () => {
+    const all = await Array.fromAsync(client.all<wire.Object>("/v1/objects"));
+    return all.map((one) => one.id);
+  });
+  return await client.get(`/v1/objects/${id}`);
+}
+
+async function showObject(at: Context, client: Client, object: wire.Object): Promise<number> {
+  const of = object.list ? object.items : object.version;
+  const values: unknown[] = [];
+  for (let n = object.list ? 1 : of; n <= of; n++) {
+    const shown = await client.get<wire.ObjectVersion>(
+      `/v1/objects/${object.id}/versions/${n}`,
+      { reveal: true },
+    );
+    if (shown.erased) {
+      throw new SysError("ENOENT", `Cannot show "${object.id}@${n}": its content was taken away`);
+    }
+    values.push(shown.value);
+  }
+  const value = object.list ? values : values[0];
+  const { io, format } = at;
+  if (format === "jsonl") io.out(`${safeJson(value)}\n`);
+  else if (typeof value === "string" && format !== "json") io.out(`${printable(value)}\n`);
+  else if (Array.isArray(value) && format !== "json") {
+    for (const item of value) io.out(`${safeJson(item)}\n`);
+  } else io.out(`${safeJson(value, 2)}\n`);
+  return EXIT.ok;
+}
+
+async function history(at: Context, client: Client, { id }: wire.Object): Promise<number> {
+  const { items } = await client.get<{ readonly items: readonly wire.ObjectVersion[] }>(
+    `/v1/objects/${id}/versions`,
+  );
+  list(at, items, {
+    columns: [
+      { head: "VERSION", of: ({ version }) => String(version) },
+      { head: "LINE", of: ({ seq }) => `#${seq}` },
+      { head: "AT", of: (one) => dateOf(Date.parse(one.at)) },
+      { head: "BY", of: ({ from }) => from.call },
+      { head: "SOURCES", of: ({ from }) => from.sources.join(", ") || "-" },
+    ],
+    name: ({ version }) => `${id}@${version}`,
+    none: `Nothing was written into ${id}`,
+  });
+  return EXIT.ok;
+}
+
+/** `checkpoint ls | create`. */
+export async function checkpointThere(at: Context, client: Client): Promise<number> {
+  const [verb = "ls", word, name, ...rest] = at.words;
+  if (verb === "ls" && name === undefined) return await listCheckpoints(at, client, word);
+  if (verb === "create" && word !== undefined && name !== undefined && rest.length === 0) {
+    const system = systemOf(at);
+    const { pid } = await system.process(word);
+    const made = await system.checkpoint(pid, name);
+    show(at, { pid, ...made }, {
+      name: made.id,
+      lines: [`${made.id} ${JSON.stringify(name)} is line ${made.seq} of ${pid}`],
+    });
+    return EXIT.ok;
+  }
+  throw new UsageError(`Cannot run "checkpoint ${verb}" on a server: expected ls or create`);
+}
+
+async function listCheckpoints(
+  at: Context,
+  client: Client,
+  word: string | undefined,
+): Promise<number> {
+  const tree = word === undefined
+    ? undefined
+    : /^t_/.test(word)
+    ? word
+    : (await systemOf(at).process(word)).tree;
+  const nowMs = realClock.now();
+  list(at, await checkpoints(client, tree), {
+    columns: [
+      { head: "ID", of: ({ id }) => id },
+      { head: "NAME", of: ({ name }) => short(name, 40) },
+      { head: "LINE", of: ({ seq }) => `#${seq}` },
+      { head: "AGE", of: (one) => spanOf(nowMs - Date.parse(one.at)) },
+      { head: "BY", of: ({ by }) => by },
+      { head: "AUTO", of: ({ auto }) => auto ?? "-" },
+      { head: "AT", wide: true, of: (one) => dateOf(Date.parse(one.at)) },
+    ],
+    name: ({ id }) => id,
+    none: "No checkpoints; libos checkpoint create PID NAME makes one",
+  });
+  return EXIT.ok;
+}
+
+async function checkpoints(client: Client, tree?: string): Promise<wire.Checkpoint[]> {
+  return await Array.fromAsync(client.all<wire.Checkpoint>("/v1/checkpoints", { tree }));
+}
+
+/** The checkpoint of a process's tree that a name, an id or a prefix of one means. */
+async function checkpointOf(
+  at: Context,
+  client: Client,
+): Promise<{ readonly pid: string; readonly checkpoint: wire.Checkpoint }> {
+  const [word, wanted] = at.words as [string, string];
+  const { pid, tree } = await systemOf(at).process(word);
+  const all = await checkpoints(client, tree);
+  const named = all.findLast(({ name }) => name === wanted);
+  if (named !== undefined) return { pid, checkpoint: named };
+  if (/^#?\d+$/.test(wanted)) {
+    const expected = "expected a checkpoint: a server goes back to those only";
+    throw new UsageError(`Cannot use line ${wanted}: ${expected}`);
+  }
+  const id = await onlyOne("checkpoint", wanted, () => Promise.resolve(all.map(({ id }) => id)));
+  return { pid, checkpoint: all.find((one) => one.id === id)! };
+}
+
+/** `rollback`. */
+export async function rollbackThere(at: Context, client: Client): Promise<number> {
+  const { pid, checkpoint } = await checkpointOf(at, client);
+  const path = `/v1/checkpoints/${checkpoint.id}`;
+  const plan = await client.get<wire.RollbackPreview>(`${path}/preview`);
+  const where = `${checkpoint.id} ${JSON.stringify(checkpoint.name)}, line ${plan.to}`;
+  const lines = [
+    `${pid}, with all of ${checkpoint.tree}, would go back to ${where}`,
+    "What was spent, revoked and answered since stays so.",
+    ...planLines(plan),
+  ];
+  if (at.flags.on("preview")) {
+    show(at, plan, { name: pid, lines });
+    return EXIT.ok;
+  }
+  if (!at.flags.on("yes")) {
+    if (!at.io.isInteractive) {
+      const expected = "expected -y; --preview tells what it would do";
+      throw new UsageError(`Cannot take "${pid}" back: nobody is there to be asked, ${expected}`);
+    }
+    if (!await isWanted(lines, `Take ${checkpoint.tree} back to line ${plan.to}?`)) {
+      at.io.err("Nothing was done\n");
+      return EXIT.error;
+    }
+  }
+  const body = { files: at.flags.on("files") };
+  const tree = await client.send("POST", `${path}/rollback`, { body });
+  show(at, tree, { name: pid, lines: [`${pid} is back at ${where}`, ...planLines(plan)] });
+  return EXIT.ok;
+}
+
+function planLines({ effects, messages, files }: wire.RollbackPreview): string[] {
+  const did = effects.map(({ seq, pid, what, ok }) => [
+    `  #${seq}`,
+    pid,
+    what,
+    ok === null ? "in doubt" : ok ? "" : "failed",
+  ]);
+  const put = files.map(({ path, does, conflict }) => [`  ${does}`, `./${path}`, conflict ?? ""]);
+  return [
+    ...(did.length === 0 ? [] : ["Outside, this stands", ...aligned(did)]),
+    ...(messages === 0 ? [] : [`${messages} messages are not delivered again`]),
+    ...(put.length === 0 ? [] : ["Files that --files puts back", ...aligned(put)]),
+  ];
+}
+
+async function isWanted(lines: readonly string[], question: string): Promise<boolean> {
+  const terminal = openTerminal();
+  terminal.write(lines.map((line) => `${oneLine(line)}\n`).join(""));
+  terminal.discard?.();
+  terminal.write(`${question} [yes] or nothing > `);
+  const said = (await terminal.read())?.trim().toLowerCase();
+  return said === "y" || said === "yes";
+}
+
+/** `fork`. */
+export async function forkThere(at: Context, client: Client): Promise<number> {
+  const { flags } = at;
+  const { pid, checkpoint } = await checkpointOf(at, client);
+  const policy = flags.text("policy");
+  const budget = budgetOf(flags.texts("budget"));
+  const body = {
+    goal: flags.text("goal"),
+    model: flags.text("model"),
+    message: flags.text("message"),
+    ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
+    ...(Object.keys(budget).length === 0 ? {} : { budget }),
+  };
+  const path = `/v1/checkpoints/${checkpoint.id}/fork`;
+  const made = await client.send<wire.Process>("POST", path, { body });
+  show(at, made, {
+    name: made.pid,
+    lines: [
+      `${made.pid} is a fork of ${pid} at ${checkpoint.id} ${JSON.stringify(checkpoint.name)}`,
+      "It shares the workspace, and has no finite uses and no approvals of the other",
+    ],
+  });
+  return EXIT.ok;
+}

@@ -1,0 +1,184 @@
+/**
+ * The system as the store here has it, beside a kernel that may run on it.
+ * @module
+ */
+
+import type { BudgetLimits, EventMap } from "../kernel/event.ts";
+import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import type { Json } from "../kernel/json.ts";
+import type { Signal } from "../kernel/process.ts";
+import type { Process } from "../kernel/state.ts";
+import type { Store } from "../kernel/store.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { realClock } from "../providers/clock.ts";
+import { readLines } from "../runtime/load.ts";
+import { pidOf } from "../runtime/line_text.ts";
+import type { CapabilityView } from "../server/schema/authority.ts";
+import type { EventView } from "../server/schema/evidence.ts";
+import type { CheckpointView } from "../server/schema/memory.ts";
+import type { ProcessView } from "../server/schema/process.ts";
+import { capabilityViews } from "../server/view/authority.ts";
+import { eventView } from "../server/view/event.ts";
+import { checkpointView } from "../server/view/memory.ts";
+import { processView } from "../server/view/process.ts";
+import type { Context } from "./command.ts";
+import { UsageError } from "./exit.ts";
+import { give, operatorOf } from "./order.ts";
+import { findProcess, headsOf, openStore, reading, treeIn } from "./store.ts";
+import type { ModelText, ProcessQuery, Sent, Signaled, System } from "./system.ts";
+
+const POLL_MS = 100;
+
+/** The store of this machine. */
+export class LocalSystem implements System {
+  readonly #at: Context;
+
+  /** The store that the options name. */
+  constructor(at: Context) {
+    this.#at = at;
+  }
+
+  /** Processes, in order of tree and number. */
+  async processes(query: ProcessQuery): Promise<ProcessView[]> {
+    const isAll = query.all || query.state?.startsWith("ended") === true;
+    const labels = (query.labels ?? []).map(labelOf);
+    return await this.#reading(async (store) => {
+      const found: ProcessView[] = [];
+      const trees = query.tree === undefined
+        ? (await headsOf(store, isAll)).map(({ tree }) => tree)
+        : [query.tree as TreeId];
+      for (const id of trees) {
+        const tree = await treeIn(store, id);
+        for (const process of Object.values(tree.state.processes)) {
+          const view = viewOf(tree, process);
+          const isWanted = (isAll || view.state !== "ended") &&
+            labels.every(([key, value]) => view.labels[key] === value) &&
+            (query.state === undefined || isState(view, query.state));
+          if (isWanted) found.push(view);
+        }
+      }
+      return found;
+    });
+  }
+
+  /** One process. */
+  async process(word: string): Promise<ProcessView> {
+    return await this.#reading(async (store) => {
+      const { tree, process } = await findProcess(store, word);
+      return viewOf(tree, process);
+    });
+  }
+
+  /** What a process holds, itself or by its ancestors. */
+  async held(pid: string): Promise<CapabilityView[]> {
+    const { tree } = await this.#reading((store) => findProcess(store, pid));
+    const ids = new Set([...tree.caps.heldBy(tree.lineage(pid as Pid))].map(({ id }) => id));
+    return capabilityViews(tree).filter(({ id }) => ids.has(id as `cap_${string}`));
+  }
+
+  /** Lines of a tree's log. */
+  async *lines(
+    tree: string,
+    { from, pid }: { readonly from: number; readonly pid?: string },
+  ): AsyncGenerator<EventView> {
+    const store = openStore(this.#at, "read");
+    try {
+      for await (const line of readLines(store, tree as TreeId, from)) {
+        if (pid === undefined || pidOf(line) === pid) yield eventView(line, false);
+      }
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** Yields now and after each change of the store. */
+  async *changes(signal: AbortSignal): AsyncGenerator<void> {
+    const store = openStore(this.#at, "read");
+    try {
+      for (let seen = -1; !signal.aborted;) {
+        const version = await store.version();
+        if (version !== seen) yield;
+        seen = version;
+        await realClock.sleep(POLL_MS, signal).catch(() => {});
+      }
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** Nobody tells: what a model answers is in the log only when it is whole. */
+  async *texts(): AsyncGenerator<ModelText> {}
+
+  /** Sends a signal. */
+  async signal(pid: string, signal: Signal, reason: string): Promise<Signaled> {
+    const { isRunning } = await give(this.#at, treeOf(pid), {
+      kind: "signal",
+      pid: pid as Pid,
+      signal,
+      reason,
+      by: operatorOf(this.#at),
+    });
+    return { process: await this.process(pid), isRunning };
+  }
+
+  /** Sends a message. */
+  async send(pid: string, { type, data, interrupt }: Sent): Promise<void> {
+    await give(this.#at, treeOf(pid), {
+      kind: "message",
+      to: pid as Pid,
+      from: `person:${operatorOf(this.#at)}`,
+      type,
+      data,
+      interrupt,
+      replyTo: null,
+      label: { sensitivity: "public", trust: "user" },
+    });
+  }
+
+  /** Sets limits. */
+  async limit(pid: string, limits: BudgetLimits): Promise<void> {
+    const order = { kind: "budget", pid: pid as Pid, limits, by: operatorOf(this.#at) } as const;
+    await give(this.#at, treeOf(pid), order);
+  }
+
+  /** Gives the position of a process's tree a name. */
+  async checkpoint(pid: string, name: string): Promise<CheckpointView> {
+    const by = operatorOf(this.#at);
+    const { lines } = await give(this.#at, treeOf(pid), { kind: "checkpoint", name, by });
+    const taken = lines.findLast(({ type, data }) =>
+      type === "checkpoint.taken" && (data as EventMap["checkpoint.taken"]).name === name
+    );
+    const { id } = taken!.data as EventMap["checkpoint.taken"];
+    const { state } = await this.#reading((store) => treeIn(store, treeOf(pid)));
+    return checkpointView(state, state.checkpoints[id]!);
+  }
+
+  /** What a process that ended exited with. */
+  async result(pid: string): Promise<Json> {
+    return await this.#reading(async (store) => {
+      const { process: { life } } = await findProcess(store, pid);
+      if (life.state !== "ended" || life.outcome.kind !== "exited") return null;
+      return life.outcome.result;
+    });
+  }
+
+  #reading<T>(job: (store: Store) => Promise<T>): Promise<T> {
+    return reading(this.#at, job);
+  }
+}
+
+function viewOf(tree: Tree, process: Process): ProcessView {
+  return processView({ tree, runs: new Map() }, process);
+}
+
+/** Whether a process is in a state: `waiting`, or `waiting/person`. */
+function isState(view: ProcessView, wanted: string): boolean {
+  const [state, reason] = wanted.split("/");
+  return view.state === state && (reason === undefined || view.waiting?.reason === reason);
+}
+
+function labelOf(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`Cannot filter by label "${text}": expected k=v`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,170 @@
+/**
+ * The system as a server tells it.
+ * @module
+ */
+
+import type { BudgetLimits } from "../kernel/event.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { Json } from "../kernel/json.ts";
+import type { Signal } from "../kernel/process.ts";
+import { realClock } from "../providers/clock.ts";
+import type { Client } from "../server/client.ts";
+import type { CapabilityView } from "../server/schema/authority.ts";
+import type { EventView } from "../server/schema/evidence.ts";
+import type { CheckpointView } from "../server/schema/memory.ts";
+import type { ProcessView } from "../server/schema/process.ts";
+import { UsageError } from "./exit.ts";
+import type { ModelText, ProcessQuery, Sent, Signaled, System } from "./system.ts";
+
+/** The least time between two looks at what changed: bursts are looked at once. */
+const PAUSE_MS = 100;
+
+/** A server. */
+export class RemoteSystem implements System {
+  readonly #client: Client;
+
+  /** The server that a client speaks to. */
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Processes, in order of tree and number. */
+  async processes({ all, state, labels, tree }: ProcessQuery): Promise<ProcessView[]> {
+    const query = { all, state, label: labels, tree };
+    return await Array.fromAsync(this.#client.all<ProcessView>("/v1/processes", query));
+  }
+
+  /** One process. */
+  async process(word: string): Promise<ProcessView> {
+    const found = await byId(word, PID, (pid) => this.#client.get<ProcessView>(pathOf(pid)));
+    if (found !== undefined) return found;
+    const pid = await onlyOne("process", word, async () => {
+      const all = await this.processes({ all: true });
+      return all.map((one) => one.pid);
+    });
+    return await this.#client.get(pathOf(pid));
+  }
+
+  /** What a process holds, itself or by its ancestors. */
+  async held(pid: string): Promise<CapabilityView[]> {
+    return await Array.fromAsync(this.#client.all<CapabilityView>(`${pathOf(pid)}/capabilities`));
+  }
+
+  /** Lines of a tree's log. */
+  lines(
+    tree: string,
+    of: { readonly from: number; readonly pid?: string },
+  ): AsyncIterable<EventView> {
+    const { from, pid } = of;
+    return this.#client.all<EventView>(`/v1/trees/${tree}/events`, { from, pid, limit: 500 });
+  }
+
+  /** Yields now and after whatever the stream tells of. */
+  async *changes(signal: AbortSignal): AsyncGenerator<void> {
+    const stop = new AbortController();
+    const both = AbortSignal.any([signal, stop.signal]);
+    let wake = Promise.withResolvers<void>();
+    const heard = (async () => {
+      for await (const { kind } of this.#client.events({ signal: both })) {
+        if (kind !== "process.text") wake.resolve();
+      }
+    })().then(() => wake.resolve(), (thrown) => wake.reject(thrown));
+    signal.addEventListener("abort", () => wake.resolve(), { once: true });
+    // A failure is told at the next look, whenever that is.
+    wake.promise.catch(() => {});
+    try {
+      while (!signal.aborted) {
+        yield;
+        await realClock.sleep(PAUSE_MS, signal).catch(() => {});
+        await wake.promise;
+        wake = Promise.withResolvers();
+        wake.promise.catch(() => {});
+      }
+    } finally {
+      stop.abort();
+      await heard;
+    }
+  }
+
+  /** What models answer, as it comes. */
+  async *texts(signal: AbortSignal): AsyncGenerator<ModelText> {
+    for await (const event of this.#client.events({ signal })) {
+      if (event.kind !== "process.text" || event.pid === null) continue;
+      yield { pid: event.pid, text: String(event.summary["text"]) };
+    }
+  }
+
+  /** Sends a signal. */
+  async signal(pid: string, signal: Signal, reason: string): Promise<Signaled> {
+    const body = { signal, reason };
+    const path = `${pathOf(pid)}/signals`;
+    return { process: await this.#client.send("POST", path, { body }), isRunning: true };
+  }
+
+  /** Sends a message. */
+  async send(pid: string, message: Sent): Promise<void> {
+    await this.#client.send("POST", `${pathOf(pid)}/messages`, { body: message });
+  }
+
+  /** Sets limits. */
+  async limit(pid: string, limits: BudgetLimits): Promise<void> {
+    await this.#client.send("PUT", `${pathOf(pid)}/budget`, { body: limits });
+  }
+
+  /** Gives the position of a process's tree a name. */
+  async checkpoint(pid: string, name: string): Promise<CheckpointView> {
+    return await this.#client.send("POST", `${pathOf(pid)}/checkpoints`, { body: { name } });
+  }
+
+  /** What a process that ended exited with. */
+  async result(pid: string): Promise<Json> {
+    const { result } = await this.#client.get<{ readonly result: Json }>(
+      `${pathOf(pid)}/wait`,
+      { timeoutMs: 0 },
+    );
+    return result;
+  }
+}
+
+const PID = /^p_[1-9]\d*(\.[1-9]\d*)?$/;
+
+function pathOf(pid: string): string {
+  return `/v1/processes/${pid}`;
+}
+
+/** What a whole id names; undefined where it is none, or names nothing. */
+export async function byId<T>(
+  word: string,
+  form: RegExp,
+  get: (id: string) => Promise<T>,
+): Promise<T | undefined> {
+  if (!form.test(word)) return undefined;
+  try {
+    return await get(word);
+  } catch (thrown) {
+    if (thrown instanceof SysError && thrown.code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}
+
+/** The id that a prefix names. Throws `ENOENT`, and {@linkcode UsageError} for several. */
+export async function onlyOne(
+  what: string,
+  word: string,
+  ids: () => Promise<readonly string[]>,
+): Promise<string> {
+  const near = (await ids()).filter((id) => id.startsWith(word));
+  const exact = near.find((id) => id === word);
+  const [only] = near;
+  if (exact !== undefined) return exact;
+  if (only === undefined || word === "") {
+    throw new SysError(
+      "ENOENT",
+      `Cannot find ${what} "${word}": absent, expected one of the server`,
+    );
+  }
+  if (near.length === 1) return only;
+  const some = `${near.slice(0, 5).join(", ")}${near.length > 5 ? ", …" : ""}`;
+  const state = `${near.length} begin so, expected one of ${some}`;
+  throw new UsageError(`Cannot tell which ${what} "${word}" is: ${state}`);
+}
