@@ -25,7 +25,7 @@ const QUIET = [
   "--disable-sync",
 ];
 /** How long a page may take on a machine that has much else to do. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 30_000;
 
 /** How a page is opened. */
 export interface Opening {

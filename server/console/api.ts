@@ -22,12 +22,25 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, of anything that was thrown. */
+export function problemIn(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  return new ApiError({ detail: "The server is not there", status: 0, code: "EIO" });
+}
+
 /** Who is signed in. */
 export interface Who {
   readonly name: string;
-  readonly role: "viewer" | "approver" | "operator" | "admin";
+  readonly role: typeof ROLES[number];
   readonly labels: Readonly<Record<string, string>>;
   readonly csrf: string | null;
+}
+
+const ROLES = ["viewer", "approver", "operator", "admin"] as const;
+
+/** Whether somebody may do what a role may. */
+export function may(who: Who, role: Who["role"]): boolean {
+  return ROLES.indexOf(who.role) >= ROLES.indexOf(role);
 }
 
 let csrf: string | null = null;
@@ -75,8 +88,11 @@ async function problemOf(answer: Response): Promise<ProblemView> {
   }
 }
 
-/** How the live stream is doing. */
-export type LiveState = "live" | "lost";
+/** How the live stream is doing; "out" when nobody is signed in any more. */
+export type LiveState = "joining" | "live" | "lost" | "out";
+
+/** Milliseconds after which a stream that was refused is asked for again. */
+const RETRY_MS = 2_000;
 
 /** Hears of everything that happens; reconnects by itself, and says when events were missed. */
 export function listen(given: {
@@ -84,14 +100,22 @@ export function listen(given: {
   /** Everything has to be read again. */
   missed(): void;
   state(state: LiveState): void;
-}): () => void {
+}): void {
   const source = new EventSource("/v1/events");
   source.onopen = () => given.state("live");
-  source.onerror = () => given.state("lost");
+  source.onerror = () => {
+    given.state("lost");
+    // The browser tries again by itself, but not when the server answered that it will not.
+    if (source.readyState === EventSource.CLOSED) setTimeout(again, RETRY_MS);
+  };
+  const again = (): Promise<void> =>
+    get("/v1/whoami").then(() => listen(given), (thrown) => {
+      if (thrown instanceof ApiError && thrown.status === 401) given.state("out");
+      else setTimeout(again, RETRY_MS);
+    });
   source.addEventListener("reset", () => given.missed());
   const hear = (event: MessageEvent<string>): void => given.heard(JSON.parse(event.data));
   for (const kind of KINDS) source.addEventListener(kind, hear);
-  return () => source.close();
 }
 
 const KINDS = [

@@ -5,30 +5,41 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { StreamEvent } from "../schema/evidence.ts";
-import { ApiError, get, listen, type LiveState } from "./api.ts";
+import { type ApiError, get, listen, type LiveState, problemIn } from "./api.ts";
 
 type Hearer = (event: StreamEvent | null) => void;
 const hearers = new Set<Hearer>();
-const watchers = new Set<(state: LiveState) => void>();
-let state: LiveState = "lost";
+
+/** How the stream is doing, and since when. */
+export interface Live {
+  readonly state: LiveState;
+  readonly since: string;
+}
+
+const watchers = new Set<(live: Live) => void>();
+let live: Live = { state: "joining", since: new Date(Date.now()).toISOString() };
 
 /** Opens the stream; once. */
 export function goLive(): void {
+  const missed = (): void => hearers.forEach((hear) => hear(null));
   listen({
     heard: (event) => hearers.forEach((hear) => hear(event)),
-    missed: () => hearers.forEach((hear) => hear(null)),
-    state: (now) => {
-      state = now;
-      watchers.forEach((watch) => watch(now));
+    missed,
+    state: (state) => {
+      if (state === live.state) return;
+      // What was asked for in the meantime was not answered.
+      if (state === "live" && live.state === "lost") missed();
+      live = { state, since: new Date(Date.now()).toISOString() };
+      watchers.forEach((watch) => watch(live));
     },
   });
 }
 
 /** Whether the stream is open. */
-export function useLiveState(): LiveState {
-  const [now, set] = useState(state);
+export function useLive(): Live {
+  const [now, set] = useState(live);
   useEffect(() => {
-    set(state);
+    set(live);
     watchers.add(set);
     return () => void watchers.delete(set);
   }, []);
@@ -56,33 +67,43 @@ export interface Read<T> {
 
 /** Fewest milliseconds between two reads of the same thing. */
 const PAUSE_MS = 150;
+/** Reading takes a fifth of the time at most: what is slow to read is read less often. */
+const PAUSE_SHARE = 4;
+
+/** How long to wait before something is read again that took so long at that time. */
+export function pauseAfter(atMs: number, tookMs: number, leastMs = PAUSE_MS): number {
+  return Math.max(0, atMs + Math.max(leastMs, tookMs * PAUSE_SHARE) - performance.now());
+}
 
 /**
  * Reads a path, and again when an event concerns it: at once after a silence, and at most every
- * 150 ms while much happens. null reads nothing.
+ * 150 ms, or `leastMs`, while much happens; less often what takes long. null reads nothing.
  */
 export function useRead<T>(
   path: string | null,
   concerns: (event: StreamEvent) => boolean = () => false,
+  leastMs = PAUSE_MS,
 ): Read<T> {
   const [read, set] = useState<{ readonly path: string | null; data?: T; error?: ApiError }>({
     path: null,
   });
   const [count, setCount] = useState(0);
   const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const lastMs = useRef(0);
+  const last = useRef({ atMs: 0, tookMs: 0 });
   const again = (): void => setCount((n) => n + 1);
   useEffect(() => {
     if (path === null) return;
     const stop = new AbortController();
-    lastMs.current = performance.now();
+    const atMs = performance.now();
+    last.current = { atMs, tookMs: 0 };
     get<T>(path, stop.signal).then(
-      (data) => set({ path, data }),
+      (data) => {
+        last.current = { atMs, tookMs: performance.now() - atMs };
+        set({ path, data });
+      },
       (error) => {
         if (stop.signal.aborted) return;
-        const known = error instanceof ApiError
-          ? error
-          : new ApiError({ detail: "The server is not there", status: 0, code: "EIO" });
+        const known = problemIn(error);
         set((now) => now.path === path ? { ...now, error: known } : { path, error: known });
       },
     );
@@ -92,7 +113,7 @@ export function useRead<T>(
   useEvents((event) => {
     if (path === null || (event !== null && !concerns(event))) return;
     if (due.current !== undefined) return;
-    const waitMs = Math.max(0, PAUSE_MS - (performance.now() - lastMs.current));
+    const waitMs = pauseAfter(last.current.atMs, last.current.tookMs, leastMs);
     due.current = setTimeout(() => {
       due.current = undefined;
       again();

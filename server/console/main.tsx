@@ -7,16 +7,22 @@
 /// <reference lib="dom.iterable" />
 
 import { type JSX, render } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { ApiError, signedIn, type Who } from "./api.ts";
-import { goLive, useLiveState } from "./live.ts";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type ApiError, problemIn, signedIn, type Who } from "./api.ts";
+import { useKeys } from "./keys.ts";
+import { goLive, useLive } from "./live.ts";
 import { pageAt, PAGES } from "./pages.ts";
+import { Help, Palette } from "./palette.tsx";
 import { Problem } from "./parts.tsx";
 import { followLinks, usePlace } from "./route.ts";
+import { timeOf } from "./words.ts";
 
 function Shell({ who }: { readonly who: Who }): JSX.Element {
   const place = usePlace();
-  const live = useLiveState();
+  const [open, setOpen] = useState<"help" | "find" | null>(null);
+  const close = (): void => setOpen(null);
+  useKeys({ pages: PAGES, help: () => setOpen("help"), find: () => setOpen("find") });
+  useArrivals(place.path.join("/"));
   const { page: Shown } = pageAt(place);
   return (
     <>
@@ -33,15 +39,46 @@ function Shell({ who }: { readonly who: Who }): JSX.Element {
             </li>
           ))}
         </ul>
-        <p class={`live ${live}`} role="status">
-          {live === "live" ? "live" : "connection lost, trying again"}
+        <p>
+          <button type="button" class="quiet" onClick={() => setOpen("find")}>
+            Go to <kbd aria-hidden="true">Ctrl K</kbd>
+          </button>
         </p>
+        <Connection />
         <p class="who">{who.name} · {who.role}</p>
       </nav>
       <main id="main">
         <Shown place={place} who={who} />
       </main>
+      {open === "help" && <Help close={close} />}
+      {open === "find" && <Palette close={close} />}
     </>
+  );
+}
+
+/** Brings whoever reads with ears, or by keyboard, to the page that was gone to. */
+function useArrivals(path: string): void {
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current === path) return;
+    before.current = path;
+    document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
+  }, [path]);
+}
+
+function Connection(): JSX.Element {
+  const { state, since } = useLive();
+  return (
+    <p class={`live ${state}`} role="status">
+      {state === "live" && "live"}
+      {state === "joining" && "connecting"}
+      {state === "out" && (
+        <>
+          signed out: open the link that <code>libos console</code> prints
+        </>
+      )}
+      {state === "lost" && `connection lost at ${timeOf(since)}, trying again`}
+    </p>
   );
 }
 
@@ -52,12 +89,7 @@ function Console(): JSX.Element {
     signedIn().then((found) => {
       setWho(found);
       goLive();
-    }, (thrown) => {
-      const detail = "The server is not there";
-      setError(
-        thrown instanceof ApiError ? thrown : new ApiError({ detail, status: 0, code: "EIO" }),
-      );
-    });
+    }, (thrown) => setError(problemIn(thrown)));
   }, []);
   if (error !== undefined) {
     return (

@@ -6,6 +6,7 @@
 import type { FunctionComponent } from "preact";
 import type { Who } from "./api.ts";
 import { Overview } from "./pages/overview.tsx";
+import { ProcessList } from "./pages/processes.tsx";
 import type { Place } from "./route.ts";
 
 /** What every page is given. */
@@ -28,6 +29,7 @@ export interface PageEntry {
 /** Every page. */
 export const PAGES: readonly PageEntry[] = [
   { path: "/", name: "Overview", keys: "g o", page: Overview },
+  { path: "/view/processes", name: "Processes", keys: "g p", page: ProcessList },
 ];
 
 /** The page at a place: the longest address that it begins with. */

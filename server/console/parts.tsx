@@ -65,9 +65,12 @@ export function State({ process }: { readonly process: ProcessView }): JSX.Eleme
   return <span class={`badge ${tone}`}>{word}</span>;
 }
 
-/** A link to a process. */
-export function Pid({ pid }: { readonly pid: string }): JSX.Element {
-  return <a class="id" href={pathTo.process(pid)}>{pid}</a>;
+/** A link to a process; `isRow` where it is what `j` and `k` go through. */
+export function Pid({ pid, isRow = false }: {
+  readonly pid: string;
+  readonly isRow?: boolean;
+}): JSX.Element {
+  return <a class="id" href={pathTo.process(pid)} data-row={isRow ? "" : undefined}>{pid}</a>;
 }
 
 /** What could not be read. */

@@ -37,6 +37,12 @@ export function go(path: string): void {
   globalThis.scrollTo(0, 0);
 }
 
+/** Says what is shown in the address, without a step to go back by. */
+export function restate(path: string): void {
+  globalThis.history.replaceState(null, "", path);
+  globalThis.dispatchEvent(new PopStateEvent("popstate"));
+}
+
 /** Lets clicks on the console's own links go without loading anew. */
 export function followLinks(): void {
   globalThis.document.addEventListener("click", (event) => {

@@ -48,3 +48,10 @@ export function countOf(value: number): string {
 export function moneyOf(usd: number): string {
   return `$${usd >= 1 ? usd.toFixed(2) : usd.toFixed(3)}`;
 }
+
+/** The time of day, as the one who reads has it. */
+export function timeOf(at: string): string {
+  const date = new Date(at);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()]
+    .map((part) => String(part).padStart(2, "0")).join(":");
+}
