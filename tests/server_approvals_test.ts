@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { allow, ask, defineImage } from "../mod.ts";
 import { VirtualClock } from "../testing.ts";
+import { FakeWorkshop, install } from "./fake_sandbox.ts";
 import { type ServerPlace, serverPlace } from "./server_place.ts";
 import { type Document, fitting } from "./server_shape.ts";
 
@@ -221,4 +222,27 @@ Deno.test("A question is answered by its schema, and an answer that does not fit
   assert.equal((await answer({ port: 8_080 })).status, 200);
   await at.runtime.runUntilIdle();
   assert.deepEqual((await process.wait()).result, { port: 8_080 });
+});
+
+Deno.test("A request says which generated tool asks, and which version of it; others name none", async () => {
+  const shop = FakeWorkshop.of({ question: (_, os) => os.call("human.ask", { prompt: "?" }) });
+  const jit = { review: "never", workshop: { sandbox: shop, compiler: shop } } as const;
+  await using at = await serverPlace({ runtime: { autorun: false, jit } });
+  let hash = "";
+  const maker = defineImage({
+    name: "maker",
+    program: async ({ sys }) => {
+      hash = await install(sys, "question", { rights: ["human.ask"] });
+      await sys.tool.call({ name: "question" });
+    },
+  });
+  const grants = [allow("human.ask"), allow("tool.register", "**")];
+  for (const image of [maker, asker]) await at.runtime.spawn(image, { goal: "ask", grants });
+  await at.runtime.runUntilIdle();
+  const { items } = await (await at.ask("viewer", "/v1/approvals")).json();
+  const tools = items.map(({ image, tool }: { image: string; tool: unknown }) => [image, tool]);
+  assert.deepEqual(Object.fromEntries(tools), {
+    "maker@1": { name: "question", hash },
+    "asker@1": null,
+  });
 });

@@ -39,7 +39,7 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
     who: shown.who ?? null,
     prompt: shown.prompt,
     call: call === undefined ? null : { ...call },
-    tool: (shown as PersonRequest & { readonly tool?: RequestView["tool"] }).tool ?? null,
+    tool: shown.tool ?? null,
     schema: shown.schema === undefined ? null : { ...shown.schema },
     choices: [...shown.choices ?? []],
     risk: shown.risk,
