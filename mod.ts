@@ -60,6 +60,7 @@ export type { Program, StepContext } from "./runtime/program.ts";
 export type { Verified } from "./runtime/load.ts";
 export type { AuditOptions, Checked, ExportFormat } from "./runtime/auditing.ts";
 export type { Sealed } from "./runtime/seal.ts";
+export type { TelemetryOptions } from "./runtime/telemetry.ts";
 export type {
   Anchor,
   AuditStore,

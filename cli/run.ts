@@ -24,6 +24,7 @@ import { safeJson } from "./output.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
+import { telemetryFor } from "./telemetry.ts";
 import { jitOptions } from "./tool_file.ts";
 import { durationOf } from "./words.ts";
 
@@ -93,6 +94,7 @@ async function runtimeOf(
     operator: operatorOf(at),
     jit: jitOptions(at),
     ...await auditOptionsOf(at),
+    ...telemetryFor(at),
     ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
   });
 }

@@ -19,6 +19,7 @@ import { operatorOf } from "./order.ts";
 import { dbPath, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { serverFile, tokensPath } from "./token.ts";
+import { telemetryFor } from "./telemetry.ts";
 import { jitOptions } from "./tool_file.ts";
 
 const PORT_DEFAULT = 7777;
@@ -62,6 +63,7 @@ export const serve: Command = {
       operator: operatorOf(at),
       jit: jitOptions(at),
       ...await auditOptionsOf(at),
+      ...telemetryFor(at),
       ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
     });
     await using server = serveRuntime(runtime, {

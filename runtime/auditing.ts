@@ -167,6 +167,8 @@ export class Auditing {
   #turn: Promise<unknown> = Promise.resolve();
   /** Something was written, or an anchor did not hear of it, since the last seal. */
   #isDue = false;
+  /** When the oldest line came that no seal covers. */
+  #sinceMs: number | null = null;
   #refusal: SysError | null = null;
 
   /** Use {@linkcode openAuditing}. */
@@ -187,10 +189,18 @@ export class Auditing {
     if (this.#refusal !== null) throw this.#refusal;
   }
 
+  /** How long the oldest line has waited that no seal covers; 0 when all are covered. */
+  lagMs(): number {
+    return this.#sinceMs === null ? 0 : this.#clock.now() - this.#sinceMs;
+  }
+
   /** Seals what this node writes; by the clock, when `timed`. */
   start(node: Node, timed: boolean): void {
     this.#node = node;
-    node.listen(() => this.#isDue = true);
+    node.listen(() => {
+      this.#isDue = true;
+      this.#sinceMs ??= this.#clock.now();
+    });
     if (timed) this.#running = this.#run();
   }
 
@@ -220,6 +230,8 @@ export class Auditing {
       await Promise.all(node.trees.map((tree) => node.durable(tree).catch(() => {})));
     }
     this.#isDue = false;
+    const sinceMs = this.#sinceMs;
+    this.#sinceMs = null;
     try {
       const sealed = await sealAgain(() => ({
         ...this.parts,
@@ -234,6 +246,7 @@ export class Auditing {
       return sealed;
     } catch (error) {
       this.#isDue = true;
+      this.#sinceMs = sinceMs ?? this.#sinceMs;
       if (!(error instanceof SysError)) throw error;
       if (error.code === "EINTEGRITY") this.#stopAll(error);
       this.#tell(error);

@@ -5,7 +5,8 @@
 
 import type { AnySyscall, World } from "../broker/syscall.ts";
 import type { Store } from "../kernel/store.ts";
-import type { TreeContext } from "../kernel/tree.ts";
+import type { Process } from "../kernel/state.ts";
+import type { Tree, TreeContext } from "../kernel/tree.ts";
 import type { Program } from "./program.ts";
 
 /** What a node is made of. */
@@ -23,6 +24,8 @@ export interface NodeOptions {
   readonly concurrency: number;
   /** false: nothing runs but by `runUntilIdle` and `stepOnce`. */
   readonly autorun?: boolean;
+  /** Runs each step, for those who watch; it has to run `job` once, at once. */
+  around?<T>(tree: Tree, process: Process, job: () => Promise<T>): Promise<T>;
   /** Whether this node is known to be the store's only one, so that older claims are void. */
   readonly alone: boolean;
 }

@@ -48,6 +48,7 @@ import { Returns } from "./returning.ts";
 import { openRuleBook, type RuleBook } from "./rule_book.ts";
 import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
+import { openWatchers, type Watchers } from "./watchers.ts";
 import { openWorkshop } from "./workshop.ts";
 
 export type { RuntimeOptions, SpawnOptions };
@@ -83,6 +84,7 @@ export class Runtime implements AsyncDisposable {
   readonly #operator: string;
   readonly #auditing: Auditing | null;
   readonly #book: RuleBook | null;
+  readonly #watchers: Watchers;
   #closed = false;
 
   /** Use {@linkcode createRuntime}. */
@@ -94,10 +96,12 @@ export class Runtime implements AsyncDisposable {
     readonly alone: boolean;
     readonly auditing?: Auditing | null;
     readonly book?: RuleBook | null;
+    readonly watchers?: Watchers;
   }) {
-    const { options, store, files } = parts;
+    const { options, store, files, watchers = {} } = parts;
     this.#auditing = parts.auditing ?? null;
     this.#book = parts.book ?? null;
+    this.#watchers = watchers;
     const clock = options.clock ?? realClock;
     this.#random = options.random ?? realRandom;
     this.#operator = options.operator ?? "operator";
@@ -115,6 +119,7 @@ export class Runtime implements AsyncDisposable {
       autorun: options.autorun !== false,
       alone: parts.alone,
       program: (name) => this.#programs.get(name),
+      ...watchers.node,
       world: {
         clock,
         random: this.#random,
@@ -131,6 +136,7 @@ export class Runtime implements AsyncDisposable {
         },
       },
     });
+    watchers.telemetry?.attach(this.node, this.#auditing);
     for (const image of options.images ?? []) this.register(image);
     this.approvals = approvalsOf(this.node, this.#operator);
     const person = personOf(options.approvals ?? defaultPerson());
@@ -325,6 +331,7 @@ export class Runtime implements AsyncDisposable {
       () => this.node.stop(options),
       async () => await this.#book?.settled(),
       async () => await this.#auditing?.close(),
+      () => Promise.resolve(this.#watchers.telemetry?.close()),
       () => Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]),
       () => store.close(),
     ]);
@@ -365,8 +372,10 @@ export async function createRuntime(given: RuntimeOptions = {}): Promise<Runtime
   // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
   const alone = typeof options.store !== "object" || store instanceof SqliteStore;
   const auditing = await openAuditing(store, options);
-  const workshop = await openWorkshop(options);
-  const runtime = new Runtime({ options, store, files, workshop, alone, auditing, book });
+  const watchers = await openWatchers(options);
+  const workshop = await openWorkshop(options, watchers.telemetry?.cageStarted);
+  const parts = { options, store, files, workshop, alone, auditing, watchers, book };
+  const runtime = new Runtime(parts);
   await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();
   return runtime;

@@ -12,6 +12,7 @@ import type { AuditOptions } from "./auditing.ts";
 import type { AgentImage, Budget } from "./image.ts";
 import type { RetentionOptions } from "./redaction.ts";
 import type { Rule } from "./rule.ts";
+import type { TelemetryOptions } from "./telemetry.ts";
 import type { JitOptions } from "./workshop.ts";
 
 /** How to make a runtime. */
@@ -57,6 +58,8 @@ export interface RuntimeOptions {
   readonly jit?: false | JitOptions;
   /** Signs what the log says, so that changes show to strangers. Nothing is signed without it. */
   readonly audit?: AuditOptions;
+  /** Spans and measurements for OpenTelemetry; takes `OTEL_DENO=true`. None without it. */
+  readonly telemetry?: TelemetryOptions;
   /** How long payloads are kept. For as long as the log without it. */
   readonly retention?: RetentionOptions;
 }

@@ -93,7 +93,8 @@ export class Turns {
     runs.set(process.pid, run);
     this.running += 1;
     const program = options.program(programOf(tree, process))!;
-    runStep(run, process, { broker, clock: options.world.clock, program })
+    const step = () => runStep(run, process, { broker, clock: options.world.clock, program });
+    (options.around === undefined ? step() : options.around(tree, process, step))
       .then((isWritten) => isWritten ? written(tree) : undefined)
       .catch((error) => halt(tree, error))
       .finally(() => {

@@ -44,7 +44,7 @@ export async function openWorkshop(options: {
   readonly jit?: false | JitOptions;
   readonly clock?: Clock;
   readonly random?: Random;
-}): Promise<Workshop | null> {
+}, started?: (ms: number) => void): Promise<Workshop | null> {
   const { jit, random = realRandom } = options;
   if (jit === undefined || jit === false) return null;
   const limits = limitsOf(jit);
@@ -58,7 +58,12 @@ export async function openWorkshop(options: {
   // Deadlines of cages are real time, whatever clock the runtime lives on.
   const clock = realClock;
   const compiler = new TypeScriptCompiler({ children, clock });
-  const sandbox = await sandboxOf(jit, { children, clock, random });
+  const sandbox = await sandboxOf(jit, {
+    children,
+    clock,
+    random,
+    ...(started === undefined ? {} : { started }),
+  });
   if (jit.warm === true) await compiler.warm();
   return { sandbox, compiler, review, limits };
 }
@@ -67,6 +72,7 @@ async function sandboxOf(jit: JitOptions, parts: {
   readonly children: RealChildren;
   readonly clock: Clock;
   readonly random: Random;
+  readonly started?: (ms: number) => void;
 }): Promise<Sandbox> {
   const surface = { calls: PORT_CALLS, positions: PORT_POSITIONS, ends: PORT_ENDS };
   const { isolation = "process", warm = false } = jit;

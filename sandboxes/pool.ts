@@ -23,6 +23,8 @@ export interface PoolParts {
   readonly clock: Clock;
   /** Whether to start cages before the first is needed, and to keep some whatever happens. */
   readonly warm: boolean;
+  /** Hears how long a cage took until it could run something. */
+  started?(ms: number): void;
 }
 
 /** Counts, for tests and figures. */
@@ -164,8 +166,13 @@ export class Pool {
   }
 
   #start(memoryBytes: number): Cage {
+    const { clock, started } = this.#parts;
+    const sinceMs = clock.now();
     const cage = this.#parts.start(memoryBytes);
     this.#cages.add(cage);
+    if (started !== undefined) {
+      void cage.ready.then((isReady) => isReady && started(clock.now() - sinceMs));
+    }
     void cage.ended.then(() => {
       this.#cages.delete(cage);
       this.#busy.delete(cage);

@@ -30,6 +30,8 @@ export interface ProcessSandboxParts {
   readonly surface: Surface;
   /** Whether to put the system's jail around each child. @default false */
   readonly jail?: boolean;
+  /** Hears how long each cage took to start. */
+  readonly started?: (ms: number) => void;
   /** Whether to start cages before the first is needed, and keep some. @default false */
   readonly warm?: boolean;
 }
@@ -53,7 +55,13 @@ export class ProcessSandbox implements Sandbox {
     this.#jail = jail ? jailed(children) : null;
     this.#jail?.catch(() => {});
     const start = (memoryBytes: number) => startCage({ ...parts, jail }, memoryBytes);
-    this.#pool = new Pool({ start, clock: parts.clock, warm });
+    const { clock, started } = parts;
+    this.#pool = new Pool({
+      start,
+      clock,
+      warm,
+      ...(started === undefined ? {} : { started }),
+    });
   }
 
   /** Runs a tool once. Never rejects. */

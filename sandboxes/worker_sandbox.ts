@@ -27,6 +27,8 @@ export interface WorkerSandboxParts {
    * first run, and nothing in the process can tell beforehand.
    */
   readonly hasWorkerOptions: true;
+  /** Hears how long each cage took to start. */
+  readonly started?: (ms: number) => void;
   /** Whether to start cages before the first is needed, and keep some. @default false */
   readonly warm?: boolean;
 }
@@ -40,7 +42,8 @@ export class WorkerSandbox implements Sandbox {
   constructor(parts: WorkerSandboxParts) {
     const start = () =>
       new Cage({ ...parts, link: new WorkerLink(), memoryBytesMax: Number.POSITIVE_INFINITY });
-    this.#pool = new Pool({ start, clock: parts.clock, warm: parts.warm ?? false });
+    const { clock, started, warm = false } = parts;
+    this.#pool = new Pool({ start, clock, warm, ...(started === undefined ? {} : { started }) });
   }
 
   /** Runs a tool once. Never rejects. */

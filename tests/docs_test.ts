@@ -22,6 +22,7 @@ const PAGES = [
   "docs/quickstart.md",
   "docs/generated-tools.md",
   "docs/syscalls.md",
+  "docs/telemetry.md",
   "docs/threat-model.md",
 ];
 /** Modules whose comments have examples; `deno test --doc` looks into no others. */
