@@ -55,6 +55,7 @@ export function judgeCall(question: Question): Verdict {
   const { needs, tree, process } = question;
   if (needs.length === 0) return OPEN;
   const lineage = tree.lineage(process.pid);
+  const reach = tree.reach(process.pid);
   const by: (readonly CapId[])[] = [];
   const spends: CapId[] = [];
   let decided: PolicyRule | undefined;
@@ -62,7 +63,7 @@ export function judgeCall(question: Question): Verdict {
   const hash = (): string => argsHash ??= askedHash(question, undefined);
   for (const need of needs) {
     const query = {
-      lineage,
+      lineage: reach,
       right: need.right,
       resource: need.resource,
       args: question.args,

@@ -70,7 +70,7 @@ function judgeNeed(draft: Draft, at: {
   const refused = `Cannot answer request "${at.request}": an edit to ${what}`;
   const lineage = tree.lineage(process.pid);
   const query = {
-    lineage,
+    lineage: tree.reach(process.pid),
     right: need.right,
     resource: need.resource,
     args,

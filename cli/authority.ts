@@ -63,7 +63,7 @@ function ruleOf({ right, resource, constraint }: HeldCapability): string {
 
 async function printTree(at: Context): Promise<number> {
   const { tree, process } = await reading(at, (store) => findProcess(store, at.words[1]!));
-  const held = [...tree.caps.heldBy(tree.lineage(process.pid))];
+  const held = [...tree.caps.heldBy(tree.reach(process.pid))];
   const roots = new Set(held.map((cap) => rootOf(tree, cap)));
   const all = Object.values(tree.state.caps);
   const lines: string[] = [];

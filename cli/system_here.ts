@@ -72,7 +72,7 @@ export class LocalSystem implements System {
   /** What a process holds, itself or by its ancestors. */
   async held(pid: string): Promise<CapabilityView[]> {
     const { tree } = await this.#reading((store) => findProcess(store, pid));
-    const ids = new Set([...tree.caps.heldBy(tree.lineage(pid as Pid))].map(({ id }) => id));
+    const ids = new Set([...tree.caps.heldBy(tree.reach(pid as Pid))].map(({ id }) => id));
     return capabilityViews(tree).filter(({ id }) => ids.has(id as `cap_${string}`));
   }
 

@@ -100,6 +100,7 @@ const PROCESS = {
       startedMs: line.atMs,
       mode: data.mode,
       ephemeral: data.ephemeral,
+      ...(data.apart === undefined ? {} : { apart: data.apart }),
       image: data.image,
       goal: data.goal,
       input: data.input,

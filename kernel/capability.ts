@@ -88,7 +88,7 @@ export interface Authority {
 
 /** What is asked of the capabilities a process holds. */
 export interface AuthorityQuery {
-  /** The process and its ancestors, itself first. */
+  /** The process and those above whose capabilities for subtrees it sees, itself first. */
   readonly lineage: readonly Pid[];
   readonly right: string;
   readonly resource: string;
@@ -187,7 +187,7 @@ export function bury(authority: Authority, index: CapabilityIndex, ids: readonly
 
 /**
  * The capability of a process that provably covers a whole pattern and can be handed on, or
- * undefined. `lineage` is the process and its ancestors, itself first.
+ * undefined. `lineage` is as in a query.
  */
 export function coveringFor(
   index: CapabilityIndex,

@@ -188,6 +188,8 @@ export interface EventMap extends HumanEvents, ToolEvents, TreeEvents {
     /** Which names of the parent's memory show through, copy-on-write: null for none of it. */
     readonly view: { readonly only: readonly string[] | null } | null;
     readonly ephemeral: boolean;
+    /** Whether it sees nothing that its ancestors hold for their subtrees: a tool started it. */
+    readonly apart?: true;
     readonly image: string;
     readonly goal: string;
     readonly input: Json;

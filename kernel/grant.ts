@@ -59,7 +59,10 @@ interface Holder {
   readonly image?: string;
 }
 
-/** Who gets the grant: each asker, or the root for all of the tree or all of an image. */
+/**
+ * Who gets the grant: each asker, or the root for all of the tree or all of an image. Askers that
+ * stand apart see nothing of the root's, and are given it themselves.
+ */
 function holdersOf(
   draft: Draft,
   live: readonly Asker[],
@@ -67,17 +70,20 @@ function holdersOf(
   pattern: { readonly right: string; readonly resource: string },
 ): Holder[] {
   const { tree } = draft;
-  if (scope !== "tree" && scope !== "image") {
-    return [...new Map(live.map((asker) => [asker.pid, asker])).values()];
-  }
+  const askers = [...new Map(live.map((asker) => [asker.pid, asker])).values()];
+  if (scope !== "tree" && scope !== "image") return askers;
   const [first] = live as [Asker];
   const holder = {
     pid: tree.lineage(first.pid).at(-1)!,
     under: anchorOf(draft, first.under, pattern),
   };
-  if (scope === "tree") return [holder];
-  const images = new Set(live.map(({ pid }) => tree.state.processes[pid]!.image));
-  return [...images].map((image) => ({ ...holder, image }));
+  const apart = askers.filter(({ pid }) => !tree.reach(pid).includes(holder.pid));
+  if (scope === "tree") return [holder, ...apart];
+  const imageOf = ({ pid }: Asker) => tree.state.processes[pid]!.image;
+  return [
+    ...[...new Set(askers.map(imageOf))].map((image) => ({ ...holder, image })),
+    ...apart.map((asker) => ({ ...asker, image: imageOf(asker) })),
+  ];
 }
 
 /**

@@ -5,6 +5,7 @@
  *   F1. Every capability of a child is derived from one of its parent's (G3). An image grants
  *       nothing.
  *   F2. A fork copies no value: it sees its parent's memory as it was, copy-on-write.
+ *   F3. Who stands apart, and all below it, sees nothing of what is held above it for subtrees.
  * @module
  */
 
@@ -74,6 +75,8 @@ export interface SpawnSpec {
   readonly priority: number;
   /** Generated tools of the parent's table that the child sees. */
   readonly inherit?: readonly string[];
+  /** Whether it sees nothing that its ancestors hold for their subtrees. */
+  readonly apart?: boolean;
 }
 
 /** Decides a child process. */
@@ -91,6 +94,7 @@ export function spawn(draft: Draft, parent: Process, spec: SpawnSpec): Pid {
     mode: "spawn",
     view: null,
     ephemeral: false,
+    ...(spec.apart === true ? { apart: true } : {}),
     label: parent.label,
     tools: spec.image.tools,
   });
@@ -191,8 +195,7 @@ function checkRoom(draft: Draft, parent: Process, spec: { readonly rules: string
 function derivedGrant(draft: Draft, parent: Process, subject: Pid, text: string): Capability {
   const pattern = parseGrant(text, parent.cwd);
   const { tree, nowMs } = draft;
-  const lineage = tree.lineage(parent.pid);
-  const from = coveringFor(tree.caps, { lineage, pattern, nowMs });
+  const from = coveringFor(tree.caps, { lineage: tree.reach(parent.pid), pattern, nowMs });
   if (from === undefined) {
     const shown = `${pattern.right}(${pattern.resource})`;
     const expected = "expected a part of what the parent holds and may hand on";
@@ -219,8 +222,7 @@ function modelGrant(
   if (child.model === null) return [];
   const pattern = { right: "model.generate", resource: child.model };
   const { tree, nowMs } = draft;
-  const lineage = tree.lineage(parent.pid);
-  const from = coveringFor(tree.caps, { lineage, pattern, nowMs });
+  const from = coveringFor(tree.caps, { lineage: tree.reach(parent.pid), pattern, nowMs });
   if (from === undefined) return [];
   const facts = { id: draft.id("cap"), via: "spawn", by: parent.pid, nowMs } as const;
   return [derive(from, { subject: child.pid, ...pattern }, facts)];

@@ -82,6 +82,8 @@ export interface Process {
   readonly startedMs: number;
   readonly mode: "spawn" | "fork";
   readonly ephemeral: boolean;
+  /** Set when it sees nothing that its ancestors hold for their subtrees. */
+  readonly apart?: true;
   image: string;
   goal: string;
   readonly input: Json;

@@ -144,6 +144,14 @@ export class Tree {
     return line;
   }
 
+  /** Whose capabilities for subtrees a process sees: its lineage, up to one that stands apart. */
+  reach(pid: Pid): readonly Pid[] {
+    const line = this.lineage(pid);
+    const { processes } = this.state;
+    const last = line.findIndex((each) => processes[each]?.apart === true);
+    return last < 0 ? line : line.slice(0, last + 1);
+  }
+
   /** A held capability, for walking chains. */
   cap(id: CapId): HeldCapability | undefined {
     return Object.hasOwn(this.state.caps, id) ? this.state.caps[id] : undefined;

@@ -59,7 +59,7 @@ export const capabilityCalls = {
     reply: z.strictObject({ capabilities: z.array(z.looseObject({ id: capIdShape })) }),
     needs: () => [],
     run: (at) => ({
-      capabilities: [...at.tree.caps.heldBy(at.tree.lineage(at.pid))].slice(0, 1_000).map(shown),
+      capabilities: [...at.tree.caps.heldBy(at.tree.reach(at.pid))].slice(0, 1_000).map(shown),
     }),
   }),
   "capability.inspect": syscall({
@@ -104,7 +104,7 @@ export const capabilityCalls = {
       const pattern = parseGrant(args.rule, at.cwd);
       const from = args.capability === undefined
         ? coveringFor(at.tree.caps, {
-          lineage: at.tree.lineage(at.pid),
+          lineage: at.tree.reach(at.pid),
           pattern,
           nowMs: at.nowMs,
         })
@@ -207,7 +207,7 @@ export function explainCall(
   const { right, resource } = parseGrant(`${pattern.right}(${pattern.resource})`, at.process.cwd);
   const lineage = at.tree.lineage(at.pid);
   const held = explain(at.tree.caps, {
-    lineage,
+    lineage: at.tree.reach(at.pid),
     right,
     resource,
     args: args as never,

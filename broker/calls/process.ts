@@ -107,6 +107,9 @@ export const processCalls = {
         input: args.input ?? null,
         image: found.image,
         cwd: resolvePath(at.cwd, args.cwd),
+        // What a tool did not declare it cannot hand on, and what stands open to its process's
+        // whole subtree would be handed on by itself.
+        apart: at.tool !== undefined,
       });
       return { pid };
     },

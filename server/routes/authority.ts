@@ -86,7 +86,7 @@ function listing(app: Api, house: House): void {
         c.req.valid("param").pid as Pid,
       );
       // Those of its ancestors that reach down to it, too.
-      const held = [...tree.caps.heldBy(tree.lineage(process.pid))].map(({ id }) => id);
+      const held = [...tree.caps.heldBy(tree.reach(process.pid))].map(({ id }) => id);
       const ids = new Set<string>(held);
       const items = capabilityViews(tree).filter(({ id }) => ids.has(id));
       return c.json({ items, next: null }, 200);
