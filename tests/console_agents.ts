@@ -4,7 +4,8 @@
  */
 
 import { type AgentImage, type AgentProcess, allow, ask, defineImage, deny } from "../mod.ts";
-import type { Runtime } from "../mod.ts";
+import type { Model, Runtime } from "../mod.ts";
+import { scriptedModel } from "../testing.ts";
 
 const reader = defineImage({
   name: "reader",
@@ -59,6 +60,47 @@ export const listener = defineImage({
     await sys.process.exit({});
   },
 });
+
+/** A model that writes when it is told to. */
+export class SlowModel implements Model {
+  readonly id = "scripted/slow";
+  readonly #script = scriptedModel([
+    {
+      text: "I look first.",
+      calls: [{ tool: "file_read", input: { path: "./notes/monday.txt" } }],
+    },
+    "Two meetings on Monday.",
+  ]);
+  readonly #begun = Promise.withResolvers<(text: string) => void>();
+  readonly #over = Promise.withResolvers<void>();
+
+  /** Comes back when the second turn has begun, with what writes a part of it. */
+  begun(): Promise<(text: string) => void> {
+    return this.#begun.promise;
+  }
+
+  /** Lets the second turn be over. */
+  end(): void {
+    this.#over.resolve();
+  }
+
+  /** Answers; the first turn at once. */
+  async generate(
+    request: Parameters<Model["generate"]>[0],
+    options: Parameters<Model["generate"]>[1],
+  ): ReturnType<Model["generate"]> {
+    if (request.messages.some(({ role }) => role === "assistant")) {
+      this.#begun.resolve((text) => options.onText?.(text));
+      await this.#over.promise;
+    }
+    return await this.#script.generate(request, { signal: options.signal });
+  }
+}
+
+/** An agent with a model. */
+export function talker(model: Model): AgentImage {
+  return defineImage({ name: "talker", instructions: "Be brief.", model });
+}
 
 /** Images that consoles are opened with. */
 export const IMAGES: readonly AgentImage[] = [coordinator, reader, publisher, listener];

@@ -39,13 +39,13 @@ function Shell({ who }: { readonly who: Who }): JSX.Element {
             </li>
           ))}
         </ul>
-        <p>
+        <div class="foot">
           <button type="button" class="quiet" onClick={() => setOpen("find")}>
             Go to <kbd aria-hidden="true">Ctrl K</kbd>
           </button>
-        </p>
-        <Connection />
-        <p class="who">{who.name} · {who.role}</p>
+          <Connection />
+          <p class="who">{who.name} · {who.role}</p>
+        </div>
       </nav>
       <main id="main">
         <Shown place={place} who={who} />

@@ -6,6 +6,7 @@
 import type { FunctionComponent } from "preact";
 import type { Who } from "./api.ts";
 import { Overview } from "./pages/overview.tsx";
+import { ProcessPage } from "./pages/process.tsx";
 import { ProcessList } from "./pages/processes.tsx";
 import type { Place } from "./route.ts";
 
@@ -30,6 +31,7 @@ export interface PageEntry {
 export const PAGES: readonly PageEntry[] = [
   { path: "/", name: "Overview", keys: "g o", page: Overview },
   { path: "/view/processes", name: "Processes", keys: "g p", page: ProcessList },
+  { path: "/p", name: null, keys: "", page: ProcessPage },
 ];
 
 /** The page at a place: the longest address that it begins with. */
