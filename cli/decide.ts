@@ -3,10 +3,9 @@
  * @module
  */
 
-import { SysError, toOutcome } from "../kernel/errors.ts";
+import { type Errno, SysError, toOutcome } from "../kernel/errors.ts";
 import { matchRight, type Pattern } from "../kernel/grammar.ts";
 import { canonical, type Json } from "../kernel/json.ts";
-import type { RequestRecord } from "../kernel/state.ts";
 import { type PersonAnswer, type Scope, SCOPES } from "../kernel/world.ts";
 import { edited } from "../providers/editor.ts";
 import { mustBeAlike } from "../runtime/decide.ts";
@@ -14,7 +13,11 @@ import type { Command, Context } from "./command.ts";
 import { decidedLines, grantsOf } from "./decided.ts";
 import { exitOf, UsageError } from "./exit.ts";
 import { give, operatorOf } from "./order.ts";
-import { show } from "./output.ts";
+import { list, show } from "./output.ts";
+import { systemOf } from "./system.ts";
+import { answerText } from "../runtime/line_text.ts";
+import type { DecidedAll } from "../server/client.ts";
+import type { RequestView } from "../server/schema/request.ts";
 import { findRequest, reading } from "./store.ts";
 import { countOf, durationOf, patternOf, valueOf } from "./words.ts";
 
@@ -38,6 +41,7 @@ export const approve: Command = {
     message: { type: "string", short: "m" },
   },
   words: [1, TOGETHER_MAX],
+  remote: "same",
   async run(at) {
     const { flags, words } = at;
     const rule = flags.text("rule");
@@ -86,6 +90,7 @@ export const edit: Command = {
   ],
   options: { args: { type: "string" }, message: { type: "string", short: "m" } },
   words: [1, 1],
+  remote: "same",
   async run(at) {
     const given = at.flags.text("args");
     const note = at.flags.text("message");
@@ -97,14 +102,14 @@ export const edit: Command = {
 /** The arguments of a request as somebody changed them in their editor. */
 async function editedArgs(at: Context): Promise<Json> {
   const { io, words } = at;
-  const { id, request } = await reading(at, (store) => findRequest(store, words[0]!));
-  if (request?.call == null) {
+  const { id, call } = await systemOf(at).request(words[0]!);
+  if (call === null) {
     throw new SysError("EINVAL", `Cannot edit request "${id}": about no call, expected one`);
   }
   if (!io.isInteractive) {
     throw new UsageError("Cannot edit: no terminal, expected --args JSON");
   }
-  const before = `${JSON.stringify(request.call.args, null, 2)}\n`;
+  const before = `${JSON.stringify(call.args, null, 2)}\n`;
   const after = await edited(io.env("VISUAL") ?? io.env("EDITOR") ?? "vi", before);
   if (after === before) {
     const sentence = `Cannot edit request "${id}": nothing was changed`;
@@ -134,6 +139,7 @@ export const deny: Command = {
   ],
   options: { message: { type: "string", short: "m" }, stop: { type: "boolean" } },
   words: [1, TOGETHER_MAX],
+  remote: "same",
   async run(at) {
     const reason = at.flags.text("message");
     if (reason === undefined) {
@@ -153,6 +159,7 @@ export const answer: Command = {
   examples: ["libos answer req_1.2 blue", "libos answer req_1.2 '{\"port\":8080}'"],
   options: {},
   words: [2, 2],
+  remote: "same",
   run(at) {
     const [id, value] = at.words as [string, string];
     return say({ ...at, words: [id] }, { outcome: "answer", value: valueOf(value) });
@@ -166,15 +173,13 @@ function scopeOf(word: string): Scope {
 
 /** Gives an answer to each request that is named, after all were found to be alike. */
 async function say(at: Context, said: PersonAnswer, pattern?: Pattern): Promise<number> {
+  if (at.client !== null) return await sayThere(at, said, pattern);
   const found = await reading(
     at,
     (store) => Promise.all(at.words.map((word) => findRequest(store, word))),
   );
   const right = found.find(({ request }) => request?.call != null)?.request?.call?.right;
-  if (pattern !== undefined && right !== undefined && !matchRight(pattern.right, right)) {
-    const state = `the request is for "${right}"`;
-    throw new UsageError(`Cannot approve "${pattern.right}": ${state}, expected the same right`);
-  }
+  if (pattern !== undefined && right !== undefined) mustMatch(pattern, right);
   if (found.length === 1) return await sayTo(at, said, found[0]!);
   mustBeAlike(
     found.flatMap(({ request }) => request?.status === "pending" ? [request] : []),
@@ -198,27 +203,79 @@ async function sayTo(
   said: PersonAnswer,
   found: Awaited<ReturnType<typeof findRequest>>,
 ): Promise<number> {
-  const { tree, id, request } = found;
-  const by = operatorOf(at);
-  const taken = await give(at, tree.state.tree, {
-    kind: "answer",
-    request: id,
-    answer: textFor(request, said),
-    ...(request?.call == null ? {} : { argsHash: request.call.argsHash }),
-    by,
-  });
-  const grants = grantsOf(taken.lines, id);
-  show(at, { request: id, answer: said, by, grants }, {
-    name: id,
-    lines: await decidedLines(at, { tree, said, request, id, taken }),
-  });
+  const { grants, lines } = await answerHere(at, said, found);
+  const { id } = found;
+  show(at, { request: id, answer: said, by: operatorOf(at), grants }, { name: id, lines });
   return 0;
 }
 
+/** Answers a request of the store here; what that granted, and what to tell of it. */
+export async function answerHere(
+  at: Context,
+  said: PersonAnswer,
+  found: Awaited<ReturnType<typeof findRequest>>,
+): Promise<{ readonly grants: ReturnType<typeof grantsOf>; readonly lines: string[] }> {
+  const { tree, id, request } = found;
+  const taken = await give(at, tree.state.tree, {
+    kind: "answer",
+    request: id,
+    answer: textFor(request?.schema, said),
+    ...(request?.call == null ? {} : { argsHash: request.call.argsHash }),
+    by: operatorOf(at),
+  });
+  const grants = grantsOf(taken.lines, id);
+  return { grants, lines: await decidedLines(at, { tree, said, request, id, taken }) };
+}
+
+/** Answers requests of a server. */
+async function sayThere(at: Context, said: PersonAnswer, pattern?: Pattern): Promise<number> {
+  const system = systemOf(at);
+  const found: RequestView[] = [];
+  for (const word of at.words) found.push(await system.request(word));
+  const right = found.find(({ call }) => call !== null)?.call?.right;
+  if (pattern !== undefined && right !== undefined) mustMatch(pattern, right);
+  if (found.length > 1) return await sayToAll(at, said, found);
+  const [request] = found;
+  const { id } = request!;
+  const lines = await system.decide(request!, textFor(request!.schema, said));
+  show(at, { request: id, answer: said }, { name: id, lines });
+  return 0;
+}
+
+async function sayToAll(
+  at: Context,
+  decision: PersonAnswer,
+  found: readonly RequestView[],
+): Promise<number> {
+  const items = found.map(({ id, call }) => ({ id, argsHash: call?.argsHash }));
+  const path = "/v1/approvals/decide";
+  const body = { items, decision };
+  const done = await at.client!.send<DecidedAll>("POST", path, { body });
+  list(at, done.items, {
+    columns: [
+      { head: "ID", of: ({ id }) => id },
+      { head: "STATE", of: ({ ok, code }) => ok ? answerText(decision) : `refused [${code}]` },
+      { head: "WHY", of: ({ detail }) => detail ?? "-" },
+    ],
+    name: ({ id }) => id,
+    none: "Nothing was answered",
+  });
+  const failed = done.items.find(({ ok }) => !ok);
+  return failed === undefined ? 0 : exitOf(failed.code as Errno);
+}
+
+function mustMatch(pattern: Pattern, right: string): void {
+  if (matchRight(pattern.right, right)) return;
+  const state = `the request is for "${right}"`;
+  throw new UsageError(`Cannot approve "${pattern.right}": ${state}, expected the same right`);
+}
+
 /** Where a text is wanted, `42` is that text and no number. */
-function textFor(request: RequestRecord | undefined, said: PersonAnswer): PersonAnswer {
+function textFor(
+  schema: { readonly [key: string]: unknown } | null | undefined,
+  said: PersonAnswer,
+): PersonAnswer {
   if (said.outcome !== "answer" || typeof said.value === "string") return said;
-  const type = request?.schema?.["type"];
-  const wantsText = request !== undefined && (request.schema === null || type === "string");
+  const wantsText = schema === null || schema?.["type"] === "string";
   return wantsText ? { outcome: "answer", value: canonical(said.value) } : said;
 }

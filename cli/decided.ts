@@ -18,6 +18,7 @@ import type { Context } from "./command.ts";
 import { isFile } from "./files.ts";
 import { answerText } from "../runtime/line_text.ts";
 import { operatorOf, type Taken } from "./order.ts";
+import { matchesText } from "./request_text.ts";
 import { reading } from "./store.ts";
 import { timeOf } from "./words.ts";
 
@@ -84,8 +85,7 @@ async function matchedLines(
   const { right, resource: own } = request.call;
   const wanted = { right, resource: resource ?? own };
   const found = await reading(at, (store) => matchesIn(store, tree.state.tree, wanted));
-  const what = `would have matched ${found.matched} of the last ${found.of} ${right} calls`;
-  return [`  ${what}, ${found.asked} of them asked about; it can not be handed on`];
+  return [`  ${matchesText(found, right)}`];
 }
 
 /** What changed in the policy, and in its file where no kernel runs that would see to it. */

@@ -1,141 +1,187 @@
 /**
- * Requests as people read them: `approvals`.
+ * Requests as people read and answer them: `approvals`.
  * @module
  */
 
-import { SysError } from "../kernel/errors.ts";
-import { canonical } from "../kernel/json.ts";
-import type { RequestRecord } from "../kernel/state.ts";
-import type { PersonRequest } from "../kernel/world.ts";
+import { SysError, toOutcome } from "../kernel/errors.ts";
+import type { PersonAnswer } from "../kernel/world.ts";
 import { realClock } from "../providers/clock.ts";
-import { quoted } from "../providers/printable.ts";
-import { pendingRequests, shownRequest } from "../runtime/people.ts";
-import { bestOf } from "../runtime/suggest.ts";
-import type { Command, Context } from "./command.ts";
-import { UsageError } from "./exit.ts";
+import { TerminalPerson } from "../providers/person.ts";
+import { oneLine, quoted } from "../providers/printable.ts";
 import { answerText } from "../runtime/line_text.ts";
+import { ServerRefusal } from "../server/client.ts";
+import type { RequestView } from "../server/schema/request.ts";
+import type { Command, Context } from "./command.ts";
+import { EXIT, UsageError } from "./exit.ts";
 import { list, show } from "./output.ts";
-import { expiryText } from "./process_text.ts";
-import { findRequest, headsOf, reading, treeIn } from "./store.ts";
-import { short, spanOf } from "../runtime/wording.ts";
+import { expiryText, msOf } from "./process_text.ts";
+import { argsText, personRequestOf, requestColumns } from "./request_text.ts";
+import { type System, systemOf } from "./system.ts";
+import { spanOf } from "./words.ts";
 
 /** `approvals`. */
 export const approvals: Command = {
   name: "approvals",
   group: "people",
-  usage: "[ls | show ID]",
-  about: "List the requests that wait for an answer, or show one in full",
-  examples: ["libos approvals", "libos approvals show req_1.1"],
+  usage: "[ls | show ID | watch]",
+  about: "List the requests that wait for an answer, show one in full, or answer them as they come",
+  examples: ["libos approvals", "libos approvals watch --host http://127.0.0.1:7777"],
   options: {},
   words: [0, 2],
+  remote: "same",
   async run(at) {
     const [verb = "ls", id, ...rest] = at.words;
     if (verb === "show" && id !== undefined) return await showOne(at, id);
+    if (verb === "watch" && id === undefined) return await watch(at);
     if (verb !== "ls" || id !== undefined || rest.length > 0) {
       throw new UsageError(`Cannot run "approvals ${verb}": expected ${approvals.usage}`);
     }
-    const requests = await reading(at, async (store) => {
-      const found: PersonRequest[] = [];
-      for (const { tree } of await headsOf(store, false)) {
-        const loaded = await treeIn(store, tree);
-        for (const one of pendingRequests([loaded])) {
-          found.push(shownRequest(one.tree, one.request));
-        }
-      }
-      return found.sort((a, b) => a.createdMs - b.createdMs);
-    });
-    const nowMs = realClock.now();
-    list(at, requests, {
-      columns: [
-        { head: "ID", of: ({ id }) => id },
-        { head: "AGE", of: (request) => ageText(request, nowMs) },
-        { head: "RISK", of: ({ risk }) => risk },
-        { head: "KIND", of: ({ kind }) => kind },
-        { head: "PID", of: ({ pid }) => pid },
-        { head: "WHAT", of: whatText },
-        { head: "SUGGESTED", of: suggestedText },
-        { head: "EXPIRES", of: ({ expiresMs }) => expiryText(expiresMs, nowMs) },
-        { head: "TOOL", wide: true, of: ({ tool }) => tool?.name ?? "-" },
-        { head: "TO", wide: true, of: ({ who }) => who ?? "-" },
-        { head: "LINEAGE", wide: true, of: ({ lineage }) => lineage.join(" > ") },
-      ],
+    list(at, await systemOf(at).requests(), {
+      columns: requestColumns(realClock.now()),
       name: ({ id }) => id,
       none: "Nothing waits for an answer",
     });
-    return 0;
+    return EXIT.ok;
   },
 };
 
-/** How long it waits; with a mark when it was said that nobody answers. */
-function ageText({ createdMs, escalatedMs }: PersonRequest, nowMs: number): string {
-  return `${spanOf(nowMs - createdMs)}${escalatedMs === null ? "" : "!"}`;
-}
-
-/** What to approve it with: the narrowest that would have covered the most. */
-function suggestedText({ suggestions, people }: PersonRequest): string {
-  const best = bestOf(suggestions);
-  const both = people.needed > 1 ? ` (${people.agreed.length}/${people.needed} agreed)` : "";
-  if (best === undefined) return `-${both}`;
-  const rule = `${best.right}(${best.resource})`;
-  return `${best.scope === "once" ? "once" : `${best.scope}: ${rule}`}${both}`;
-}
-
-function whatText({ call, prompt }: PersonRequest): string {
-  return call === undefined ? short(prompt, 60) : `${call.name} ${call.resource}`;
-}
-
 async function showOne(at: Context, word: string): Promise<number> {
-  const { tree, id, request } = await reading(at, (store) => findRequest(store, word));
-  if (request === undefined) {
-    const state = "answered or withdrawn, expected one that is kept";
-    throw new SysError("ENOENT", `Cannot show request "${id}": ${state}; see libos audit`);
-  }
-  const shown = shownRequest(tree, request);
-  show(at, { ...shown, status: request.status, answer: request.answer, by: request.by }, {
-    name: id,
-    lines: requestLines(shown, request),
-  });
-  return 0;
+  const request = await systemOf(at).request(word);
+  show(at, request, { name: request.id, lines: requestLines(request) });
+  return EXIT.ok;
 }
 
-function requestLines(shown: PersonRequest, request: RequestRecord): string[] {
-  const { call } = shown;
-  const said = request.answer === null ? "" : ` ${answerText(request.answer)} by ${request.by}`;
+function requestLines(request: RequestView): string[] {
+  const { call, tool, because, people, preview, suggestions, choices } = request;
+  const said = request.answer === null
+    ? ""
+    : ` ${answerText(request.answer as unknown as PersonAnswer)} by ${request.by}`;
+  const escalated = request.escalatedAt;
   const lines = [
-    `Request:  ${shown.id}  ${shown.kind}, risk ${shown.risk}`,
+    `Request:  ${request.id}  ${request.kind}, risk ${request.risk}`,
     `Status:   ${request.status}${said}`,
-    `Who:      ${shown.pid} (${shown.lineage.join(" > ")})`,
-    ...(shown.tool === undefined ? [] : [`Tool:     ${shown.tool.name}@${shown.tool.hash}`]),
-    ...(shown.who === undefined ? [] : [`To:       ${shown.who}`]),
-    `Expires:  ${expiryText(shown.expiresMs, realClock.now())}`,
-    ...(shown.escalatedMs === null ? [] : [`Waits:    escalated ${escalatedText(shown)}`]),
-    ...(shown.because === undefined ? [] : [`Because:  ${shown.because}`]),
-    ...(shown.people.needed === 1 ? [] : [`People:   ${peopleText(shown)}`]),
+    `Who:      ${request.pid} (${request.lineage.join(" > ")}), ${request.image}`,
+    ...(tool === null ? [] : [`Tool:     ${tool.name}@${tool.hash}`]),
+    ...(request.who === null ? [] : [`To:       ${request.who}`]),
+    `Expires:  ${expiryText(msOf(request.expiresAt), realClock.now())}`,
+    ...(escalated === null ? [] : [
+      `Waits:    escalated ${spanOf(realClock.now() - msOf(escalated)!)} ago: nobody has answered`,
+    ]),
+    ...(because === null ? [] : [`Because:  ${because}`]),
+    ...(people.needed === 1 ? [] : [`People:   ${peopleText(request)}`]),
   ];
-  if (call !== undefined) {
+  if (call !== null) {
     lines.push(`What:     ${call.name}: ${call.right}(${call.resource})`);
-    lines.push(`Args:     sha256:${call.argsHash}`, ...bars(canonical(call.args)));
+    lines.push(`Args:     sha256:${call.argsHash}`, ...argsText(request).split("\n"));
   }
-  if (shown.preview !== undefined) lines.push("Preview:", ...bars(shown.preview));
-  for (const { scope, right, resource, matched } of shown.suggestions) {
+  if (preview !== null) lines.push("Preview:", ...bars(preview.body));
+  for (const { scope, right, resource, matched } of suggestions) {
     if (scope === "once") continue;
-    const past = `matches ${matched} of its latest calls`;
-    lines.push(`Could be: ${scope} ${right}(${resource}), ${past}`);
+    lines.push(
+      `Could be: ${scope} ${right}(${resource}), matches ${matched} of its latest calls`,
+    );
   }
-  lines.push("Why, as the agent says:", ...bars(shown.prompt));
-  if (request.choices.length > 0) lines.push(`Choices:  ${request.choices.join(", ")}`);
+  lines.push("Why, as the agent says:", ...bars(request.prompt));
+  if (choices.length > 0) lines.push(`Choices:  ${choices.join(", ")}`);
   return lines;
 }
 
-function escalatedText({ escalatedMs }: PersonRequest): string {
-  return `${spanOf(realClock.now() - escalatedMs!)} ago: nobody has answered`;
-}
-
-function peopleText({ people }: PersonRequest): string {
+function peopleText({ people }: RequestView): string {
   const who = people.agreed.length === 0 ? "nobody has" : `${people.agreed.join(", ")} has`;
   return `${people.needed} have to agree; ${who}`;
 }
 
 function bars(text: string): string[] {
   return quoted(text, Infinity).text.split("\n");
+}
+
+/** Puts requests before whoever sits at the terminal, one after the other, as they come. */
+async function watch(at: Context): Promise<number> {
+  if (!at.io.isInteractive) {
+    const expected = "expected one; libos approvals lists them, libos approve and deny answer";
+    throw new UsageError(`Cannot watch requests: no terminal, ${expected}`);
+  }
+  const system = systemOf(at);
+  const person = TerminalPerson.open({
+    matches: ({ id }, resource) => system.matches(id, resource),
+  });
+  const desk = new WatchedDesk(at, system, person);
+  const off = at.io.onInterrupt(() => desk.stop());
+  try {
+    await desk.run();
+    return EXIT.interrupted;
+  } finally {
+    off();
+  }
+}
+
+/** The requests of a system, before one person. */
+class WatchedDesk {
+  readonly #at: Context;
+  readonly #system: System;
+  readonly #person: TerminalPerson;
+  readonly #over = new AbortController();
+  readonly #seen = new Set<string>();
+  #pending: readonly RequestView[] = [];
+  #shown: { readonly id: string; readonly withdraw: AbortController } | null = null;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(at: Context, system: System, person: TerminalPerson) {
+    this.#at = at;
+    this.#system = system;
+    this.#person = person;
+  }
+
+  /** Withdraws what is on the screen, and ends. */
+  stop(): void {
+    this.#over.abort();
+    this.#shown?.withdraw.abort();
+    this.#changed.resolve();
+  }
+
+  /** Asks until it is stopped. */
+  async run(): Promise<void> {
+    this.#at.io.err("Requests are shown as they come; Ctrl-C ends\n");
+    const listening = this.#listen();
+    listening.catch(() => this.stop());
+    while (!this.#over.signal.aborted) {
+      const next = this.#pending.find(({ id }) => !this.#seen.has(id));
+      if (next !== undefined) await this.#ask(next);
+      else {
+        await this.#changed.promise;
+        this.#changed = Promise.withResolvers();
+      }
+    }
+    await listening;
+  }
+
+  async #listen(): Promise<void> {
+    for await (const _ of this.#system.changes(this.#over.signal)) {
+      this.#pending = await this.#system.requests();
+      const isGone = !this.#pending.some(({ id }) => id === this.#shown?.id);
+      // Answered elsewhere, expired or withdrawn.
+      if (isGone) this.#shown?.withdraw.abort();
+      this.#changed.resolve();
+    }
+  }
+
+  async #ask(request: RequestView): Promise<void> {
+    const withdraw = new AbortController();
+    this.#seen.add(request.id);
+    this.#shown = { id: request.id, withdraw };
+    const said = await this.#person.ask(personRequestOf(request), withdraw.signal);
+    this.#shown = null;
+    if (said === undefined) return;
+    const isRead = request.kind === "notice" && said.outcome === "answer";
+    try {
+      const lines = await this.#system.decide(request, isRead ? { outcome: "approve" } : said);
+      for (const line of lines) this.#at.io.err(`${oneLine(line)}\n`);
+    } catch (thrown) {
+      if (!(thrown instanceof SysError) && !(thrown instanceof ServerRefusal)) throw thrown;
+      const { message, code } = thrown instanceof SysError ? toOutcome(thrown) : thrown;
+      this.#at.io.err(`${oneLine(message)} [${code}]\n`);
+      // What did not fit is asked again, while it waits.
+      if (["EINVAL", "ESTALE", "EPERM"].includes(code)) this.#seen.delete(request.id);
+    }
+  }
 }

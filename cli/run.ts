@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
 import { type Pid, treeOf } from "../kernel/ids.ts";
 import { realClock } from "../providers/clock.ts";
+import { TerminalPerson } from "../providers/person.ts";
 import { oneLine, printable, quoted } from "../providers/printable.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { pendingRequests } from "../runtime/people.ts";
@@ -21,6 +22,7 @@ import { textOf } from "../runtime/line_text.ts";
 import { LiveView } from "./live.ts";
 import { operatorOf } from "./order.ts";
 import { safeJson } from "./output.ts";
+import { matchesText } from "./request_text.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
@@ -81,21 +83,34 @@ async function runtimeOf(
   { image, spawn }: Startable,
   isAsking: boolean,
 ): Promise<Runtime> {
+  let runtime: Runtime | undefined = undefined;
+  const person = isAsking ? askingPerson(() => runtime) : "queue";
   const model = modelOf(at);
   const policy = at.flags.text("policy") ??
     (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
-  return await createRuntime({
+  runtime = await createRuntime({
     store: dbPath(at),
     ...encryptionFor(at),
     workspace: workspaceOf(at),
     images: [image, ...spawn.images ?? []],
     models: model === undefined ? [] : [model],
-    approvals: isAsking ? "terminal" : "queue",
+    approvals: person,
     operator: operatorOf(at),
     jit: jitOptions(at),
     ...await auditOptionsOf(at),
     ...telemetryFor(at),
     ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
+  });
+  return runtime;
+}
+
+/** Somebody at this terminal, who is told what a rule would have matched. */
+function askingPerson(runtime: () => Runtime | undefined): TerminalPerson {
+  return TerminalPerson.open({
+    matches: async ({ id, call }, resource) => {
+      const found = await runtime()?.approvals.matches(id, resource);
+      return found === undefined ? "" : matchesText(found, call?.right ?? "");
+    },
   });
 }
 

@@ -6,10 +6,12 @@
 import type { BudgetLimits } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Signal } from "../kernel/process.ts";
+import type { PersonAnswer } from "../kernel/world.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
 import type { CheckpointView } from "../server/schema/memory.ts";
 import type { ProcessView } from "../server/schema/process.ts";
+import type { RequestView } from "../server/schema/request.ts";
 import type { Context } from "./command.ts";
 import { LocalSystem } from "./system_here.ts";
 import { RemoteSystem } from "./system_there.ts";
@@ -70,6 +72,14 @@ export interface System {
   limit(pid: string, limits: BudgetLimits): Promise<void>;
   /** Gives the position of a process's tree a name. */
   checkpoint(pid: string, name: string): Promise<CheckpointView>;
+  /** Requests that wait for an answer, oldest first. */
+  requests(): Promise<RequestView[]>;
+  /** One request. */
+  request(word: string): Promise<RequestView>;
+  /** What a rule over a request would have matched, in a sentence. */
+  matches(request: string, resource: string): Promise<string>;
+  /** Answers a request that was shown, and tells what that did, a line each. */
+  decide(request: RequestView, answer: PersonAnswer): Promise<string[]>;
   /** What a process that ended exited with. */
   result(pid: string): Promise<Json>;
 }

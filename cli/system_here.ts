@@ -5,6 +5,8 @@
 
 import type { BudgetLimits, EventMap } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import { SysError } from "../kernel/errors.ts";
+import type { PersonAnswer } from "../kernel/world.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Signal } from "../kernel/process.ts";
 import type { Process } from "../kernel/state.ts";
@@ -12,19 +14,25 @@ import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { realClock } from "../providers/clock.ts";
 import { readLines } from "../runtime/load.ts";
+import { matchesIn } from "../runtime/matches.ts";
+import { pendingRequests } from "../runtime/people.ts";
 import { pidOf } from "../runtime/line_text.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
 import type { CheckpointView } from "../server/schema/memory.ts";
 import type { ProcessView } from "../server/schema/process.ts";
+import type { RequestView } from "../server/schema/request.ts";
 import { capabilityViews } from "../server/view/authority.ts";
 import { eventView } from "../server/view/event.ts";
 import { checkpointView } from "../server/view/memory.ts";
 import { processView } from "../server/view/process.ts";
+import { requestView, type Viewer } from "../server/view/request.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
+import { answerHere } from "./decide.ts";
 import { give, operatorOf } from "./order.ts";
-import { findProcess, headsOf, openStore, reading, treeIn } from "./store.ts";
+import { findProcess, findRequest, headsOf, openStore, reading, treeIn } from "./store.ts";
+import { matchesText } from "./request_text.ts";
 import type { ModelText, ProcessQuery, Sent, Signaled, System } from "./system.ts";
 
 const POLL_MS = 100;
@@ -151,6 +159,48 @@ export class LocalSystem implements System {
     const { id } = taken!.data as EventMap["checkpoint.taken"];
     const { state } = await this.#reading((store) => treeIn(store, treeOf(pid)));
     return checkpointView(state, state.checkpoints[id]!);
+  }
+
+  /** Requests that wait for an answer, oldest first. */
+  async requests(): Promise<RequestView[]> {
+    return await this.#reading(async (store) => {
+      const found: RequestView[] = [];
+      for (const { tree } of await headsOf(store, false)) {
+        const loaded = await treeIn(store, tree);
+        for (const one of pendingRequests([loaded])) {
+          found.push(requestView(one.tree, one.request, this.#who()));
+        }
+      }
+      return found.sort((a, b) => a.createdAt < b.createdAt ? -1 : 1);
+    });
+  }
+
+  /** One request. */
+  async request(word: string): Promise<RequestView> {
+    const { tree, id, request } = await this.#reading((store) => findRequest(store, word));
+    if (request !== undefined) return requestView(tree, request, this.#who());
+    const state = "answered or withdrawn, expected one that is kept";
+    throw new SysError("ENOENT", `Cannot show request "${id}": ${state}; see libos audit`);
+  }
+
+  /** What a rule over a request would have matched. */
+  async matches(id: string, resource: string): Promise<string> {
+    return await this.#reading(async (store) => {
+      const { tree, request } = await findRequest(store, id);
+      const right = request?.call?.right ?? "";
+      return matchesText(await matchesIn(store, tree.state.tree, { right, resource }), right);
+    });
+  }
+
+  /** Answers a request. */
+  async decide({ id }: RequestView, answer: PersonAnswer): Promise<string[]> {
+    const found = await this.#reading((store) => findRequest(store, id));
+    return (await answerHere(this.#at, answer, found)).lines;
+  }
+
+  #who(): Viewer {
+    const name = operatorOf(this.#at);
+    return { name, role: "admin", labels: {}, token: "", isSelfApproved: true };
   }
 
   /** What a process that ended exited with. */

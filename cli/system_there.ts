@@ -7,14 +7,19 @@ import type { BudgetLimits } from "../kernel/event.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Signal } from "../kernel/process.ts";
+import type { PersonAnswer } from "../kernel/world.ts";
 import { realClock } from "../providers/clock.ts";
-import type { Client } from "../server/client.ts";
+import { answerText } from "../runtime/line_text.ts";
+import type { Client, Decided, Matches } from "../server/client.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
 import type { CheckpointView } from "../server/schema/memory.ts";
 import type { ProcessView } from "../server/schema/process.ts";
+import type { RequestView } from "../server/schema/request.ts";
 import { UsageError } from "./exit.ts";
+import { matchesText } from "./request_text.ts";
 import type { ModelText, ProcessQuery, Sent, Signaled, System } from "./system.ts";
+import { timeOf } from "./words.ts";
 
 /** The least time between two looks at what changed: bursts are looked at once. */
 const PAUSE_MS = 100;
@@ -116,6 +121,59 @@ export class RemoteSystem implements System {
     return await this.#client.send("POST", `${pathOf(pid)}/checkpoints`, { body: { name } });
   }
 
+  /** Requests that wait for an answer, oldest first. */
+  async requests(): Promise<RequestView[]> {
+    const found = await Array.fromAsync(this.#client.all<RequestView>("/v1/approvals"));
+    return found.sort((a, b) => a.createdAt < b.createdAt ? -1 : 1);
+  }
+
+  /** One request. */
+  async request(word: string): Promise<RequestView> {
+    if (REQUEST.test(word)) return await this.#client.get(`/v1/approvals/${word}`);
+    const id = await onlyOne("request", word, async () => {
+      const all = this.#client.all<RequestView>("/v1/approvals", { status: "all" });
+      return (await Array.fromAsync(all)).map((one) => one.id);
+    });
+    return await this.#client.get(`/v1/approvals/${id}`);
+  }
+
+  /** What a rule over a request would have matched. */
+  async matches(id: string, resource: string): Promise<string> {
+    const path = `/v1/approvals/${id}`;
+    const found = await this.#client.get<Matches>(`${path}/matches`, { resource });
+    const { call } = await this.#client.get<RequestView>(path);
+    return matchesText(found, call?.right ?? "");
+  }
+
+  /** Answers a request. */
+  async decide({ id, call }: RequestView, answer: PersonAnswer): Promise<string[]> {
+    const body = { decision: answer, ...(call === null ? {} : { argsHash: call.argsHash }) };
+    const done = await this.#client.send<Decided>("POST", `/v1/approvals/${id}/decision`, { body });
+    const grants = await Promise.all(done.grants.map((cap) => this.#granted(done, cap)));
+    return [
+      `${answerText(answer)} ${id}${done.request.by === null ? "" : ` by ${done.request.by}`}`,
+      ...(done.request.status === "pending"
+        ? ["another person has to agree: nothing is granted yet"]
+        : []),
+      ...grants,
+      ...(done.policyDiff === null ? [] : [
+        `policy of ${done.request.tree}:`,
+        ...done.policyDiff.trimEnd().split("\n").map((line) => `  ${line}`),
+      ]),
+    ];
+  }
+
+  async #granted({ request }: Decided, id: string): Promise<string> {
+    const held = await this.held(request.pid).catch(() => []);
+    const cap = held.find((one) => one.id === id);
+    if (cap === undefined) return `granted ${id}`;
+    const until = cap.expiresAt === null ? "" : ` until ${timeOf(Date.parse(cap.expiresAt))} UTC`;
+    const uses = cap.usesMax === null ? "" : `, uses: ${cap.usesMax}`;
+    const under = cap.parent === null ? "" : ` (⊂ ${cap.parent})`;
+    const what = `${id} allow ${cap.right}(${cap.resource}) to ${cap.subject}`;
+    return `granted ${what}${until}${uses}${under}`;
+  }
+
   /** What a process that ended exited with. */
   async result(pid: string): Promise<Json> {
     const { result } = await this.#client.get<{ readonly result: Json }>(
@@ -126,6 +184,7 @@ export class RemoteSystem implements System {
   }
 }
 
+const REQUEST = /^req_[1-9]\d*\.[1-9]\d*$/;
 const PID = /^p_[1-9]\d*(\.[1-9]\d*)?$/;
 
 function pathOf(pid: string): string {

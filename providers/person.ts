@@ -6,41 +6,67 @@
  *       request that was withdrawn, is thrown away.
  *   H2. Nothing counts as yes but what was asked for: an empty line, an unknown word, the end of
  *       the input and an aborted signal never approve.
- *   H3. A call is approved by someone who could see all of it: arguments that were cut must be
+ *   H3. Nothing wider than once is given by one key: which calls and how long is asked, what it
+ *       would have matched is shown, and a second key says yes.
+ *   H4. A call is approved by someone who could see all of it: arguments that were cut must be
  *       viewed first, and a destructive call takes the whole word, once.
- *   H4. What agents wrote is shown by `printable` and behind a bar.
+ *   H5. What agents wrote is shown by `printable` and behind a bar.
  * @module
  */
 
-import { canonical, type Json, plain } from "../kernel/json.ts";
+import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { checkAgainst } from "../kernel/schema.ts";
-import type { Person, PersonAnswer, PersonRequest } from "../kernel/world.ts";
-import { oneLine, quoted } from "./printable.ts";
+import type { Person, PersonAnswer, PersonRequest, Scope } from "../kernel/world.ts";
+import { edited } from "./editor.ts";
+import {
+  isCut,
+  jsonOf,
+  KEYS_TEXT,
+  lengthOf,
+  meaningOf,
+  requestText,
+  wholeText,
+  wishesOf,
+  wishOf,
+} from "./person_text.ts";
+import { oneLine } from "./printable.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
 
-const SHOWN_LENGTH_MAX = 2_000;
 const TRIES_MAX = 100;
 const MINUTES = LIMITS.grantExpiryMsDefault / 60_000;
+/** How far the keys reach that reach further than once. */
+const WIDER: { readonly [key: string]: Scope } = { p: "process", t: "subtree", P: "policy" };
 const WITHDRAWN = Symbol("withdrawn");
 /** Kinds that want a yes or no. */
 const WANTS_WORD: readonly PersonRequest["kind"][] = ["permission", "review", "budget"];
 
+/** What somebody at a terminal is given besides it. */
+export interface TerminalPersonOptions {
+  /** What a rule would have matched, in a sentence; what a request says of itself when absent. */
+  matches?(request: PersonRequest, resource: string): Promise<string>;
+  /** Lets a text be changed in an editor; a line of JSON is asked for when absent. */
+  edit?(text: string): Promise<string>;
+}
+
 /** Someone at a terminal. Requests that come together are asked one after the other. */
 export class TerminalPerson implements Person {
   readonly #terminal: Terminal;
+  readonly #options: TerminalPersonOptions;
   #turn: Promise<unknown> = Promise.resolve();
   /** A line that is being typed; it outlives the request it was read for. */
   #typing: Promise<string | null> | undefined;
 
   /** Reads from and writes to `terminal`. */
-  constructor(terminal: Terminal) {
+  constructor(terminal: Terminal, options: TerminalPersonOptions = {}) {
     this.#terminal = terminal;
+    this.#options = options;
   }
 
-  /** At the terminal of this process. */
-  static open(): TerminalPerson {
-    return new TerminalPerson(openTerminal());
+  /** At the terminal of this process, with the editor that its environment names. */
+  static open(options: TerminalPersonOptions = {}): TerminalPerson {
+    const editor = editorNamed();
+    const edit = editor === undefined ? {} : { edit: (text: string) => edited(editor, text) };
+    return new TerminalPerson(openTerminal(), { ...edit, ...options });
   }
 
   /** Whether somebody can be asked: input and messages are both a terminal. */
@@ -61,7 +87,7 @@ export class TerminalPerson implements Person {
 
   async #ask(request: PersonRequest, signal: AbortSignal): Promise<PersonAnswer | undefined> {
     if (signal.aborted) return undefined;
-    this.#show(request);
+    this.#terminal.write(requestText(request, this.#isColoured));
     if (request.kind === "notice") return { outcome: "answer", value: null };
     try {
       if (!await this.#clear(signal)) return undefined;
@@ -77,32 +103,102 @@ export class TerminalPerson implements Person {
   }
 
   async #permit(request: PersonRequest, signal: AbortSignal): Promise<PersonAnswer | undefined> {
-    const isDestructive = request.risk === "destructive";
-    const menu = isDestructive
-      ? "[yes] once  [n] deny  [v] view all > "
-      : `[y] once  [p] this process  [t] this subtree (${MINUTES} min)  [n] deny  [v] view all > `;
+    const menu = menuOf(request);
     let isSeen = !isCut(request);
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const line = await this.#line(menu, signal);
       if (line === null) return undefined;
-      const word = line.trim().toLowerCase();
-      if (word === "n" || word === "no") return await this.#deny(signal);
-      if (word === "v") {
-        this.#showAll(request);
+      const key = keyOf(line);
+      if (key === "n" || key === "N") return await this.#deny(signal, key === "N");
+      if (key === "?") this.#terminal.write(KEYS_TEXT);
+      if (key === "v") {
+        this.#terminal.write(wholeText(request, this.#isColoured));
         isSeen = true;
+      }
+      if (!mayBe(request, key)) continue;
+      if (!isSeen) {
+        this.#terminal.write("  Not all was shown yet: view it with v first\n");
         continue;
       }
-      const answer = approval(word, isDestructive);
-      if (answer === undefined) continue;
-      if (isSeen) return answer;
-      this.#terminal.write("  Not all was shown yet: view it with v first\n");
+      if (key === "y" || key === "yes") return { outcome: "approve", scope: "once" };
+      const answer = key === "e"
+        ? await this.#edit(request, signal)
+        : await this.#widen(request, WIDER[key]!, signal);
+      if (answer !== undefined) return answer;
     }
     return undefined;
   }
 
-  async #deny(signal: AbortSignal): Promise<PersonAnswer> {
+  /** Asks which calls and for how long, shows what that comes to, and asks once more (H3). */
+  async #widen(
+    request: PersonRequest,
+    scope: Scope,
+    signal: AbortSignal,
+  ): Promise<PersonAnswer | undefined> {
+    const { right, resource: own } = request.call!;
+    const wishes = wishesOf(request);
+    wishes.forEach(({ resource, matched }, i) => {
+      const past = matched === null ? "" : `  would have matched ${matched} of its latest calls`;
+      this.#terminal.write(`  ${i + 1}) ${oneLine(`${right}(${resource})`)}${past}\n`);
+    });
+    const said = await this.#line("which, or a pattern of your own (Enter for 1) > ", signal);
+    const resource = said === null ? undefined : wishOf(said, request);
+    if (resource === undefined) {
+      this.#terminal.write("  That does not cover the call: nothing was given\n");
+      return undefined;
+    }
+    const usual = scope === "policy" ? "for good" : `${MINUTES}m`;
+    const word = await this.#line(`for how long, like 15m or 8h (Enter for ${usual}) > `, signal);
+    const forMs = word === null ? undefined : lengthOf(word, scope);
+    if (forMs === undefined) {
+      this.#terminal.write("  That is no length of time to give it for: nothing was given\n");
+      return undefined;
+    }
+    const long = forMs === null ? "for good" : `for ${Math.round(forMs / 1_000)} s`;
+    const whom = scope === "policy"
+      ? "every process of its tree, as a rule of the policy"
+      : scope === "subtree"
+      ? `${request.pid} and all below it`
+      : request.pid;
+    const rule = oneLine(`${right}(${resource})`);
+    this.#terminal.write(`  would allow ${rule} to ${oneLine(whom)} ${long}\n`);
+    const past = await this.#options.matches?.(request, resource).catch(() => undefined);
+    if (past !== undefined) this.#terminal.write(`  ${oneLine(past)}\n`);
+    const yes = await this.#line("[y] give it  [Enter] back > ", signal);
+    if (yes === null || keyOf(yes) !== "y") return undefined;
+    return {
+      outcome: "approve",
+      scope,
+      ...(forMs === null ? {} : { forMs }),
+      ...(resource === own ? {} : { resource }),
+    };
+  }
+
+  /** The call with other arguments; undefined where they stay as they are. */
+  async #edit(request: PersonRequest, signal: AbortSignal): Promise<PersonAnswer | undefined> {
+    const before = JSON.stringify(request.call?.args ?? null, null, 2);
+    const { edit } = this.#options;
+    const after = edit === undefined
+      ? await this.#line("arguments as JSON, on one line (Enter for back) > ", signal)
+      : await edit(`${before}\n`).catch((thrown) => {
+        if (!(thrown instanceof SysError)) throw thrown;
+        this.#terminal.write(`  ${oneLine(thrown.message)}\n`);
+        return "";
+      });
+    if (after === null || after.trim() === "" || after.trim() === before) return undefined;
+    const args = jsonOf(after, "the arguments");
+    if (args !== undefined) return { outcome: "edit", args };
+    this.#terminal.write("  That is no JSON: nothing was given\n");
+    return undefined;
+  }
+
+  async #deny(signal: AbortSignal, stop = false): Promise<PersonAnswer> {
     const reason = (await this.#line("reason (may be empty) > ", signal))?.trim() ?? "";
-    return reason === "" ? { outcome: "deny" } : { outcome: "deny", reason };
+    return {
+      outcome: "deny",
+      ...(reason === "" ? {} : { reason }),
+      ...(stop ? { stop } : {}),
+    };
   }
 
   async #question(request: PersonRequest, signal: AbortSignal): Promise<PersonAnswer | undefined> {
@@ -117,39 +213,8 @@ export class TerminalPerson implements Person {
     return undefined;
   }
 
-  #show(request: PersonRequest): void {
-    const { call, tool } = request;
-    const lineage = request.lineage.length === 0 ? "" : ` (${request.lineage.join(" > ")})`;
-    const lines = [
-      "",
-      `── ${request.kind} ${oneLine(request.id)} ── risk: ${request.risk} ──`,
-      `who   ${oneLine(request.pid + lineage)}`,
-      ...(tool === undefined ? [] : [`tool  ${oneLine(`${tool.name}@${tool.hash}`)}`]),
-      ...(request.who === undefined ? [] : [`to    ${oneLine(request.who)}`]),
-    ];
-    if (call !== undefined) {
-      lines.push(`what  ${oneLine(call.name)}: ${oneLine(call.right)} ${oneLine(call.resource)}`);
-      lines.push(`args  ${oneLine(call.argsHash)}`);
-      lines.push(quoted(canonical(call.args), SHOWN_LENGTH_MAX).text);
-    }
-    if (request.preview !== undefined) {
-      lines.push("preview", quoted(request.preview, SHOWN_LENGTH_MAX).text);
-    }
-    lines.push("why", quoted(request.prompt, LIMITS.requestPromptBytesMax).text);
-    request.choices?.forEach((choice, i) => lines.push(`  ${i + 1}) ${oneLine(choice)}`));
-    if (request.schema !== undefined) {
-      lines.push("as", quoted(canonical(request.schema), SHOWN_LENGTH_MAX).text);
-    }
-    this.#terminal.write(lines.join("\n") + "\n");
-  }
-
-  #showAll(request: PersonRequest): void {
-    const args = JSON.stringify(request.call?.args ?? null, null, 2);
-    const lines = ["args", quoted(args, Infinity).text];
-    if (request.preview !== undefined) {
-      lines.push("preview", quoted(request.preview, Infinity).text);
-    }
-    this.#terminal.write(lines.join("\n") + "\n");
+  get #isColoured(): boolean {
+    return this.#terminal.isColoured === true;
   }
 
   /** Throws away what was typed too early; false at the end of the input. */
@@ -224,44 +289,51 @@ export class QueuePerson implements Person {
   }
 }
 
-function isCut({ call, preview }: PersonRequest): boolean {
-  const isArgsCut = call !== undefined && canonical(call.args).length > SHOWN_LENGTH_MAX;
-  return isArgsCut || (preview !== undefined && preview.length > SHOWN_LENGTH_MAX);
+/** The keys that a request may be answered with; only a whole word destroys. */
+function menuOf(request: PersonRequest): string {
+  const isDestructive = request.risk === "destructive";
+  const parts = [
+    isDestructive ? "[yes] once" : "[y] once",
+    mayBe(request, "p") ? "[p] this process" : "",
+    mayBe(request, "t") ? "[t] this subtree" : "",
+    mayBe(request, "P") ? "[P] policy…" : "",
+    mayBe(request, "e") ? "[e] edit" : "",
+    isCut(request) ? "[v] view all" : "[v] view",
+    "[n] deny",
+    "[N] deny+stop",
+    "? > ",
+  ];
+  return parts.filter((part) => part !== "").join("  ");
 }
 
-function approval(word: string, isDestructive: boolean): PersonAnswer | undefined {
-  if (word === "yes") return { outcome: "approve", scope: "once" };
-  if (isDestructive) return undefined;
-  const forMs = LIMITS.grantExpiryMsDefault;
-  if (word === "y") return { outcome: "approve", scope: "once" };
-  if (word === "p") return { outcome: "approve", scope: "process", forMs };
-  if (word === "t") return { outcome: "approve", scope: "subtree", forMs };
-  return undefined;
+/** Whether a key gives something, and may. */
+function mayBe(request: PersonRequest, key: string): boolean {
+  const isDestructive = request.risk === "destructive";
+  if (key === "yes") return true;
+  if (key === "y") return !isDestructive;
+  if (key === "e") {
+    return !isDestructive && request.call !== undefined && request.kind !== "review";
+  }
+  const scope = Object.hasOwn(WIDER, key) ? WIDER[key]! : undefined;
+  return scope !== undefined && !isDestructive && request.call !== undefined &&
+    request.scopes.includes(scope);
 }
 
-/** The value that a line stands for, or what was expected instead. */
-type Meaning = { readonly value: Json } | { readonly expected: string };
+/** The key that a line is: great and small letters differ where both are keys. */
+function keyOf(line: string): string {
+  const word = line.trim();
+  if (word === "N" || word === "P") return word;
+  const small = word.toLowerCase();
+  return small === "no" ? "n" : small;
+}
 
-function meaningOf(line: string, { choices, schema }: PersonRequest): Meaning {
-  if (choices !== undefined) {
-    const value = choices.includes(line) ? line : choices[Number(line.trim() || NaN) - 1];
-    if (value !== undefined && (schema === undefined || checkAgainst(schema, value) === null)) {
-      return { value };
-    }
-    if (schema === undefined || schema["type"] === "string") {
-      return { expected: `a number from 1 to ${choices.length}` };
-    }
-  }
-  if (schema === undefined || schema["type"] === "string") {
-    return line.trim() === "" ? { expected: "a line" } : { value: line };
-  }
-  try {
-    const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };
-    const value = plain(JSON.parse(line), bounds, "the answer");
-    return checkAgainst(schema, value) === null ? { value } : { expected: "what is said above" };
-  } catch {
-    return { expected: "JSON" };
-  }
+/** The editor of the environment, where that may be read without asking anybody. */
+function editorNamed(): string | undefined {
+  const named = ["VISUAL", "EDITOR"].flatMap((variable) => {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    return state === "granted" ? [Deno.env.get(variable) ?? ""] : [];
+  });
+  return named.find((name) => name !== "");
 }
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -11,6 +11,8 @@ export interface Terminal {
   read(): Promise<string | null>;
   /** Prints. */
   write(text: string): void;
+  /** Whether colours are shown. */
+  readonly isColoured?: boolean;
   /** Forgets what was typed before it was asked for. */
   discard?(): void;
 }
@@ -23,10 +25,11 @@ export function openTerminal(): Terminal {
   if (!Deno.stdin.isTerminal()) {
     throw new SysError("EINVAL", "Cannot open terminal: standard input is none, expected one");
   }
-  return lineTerminal(
+  const terminal = lineTerminal(
     () => readChunk(),
     (text) => writeAll(new TextEncoder().encode(text)),
   );
+  return { ...terminal, isColoured: Deno.stderr.isTerminal() && !Deno.noColor };
 }
 
 /** Makes lines of chunks. A line that is too long is cut. */

@@ -5,36 +5,9 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { parse } from "yaml";
-import { besideServer } from "../cli/token.ts";
 import { COMMANDS } from "../cli/main.ts";
-import { privateFile } from "../server/mod.ts";
-import { type Child, Place } from "./cli_place.ts";
-
-/** A server as a process, over a store with an agent that waits for a person. */
-async function served(): Promise<Served> {
-  const place = await Place.make();
-  const said = await place.libos("run", "greeter.ts", "Say hi", "--no-wait");
-  equal(said.exit, 5, said.err);
-  const server = place.spawn("serve", "greeter.ts", "waiter.ts", "--port", "0");
-  await server.shows("Stop with Ctrl-C");
-  const { url, token } = besideServer(privateFile(`${place.folder}/.libos/server.json`))!;
-  return {
-    place,
-    server,
-    host: ["--host", url, "--token", token],
-    async [Symbol.asyncDispose]() {
-      server.interrupt();
-      await server.said();
-      await place[Symbol.asyncDispose]();
-    },
-  };
-}
-
-interface Served extends AsyncDisposable {
-  readonly place: Place;
-  readonly server: Child;
-  readonly host: readonly string[];
-}
+import { Place } from "./cli_place.ts";
+import { served } from "./cli_served.ts";
 
 /** Commands that say the same of a store and of the server on it. */
 const ALIKE: readonly (readonly string[])[] = [

@@ -75,21 +75,77 @@ async function answered(
 const ONCE = { outcome: "approve", scope: "once" } as const;
 const LONG = { ...REQUEST, call: { ...CALL, args: { text: "x".repeat(5_000) } } };
 const DESTRUCTIVE = { ...REQUEST, risk: "destructive" as const };
+const SUGGESTED: PersonRequest = {
+  ...REQUEST,
+  suggestions: [
+    { right: "write", resource: "file:/notes/a", scope: "once", matched: 0 },
+    { right: "write", resource: "file:/notes/a", scope: "process", matched: 1 },
+    { right: "write", resource: "file:/notes/*", scope: "process", matched: 4 },
+  ],
+};
+const NARROW: PersonRequest = { ...REQUEST, scopes: ["once"] };
 const CHOICES = { ...QUESTION, choices: ["red", "green"] };
 const NUMBER = { ...QUESTION, schema: { type: "integer" } };
 const OBJECT = { ...QUESTION, schema: { type: "object" } };
 const ANSWERS: readonly (readonly [string, PersonRequest, string[], PersonAnswer | undefined])[] = [
   ["y approves once", REQUEST, ["y"], ONCE],
   ["yes approves once", REQUEST, ["YES "], ONCE],
-  ["p approves for the process", REQUEST, ["p"], {
+  ["p approves for the process, once it was said which and how long", REQUEST, [
+    "p",
+    "",
+    "",
+    "y",
+  ], { outcome: "approve", scope: "process", forMs: HOUR_PART }],
+  ["t approves for the subtree, as long as was said", REQUEST, ["t", "1", "8h", "y"], {
+    outcome: "approve",
+    scope: "subtree",
+    forMs: 8 * 3_600_000,
+  }],
+  ["P writes a rule, for good where nothing is said", REQUEST, ["P", "", "", "y"], {
+    outcome: "approve",
+    scope: "policy",
+  }],
+  ["a suggested rule is one of its numbers", SUGGESTED, ["p", "2", "", "y"], {
     outcome: "approve",
     scope: "process",
     forMs: HOUR_PART,
+    resource: "file:/notes/*",
   }],
-  ["t approves for the subtree", REQUEST, ["t"], {
+  ["a rule of one's own covers the call", REQUEST, ["p", "write(file:/**)", "5m", "y"], {
     outcome: "approve",
-    scope: "subtree",
-    forMs: HOUR_PART,
+    scope: "process",
+    forMs: 300_000,
+    resource: "file:/**",
+  }],
+  ["a rule that does not cover the call gives nothing", REQUEST, ["p", "file:/other", "n", ""], {
+    outcome: "deny",
+  }],
+  ["no length but those it may have", REQUEST, ["p", "", "never", "t", "", "99d", "n", ""], {
+    outcome: "deny",
+  }],
+  [
+    "one key gives nothing wider than once",
+    REQUEST,
+    ["p", "", "", "", "t", "", "", "p"],
+    undefined,
+  ],
+  ["a scope it has not is no key", NARROW, ["p", "t", "P", "n", ""], { outcome: "deny" }],
+  ["e approves with other arguments", REQUEST, ["e", '{"path":"b"}'], {
+    outcome: "edit",
+    args: { path: "b" },
+  }],
+  ["e gives nothing for what is no JSON", REQUEST, ["e", "{", "e", "", "n", ""], {
+    outcome: "deny",
+  }],
+  ["N denies and stops", REQUEST, ["N", "enough"], {
+    outcome: "deny",
+    reason: "enough",
+    stop: true,
+  }],
+  ["? tells the keys and asks again", REQUEST, ["?", "y"], ONCE],
+  ["nothing wide and no edit for what destroys", DESTRUCTIVE, ["P", "e", "N", ""], {
+    outcome: "deny",
+    stop: true,
   }],
   ["n denies with a reason", REQUEST, ["n", " too early "], {
     outcome: "deny",
@@ -149,6 +205,42 @@ Deno.test("TerminalPerson shows who, what and why", async () => {
   for (const part of [...parts, '{"path":"notes/a","text":"hello"}', "+hello", "save the notes"]) {
     equal(screen.includes(part), true, `"${part}" is not on the screen`);
   }
+});
+
+Deno.test("TerminalPerson shows what a rule would have matched before it is given", async () => {
+  const terminal = typed("p", "2", "", "");
+  const asked: string[] = [];
+  await new TerminalPerson(terminal, {
+    matches: (_, resource) => {
+      asked.push(resource);
+      return Promise.resolve("would have matched 4 of the last 9 write calls\x1b[2J");
+    },
+  }).ask(SUGGESTED, NEVER);
+  deepEqual(asked, ["file:/notes/*"]);
+  const parts = [
+    "2) write(file:/notes/*)  would have matched 4",
+    "would allow write(file:/notes/*) to pid_7 for 900 s",
+    "matched 4 of the last 9 write calls\\u{1b}",
+    "[P] policy…  [e] edit",
+  ];
+  for (const part of parts) equal(terminal.screen.includes(part), true, part);
+});
+
+Deno.test("TerminalPerson lets arguments be changed in an editor", async () => {
+  const terminal = typed("e");
+  const edit = (text: string) => Promise.resolve(text.replace("hello", "bye"));
+  const answer = await new TerminalPerson(terminal, { edit }).ask(REQUEST, NEVER);
+  deepEqual(answer, { outcome: "edit", args: { path: "notes/a", text: "bye" } });
+});
+
+Deno.test("TerminalPerson colours what comes and goes, and no other text", async () => {
+  const coloured = { ...typed("n", ""), isColoured: true };
+  const preview = "+new\n-old\n same \x1b[31m";
+  await new TerminalPerson(coloured).ask({ ...REQUEST, preview }, NEVER);
+  equal(coloured.screen.includes("\x1b[32m  │ +new\x1b[0m\n\x1b[31m  │ -old\x1b[0m\n"), true);
+  equal(coloured.screen.split("\x1b").length, 5);
+  const { screen } = await answered({ ...REQUEST, preview }, "n", "");
+  equal(screen.includes("\x1b"), false);
 });
 
 Deno.test("TerminalPerson gives up after bounded nonsense", async () => {

@@ -1,0 +1,37 @@
+/**
+ * A server as a process, for tests of the command line.
+ * @module
+ */
+
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { besideServer } from "../cli/token.ts";
+import { privateFile } from "../server/mod.ts";
+import { type Child, Place } from "./cli_place.ts";
+
+/** A server as a process, over a store with an agent that waits for a person. */
+export async function served(): Promise<Served> {
+  const place = await Place.make();
+  const said = await place.libos("run", "greeter.ts", "Say hi", "--no-wait");
+  equal(said.exit, 5, said.err);
+  const server = place.spawn("serve", "greeter.ts", "waiter.ts", "--port", "0");
+  await server.shows("Stop with Ctrl-C");
+  const { url, token } = besideServer(privateFile(`${place.folder}/.libos/server.json`))!;
+  return {
+    place,
+    server,
+    host: ["--host", url, "--token", token],
+    async [Symbol.asyncDispose]() {
+      server.interrupt();
+      await server.said();
+      await place[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A place with a server on its store. */
+export interface Served extends AsyncDisposable {
+  readonly place: Place;
+  readonly server: Child;
+  /** The options that name the server. */
+  readonly host: readonly string[];
+}
