@@ -18,8 +18,15 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-/** What the committer tells its node. */
+/** Flushes between two turns of the event loop (K4). */
+const FLUSHES_MAX = 8;
+/** After so long there is a turn before the next flush, however few there were. */
+const FLUSHING_MS_MAX = 2;
+
+/** What the committer asks its node, and tells it. */
 export interface CommitListener {
+  /** Whether nothing but what waits now could have lines ready within a turn. */
+  isAlone(): boolean;
   /** Lines are durable. */
   committed(tree: Tree, lines: readonly Line[]): void;
   /** The store refused a tree's batch: what is in memory never happened. */
@@ -34,6 +41,9 @@ export class Committer {
   readonly #refused = new WeakMap<Tree, unknown>();
   #waiting = new Map<Tree, Waiter[]>();
   #flushing: Promise<void> | null = null;
+  /** Flushes since the last turn, and when that was. */
+  #flushes = 0;
+  #turnMs = 0;
 
   /** A committer over a store. */
   constructor(store: Store, clock: Clock, listener: CommitListener) {
@@ -58,11 +68,29 @@ export class Committer {
   }
 
   /** Lets everything which is ready now get its lines in, then writes until nobody waits. */
-  #start(): Promise<void> {
+  async #start(): Promise<void> {
+    // What a run does at once is all there before this goes on: no turn is needed for it alone.
+    await undefined;
+    if (!this.#listener.isAlone()) await this.#turn();
+    while (this.#waiting.size > 0) {
+      if (this.#isLong()) await this.#turn();
+      this.#flushes += 1;
+      await this.#flush();
+    }
+    this.#flushing = null;
+  }
+
+  /** Whether others have waited long enough for their turn (K4); clocks may go backwards. */
+  #isLong(): boolean {
+    return this.#flushes >= FLUSHES_MAX ||
+      Math.abs(this.#clock.now() - this.#turnMs) > FLUSHING_MS_MAX;
+  }
+
+  #turn(): Promise<void> {
     return new Promise((resolve) => {
-      this.#clock.soon(async () => {
-        while (this.#waiting.size > 0) await this.#flush();
-        this.#flushing = null;
+      this.#clock.soon(() => {
+        this.#flushes = 0;
+        this.#turnMs = this.#clock.now();
         resolve();
       });
     });

@@ -92,6 +92,7 @@ export class Node implements Host {
       halt: (tree, error) => this.halt(tree, error),
     });
     this.#committer = new Committer(store, clock, {
+      isAlone: () => this.#settling === 0 && this.#turns.isAlone,
       committed: (tree, lines) => this.#committed(tree, lines),
       refused: (tree, error) => this.halt(tree, error),
     });

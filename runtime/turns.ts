@@ -40,14 +40,26 @@ export class Turns {
   readonly #scheduler = new Scheduler();
   /** How many runs may be alive. */
   limit: number;
-  /** How many are. */
-  running = 0;
+  /** Those that are. */
+  readonly #runs = new Set<Run>();
   isStopping = false;
 
   /** Nothing is queued yet. */
   constructor(parts: TurnsParts, limit: number) {
     this.#parts = parts;
     this.limit = limit;
+  }
+
+  /** How many runs are alive. */
+  get running(): number {
+    return this.#runs.size;
+  }
+
+  /** Whether one run is alive, which makes one call at a time, and none is to begin. */
+  get isAlone(): boolean {
+    if (this.#runs.size !== 1 || this.size > 0) return false;
+    const [{ inFlight, composing }] = [...this.#runs] as [Run];
+    return composing <= 1 && inFlight <= composing + 1;
   }
 
   /** How many processes are queued. */
@@ -91,7 +103,7 @@ export class Turns {
     const { tree, runs } = hosted;
     const run = new Run(tree, process.pid, (chunk) => heard(process.pid, chunk));
     runs.set(process.pid, run);
-    this.running += 1;
+    this.#runs.add(run);
     const program = options.program(programOf(tree, process))!;
     const step = () => runStep(run, process, { broker, clock: options.world.clock, program });
     (options.around === undefined ? step() : options.around(tree, process, step))
@@ -100,7 +112,7 @@ export class Turns {
       .finally(() => {
         run.end("stopped");
         runs.delete(process.pid);
-        this.running -= 1;
+        this.#runs.delete(run);
         if (process.life.state === "ended") this.#scheduler.forget(tree.state.tree, process.pid);
         over(hosted);
       });
