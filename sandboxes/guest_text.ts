@@ -53,7 +53,16 @@ import {
   withHost,
   withPath,
 } from "./guest/url_parse.ts";
-import { bareGlobals, begin, cage, freezeAll, oneByOne, seal } from "./guest/worker.ts";
+import {
+  bareGlobals,
+  begin,
+  cage,
+  collector,
+  freezeAll,
+  oneByOne,
+  seal,
+  tidier,
+} from "./guest/worker.ts";
 
 // deno-lint-ignore ban-types -- functions and classes, for their text
 type Part = Function;
@@ -118,17 +127,18 @@ const REALM_PARTS: readonly Part[] = [
 export const REALM_TEXT = `(function () { "use strict";\n${textOf(REALM_PARTS)}
 const P = primordials();\nreturn (surface) => realm(P, surface); })()`;
 
-const CAGE_PARTS: readonly Part[] = [cage, begin, oneByOne, seal, bareGlobals, freezeAll];
+const CAGE_PARTS: readonly Part[] = [cage, tidier, begin, oneByOne, seal, bareGlobals, freezeAll];
 
 /** The module which a cage's Worker is, where it is one of this process. */
 export const WORKER_TEXT = `import vm from "node:vm";\n${textOf(CAGE_PARTS)}
-cage(vm, postMessage.bind(globalThis));`;
+cage(vm, postMessage.bind(globalThis), () => {});`;
 
 /** The module which the Worker of a child is. Its one message says that it can hear. */
 export const CHILD_WORKER_TEXT = `import vm from "node:vm";
-${textOf([...CAGE_PARTS, frameWriter])}
+import v8 from "node:v8";
+${textOf([...CAGE_PARTS, collector, frameWriter])}
 const tell = postMessage.bind(globalThis);
-cage(vm, frameWriter(Deno, ${LIMITS.cageFrameBytesMax}));
+cage(vm, frameWriter(Deno, ${LIMITS.cageFrameBytesMax}), collector(vm, v8));
 tell("started");`;
 
 /** The module which a child's main isolate is. */

@@ -72,6 +72,22 @@ for (const tier of ["process", "jail"] as const) {
     Deno.test({ name: isThere ? whole : `${whole} (${JAIL.why})`, ignore: !isThere, fn });
   };
 
+  held("A cage that is used again and again does not keep what its runs left behind", async () => {
+    const children = new WatchedChildren();
+    const sandbox = sandboxOf(tier, { children });
+    const code = tool("return input + 1");
+    let [before, most] = [0, 0];
+    for (let i = 1; i <= 400; i++) {
+      assert.equal(outputOf(await sandbox.run(runOf(code, { input: i }))), i + 1);
+      const [cage] = children.alive;
+      const { residentBytes } = cage!.usage()!;
+      if (i === 20) before = residentBytes;
+      most = Math.max(most, residentBytes);
+    }
+    await sandbox.close();
+    assert.ok(most - before < 10 * 2 ** 20, `It grew by ${most - before} bytes from ${before}`);
+  });
+
   held("ProcessSandbox.run() ends what does not end, and serves the next", async (t) => {
     const children = new WatchedChildren();
     const sandbox = sandboxOf(tier, { children });

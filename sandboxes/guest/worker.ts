@@ -8,6 +8,8 @@
  *       tool sees its answers one by one, in every run at the same place; and who answers a ping
  *       has come to rest.
  *   W4. Only strings, and functions of the realm itself, go into a realm or come out of one.
+ *   W5. What runs left behind is collected between runs, never within one; and nothing in a realm
+ *       can ask for that.
  * @module
  */
 
@@ -29,9 +31,15 @@ export interface VmModule {
   readonly constants: { readonly DONT_CONTEXTIFY: unknown };
 }
 
+/** What is used of `node:v8`. */
+export interface V8Module {
+  setFlagsFromString(flags: string): void;
+}
+
 /** How a job gets a turn of its own. */
 interface Later {
   readonly setImmediate: (job: () => void) => void;
+  readonly setTimeout: (job: () => void, ms: number) => void;
 }
 
 /** A realm that is ready, and the context it lives in. */
@@ -52,14 +60,16 @@ interface Current {
 /**
  * Starts the Worker, which sends by `post`. It is first told the surface, as text, and a script
  * whose value makes a realm from that: neither is in its own code, for a long URL costs memory many
- * times.
+ * times. What `collect` does is done now and then, when it has come to rest.
  */
-export function cage(vm: VmModule, post: (text: string) => void): void {
+export function cage(vm: VmModule, post: (text: string) => void, collect: () => void): void {
   const { createContext, Script, SourceTextModule } = vm;
   const bare = vm.constants.DONT_CONTEXTIFY;
   const { slice, startsWith, charCodeAt } = String.prototype;
   const { apply } = Reflect;
   const { parse } = JSON;
+  const { setImmediate: soon, setTimeout: later } = globalThis as unknown as Later;
+  const tidy = tidier(later, collect, () => current === null);
   let script: InstanceType<VmModule["Script"]> | null = null;
   let surface = "";
   let next: Made | null = null;
@@ -103,11 +113,50 @@ export function cage(vm: VmModule, post: (text: string) => void): void {
       // Modules are linked in turns of their own: until then, being at rest means nothing.
       const says = current === null || current.hasBegun ? "pong" : "busy";
       post(`["${nonce}","${says}"${apply(slice, text, [from + 17]) as string}`);
-      if (current === null) next ??= make();
+      if (current !== null || next !== null) return;
+      next = make();
+      tidy();
     }
   };
-  const { setImmediate: soon } = globalThis as unknown as Later;
   seal(oneByOne(soon, hear));
+}
+
+/**
+ * Told of each rest, collects when many runs have left their realms behind: when nothing was heard
+ * for a moment, and at once where that moment does not come. The engine would wait much longer, for
+ * a realm is small beside what it may hold.
+ */
+export function tidier(
+  later: (job: () => void, ms: number) => void,
+  collect: () => void,
+  isAtRest: () => boolean,
+): () => void {
+  const quietMs = 50;
+  const restsQuiet = 16;
+  const restsMax = 40;
+  let rests = 0;
+  const now = (): void => {
+    rests = 0;
+    collect();
+  };
+  return () => {
+    const at = ++rests;
+    if (at >= restsMax) return now();
+    if (at >= restsQuiet) later(() => at === rests && isAtRest() && now(), quietMs);
+  };
+}
+
+/**
+ * The engine's collector, from a context that is used for nothing else: no other context of this
+ * process has one. The flags are the whole process's, so only who owns it may do this.
+ */
+export function collector(vm: VmModule, v8: V8Module): () => void {
+  const codeGeneration = { strings: false, wasm: false };
+  v8.setFlagsFromString("--expose-gc");
+  const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { codeGeneration });
+  const gc = new vm.Script("globalThis.gc", { filename: "gc" }).runInContext(context);
+  v8.setFlagsFromString("--no-expose-gc");
+  return () => typeof gc === "function" && gc();
 }
 
 /** Calls a tool, unless its run is no longer the one. */
