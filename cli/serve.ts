@@ -86,8 +86,9 @@ async function serving(at: Context, server: Served): Promise<number> {
   // Another principal than who starts agents at the terminal: those may be approved here.
   const name = `${operatorOf(at).replaceAll(/[^\w.@-]/g, "_").slice(0, 56)}@console`;
   // One that dies with the server: what is told here opens this server only.
-  const own = server.tokens.create({ name, role: "admin", forMs: 30 * 86_400_000 });
   const beside = serverFile(at);
+  revokeLast(server, beside.read());
+  const own = server.tokens.create({ name, role: "admin", forMs: 30 * 86_400_000 });
   const text = JSON.stringify({ url: server.url, token: own.secret });
   beside.update(() => `${text}\n`);
   const link = server.link(own.record.id);
@@ -109,6 +110,19 @@ async function serving(at: Context, server: Served): Promise<number> {
   }
   at.io.err("Stopping: what runs comes to its next wait\n");
   return EXIT.ok;
+}
+
+/** A server that was killed left its token behind; the store is ours now, so it runs no more. */
+function revokeLast(server: Served, text: string | null): void {
+  if (text === null || text.trim() === "") return;
+  let secret: unknown;
+  try {
+    ({ token: secret } = JSON.parse(text));
+  } catch {
+    return;
+  }
+  const last = typeof secret === "string" ? server.tokens.check(secret) : undefined;
+  if (last !== undefined) server.tokens.revoke(last.token);
 }
 
 function portOf(at: Context): number {

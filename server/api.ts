@@ -32,6 +32,8 @@ export interface House {
   audited: { readonly ok: boolean; readonly checkedAt: string; readonly lines: number } | null;
   /** Whether somebody may approve what their own agents ask for. */
   readonly isSelfApproved: boolean;
+  /** Aborted when the server stops: whoever is waited for is not waited for any longer. */
+  readonly stopping: AbortSignal;
   /** The open streams. */
   readonly streams: Streams;
   /** What works on this machine. */

@@ -43,9 +43,9 @@ export function createApp(house: House, isOurs: (host: string) => boolean): App 
     if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
   });
   app.use("*", samePlace(isOurs));
-  app.use("*", wholeBody(house.clock));
   app.get("/v1/health", (c) => c.json({ ok: true }));
-  app.use("/v1/*", whoAsks(house.tokens, house.clock));
+  app.use("/v1/*", whoAsks(house));
+  app.use("/v1/*", wholeBody(house.clock));
   app.use("/v1/*", answerOnce(house.clock));
   for (const add of ROUTES) add(app, house);
   const openapi = documentOf(app, house);

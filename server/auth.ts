@@ -3,15 +3,16 @@
  *
  * Invariants:
  *   A1. A session changes nothing without the CSRF value of its page in a header.
- *   A2. Whoever guesses is slowed down, and learns only that it was wrong.
+ *   A2. Whoever guesses is slowed down, and learns only that it was wrong; nobody else who asks
+ *       from the same address waits for it.
  * @module
  */
 
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import type { Clock } from "../kernel/world.ts";
-import type { Env } from "./api.ts";
+import type { Env, House } from "./api.ts";
 import { Rate } from "./guard.ts";
 import { reaches, type Role } from "./principal.ts";
 import { Refusal } from "./problem.ts";
@@ -26,13 +27,14 @@ export function cookieName(url: string): string {
 }
 
 /** Finds out who asks; refuses whoever is nobody. */
-export function whoAsks(tokens: TokenBook, clock: Clock): MiddlewareHandler<Env> {
+export function whoAsks(
+  { tokens, clock, failed }: Pick<House, "tokens" | "clock" | "failed">,
+): MiddlewareHandler<Env> {
   const failures = new Rate(clock, LIMITS.httpFailuresPerMinute / 60, LIMITS.httpFailuresPerMinute);
   const rate = new Rate(clock, LIMITS.httpRequestsPerSecond, LIMITS.httpRequestsBurst);
   return async (c, next) => {
     const from = c.get("from");
-    failures.look(from);
-    const found = bearer(c, tokens) ?? session(c, tokens);
+    const found = foundOr(c, tokens, failed);
     if (found === undefined) {
       failures.take(from);
       const expected = "expected Authorization: Bearer TOKEN; make one with libos token create";
@@ -45,6 +47,17 @@ export function whoAsks(tokens: TokenBook, clock: Clock): MiddlewareHandler<Env>
     c.set("csrf", found.csrf);
     await next();
   };
+}
+
+/** Who was found; what is wrong with the file of tokens is for the one who runs the server. */
+function foundOr(c: Context<Env>, tokens: TokenBook, failed: House["failed"]): Found {
+  try {
+    return bearer(c, tokens) ?? session(c, tokens);
+  } catch (thrown) {
+    if (thrown instanceof Refusal) throw thrown;
+    failed(thrown);
+    throw new SysError("EAGAIN", "Cannot answer: tokens cannot be read; standard error says more");
+  }
 }
 
 type Found = { readonly who: Env["Variables"]["who"]; readonly csrf: string | null } | undefined;

@@ -5,7 +5,8 @@
  *   U1. A request whose Host is not this server's is refused: a name that was bound to this
  *       machine's address by somebody else reaches nothing.
  *   U2. A page of another site reaches nothing, whatever its visitor's browser sends along.
- *   U3. No request holds more of a body than its limit, nor waits for one longer than its time.
+ *   U3. No request holds more of a body than its limit, nor waits for one longer than its time;
+ *       nobody's body is read before it is known who sends it.
  *   U4. No caller gets more than its share of requests, and failures cost more than successes.
  * @module
  */
@@ -30,9 +31,18 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 };
 
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE"]);
+
 /** U1, U2: `isOurs` knows the names that this server answers to. */
 export function samePlace(isOurs: (host: string) => boolean): MiddlewareHandler {
   return async (c, next) => {
+    if (!METHODS.has(c.req.method)) {
+      const expected = `expected one of ${[...METHODS].join(", ")}`;
+      throw new SysError("ENOSYS", `Cannot answer method "${c.req.method}": ${expected}`);
+    }
+    if (c.req.url.length > LIMITS.httpUrlBytesMax) {
+      throw new Refusal("body_too_large", "Cannot answer: the address is too long");
+    }
     const host = c.req.header("host") ?? new URL(c.req.url).host;
     if (!isOurs(host)) {
       const expected = "expected this server's own; allow others with --host-name";
@@ -43,9 +53,12 @@ export function samePlace(isOurs: (host: string) => boolean): MiddlewareHandler 
     }
     const origin = c.req.header("origin");
     const isForeign = origin !== undefined && !isOriginOf(origin, isOurs);
-    // A link in a mail may open the console; it carries no cookie (SameSite=Strict).
-    const isVisit = c.req.header("sec-fetch-mode") === "navigate" && c.req.method === "GET";
-    const isCross = c.req.header("sec-fetch-site") === "cross-site" && !isVisit;
+    // A link in a mail may open the console, and nothing of the API. Another port of this machine
+    // is the same site, whose requests carry the cookie.
+    const isVisit = c.req.header("sec-fetch-mode") === "navigate" && c.req.method === "GET" &&
+      !c.req.path.startsWith("/v1/");
+    const site = c.req.header("sec-fetch-site");
+    const isCross = (site === "cross-site" || site === "same-site") && !isVisit;
     if (isForeign || isCross) {
       throw new Refusal("origin_refused", "Cannot answer a page of another site");
     }
@@ -62,16 +75,14 @@ function isOriginOf(origin: string, isOurs: (host: string) => boolean): boolean 
 export function wholeBody(clock: Clock): MiddlewareHandler {
   return async (c, next) => {
     const { raw } = c.req;
-    if (raw.url.length > LIMITS.httpUrlBytesMax) {
-      throw new Refusal("body_too_large", "Cannot answer: the address is too long");
-    }
     if (raw.body !== null) {
       const said = Number(c.req.header("content-length") ?? 0);
       if (said > LIMITS.httpBodyBytesMax) throw tooLarge();
       const body = await bodyOf(raw.body, clock);
-      if (body.length > 0 && !/^application\/json\b/.test(c.req.header("content-type") ?? "")) {
+      if (body.length > 0 && !/^application\/json(;|$)/.test(c.req.header("content-type") ?? "")) {
         throw new SysError("EINVAL", "Cannot read the body: expected application/json");
       }
+      refusePrototypes(new TextDecoder().decode(body));
       c.req.raw = new Request(raw.url, {
         method: raw.method,
         headers: raw.headers,
@@ -80,6 +91,21 @@ export function wholeBody(clock: Clock): MiddlewareHandler {
     }
     await next();
   };
+}
+
+/** A key that objects of JavaScript lose on the way: a label that is asked for has to be there. */
+function refusePrototypes(text: string): void {
+  if (!/__proto__|\\u/.test(text)) return;
+  let found = false;
+  try {
+    JSON.parse(text, (key, value) => {
+      found ||= key === "__proto__";
+      return value;
+    });
+  } catch {
+    return;
+  }
+  if (found) throw new SysError("EINVAL", 'Cannot read the body: a key is "__proto__"');
 }
 
 async function bodyOf(
@@ -174,5 +200,35 @@ export class Rate {
     const seconds = Math.max(1, Math.ceil((1 - left) / this.#perSecond));
     const sentence = `Cannot answer: too many requests, expected fewer; try in ${seconds} s`;
     return new Refusal("too_many_requests", sentence, { "retry-after": String(seconds) });
+  }
+}
+
+/** U4: so many requests of a caller that take their time, at once. */
+export class Held {
+  readonly #what: string;
+  readonly #most: number;
+  readonly #held = new Map<string, number>();
+
+  /** `most` of `what` for each caller. */
+  constructor(what: string, most: number) {
+    this.#what = what;
+    this.#most = most;
+  }
+
+  /** Runs one; throws when too many are under way. */
+  async hold<T>(caller: string, run: () => Promise<T>): Promise<T> {
+    const count = this.#held.get(caller) ?? 0;
+    if (count >= this.#most) {
+      const sentence = `Cannot answer: ${count} ${this.#what} at once, expected fewer`;
+      throw new Refusal("too_many_requests", sentence, { "retry-after": "5" });
+    }
+    this.#held.set(caller, count + 1);
+    try {
+      return await run();
+    } finally {
+      const left = this.#held.get(caller)! - 1;
+      if (left > 0) this.#held.set(caller, left);
+      else this.#held.delete(caller);
+    }
   }
 }

@@ -5,6 +5,7 @@
  *   K1. Two requests with one key of one principal run once, also when they come together.
  *   K2. Another request under a key that was used is refused.
  *   K3. An answer that failed for a while (429, 5xx) is not kept.
+ *   K4. Nobody's keys push out another's.
  * @module
  */
 
@@ -25,22 +26,19 @@ const KEY = /^[\x21-\x7e]{1,128}$/;
 
 /** Answers a repeated request with what the first one was answered. */
 export function answerOnce(clock: Clock): MiddlewareHandler<Env> {
-  const kept = new Map<string, Kept>();
+  const books = new Map<string, Map<string, Kept>>();
   return async (c, next) => {
     const key = c.req.header("idempotency-key");
-    if (key === undefined || c.req.method === "GET") return await next();
+    if (key === undefined || /^(GET|HEAD)$/.test(c.req.method)) return await next();
     if (!KEY.test(key)) {
       throw new Refusal("key_reused", "Cannot use the Idempotency-Key: malformed");
     }
     const body = await c.req.raw.clone().text();
-    const of = createHash("sha256").update(`${c.req.method} ${c.req.path}\n${body}`).digest("hex");
-    const place = `${c.get("who").token} ${key}`;
+    const asked = `${c.req.method} ${new URL(c.req.url).search} ${c.req.path}\n${body}`;
+    const of = createHash("sha256").update(asked).digest("hex");
     const nowMs = clock.now();
-    for (const [old, { untilMs }] of kept) {
-      if (untilMs > nowMs && kept.size < LIMITS.httpKeysKept) break;
-      kept.delete(old);
-    }
-    const found = kept.get(place);
+    const kept = bookOf(books, c.get("who").token, nowMs);
+    const found = kept.get(key);
     if (found !== undefined) {
       if (found.of !== of) {
         throw new Refusal("key_reused", "Cannot use the Idempotency-Key: it was another request's");
@@ -51,15 +49,33 @@ export function answerOnce(clock: Clock): MiddlewareHandler<Env> {
     }
     const first = Promise.withResolvers<Response>();
     first.promise.catch(() => {});
-    kept.set(place, { of, untilMs: nowMs + LIMITS.httpKeyMsMax, answer: first.promise });
+    kept.set(key, { of, untilMs: nowMs + LIMITS.httpKeyMsMax, answer: first.promise });
     try {
       await next();
-      if (c.error !== undefined || c.res.status === 429 || c.res.status >= 500) kept.delete(place);
+      if (c.error !== undefined || c.res.status === 429 || c.res.status >= 500) kept.delete(key);
       first.resolve(c.res.clone());
     } catch (thrown) {
-      kept.delete(place);
+      kept.delete(key);
       first.reject(thrown);
       throw thrown;
     }
   };
+}
+
+/** The keys of a token, with room for one more: its own oldest make room (K4). */
+function bookOf(
+  books: Map<string, Map<string, Kept>>,
+  token: string,
+  nowMs: number,
+): Map<string, Kept> {
+  for (const [old, kept] of books) {
+    for (const [key, { untilMs }] of kept) {
+      if (untilMs > nowMs && kept.size < LIMITS.httpKeysKept) break;
+      kept.delete(key);
+    }
+    if (kept.size === 0) books.delete(old);
+  }
+  const kept = books.get(token) ?? new Map<string, Kept>();
+  books.set(token, kept);
+  return kept;
 }

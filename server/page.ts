@@ -61,3 +61,20 @@ export function refuseStale(c: Context<Env>, tag: string): void {
     `Cannot change it: it is at "${tag}", expected ${match}`,
   );
 }
+
+/** Turns: what is done under one name is done one after another. */
+export class Turns {
+  readonly #last = new Map<string, Promise<void>>();
+
+  /** Runs when those before it under this name are over. */
+  async take<T>(name: string, run: () => Promise<T>): Promise<T> {
+    const mine = (this.#last.get(name) ?? Promise.resolve()).then(run);
+    const over = mine.then(() => {}, () => {});
+    this.#last.set(name, over);
+    try {
+      return await mine;
+    } finally {
+      if (this.#last.get(name) === over) this.#last.delete(name);
+    }
+  }
+}

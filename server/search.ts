@@ -9,12 +9,11 @@
 
 import type { TreeId } from "../kernel/ids.ts";
 import type { Process } from "../kernel/state.ts";
-import type { Tree } from "../kernel/tree.ts";
 import type { Hosted } from "../runtime/forest.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { House } from "./api.ts";
 import { cursorOf, sortable, toCursor } from "./page.ts";
-import { type Principal, sees } from "./principal.ts";
+import { type Principal, seesTree } from "./principal.ts";
 import type { ProcessView } from "./schema/process.ts";
 import { processView } from "./view/process.ts";
 
@@ -40,7 +39,7 @@ export async function* hostedTrees(
   const { store } = house.runtime.node.options;
   if (query.tree !== undefined) {
     const hosted = await openedOr(house, query.tree as TreeId);
-    if (hosted !== undefined && seesRoot(who, hosted.tree)) yield hosted;
+    if (hosted !== undefined && seesTree(who, hosted.tree.state)) yield hosted;
     return;
   }
   let { after } = query;
@@ -54,16 +53,11 @@ export async function* hostedTrees(
     for (const { tree, seq } of page) {
       if (seq === 0) continue;
       const hosted = await openedOr(house, tree);
-      if (hosted !== undefined && seesRoot(who, hosted.tree)) yield hosted;
+      if (hosted !== undefined && seesTree(who, hosted.tree.state)) yield hosted;
     }
     after = page.at(-1)?.tree;
     if (page.length < PAGE) return;
   }
-}
-
-function seesRoot(who: Principal, { state }: Tree): boolean {
-  const root = state.processes[`p_${state.tree.slice(2)}`];
-  return root !== undefined && sees(who, root.labels);
 }
 
 /** A tree that broke, or that is not there, has nothing to show. */
@@ -127,7 +121,7 @@ export async function processesOf(
   const wanted = labelsOf(query.label);
   const isAll = query.all === "true" || query.state?.startsWith("ended") === true;
   const fits = (process: Process, view: ProcessView): boolean =>
-    sees(who, process.labels) && (isAll || view.state !== "ended") &&
+    (isAll || view.state !== "ended") &&
     wanted.every(([key, value]) => process.labels[key] === value) &&
     (query.image === undefined || view.image === query.image ||
       view.image.startsWith(`${query.image}@`)) &&

@@ -93,9 +93,13 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
   const names = new Set((options.hostNames ?? []).map((name) => name.toLowerCase()));
   const listening: { port: number | null } = { port: null };
   const isOurs = (host: string): boolean => {
-    const { hostname: name, port } = URL.parse(`http://${host}`) ?? { hostname: "", port: "" };
-    if (names.has(name) || names.has(host.toLowerCase())) return true;
+    if (names.has(host.toLowerCase())) return true;
+    const parsed = HOST.test(host) ? URL.parse(`http://${host}`) : null;
+    if (parsed === null) return false;
+    const { hostname: name, port } = parsed;
     const isPort = Number(port || (tls === undefined ? 80 : 443)) === listening.port;
+    // Another port of a name that is ours is another server, unless it was named with its port.
+    if (names.has(name)) return isPort || port === "" || port === "443";
     return isPort && (isLoopback(name) || name === hostname);
   };
   const app: App = createApp(house, isOurs);
@@ -107,6 +111,7 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
   const { url, port } = listener;
   listening.port = port;
   const close = async (): Promise<void> => {
+    house.stop();
     house.streams.close();
     house.feed.close();
     house.tally.close();
@@ -122,6 +127,9 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** A name or an address with or without a port, and nothing else: no user, no path. */
+const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i;
 
 function isLoopback(name: string): boolean {
   return name === "localhost" || name === "[::1]" || name === "::1" || /^127(\.\d+){3}$/.test(name);
@@ -143,6 +151,8 @@ class Household implements House {
   readonly doctor: () => Promise<readonly Finding[]>;
   readonly failed: (thrown: unknown) => void;
   readonly residentBytes = residentBytes;
+  readonly #stop = new AbortController();
+  readonly stopping = this.#stop.signal;
 
   constructor(
     runtime: Runtime,
@@ -163,5 +173,10 @@ class Household implements House {
     this.streams = new Streams(this);
     this.tally = new Tally(runtime.node, clock);
     void this.tally.readPast(runtime.node).catch(this.failed);
+  }
+
+  /** Waits for nobody any longer. */
+  stop(): void {
+    this.#stop.abort();
   }
 }

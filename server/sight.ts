@@ -11,7 +11,7 @@ import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { House } from "./api.ts";
-import { type Principal, sees } from "./principal.ts";
+import { type Principal, seesTree } from "./principal.ts";
 
 /** A process that a principal may see. Throws `ENOENT`. */
 export async function seenProcess(
@@ -23,7 +23,7 @@ export async function seenProcess(
   const process = tree !== undefined && Object.hasOwn(tree.state.processes, pid)
     ? tree.state.processes[pid]
     : undefined;
-  if (tree === undefined || process === undefined || !sees(who, process.labels)) {
+  if (tree === undefined || process === undefined || !seesTree(who, tree.state)) {
     throw new SysError("ENOENT", `Cannot find process "${pid}": absent, expected one of the list`);
   }
   return { tree, process };
@@ -32,8 +32,7 @@ export async function seenProcess(
 /** A tree whose root a principal may see. Throws `ENOENT`. */
 export async function seenTree(house: House, who: Principal, id: TreeId): Promise<Tree> {
   const tree = await opened(house, id);
-  const root = tree?.state.processes[`p_${id.slice(2)}` as Pid];
-  if (tree === undefined || root === undefined || !sees(who, root.labels)) {
+  if (tree === undefined || !seesTree(who, tree.state)) {
     throw new SysError("ENOENT", `Cannot find tree "${id}": absent, expected one of the list`);
   }
   return tree;

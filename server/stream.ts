@@ -3,17 +3,19 @@
  *
  * Invariants:
  *   S1. At most so many streams are open, in all and for one principal; more are told so.
- *   S2. A reader who is too slow is cut off with a reset, and holds no more than its queue.
+ *   S2. A reader who is too slow is cut off with a reset, and holds no more than its queue; what it
+ *       missed is read again only as fast as it takes it.
  *   S3. A stream ends with its token, and shows only what its principal may see.
  * @module
  */
 
 import type { Context } from "hono";
+import type { Line } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { readLines } from "../runtime/load.ts";
 import type { Env, House } from "./api.ts";
-import { type Principal, sees } from "./principal.ts";
+import { isConfined, type Principal, seesTree } from "./principal.ts";
 import { Refusal } from "./problem.ts";
 import type { StreamEvent } from "./schema/evidence.ts";
 import { told } from "./told.ts";
@@ -37,6 +39,13 @@ export class Streams {
   /** Opens one that `begin` fills; refuses when too many are open (S1). */
   open(c: Context<Env>, begin: (stream: Stream) => void | Promise<void>): Response {
     const who = c.get("who");
+    const headers = {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+    };
+    // Nobody would ever end what has no body.
+    if (c.req.method === "HEAD") return new Response(null, { headers });
     const mine = this.#open.get(who.token) ?? new Set();
     const isFull = this.#count >= LIMITS.streamsMax;
     if (isFull || mine.size >= LIMITS.streamsPerPrincipalMax) {
@@ -53,13 +62,7 @@ export class Streams {
     mine.add(stream);
     this.#count += 1;
     void Promise.resolve(begin(stream)).catch(() => stream.close());
-    return new Response(stream.body, {
-      headers: {
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-store",
-        "x-accel-buffering": "no",
-      },
-    });
+    return new Response(stream.body, { headers });
   }
 
   /** Ends those of a token that was taken back (S3). */
@@ -84,18 +87,25 @@ export class Stream {
   readonly #stop = new AbortController();
   readonly #offs: (() => void)[] = [];
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #goOn: (() => void) | null = null;
+  #reads = 0;
+  #lookedMs = 0;
 
   /** `over` is called once, when it ends. */
   constructor(house: House, who: Principal, over: () => void) {
     this.#house = house;
     this.#who = who;
     this.#over = over;
-    this.body = new ReadableStream({
+    this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
       },
+      pull: () => {
+        this.#reads += 1;
+        this.#resume();
+      },
       cancel: () => this.close(),
-    }, { highWaterMark: LIMITS.streamQueueMax });
+    }, { highWaterMark: LIMITS.streamQueueBytesMax, size: ({ byteLength }) => byteLength });
     void this.#beat();
   }
 
@@ -110,9 +120,39 @@ export class Stream {
     else this.#offs.push(off);
   }
 
+  /** Whether as much waits to be read as what is read again may fill. */
+  get isBusy(): boolean {
+    return !this.isOver && (this.#controller?.desiredSize ?? 0) < LIMITS.streamQueueBytesMax / 2;
+  }
+
+  /** Resolves when it is read on, or over. */
+  async room(): Promise<void> {
+    while (this.isBusy) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#goOn = resolve;
+      await promise;
+    }
+  }
+
+  #resume(): void {
+    const go = this.#goOn;
+    this.#goOn = null;
+    go?.();
+  }
+
+  /** Whether its token is good; it is looked at once in a while (S3). */
+  #isGood(): boolean {
+    const { clock, tokens } = this.#house;
+    const nowMs = clock.now();
+    if (Math.abs(nowMs - this.#lookedMs) < LIMITS.streamLookMs) return true;
+    this.#lookedMs = nowMs;
+    return tokens.isGood(this.#who.token);
+  }
+
   /** Sends an event, if its principal may see it. */
   send(event: StreamEvent): void {
     if (this.isOver || !this.#sees(event)) return;
+    if (!this.#isGood()) return this.close();
     this.#write(`id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
   }
 
@@ -125,6 +165,7 @@ export class Stream {
   close(): void {
     if (this.isOver) return;
     this.#stop.abort();
+    this.#resume();
     for (const off of this.#offs) off();
     this.#over();
     try {
@@ -136,22 +177,25 @@ export class Stream {
 
   #write(text: string): void {
     if (this.isOver || this.#controller === null) return;
-    // S2
-    if ((this.#controller.desiredSize ?? 0) <= 1) {
-      const data = JSON.stringify({ why: "too slow", cursor: null });
-      this.#controller.enqueue(encoder.encode(`event: reset\ndata: ${data}\n\n`));
-      this.close();
-      return;
-    }
+    if ((this.#controller.desiredSize ?? 0) <= 0) return this.#tooSlow();
     this.#controller.enqueue(encoder.encode(text));
+  }
+
+  /** S2 */
+  #tooSlow(): void {
+    const data = JSON.stringify({ why: "too slow", cursor: null });
+    this.#controller?.enqueue(encoder.encode(`event: reset\ndata: ${data}\n\n`));
+    this.close();
   }
 
   async #beat(): Promise<void> {
     const { clock, tokens } = this.#house;
     try {
       for (;;) {
+        const before = this.#reads;
         await clock.sleep(LIMITS.streamBeatMs, this.#stop.signal);
         if (!tokens.isGood(this.#who.token)) return this.close();
+        if (this.#goOn !== null && this.#reads === before) return this.#tooSlow();
         this.#write(": still here\n\n");
       }
     } catch {
@@ -160,22 +204,33 @@ export class Stream {
   }
 
   #sees({ tree, pid }: StreamEvent): boolean {
-    if (Object.keys(this.#who.labels).length === 0) return true;
+    if (!isConfined(this.#who)) return true;
     if (tree === null && pid === null) return false;
     const state = this.#house.runtime.node.peek((tree ?? treeOf(pid!)) as TreeId)?.state;
-    const root = `p_${(tree ?? treeOf(pid!)).slice(2)}` as Pid;
-    const labels = state?.processes[(pid ?? root) as Pid]?.labels;
-    return labels !== undefined && sees(this.#who, labels);
+    return state !== undefined && seesTree(this.#who, state);
   }
 }
 
 /** Sends what happens everywhere, from a cursor on, or from now. */
-export function streamAll(house: House, stream: Stream, cursor: string | undefined): void {
+export async function streamAll(
+  house: House,
+  stream: Stream,
+  cursor: string | undefined,
+): Promise<void> {
   const { feed } = house;
-  const missed = cursor === undefined ? [] : feed.since(cursor);
-  if (missed === undefined) stream.reset(feed.cursor, "the cursor is not in the window");
-  else if (cursor === undefined) stream.reset(feed.cursor, "from now on");
-  for (const event of missed ?? []) stream.send(event);
+  let last = cursor;
+  if (last === undefined) stream.reset(feed.cursor, "from now on");
+  while (last !== undefined) {
+    const missed = feed.since(last);
+    if (missed === undefined) stream.reset(feed.cursor, "the cursor is not in the window");
+    if (missed === undefined || missed.length === 0) break;
+    for (const event of missed) {
+      stream.send(event);
+      last = event.id;
+      if (stream.isBusy) await stream.room();
+      if (stream.isOver) return;
+    }
+  }
   stream.whenOver(feed.listen((event) => stream.send(event)));
 }
 
@@ -186,36 +241,34 @@ export async function streamProcess(house: House, stream: Stream, given: {
 }): Promise<void> {
   const { node } = house.runtime;
   const tree = treeOf(given.pid);
-  const isAbout = (event: Pick<StreamEvent, "pid">): boolean =>
-    event.pid === given.pid || event.pid === null;
   let last = given.after;
-  let early: StreamEvent[] | null = [];
-  const hear = (event: StreamEvent): void => {
-    if (event.seq !== null && event.seq <= last) return;
-    last = event.seq ?? last;
-    stream.send(event);
+  let newest = 0;
+  const hear = (line: Line): void => {
+    if (line.seq <= last) return;
+    last = line.seq;
+    const event = told(line);
+    if (event === undefined || (event.pid !== given.pid && event.pid !== null)) return;
+    stream.send({ id: String(line.seq), ...event });
   };
+  let isLive = false;
   stream.whenOver(node.listen((id, lines) => {
     if (id !== tree) return;
-    for (const line of lines) {
-      const event = told(line);
-      if (event === undefined || !isAbout(event)) continue;
-      if (early === null) hear({ id: String(line.seq), ...event });
-      else early.push({ id: String(line.seq), ...event });
-    }
+    newest = Math.max(newest, lines.at(-1)?.seq ?? 0);
+    if (isLive) { for (const line of lines) hear(line); }
   }));
   const { state } = await node.open(tree);
   if (state.seq - last > LIMITS.feedEventsKept || last > state.seq) {
     last = state.seq;
     stream.reset(String(last), "the cursor is not in the window");
   }
-  for await (const line of readLines(node.options.store, tree, last + 1)) {
-    if (stream.isOver) return;
-    const event = told(line);
-    if (event !== undefined && isAbout(event)) hear({ id: String(line.seq), ...event });
-  }
-  for (const event of early) hear(event);
-  early = null;
+  do {
+    for await (const line of readLines(node.options.store, tree, last + 1)) {
+      hear(line);
+      if (stream.isBusy) await stream.room();
+      if (stream.isOver) return;
+    }
+  } while (newest > last);
+  isLive = true;
   stream.whenOver(node.listenText((pid, text) => {
     if (pid !== given.pid) return;
     const at = new Date(house.clock.now()).toISOString();

@@ -105,26 +105,36 @@ export class TokenBook {
       const expected = "expected 1 to 64 letters, digits, _, ., @ and -";
       throw new SysError("EINVAL", `Cannot make a token for "${wish.name}": ${expected}`);
     }
+    const { labels = {}, forMs = 0 } = wish;
+    // A label that the file would lose is one less that confines whoever has the token.
+    if (Object.keys(labels).some((key) => key === "" || key === "__proto__")) {
+      throw new SysError("EINVAL", `Cannot make a token: no such label, expected another key`);
+    }
+    if (!(forMs >= 0 && forMs <= LIMITS.tokenMsMax)) {
+      const expected = `expected ${LIMITS.tokenMsMax} ms at most, or none`;
+      throw new SysError("EINVAL", `Cannot make a token for ${forMs} ms: ${expected}`);
+    }
     const secret = `libos_${this.#secret()}`;
     const nowMs = this.#clock.now();
     const record: TokenRecord = {
       id: `tok_${this.#random.bytes(6).toHex()}`,
       name: wish.name,
       role: wish.role,
-      labels: wish.labels ?? {},
+      labels,
       hash: hashOf(secret),
       createdMs: nowMs,
       expiresMs: wish.forMs === undefined ? null : nowMs + wish.forMs,
     };
     this.#change((kept) => {
-      if (kept.tokens.length >= LIMITS.tokensMax) {
-        const state = `${kept.tokens.length} are kept`;
+      const good = kept.tokens.filter(({ expiresMs }) => expiresMs === null || expiresMs > nowMs);
+      if (good.length >= LIMITS.tokensMax) {
+        const state = `${good.length} are kept`;
         const expected = `expected ${LIMITS.tokensMax} at most; revoke one`;
         throw new SysError("ELIMIT", `Cannot make a token: ${state}, ${expected}`, {
           limit: "tokensMax",
         });
       }
-      return { ...kept, tokens: [...kept.tokens, { ...record, labels: { ...record.labels } }] };
+      return { ...kept, tokens: [...good, { ...record, labels: { ...record.labels } }] };
     });
     return { record, secret };
   }
@@ -240,7 +250,10 @@ export class TokenBook {
 
 function readTokens(text: string): Kept {
   try {
-    return FILE.parse(JSON.parse(text));
+    return FILE.parse(JSON.parse(text, (key, value) => {
+      if (key === "__proto__") throw new TypeError("no label that is lost");
+      return value;
+    }));
   } catch {
     const state = "it is not what was written, expected a file of tokens";
     throw new SysError("EINTEGRITY", `Cannot read the tokens: ${state}; remove it to begin anew`);

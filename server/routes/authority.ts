@@ -16,7 +16,6 @@ import { parseRule } from "../../runtime/rule.ts";
 import { formatPattern } from "../../kernel/grammar.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
-import { sees } from "../principal.ts";
 import { capabilityPage, capabilityShape, type CapabilityView } from "../schema/authority.ts";
 import { explainInput, explanationShape, type ExplanationView } from "../schema/authority.ts";
 import { grantShape, whoCanShape } from "../schema/authority.ts";
@@ -203,7 +202,7 @@ function asking(app: Api, house: House): void {
       let of = 0;
       for await (const { tree } of hostedTrees(house, who, { all: false })) {
         for (const process of Object.values(tree.state.processes)) {
-          if (process.life.state === "ended" || !sees(who, process.labels)) continue;
+          if (process.life.state === "ended") continue;
           of += 1;
           const { decision, cap } = explained(house, { tree, process, rule, args: {} });
           const image = tree.state.images[process.image];

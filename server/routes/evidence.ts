@@ -14,6 +14,7 @@ import { readLines } from "../../runtime/load.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { cursorOf, toCursor } from "../page.ts";
+import { isConfined } from "../principal.ts";
 import { pageOfTrees } from "../search.ts";
 import {
   callShape,
@@ -246,6 +247,9 @@ function proofs(app: Api, house: House): void {
       responses: { 200: json(verifiedShape, "What was found"), ...REFUSALS },
     }),
     async (c) => {
+      if (isConfined(c.get("who"))) {
+        throw new SysError("EACCES", "Cannot check all trees: the token sees some labels only");
+      }
       const checked = await house.runtime.verify();
       const broken = checked.flatMap(({ tree, broken }) =>
         broken === null ? [] : [{ tree: tree ?? "t_0", seq: null, why: broken }]
@@ -260,9 +264,11 @@ function proofs(app: Api, house: House): void {
   app.get("/v1/audit", need("operator"), async (c) => {
     const id = c.req.query("tree") as TreeId | undefined;
     if (id !== undefined) await seenTree(house, c.get("who"), id);
-    else if (Object.keys(c.get("who").labels).length > 0) {
+    else if (isConfined(c.get("who"))) {
       throw new SysError("EACCES", "Cannot export all trees: the token sees some labels only");
     }
+    const headers = { "content-type": "application/jsonl" };
+    if (c.req.method === "HEAD") return new Response(null, { headers });
     const records = house.runtime.exportAudit(id === undefined ? {} : { tree: id });
     const encoder = new TextEncoder();
     const iterator = records[Symbol.asyncIterator]();
@@ -274,6 +280,6 @@ function proofs(app: Api, house: House): void {
       },
       cancel: async () => void await iterator.return?.(),
     });
-    return new Response(stream, { headers: { "content-type": "application/jsonl" } });
+    return new Response(stream, { headers });
   });
 }

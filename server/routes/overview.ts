@@ -7,7 +7,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { openIntents } from "../../kernel/process.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
-import { type Principal, sees } from "../principal.ts";
+import { isConfined, type Principal } from "../principal.ts";
 import { overviewShape, type OverviewView, seriesShape } from "../schema/evidence.ts";
 import { hostedTrees } from "../search.ts";
 import { timeText } from "../view/process.ts";
@@ -48,7 +48,7 @@ export function overviewRoutes(app: Api, house: House): void {
     (c) => {
       const { name, stepMs, spanMs } = c.req.valid("query");
       const fromMs = Math.floor((house.clock.now() - spanMs) / stepMs) * stepMs;
-      if (Object.keys(c.get("who").labels).length > 0) {
+      if (isConfined(c.get("who"))) {
         return c.json({ name, stepMs, from: timeText(fromMs), rows: [] }, 200);
       }
       return c.json(house.tally.series(name, fromMs, stepMs), 200);
@@ -63,7 +63,6 @@ async function overviewOf(house: House, who: Principal): Promise<OverviewView> {
   for await (const { tree } of hostedTrees(house, who, { all: false })) {
     const { processes, requests } = tree.state;
     for (const process of Object.values(processes)) {
-      if (!sees(who, process.labels)) continue;
       const { state } = process.life;
       if (state === "ready") found.running += 1;
       if (state === "waiting") found.waiting += 1;
@@ -82,7 +81,7 @@ async function overviewOf(house: House, who: Principal): Promise<OverviewView> {
     }
   }
   const nowMs = house.clock.now();
-  const isAll = Object.keys(who.labels).length === 0;
+  const isAll = !isConfined(who);
   const today = new Date(nowMs).setUTCHours(0, 0, 0, 0);
   return {
     ...found,
@@ -91,6 +90,6 @@ async function overviewOf(house: House, who: Principal): Promise<OverviewView> {
     spentToday: isAll ? house.tally.spent(today) : { usd: 0, tokens: 0, modelCalls: 0 },
     eventsPerMinute: isAll ? house.feed.count(nowMs - MINUTE_MS) : 0,
     tier: house.runtime.node.options.world.workshop?.sandbox.tier ?? null,
-    audit: house.audited,
+    audit: isAll ? house.audited : null,
   };
 }

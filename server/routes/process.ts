@@ -11,6 +11,7 @@ import { LIMITS } from "../../kernel/limits.ts";
 import { parseRule } from "../../runtime/rule.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
+import { Held } from "../guard.ts";
 import { tagged } from "../page.ts";
 import type { Principal } from "../principal.ts";
 import { processesOf } from "../search.ts";
@@ -26,6 +27,7 @@ const params = z.object({ pid: pidShape });
 /** Adds them. */
 export function processRoutes(app: Api, house: House): void {
   reading(app, house);
+  waiting(app, house);
   steering(app, house);
   talking(app, house);
 }
@@ -70,6 +72,10 @@ function reading(app: Api, house: House): void {
         : c.json(view, 200);
     },
   );
+}
+
+function waiting(app: Api, house: House): void {
+  const waits = new Held("waits", LIMITS.httpWaitsPerPrincipalMax);
   app.openapi(
     createRoute({
       method: "get",
@@ -88,7 +94,10 @@ function reading(app: Api, house: House): void {
     async (c) => {
       const { pid } = c.req.valid("param");
       await seenProcess(house, c.get("who"), pid as Pid);
-      const result = await waited(house, pid, c.req.valid("query").timeoutMs);
+      const result = await waits.hold(
+        c.get("who").token,
+        () => waited(house, pid, c.req.valid("query").timeoutMs),
+      );
       const process = await shown(house, c.get("who"), pid);
       return c.json({ ended: process.state === "ended", process, result }, 200);
     },
@@ -101,10 +110,11 @@ async function waited(house: House, pid: string, timeoutMs: number): Promise<Jso
   const over = new AbortController();
   const late = new AbortController();
   void house.clock.sleep(timeoutMs, over.signal).then(() => late.abort(), () => {});
+  const signal = AbortSignal.any([late.signal, house.stopping]);
   try {
-    return (await handle!.wait({ signal: late.signal })).result;
+    return (await handle!.wait({ signal })).result;
   } catch (thrown) {
-    if (late.signal.aborted) return null;
+    if (signal.aborted) return null;
     throw thrown;
   } finally {
     over.abort();

@@ -6,7 +6,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, House } from "../api.ts";
 import { need, signOut } from "../auth.ts";
-import { ROLES } from "../principal.ts";
+import { type Principal, ROLES, seesTree } from "../principal.ts";
 import { nodeShape } from "../schema/process.ts";
 import { json, REFUSALS } from "./answer.ts";
 
@@ -61,7 +61,7 @@ export function systemRoutes(app: Api, house: House): void {
       middleware: [need("viewer")] as const,
       responses: { 200: json(z.object({ items: z.array(nodeShape) }), "The nodes"), ...REFUSALS },
     }),
-    async (c) => c.json({ items: [await nodeOf(house)] }, 200),
+    async (c) => c.json({ items: [await nodeOf(house, c.get("who"))] }, 200),
   );
   app.openapi(
     createRoute({
@@ -79,14 +79,15 @@ export function systemRoutes(app: Api, house: House): void {
   });
 }
 
-async function nodeOf(house: House): Promise<z.infer<typeof nodeShape>> {
+async function nodeOf(house: House, who: Principal): Promise<z.infer<typeof nodeShape>> {
   const { node } = house.runtime;
-  const hosted = await Promise.all(node.trees.map(({ state }) => node.hosted(state.tree)));
+  const trees = node.trees.filter(({ state }) => seesTree(who, state));
+  const hosted = await Promise.all(trees.map(({ state }) => node.hosted(state.tree)));
   return {
     id: node.options.id,
     version: house.version,
     startedAt: new Date(house.startedMs).toISOString(),
-    trees: node.trees.length,
+    trees: trees.length,
     running: hosted.reduce((sum, { runs }) => sum + runs.size, 0),
     residentBytes: house.residentBytes(),
   };

@@ -5,9 +5,10 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
+import { LIMITS } from "../../kernel/limits.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
-import { ROLES } from "../principal.ts";
+import { type Principal, ROLES, sees } from "../principal.ts";
 import { newTokenShape, tokenShape } from "../schema/evidence.ts";
 import { labelsShape } from "../schema/shape.ts";
 import type { TokenRecord } from "../tokens.ts";
@@ -17,7 +18,7 @@ const wishShape = z.strictObject({
   name: z.string().max(64),
   role: z.enum(ROLES),
   labels: labelsShape.optional(),
-  forMs: z.number().int().min(1_000).optional(),
+  forMs: z.number().int().min(1_000).max(LIMITS.tokenMsMax).optional(),
 }).openapi("TokenWish");
 
 /** Adds them. */
@@ -31,7 +32,7 @@ export function tokenRoutes(app: Api, house: House): void {
       middleware: [need("admin")] as const,
       responses: { 200: json(z.object({ items: z.array(tokenShape) }), "Tokens"), ...REFUSALS },
     }),
-    (c) => c.json({ items: house.tokens.list().map(viewOf) }, 200),
+    (c) => c.json({ items: seenTokens(house, c.get("who")).map(viewOf) }, 200),
   );
   app.openapi(
     createRoute({
@@ -48,7 +49,8 @@ export function tokenRoutes(app: Api, house: House): void {
       const { record, secret } = house.tokens.create({
         name,
         role,
-        ...(labels === undefined ? {} : { labels }),
+        // Whoever sees only some labels lets in only who sees no more.
+        labels: { ...labels, ...c.get("who").labels },
         ...(forMs === undefined ? {} : { forMs }),
       });
       return c.json({ ...viewOf(record), secret }, 201);
@@ -66,7 +68,8 @@ export function tokenRoutes(app: Api, house: House): void {
     }),
     (c) => {
       const { id } = c.req.valid("param");
-      if (!house.tokens.revoke(id)) {
+      const isSeen = seenTokens(house, c.get("who")).some((one) => one.id === id);
+      if (!isSeen || !house.tokens.revoke(id)) {
         throw new SysError(
           "ENOENT",
           `Cannot revoke token "${id}": absent, expected one of the list`,
@@ -76,6 +79,10 @@ export function tokenRoutes(app: Api, house: House): void {
       return c.body(null, 204);
     },
   );
+}
+
+function seenTokens(house: House, who: Principal): readonly TokenRecord[] {
+  return house.tokens.list().filter(({ labels }) => sees(who, labels));
 }
 
 function viewOf(record: TokenRecord): z.infer<typeof tokenShape> {
