@@ -60,6 +60,8 @@ export type { Program, StepContext } from "./runtime/program.ts";
 export type { Verified } from "./runtime/load.ts";
 export type { AuditOptions, Checked, ExportFormat } from "./runtime/auditing.ts";
 export type { Sealed } from "./runtime/seal.ts";
+export type { Hook } from "./runtime/hooks.ts";
+export type { HookEvent } from "./runtime/hook_events.ts";
 export type { TelemetryOptions } from "./runtime/telemetry.ts";
 export type {
   Anchor,

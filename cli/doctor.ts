@@ -12,6 +12,7 @@ import type { Command, Context } from "./command.ts";
 import { doctorThere } from "./evidence_there.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { isFile } from "./files.ts";
+import { hookFindings } from "./hooks.ts";
 import { list } from "./output.ts";
 import { dbPath, headsOf, openStore, TREE_CONTEXT, workspaceOf } from "./store.ts";
 
@@ -27,7 +28,7 @@ export const doctor: Command = {
   remote: doctorThere,
   async run(at) {
     const stored = await storeFindings(at);
-    const findings = [...await findingsOf(at), ...stored.findings];
+    const findings = [...await findingsOf(at), ...stored.findings, ...await hookFindings(at)];
     list(at, findings, {
       columns: [
         { head: "WHAT", of: ({ what }) => what },

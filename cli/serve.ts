@@ -14,6 +14,7 @@ import { POLICY_FILE } from "./decided.ts";
 import { findingsOf } from "./doctor.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
+import { HOOK_OPTIONS, hooksFor } from "./hooks.ts";
 import { modelOf, startableOf } from "./image_file.ts";
 import { operatorOf } from "./order.ts";
 import { dbPath, workspaceOf } from "./store.ts";
@@ -28,7 +29,7 @@ const PORT_DEFAULT = 7777;
 export const serve: Command = {
   name: "serve",
   group: "start",
-  usage: "[IMAGE_FILE…] [--listen HOST] [--port N] [--cert FILE --key FILE]",
+  usage: "[IMAGE_FILE…] [--listen HOST] [--port N] [--cert FILE --key FILE] [--hook URL]",
   about: "Run the agents of the store, with the HTTP API and the console",
   examples: ["libos serve", "libos serve ./reporter.ts --port 0"],
   options: {
@@ -44,6 +45,7 @@ export const serve: Command = {
     jit: { type: "boolean" },
     isolation: { type: "string" },
     review: { type: "string" },
+    ...HOOK_OPTIONS,
   },
   words: [0, 32],
   async run(at) {
@@ -64,6 +66,7 @@ export const serve: Command = {
       jit: jitOptions(at),
       ...await auditOptionsOf(at),
       ...telemetryFor(at),
+      ...await hooksFor(at),
       ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
     });
     await using server = serveRuntime(runtime, {

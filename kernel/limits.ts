@@ -80,6 +80,12 @@ export const LIMITS = {
   contextScalePercentMax: 400,
   contextSourcesMax: 20_000,
   contextSourceBytesMax: 32 * 2 ** 20,
+  // Hooks
+  hooksMax: 32,
+  hookAttemptsMax: 10,
+  hookRetryMsMax: 600_000,
+  hookInFlightMax: 4,
+  hookTimeoutMsMax: 60_000,
   // Log
   batchLinesMax: 16_384,
   snapshotEveryLinesMin: 1_000,

@@ -48,7 +48,7 @@ import { Returns } from "./returning.ts";
 import { openRuleBook, type RuleBook } from "./rule_book.ts";
 import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
-import { openWatchers, type Watchers } from "./watchers.ts";
+import { openWatchers, Watchers } from "./watchers.ts";
 import { openWorkshop } from "./workshop.ts";
 
 export type { RuntimeOptions, SpawnOptions };
@@ -70,6 +70,11 @@ export class Runtime implements AsyncDisposable {
    * @internal
    */
   readonly node: Node;
+  /**
+   * Those who tell others what the node does.
+   * @internal
+   */
+  readonly watchers: Watchers;
   /** Requests to people. */
   readonly approvals: Approvals;
   readonly #images = new Map<string, AgentImage>();
@@ -84,7 +89,6 @@ export class Runtime implements AsyncDisposable {
   readonly #operator: string;
   readonly #auditing: Auditing | null;
   readonly #book: RuleBook | null;
-  readonly #watchers: Watchers;
   #closed = false;
 
   /** Use {@linkcode createRuntime}. */
@@ -98,10 +102,10 @@ export class Runtime implements AsyncDisposable {
     readonly book?: RuleBook | null;
     readonly watchers?: Watchers;
   }) {
-    const { options, store, files, watchers = {} } = parts;
+    const { options, store, files, watchers = new Watchers() } = parts;
     this.#auditing = parts.auditing ?? null;
     this.#book = parts.book ?? null;
-    this.#watchers = watchers;
+    this.watchers = watchers;
     const clock = options.clock ?? realClock;
     this.#random = options.random ?? realRandom;
     this.#operator = options.operator ?? "operator";
@@ -136,7 +140,7 @@ export class Runtime implements AsyncDisposable {
         },
       },
     });
-    watchers.telemetry?.attach(this.node, this.#auditing);
+    watchers.attach(this.node, this.#auditing);
     for (const image of options.images ?? []) this.register(image);
     this.approvals = approvalsOf(this.node, this.#operator);
     const person = personOf(options.approvals ?? defaultPerson());
@@ -331,7 +335,7 @@ export class Runtime implements AsyncDisposable {
       () => this.node.stop(options),
       async () => await this.#book?.settled(),
       async () => await this.#auditing?.close(),
-      () => Promise.resolve(this.#watchers.telemetry?.close()),
+      () => this.watchers.close(store),
       () => Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]),
       () => store.close(),
     ]);
@@ -372,10 +376,11 @@ export async function createRuntime(given: RuntimeOptions = {}): Promise<Runtime
   // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
   const alone = typeof options.store !== "object" || store instanceof SqliteStore;
   const auditing = await openAuditing(store, options);
-  const watchers = await openWatchers(options);
+  const watchers = await openWatchers(options, store);
   const workshop = await openWorkshop(options, watchers.telemetry?.cageStarted);
   const parts = { options, store, files, workshop, alone, auditing, watchers, book };
   const runtime = new Runtime(parts);
+  await watchers.start(runtime.node);
   await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();
   return runtime;

@@ -3,6 +3,7 @@
  * @module
  */
 
+import type { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
@@ -12,6 +13,7 @@ import type { AuditOptions } from "./auditing.ts";
 import type { AgentImage, Budget } from "./image.ts";
 import type { RetentionOptions } from "./redaction.ts";
 import type { Rule } from "./rule.ts";
+import type { Hook } from "./hooks.ts";
 import type { TelemetryOptions } from "./telemetry.ts";
 import type { JitOptions } from "./workshop.ts";
 
@@ -58,6 +60,15 @@ export interface RuntimeOptions {
   readonly jit?: false | JitOptions;
   /** Signs what the log says, so that changes show to strangers. Nothing is signed without it. */
   readonly audit?: AuditOptions;
+  /** Who is told when somebody is needed: by requests, or by running commands. */
+  readonly hooks?: readonly Hook[];
+  /** Where it is kept what hooks were told, and who hears of what was given up. */
+  readonly hookOptions?: {
+    /** "⟨store⟩.hooks" by default; in memory for a store of your own. */
+    readonly file?: string;
+    /** Hears of each event that was given up. */
+    readonly onFault?: (fault: SysError) => void;
+  };
   /** Spans and measurements for OpenTelemetry; takes `OTEL_DENO=true`. None without it. */
   readonly telemetry?: TelemetryOptions;
   /** How long payloads are kept. For as long as the log without it. */

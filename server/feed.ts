@@ -10,6 +10,7 @@
 
 import { LIMITS } from "../kernel/limits.ts";
 import type { Clock, Random } from "../kernel/world.ts";
+import { watchBudgets } from "../runtime/budget_watch.ts";
 import type { Node } from "../runtime/node.ts";
 import type { StreamEvent } from "./schema/evidence.ts";
 import { told } from "./told.ts";
@@ -38,6 +39,11 @@ export class Feed {
           if (event !== undefined) this.#add({ id: this.#next(), ...event }, true);
         }
       }),
+      watchBudgets(
+        node,
+        ({ tree, pid, seq, limit, spent, max }) =>
+          this.tell({ kind: "budget.warning", tree, pid, seq, summary: { limit, spent, max } }),
+      ),
       // What a model writes is told as it comes, and not kept: a restart shows none of it.
       node.listenText((pid, chunk) =>
         this.#add({

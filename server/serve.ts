@@ -110,6 +110,8 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
   });
   const { url, port } = listener;
   listening.port = port;
+  const { hooks } = runtime.watchers;
+  if (hooks !== null) hooks.console = url;
   const close = async (): Promise<void> => {
     house.stop();
     house.streams.close();

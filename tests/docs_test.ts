@@ -22,6 +22,7 @@ const PAGES = [
   "docs/quickstart.md",
   "docs/generated-tools.md",
   "docs/syscalls.md",
+  "docs/hooks.md",
   "docs/telemetry.md",
   "docs/threat-model.md",
 ];
