@@ -5,9 +5,18 @@
 
 import type { FunctionComponent } from "preact";
 import type { Who } from "./api.ts";
+import { Audit } from "./pages/audit.tsx";
+import { Budgets } from "./pages/budgets.tsx";
+import { Capabilities } from "./pages/capabilities.tsx";
+import { Checkpoints } from "./pages/checkpoints.tsx";
+import { Effects } from "./pages/effects.tsx";
+import { Images } from "./pages/images.tsx";
+import { Objects } from "./pages/objects.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { ProcessPage } from "./pages/process.tsx";
 import { ProcessList } from "./pages/processes.tsx";
+import { Tokens } from "./pages/tokens.tsx";
+import { Tools } from "./pages/tools.tsx";
 import type { Place } from "./route.ts";
 
 /** What every page is given. */
@@ -32,6 +41,15 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/", name: "Overview", keys: "g o", page: Overview },
   { path: "/view/processes", name: "Processes", keys: "g p", page: ProcessList },
   { path: "/p", name: null, keys: "", page: ProcessPage },
+  { path: "/view/capabilities", name: "Capabilities", keys: "g c", page: Capabilities },
+  { path: "/view/objects", name: "Objects", keys: "g m", page: Objects },
+  { path: "/view/tools", name: "Tools", keys: "g t", page: Tools },
+  { path: "/view/images", name: "Images", keys: "g i", page: Images },
+  { path: "/view/checkpoints", name: "Checkpoints", keys: "g k", page: Checkpoints },
+  { path: "/view/audit", name: "Audit and replay", keys: "g e", page: Audit },
+  { path: "/view/budgets", name: "Budgets", keys: "g b", page: Budgets },
+  { path: "/view/effects", name: "Effects in doubt", keys: "g d", page: Effects },
+  { path: "/view/tokens", name: "Tokens", keys: "g y", page: Tokens },
 ];
 
 /** The page at a place: the longest address that it begins with. */

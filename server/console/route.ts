@@ -50,6 +50,7 @@ export function followLinks(): void {
     const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
     if (link === null || link === undefined || !isPlain || event.defaultPrevented) return;
     if (link.origin !== globalThis.location.origin || link.target !== "") return;
+    if (link.hasAttribute("download")) return;
     event.preventDefault();
     go(link.pathname + link.search);
   });

@@ -1,0 +1,126 @@
+/**
+ * Lists that come page by page, live, and what a page of the console keeps in its address.
+ * @module
+ */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { StreamEvent } from "../schema/evidence.ts";
+import { ApiError, get } from "./api.ts";
+import { useEvents } from "./live.ts";
+import type { Place } from "./route.ts";
+
+const LIMIT = 100;
+/** Fewest milliseconds between two reads of the same list. */
+const PAUSE_MS = 500;
+
+/** A list as far as it was read. */
+export interface Paged<T> {
+  /** undefined before the first answer. What was there stays until the next answer is. */
+  readonly items: readonly T[] | undefined;
+  readonly hasMore: boolean;
+  readonly isBusy: boolean;
+  readonly error: ApiError | undefined;
+  /** Reads one page more. */
+  more(): void;
+  /** Reads all pages again. */
+  again(): void;
+}
+
+interface Got<T> {
+  readonly items?: readonly T[];
+  readonly hasMore: boolean;
+  readonly error?: ApiError;
+}
+
+/** Reads a list, and again when an event concerns it. */
+export function usePages<T>(
+  path: string | null,
+  concerns: (event: StreamEvent) => boolean = () => false,
+): Paged<T> {
+  const [got, set] = useState<Got<T>>({ hasMore: false });
+  const [wish, setWish] = useState({ path, count: 1, round: 0 });
+  const [isBusy, setBusy] = useState(false);
+  const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const count = wish.path === path ? wish.count : 1;
+  const again = (): void => setWish((now) => ({ ...now, round: now.round + 1 }));
+  useEffect(() => {
+    if (path === null) return;
+    const stop = new AbortController();
+    setBusy(true);
+    load<T>(path, count, stop.signal).then(set, (thrown) => {
+      if (!stop.signal.aborted) set((now) => ({ ...now, error: known(thrown) }));
+    }).finally(() => stop.signal.aborted || setBusy(false));
+    return () => stop.abort();
+  }, [path, count, wish.round]);
+  useEffect(() => () => clearTimeout(due.current), []);
+  useEvents((event) => {
+    if (path === null || due.current !== undefined) return;
+    if (event !== null && !concerns(event)) return;
+    due.current = setTimeout(() => {
+      due.current = undefined;
+      again();
+    }, PAUSE_MS);
+  });
+  const more = (): void => setWish(({ round }) => ({ path, count: count + 1, round }));
+  return { items: got.items, hasMore: got.hasMore, error: got.error, isBusy, more, again };
+}
+
+async function load<T>(path: string, count: number, signal: AbortSignal): Promise<Got<T>> {
+  const items: T[] = [];
+  let after: string | null = null;
+  for (let i = 0; i < count; i++) {
+    const query: string = after === null ? "" : `&after=${after}`;
+    const page: { items: T[]; next?: string | null } = await get(
+      `${path}${path.includes("?") ? "&" : "?"}limit=${LIMIT}${query}`,
+      signal,
+    );
+    items.push(...page.items);
+    after = page.next ?? null;
+    if (after === null) break;
+  }
+  return { items, hasMore: after !== null };
+}
+
+/** What went wrong, as the console tells it. */
+export function known(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  // What the page itself found wrong: JSON that is none, a number that is none.
+  if (thrown instanceof Error && !(thrown instanceof TypeError)) {
+    return new ApiError({ detail: thrown.message, status: 0, code: "EINVAL" });
+  }
+  return new ApiError({ detail: "The server is not there", status: 0, code: "EIO" });
+}
+
+/** A path with those of the values that say something. */
+export function withQuery(
+  path: string,
+  values: Readonly<Record<string, string | number | undefined>>,
+): string {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    if (value !== undefined && value !== "") query.set(key, String(value));
+  }
+  const text = query.toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+/** What a page's address says, and a way to change it that keeps the place and the focus. */
+export function useFilters(
+  place: Place,
+): readonly [of: (name: string) => string, set: (name: string, value: string) => void] {
+  const said = place.query.toString();
+  const [query, setQuery] = useState(said);
+  useEffect(() => setQuery(said), [said]);
+  const of = (name: string): string => new URLSearchParams(query).get(name) ?? "";
+  const set = (name: string, value: string): void =>
+    setQuery((now) => {
+      const next = new URLSearchParams(now);
+      if (value === "") next.delete(name);
+      else next.set(name, value);
+      const text = next.toString();
+      const path = `/${place.path.map(encodeURIComponent).join("/")}`;
+      globalThis.history.replaceState(null, "", text === "" ? path : `${path}?${text}`);
+      return text;
+    });
+  return [of, set];
+}
