@@ -4,7 +4,8 @@
  */
 
 import { type AgentProcess, allow, ask, createRuntime, defineImage, deny } from "../mod.ts";
-import type { Runtime, RuntimeOptions } from "../mod.ts";
+import type { AgentImage, Runtime, RuntimeOptions } from "../mod.ts";
+import type { ModelReply } from "../kernel/world.ts";
 import { contract, FakeWorkshop } from "./fake_sandbox.ts";
 
 /** Text that would do something if a page took it for more than text. */
@@ -60,15 +61,22 @@ export const listener = defineImage({
   },
 });
 
-/** Waits for a model that does not answer. */
-export const thinker = defineImage({
-  name: "thinker",
-  model: {
-    id: "silent/model",
-    generate: (_, { signal }) =>
-      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
-  },
-});
+/** An agent that waits for its model, which says something when it is told to. */
+export function thinker(): { readonly image: AgentImage; readonly speak: () => void } {
+  const { promise, resolve } = Promise.withResolvers<ModelReply>();
+  const image = defineImage({
+    name: "thinker",
+    model: { id: "silent/model", generate: () => promise },
+  });
+  const said = {
+    text: "Done",
+    calls: [],
+    finish: "stop",
+    inputTokens: 1,
+    outputTokens: 1,
+  } as const;
+  return { image, speak: () => resolve(said) };
+}
 
 /** Writes a file, which somebody has to allow. */
 export const writer = defineImage({

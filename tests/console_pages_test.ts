@@ -57,7 +57,8 @@ browserTest(
     const process = await archive(at.runtime);
     await process.checkpoint(`before ${EVIL}`);
     await process.checkpoint("after");
-    await at.runtime.spawn(thinker, { goal: "Think" });
+    const { image, speak } = thinker();
+    await at.runtime.spawn(image, { goal: "Think" });
     const page = await at.open("/view/tools");
     const hash = (await page.locator("tbody a[href^='/view/tools/']").first()
       .getAttribute("href"))!.split("/").at(-1)!;
@@ -72,6 +73,7 @@ browserTest(
       await assertSound(page, name);
       await assertHarmless(page, name);
     }
+    speak();
   },
 );
 
