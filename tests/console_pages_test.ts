@@ -92,8 +92,8 @@ browserTest("A right is asked about, given, and taken back with what falls with 
   await why.getByText("nothing that it holds covers this").waitFor();
   await why.getByRole("button", { name: "Put it in the form" }).click();
   const give = page.locator("section", { hasText: "Give a right" }).last();
-  assert.equal(await give.getByLabel("Process").inputValue(), "p_1.1");
-  assert.equal(await give.getByLabel("Uses").inputValue(), "1");
+  assert.equal(await give.getByLabel("Process", { exact: true }).inputValue(), "p_1.1");
+  assert.equal(await give.getByLabel("Uses", { exact: true }).inputValue(), "1");
   await give.getByRole("button", { name: "Give" }).click();
   await give.getByText(/cap_1\.\d+ was given to p_1\.1/).waitFor();
   await page.getByRole("region", { name: "Capabilities" }).getByText("1 of 1 left").waitFor();

@@ -11,7 +11,7 @@ import { spanOf, visible } from "./words.ts";
 /** What a capability allows. */
 export function Rule({ cap }: { readonly cap: CapabilityView }): JSX.Element {
   return (
-    <>
+    <div class="rule">
       <code>{visible(`${cap.right}(${cap.resource})`)}</code>
       {cap.bound && <span class="dim">this call only</span>}
       {cap.delegable && <span class="dim">may be handed on</span>}
@@ -21,7 +21,7 @@ export function Rule({ cap }: { readonly cap: CapabilityView }): JSX.Element {
           <code>{visible(JSON.stringify(cap.constraint))}</code>
         </details>
       )}
-    </>
+    </div>
   );
 }
 

@@ -109,7 +109,7 @@ export const toolShape = z.object({
   description: z.string(),
   by: z.string(),
   at: timeShape,
-  /** Rights it declared, and calls it was seen to make. */
+  /** Rights it declared, and calls that take a right which it was seen to make. */
   declared: z.array(z.string()),
   observed: z.array(z.object({ name: z.string(), calls: z.number(), denied: z.number() })),
   tested: z.object({ passed: z.number(), failed: z.number() }).nullable(),

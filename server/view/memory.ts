@@ -93,10 +93,20 @@ interface Runs {
   readonly observed: ToolView["observed"];
 }
 
-/** Runs of a version, and the calls that were made inside them. */
+/** A call that was made inside another. */
+interface Inner {
+  readonly name: string;
+  readonly isDenied: boolean;
+  readonly atMs: number;
+}
+
+type Run = ToolView["runs"][number] & { atMs: number };
+
+/** Runs of a version, and the calls that were made inside them and take a right. */
 function runsOf(tool: ToolRecord, lines: readonly Line[]): Runs {
-  const runs = new Map<string, ToolView["runs"][number] & { readonly atMs: number }>();
-  const observed = new Map<string, { name: string; calls: number; denied: number }>();
+  const runs = new Map<string, Run>();
+  // The line of a run may come after those of its calls.
+  const inside = new Map<string, Inner[]>();
   const hold = new Set<string>();
   for (const line of lines) {
     if (line.type === "tool.registered" || line.type === "tool.unregistered") {
@@ -112,33 +122,43 @@ function runsOf(tool: ToolRecord, lines: readonly Line[]): Runs {
     if (line.type !== "call.done" && line.type !== "call.intent") continue;
     const head = line.data as CallHead & { readonly result?: CallResult };
     const { pid, step, key, name, args, decision } = head;
+    if (key.includes(".")) {
+      const place = placeOf(pid, step, key.slice(0, key.lastIndexOf(".")));
+      const isDenied = decision.effect === "deny";
+      const inner = { name: decision.needs.length === 0 ? "" : name, isDenied, atMs: line.atMs };
+      inside.set(place, [...inside.get(place) ?? [], inner]);
+    }
     const called = (args as { readonly name?: unknown } | null)?.name;
-    if (name === "tool.call" && called === tool.name && hold.has(pid)) {
-      const run = {
-        seq: line.seq,
-        pid,
-        at: timeText(line.atMs),
-        atMs: line.atMs,
-        ms: null as number | null,
-        ok: null as boolean | null,
-        code: null as string | null,
-        calls: 0,
-        denied: 0,
-      };
-      runs.set(placeOf(pid, step, key), run);
-      if (head.result !== undefined) endRun(run, head.result, line.atMs);
-      continue;
+    if (name !== "tool.call" || called !== tool.name || !hold.has(pid)) continue;
+    const place = placeOf(pid, step, key);
+    const run = runAt(line, pid, inside.get(place)?.[0]?.atMs ?? line.atMs);
+    runs.set(place, run);
+    if (head.result !== undefined) endRun(run, head.result, line.atMs);
+  }
+  return told(runs, inside);
+}
+
+function runAt(line: Line, pid: Pid, atMs: number): Run {
+  const at = timeText(atMs);
+  return { seq: line.seq, pid, at, atMs, ms: null, ok: null, code: null, calls: 0, denied: 0 };
+}
+
+/** Runs with the calls that were made inside them. */
+function told(
+  runs: ReadonlyMap<string, Run>,
+  inside: ReadonlyMap<string, readonly Inner[]>,
+): Runs {
+  const observed = new Map<string, { name: string; calls: number; denied: number }>();
+  for (const [place, run] of runs) {
+    for (const { name, isDenied } of inside.get(place) ?? []) {
+      if (name === "") continue;
+      const seen = observed.get(name) ?? { name, calls: 0, denied: 0 };
+      observed.set(name, seen);
+      for (const count of [seen, run]) {
+        count.calls += 1;
+        if (isDenied) count.denied += 1;
+      }
     }
-    const around = key.includes(".")
-      ? runs.get(placeOf(pid, step, key.slice(0, key.lastIndexOf("."))))
-      : undefined;
-    if (around === undefined) continue;
-    const seen = observed.get(name) ?? { name, calls: 0, denied: 0 };
-    for (const count of [seen, around]) {
-      count.calls += 1;
-      if (decision.effect === "deny") count.denied += 1;
-    }
-    observed.set(name, seen);
   }
   return {
     runs: [...runs.values()].slice(-RUNS_SHOWN).map(({ atMs: _, ...run }) => run),
