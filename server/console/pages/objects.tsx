@@ -131,7 +131,7 @@ function factsOf(one: ObjectView): Parameters<typeof Facts>[0]["facts"] {
     ["Tree", <a href={withQuery("/view/audit", { tree: one.tree })}>{one.tree}</a>],
     ["Label", <Label label={one.label} />],
     ["Deleted", one.deleted ? "yes; its versions stay in the log" : "no"],
-    ["Written by", <CallLink pid={from.pid} call={from.call} />],
+    ["Written by", <a class="id" href={pathTo.process(from.pid)}>{visible(from.call)}</a>],
     ["Made from", from.sources.length === 0 ? "nothing else" : <Names names={from.sources} />],
     [
       "Links",
@@ -164,12 +164,4 @@ function Names({ names }: { readonly names: readonly string[] }): JSX.Element {
       })}
     </>
   );
-}
-
-/** A call, and the process that made it. */
-export function CallLink({ pid, call }: {
-  readonly pid: string;
-  readonly call: string;
-}): JSX.Element {
-  return <a class="id" href={withQuery(pathTo.process(pid), { call })}>{visible(call)}</a>;
 }
