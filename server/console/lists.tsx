@@ -33,7 +33,7 @@ export function Facts({ facts }: {
   readonly facts: readonly (readonly [name: string, what: ComponentChildren] | false)[];
 }): JSX.Element {
   return (
-    <dl class="facts">
+    <dl class="about">
       {facts.map((fact) =>
         fact === false ? null : (
           <div key={fact[0]}>

@@ -72,7 +72,15 @@ function Card({ image, who, start }: {
           ["SHA-256", <span class="id">{image.hash}</span>],
           ["Program", visible(image.program)],
           ["Model", image.model === null ? "none" : visible(image.model)],
-          ["Tools", image.tools.length === 0 ? "none" : visible(image.tools.join(", "))],
+          [
+            "Tools",
+            image.tools.length === 0 ? "none" : (
+              <details>
+                <summary>{image.tools.length} tools</summary>
+                {visible(image.tools.join(", "))}
+              </details>
+            ),
+          ],
           [
             "Asks for",
             image.requests.length === 0 ? "nothing" : (
