@@ -106,21 +106,19 @@ function Explained({ found, grant }: {
         <Badge tone={TONE[decision]}>{decision}</Badge> {MEANS[decision]}
       </p>
       <Facts
-        facts={[
-          ["Call", <code>{visible(`${found.right}(${found.resource})`)}</code>],
-          found.rule !== null && ["Rule", <code>{visible(found.rule)}</code>],
-          chain.length > 0 && [
-            "Chain",
+        facts={{
+          "Call": <code>{visible(`${found.right}(${found.resource})`)}</code>,
+          "Rule": found.rule !== null && <code>{visible(found.rule)}</code>,
+          "Chain": chain.length > 0 && (
             <ol class="plain">
               {chain.map(({ id, via, by }) => (
                 <li key={id}>
                   <span class="id">{id}</span> {via} by {visible(by)}
                 </li>
               ))}
-            </ol>,
-          ],
-          suggestion !== null && [
-            "Least grant",
+            </ol>
+          ),
+          "Least grant": suggestion !== null && (
             <>
               <code>{visible(suggestion)}</code>{" "}
               <button
@@ -134,9 +132,9 @@ function Explained({ found, grant }: {
               >
                 Put it in the form
               </button>
-            </>,
-          ],
-        ]}
+            </>
+          ),
+        }}
       />
       {considered.length > 0 && (
         <Table label="What was looked at" heads={["Capability", "Fits", "Why"]}>

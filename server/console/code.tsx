@@ -72,6 +72,7 @@ export function Code({ source, label }: {
 }
 
 const AROUND = 3;
+const GAP = "…\n";
 
 /** Lines that come and go, with a few around them; each says so by its mark, too. */
 export function CodeDiff({ lines, label }: {
@@ -91,7 +92,7 @@ export function CodeDiff({ lines, label }: {
             </span>
           )
           : isNear(i - 1) || (i === 0 && lines.length > 0)
-          ? <span key={i} class="dim">…{"\n"}</span>
+          ? <span key={i} class="dim">{GAP}</span>
           : null
       )}
     </pre>

@@ -30,15 +30,16 @@ export function Table({ label, heads, children }: {
 
 /** Names and what they are, one under another. */
 export function Facts({ facts }: {
-  readonly facts: readonly (readonly [name: string, what: ComponentChildren] | false)[];
+  /** What is false is left out. */
+  readonly facts: Readonly<Record<string, ComponentChildren>>;
 }): JSX.Element {
   return (
     <dl class="about">
-      {facts.map((fact) =>
-        fact === false ? null : (
-          <div key={fact[0]}>
-            <dt>{fact[0]}</dt>
-            <dd>{fact[1]}</dd>
+      {Object.entries(facts).map(([name, what]) =>
+        what === false ? null : (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{what}</dd>
           </div>
         )
       )}

@@ -78,7 +78,9 @@ function Rows({ items, who, act }: {
             <Age at={one.at} /> ago by {visible(one.by)}
             {one.auto !== null && (
               <span class="dim">
-                {" "}by itself, before {one.auto === "ask" ? "a question" : "what cannot be undone"}
+                {` by itself, before ${
+                  one.auto === "ask" ? "a question" : "what cannot be undone"
+                }`}
               </span>
             )}
           </td>

@@ -68,32 +68,26 @@ function Card({ image, who, start }: {
         )}
       </div>
       <Facts
-        facts={[
-          ["SHA-256", <span class="id">{image.hash}</span>],
-          ["Program", visible(image.program)],
-          ["Model", image.model === null ? "none" : visible(image.model)],
-          [
-            "Tools",
-            image.tools.length === 0 ? "none" : (
-              <details>
-                <summary>{image.tools.length} tools</summary>
-                {visible(image.tools.join(", "))}
-              </details>
-            ),
-          ],
-          [
-            "Asks for",
-            image.requests.length === 0 ? "nothing" : (
-              <ul class="plain">
-                {image.requests.map((rule) => (
-                  <li key={rule}>
-                    <code>{visible(rule)}</code>
-                  </li>
-                ))}
-              </ul>
-            ),
-          ],
-        ]}
+        facts={{
+          "SHA-256": <span class="id">{image.hash}</span>,
+          "Program": visible(image.program),
+          "Model": image.model === null ? "none" : visible(image.model),
+          "Tools": image.tools.length === 0 ? "none" : (
+            <details>
+              <summary>{image.tools.length} tools</summary>
+              {visible(image.tools.join(", "))}
+            </details>
+          ),
+          "Asks for": image.requests.length === 0 ? "nothing" : (
+            <ul class="plain">
+              {image.requests.map((rule) => (
+                <li key={rule}>
+                  <code>{visible(rule)}</code>
+                </li>
+              ))}
+            </ul>
+          ),
+        }}
       />
       {image.instructions !== "" && (
         <details>
@@ -104,6 +98,8 @@ function Card({ image, who, start }: {
     </section>
   );
 }
+
+const SAMPLE = "allow file.read(./notes/**)\nask file.write(./out/**)";
 
 function StartDialog({ image, close }: {
   readonly image: ImageView;
@@ -135,7 +131,7 @@ function StartDialog({ image, close }: {
         <TextField
           name="Rights, one rule a line"
           lines={4}
-          sample={"allow file.read(./notes/**)\nask file.write(./out/**)"}
+          sample={SAMPLE}
           hint="Exactly these, and nothing else; what the image asks for stands here already"
           value={grants}
           set={setGrants}

@@ -123,29 +123,26 @@ function One({ id, who }: { readonly id: string; readonly who: PageProps["who"] 
 
 function factsOf(one: ObjectView): Parameters<typeof Facts>[0]["facts"] {
   const { from, links } = one;
-  return [
-    ["Name", <code>{visible(one.name)}</code>],
-    ["Type", visible(one.type)],
-    ["Kind", one.list ? "list" : one.mutable ? "may change" : "never changes"],
-    ["Owner", <Pid pid={one.owner} />],
-    ["Tree", <a href={withQuery("/view/audit", { tree: one.tree })}>{one.tree}</a>],
-    ["Label", <Label label={one.label} />],
-    ["Deleted", one.deleted ? "yes; its versions stay in the log" : "no"],
-    ["Written by", <a class="id" href={pathTo.process(from.pid)}>{visible(from.call)}</a>],
-    ["Made from", from.sources.length === 0 ? "nothing else" : <Names names={from.sources} />],
-    [
-      "Links",
-      links.length === 0 ? "none" : (
-        <ul class="plain">
-          {links.map(({ relation, to }) => (
-            <li key={`${relation} ${to}`}>
-              {visible(relation)} <a class="id" href={pathTo.object(to)}>{to}</a>
-            </li>
-          ))}
-        </ul>
-      ),
-    ],
-  ];
+  return {
+    "Name": <code>{visible(one.name)}</code>,
+    "Type": visible(one.type),
+    "Kind": one.list ? "list" : one.mutable ? "may change" : "never changes",
+    "Owner": <Pid pid={one.owner} />,
+    "Tree": <a href={withQuery("/view/audit", { tree: one.tree })}>{one.tree}</a>,
+    "Label": <Label label={one.label} />,
+    "Deleted": one.deleted ? "yes; its versions stay in the log" : "no",
+    "Written by": <a class="id" href={pathTo.process(from.pid)}>{visible(from.call)}</a>,
+    "Made from": from.sources.length === 0 ? "nothing else" : <Names names={from.sources} />,
+    "Links": links.length === 0 ? "none" : (
+      <ul class="plain">
+        {links.map(({ relation, to }) => (
+          <li key={`${relation} ${to}`}>
+            {visible(relation)} <a class="id" href={pathTo.object(to)}>{to}</a>
+          </li>
+        ))}
+      </ul>
+    ),
+  };
 }
 
 function Names({ names }: { readonly names: readonly string[] }): JSX.Element {

@@ -129,28 +129,24 @@ function One({ hash, who }: { readonly hash: string; readonly who: Who }): JSX.E
 
 function factsOf(tool: ToolView): Parameters<typeof Facts>[0]["facts"] {
   const { revoked, reviewedBy } = tool;
-  return [
-    ["SHA-256", <span class="id">{tool.hash}</span>],
-    ["Says", <Claimed text={tool.description} />],
-    ["Tree", <a href={withQuery("/view/audit", { tree: tool.tree, type: "tool" })}>{tool.tree}</a>],
-    ["Written by", <Author by={tool.by} />],
-    ["Reviewed by", reviewedBy === null ? "nobody" : visible(reviewedBy)],
-    ["Tests", testedOf(tool)],
-    [
-      "Held by",
-      tool.holders.length === 0 ? "nobody" : (
-        <>
-          {tool.holders.map((pid) => (
-            <span key={pid}>
-              <Pid pid={pid} />
-              {" "}
-            </span>
-          ))}
-        </>
-      ),
-    ],
-    revoked !== null && [
-      "Revoked",
+  return {
+    "SHA-256": <span class="id">{tool.hash}</span>,
+    "Says": <Claimed text={tool.description} />,
+    "Tree": <a href={withQuery("/view/audit", { tree: tool.tree, type: "tool" })}>{tool.tree}</a>,
+    "Written by": <Author by={tool.by} />,
+    "Reviewed by": reviewedBy === null ? "nobody" : visible(reviewedBy),
+    "Tests": testedOf(tool),
+    "Held by": tool.holders.length === 0 ? "nobody" : (
+      <>
+        {tool.holders.map((pid) => (
+          <span key={pid}>
+            <Pid pid={pid} />
+            {" "}
+          </span>
+        ))}
+      </>
+    ),
+    "Revoked": revoked !== null && (
       <>
         <Badge tone="deny">revoked</Badge> by {visible(revoked.by)}
         {revoked.reason !== "" && (
@@ -158,9 +154,9 @@ function factsOf(tool: ToolView): Parameters<typeof Facts>[0]["facts"] {
             : <Claimed text={revoked.reason} />
           </>
         )}
-      </>,
-    ],
-  ];
+      </>
+    ),
+  };
 }
 
 interface SourceView {
