@@ -36,7 +36,7 @@ export function Capabilities({ place, who }: PageProps): JSX.Element {
     <Page title="Capabilities">
       <Filters of={of} set={set} />
       {list.items !== undefined && shown.length === 0 && (
-        <Empty command="libos grant p_1 'file.read(./notes/*)'">
+        <Empty command="libos grant p_1 'file.read(./notes/a.txt)'">
           {list.items.length === 0 ? "Nobody holds anything." : "No capability fits the filters."}
         </Empty>
       )}
