@@ -16,6 +16,7 @@ import type { Context } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { list } from "./output.ts";
+import { progressing } from "./progress.ts";
 import { TREE_CONTEXT } from "./store.ts";
 import { dateOf } from "./words.ts";
 
@@ -34,7 +35,12 @@ export async function verifyAny(at: Context, word: string): Promise<number> {
     const { store } = parts;
     const trees = await treesFor(store, word === "" ? undefined : word);
     const found: Finding[] = [];
-    for (const tree of trees) found.push(await checkedTree(parts, tree));
+    await progressing(at, "Checking", async (tell) => {
+      for (const [i, tree] of trees.entries()) {
+        tell(`${tree}, ${i + 1} of ${trees.length}`);
+        found.push(await checkedTree(parts, tree));
+      }
+    });
     const report = await sealsOf(at, parts);
     const whole = report === null ? found : withSeals(found, report, word === "");
     return { found: whole, damage: word === "" ? await store.check() : [] };

@@ -13,10 +13,14 @@ import { storyOf } from "../runtime/call_story.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { safeJson } from "./output.ts";
+import { progressing } from "./progress.ts";
 import { findTree } from "./store.ts";
 import { countOf } from "./words.ts";
 
 const FORMATS: readonly string[] = ["jsonl", "cloudevents"] satisfies ExportFormat[];
+
+/** Records between two words of progress. */
+const RECORDS_A_WORD = 1_000;
 
 /** Prints a proof of a line, or that the history only grew; JSON in every format. */
 export async function proveLine(at: Context, word: string): Promise<number> {
@@ -77,9 +81,13 @@ export async function exportRecords(at: Context, word: string): Promise<number> 
   }
   await auditing(at, "read", async (parts) => {
     const tree = word === "" ? {} : { tree: await findTree(parts.store, word) };
-    for await (const record of exported(parts, { ...tree, format: format as ExportFormat })) {
-      at.io.out(isExact ? `${record}\n` : `${safeJson(JSON.parse(record))}\n`);
-    }
+    await progressing(at, "Exporting", async (tell) => {
+      let count = 0;
+      for await (const record of exported(parts, { ...tree, format: format as ExportFormat })) {
+        at.io.out(isExact ? `${record}\n` : `${safeJson(JSON.parse(record))}\n`);
+        if (++count % RECORDS_A_WORD === 0) tell(`${count} records`);
+      }
+    });
   });
   return EXIT.ok;
 }

@@ -10,6 +10,7 @@ import { StoreKey } from "../providers/store_key.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { show } from "./output.ts";
+import { progressing } from "./progress.ts";
 import { dbPath } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 
@@ -32,7 +33,7 @@ export const store: Command = {
     if (job === undefined) {
       throw new UsageError(`Cannot run "store ${verb}": expected ${this.usage}`);
     }
-    return tell(at, job(at));
+    return tell(at, await progressing(at, `Store: ${verb}`, () => Promise.resolve(job(at))));
   },
 };
 

@@ -14,6 +14,9 @@ import { doctor } from "./doctor.ts";
 import { effects } from "./effects.ts";
 import { answer, approve, deny, edit } from "./decide.ts";
 import { EXIT, problemOf, sentenceOf, UsageError } from "./exit.ts";
+import { attach } from "./attach.ts";
+import { completionOf } from "./completion.ts";
+import { console } from "./console.ts";
 import { context } from "./context.ts";
 import { overview as overviewOf } from "./evidence_there.ts";
 import { explain } from "./explain.ts";
@@ -37,6 +40,7 @@ import { runWhere } from "./reach.ts";
 import { rollback } from "./time.ts";
 import { token } from "./token.ts";
 import { tools } from "./tools.ts";
+import { top } from "./top.ts";
 import { erase, gc, tree } from "./tree.ts";
 
 export type { Command, Context, Flags, Format, FORMATS, Options } from "./command.ts";
@@ -44,8 +48,8 @@ export type { Io } from "./io.ts";
 
 /** Every command, in the order of the overview. */
 const ALL: readonly Command[] = [
-  ...[init, demo, run, spawn, serve, doctor, context],
-  ...[ps, describe, logs, wait, send, pause, resume, cancel, kill],
+  ...[init, demo, run, spawn, serve, console, doctor, context, completionOf(() => ALL)],
+  ...[ps, top, describe, logs, attach, wait, send, pause, resume, cancel, kill],
   ...[approvals, approve, edit, deny, answer, token],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],

@@ -17,6 +17,7 @@ import { several } from "./audit_parts.ts";
 import { operatorOf } from "./order.ts";
 import { list, show } from "./output.ts";
 import { owning } from "./position.ts";
+import { progressing } from "./progress.ts";
 import { retain, RETAIN_OPTIONS, RETAIN_USAGE } from "./retain.ts";
 import { findObject, findTree, headsOf, reading, TREE_CONTEXT } from "./store.ts";
 
@@ -133,11 +134,13 @@ export const gc: Command = {
   options: {},
   words: [0, 0],
   async run(at) {
-    const made = await owning(
-      at,
-      "collect values",
-      ({ node }) => collect(node.options.store, { nowMs: realClock.now(), context: TREE_CONTEXT }),
-    );
+    const made = await progressing(at, "Looking for values that nothing refers to", () =>
+      owning(
+        at,
+        "collect values",
+        ({ node }) =>
+          collect(node.options.store, { nowMs: realClock.now(), context: TREE_CONTEXT }),
+      ));
     show(at, { ...made }, {
       name: String(made.count),
       lines: [`Removed ${several(made.count, "value")} of ${made.bytes} bytes; kept ${made.kept}`],

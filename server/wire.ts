@@ -959,6 +959,14 @@ export interface Series {
   })[];
 }
 
+/** `SessionLink` of the API's document. */
+export interface SessionLink {
+  /** Url. */
+  readonly url: string;
+  /** Expires at. */
+  readonly expiresAt: string;
+}
+
 /** `Signal` of the API's document. */
 export interface Signal {
   /** Signal. */

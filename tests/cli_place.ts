@@ -218,7 +218,12 @@ export class Child {
 
   /** Sends SIGINT. */
   interrupt(): void {
-    this.#process.kill("SIGINT");
+    this.kill("SIGINT");
+  }
+
+  /** Sends a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#process.kill(signal);
   }
 
   /** Waits for its end. */

@@ -8,6 +8,9 @@ import type { Api, House } from "../api.ts";
 import { need, signOut } from "../auth.ts";
 import { type Principal, ROLES, seesTree } from "../principal.ts";
 import { nodeShape } from "../schema/process.ts";
+import { timeShape } from "../schema/shape.ts";
+import { LIMITS } from "../../kernel/limits.ts";
+import { Refusal } from "../problem.ts";
 import { json, REFUSALS } from "./answer.ts";
 
 const versionShape = z.object({
@@ -27,6 +30,8 @@ const whoShape = z.object({
 const doctorShape = z.object({
   items: z.array(z.object({ what: z.string(), state: z.string(), detail: z.string() })),
 }).openapi("Doctor");
+
+const linkShape = z.object({ url: z.string(), expiresAt: timeShape }).openapi("SessionLink");
 
 /** Adds them. */
 export function systemRoutes(app: Api, house: House): void {
@@ -73,10 +78,38 @@ export function systemRoutes(app: Api, house: House): void {
     }),
     async (c) => c.json({ items: [...await house.doctor()] }, 200),
   );
+  links(app, house);
   app.post("/v1/session/end", (c) => {
     signOut(c, house.tokens);
     return c.body(null, 204);
   });
+}
+
+function links(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/session/link",
+      summary: "A link that signs a browser in as the holder of this token, once and soon",
+      description: "Not for sessions: who has a token has all of it already. Role: viewer.",
+      middleware: [need("viewer")] as const,
+      responses: { 201: json(linkShape, "The link"), ...REFUSALS },
+    }),
+    (c) => {
+      if (c.get("csrf") !== null) {
+        const sentence = "Cannot make a link for a session: expected Authorization: Bearer TOKEN";
+        throw new Refusal("role_too_low", sentence);
+      }
+      // The guard let in only hosts that are ours.
+      const { origin } = new URL(c.req.url);
+      const secret = house.tokens.link(c.get("who").token);
+      const expiresMs = house.clock.now() + LIMITS.sessionLinkMsMax;
+      return c.json(
+        { url: `${origin}/?t=${secret}`, expiresAt: new Date(expiresMs).toISOString() },
+        201,
+      );
+    },
+  );
 }
 
 async function nodeOf(house: House, who: Principal): Promise<z.infer<typeof nodeShape>> {
