@@ -4,7 +4,8 @@
  * Invariants:
  *   J1. What `plain` returns is a copy made of null-free primitives, arrays and ordinary objects
  *       with own data fields, frozen all the way down: no getter, proxy or prototype of the caller
- *       survives it, and nobody changes it.
+ *       survives it, and nobody changes it. Its keys stand in canonical order, as they do in the
+ *       log: who is answered from there sees no other value than who was answered first.
  *   J2. `canonical` gives equal texts for equal values, whatever the order of their keys.
  * @module
  */
@@ -218,7 +219,7 @@ function copyObject(value: object, walk: Walk, depth: number, path: string): Jso
     refuse(walk, path, "an instance of a class, expected a plain object");
   }
   const out: Record<string, Json> = {};
-  for (const key of Object.keys(value)) {
+  for (const key of sorted(Object.keys(value))) {
     const at = path === "" ? key : `${path}.${key}`;
     if (key === "__proto__") refuse(walk, at, "a reserved name, expected another");
     const field = Object.getOwnPropertyDescriptor(value, key);
