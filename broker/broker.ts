@@ -18,7 +18,7 @@ import { assert, Panic, SysError, toError, toOutcome } from "../kernel/errors.ts
 import type { CallResult, Decision } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
 import { processOf, wait } from "../kernel/process.ts";
-import type { Process, Recorded } from "../kernel/state.ts";
+import type { Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { askPerson, refusedByPerson } from "./ask.ts";
 import type { Verdict } from "./authorize.ts";
@@ -45,6 +45,7 @@ import { affordCall, judgeAtDoor } from "./judge.ts";
 import { refuseClosed } from "./port.ts";
 import { asksForMore } from "./raise.ts";
 import { never, type Run } from "./run.ts";
+import { Sendings } from "./sending.ts";
 import {
   type AnySyscall,
   type CallContext,
@@ -60,7 +61,7 @@ export class Broker {
   readonly world: World;
   readonly host: Host;
   /** Effects that are being sent now, by call id: a run that comes again waits for the same one. */
-  readonly sending: Map<string, Promise<CallResult>> = new Map();
+  readonly sending: Sendings = new Sendings();
 
   /** A door over a table of calls. */
   constructor(table: Readonly<Record<string, AnySyscall>>, world: World, host: Host) {
@@ -139,7 +140,10 @@ export class Broker {
     }
     const sending = this.sending.get(callId(call));
     if (sending !== undefined) return this.#hear(call, sending);
-    return this.#hear(call, this.#track(call, () => settleLost(this, call, recorded.intent)));
+    return this.#hear(
+      call,
+      this.sending.track(call, () => settleLost(this, call, recorded.intent)),
+    );
   }
 
   /** A call that is made for the first time. */
@@ -191,7 +195,7 @@ export class Broker {
       case "emit":
         return this.#hear(
           call,
-          this.#track(call, () => sendEffect(this, call, { judged, prepared })),
+          this.sending.track(call, () => sendEffect(this, call, { judged, prepared })),
         );
     }
   }
@@ -229,23 +233,36 @@ export class Broker {
     return later.is === "ask" ? this.#ask(call, later, preview) : this.#fresh(call);
   }
 
-  async #observe(
-    call: Call,
-    judged: Verdict & { is: "allowed" },
-    prepared: unknown,
-  ): Promise<unknown> {
+  #observe(call: Call, judged: Verdict & { is: "allowed" }, prepared: unknown): unknown {
     const def = call.def as AnySyscall & { effect: "observe" };
+    let reply: unknown;
+    try {
+      reply = def.run(this.context(call), call.args, prepared);
+    } catch (error) {
+      return this.#failWith(call, error, judged.decision);
+    }
+    if (!(reply instanceof Promise)) return this.#observed(call, judged, { reply, isLate: false });
+    return reply.then(
+      (late) => this.#observed(call, judged, { reply: late, isLate: true }),
+      (error) => this.#failWith(call, error, judged.decision),
+    );
+  }
+
+  /** What was read is written down and given to the caller, if it still may have it. */
+  #observed(call: Call, judged: Verdict & { is: "allowed" }, seen: {
+    readonly reply: unknown;
+    /** Whether something may have changed since the call was judged. */
+    readonly isLate: boolean;
+  }): unknown {
     let result: CallResult & { ok: true };
     let later: Verdict = judged;
     try {
-      let reply = def.run(this.context(call), call.args, prepared);
-      if (reply instanceof Promise) {
-        reply = await reply;
+      if (seen.isLate) {
         if (!this.#stillMay(call)) return never();
         // Again: what covered the call may have been revoked, or spent by another, meanwhile.
         later = judgeAtDoor(this, call);
       }
-      result = { ok: true, reply: replyOf(call, reply) };
+      result = { ok: true, reply: replyOf(call, seen.reply) };
     } catch (error) {
       return this.#failWith(call, error, judged.decision);
     }
@@ -308,22 +325,6 @@ export class Broker {
     return never();
   }
 
-  /** Follows one sending of an effect; only one per call is ever on its way. */
-  #track(call: Call, send: () => Promise<CallResult | Parked>): Promise<CallResult> {
-    const id = callId(call);
-    const sent = send().then((result) => {
-      this.sending.delete(id);
-      if (!(result instanceof Parked)) return result;
-      call.run.end("parked");
-      return never();
-    }, (error) => {
-      this.sending.delete(id);
-      throw error;
-    });
-    this.sending.set(id, sent);
-    return sent;
-  }
-
   async #hear(call: Call, sent: Promise<CallResult>): Promise<unknown> {
     const result = await sent;
     if (!call.run.alive) return never();
@@ -374,13 +375,6 @@ export class Broker {
   /** Whether the run may still change anything: its code lives and its process was not stopped. */
   #stillMay(call: Call): boolean {
     return call.run.alive && call.process.life.state !== "ended" && call.frame?.alive !== false;
-  }
-
-  /** Resolves when nothing that a process sent is under way any more. */
-  async settled(process: Process): Promise<void> {
-    for (const [id, sent] of [...this.sending]) {
-      if (id.startsWith(`${process.pid}#`)) await sent.catch(() => {});
-    }
   }
 
   /** Now, never before the tree's last line. */

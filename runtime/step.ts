@@ -59,7 +59,7 @@ export async function runStep(run: Run, process: Process, given: {
     const made = madeItsLastCall(broker.table, process)
       ? Promise.resolve()
       // A step is over when the effects it did not wait for have come home, too.
-      : program(context).then(() => broker.settled(process));
+      : program(context).then(() => broker.sending.settled(process));
     const how = await Promise.race([made.then(() => "returned"), run.ended]);
     if (how === "parked" || how === "stopped") return false;
   } catch (error) {
