@@ -20,7 +20,7 @@ const EXAMPLES: Readonly<Record<string, readonly RegExp[]>> = {
     /# Week 38/,
   ],
   crash: [/starting/, /part 1 of 5 done\n[^]*part 5 of 5 done/, /done: 1 2 3 4 5/],
-  fork: [/p_1\.3 /, /deepest: \{"x":2\.35/],
+  fork: [/p_1\.3 /, /deepest: \{"name":"from\/p_1\.2\/valley","x":2\.35/],
 };
 
 interface Ran {

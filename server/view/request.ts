@@ -43,7 +43,7 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
     schema: shown.schema === undefined ? null : { ...shown.schema },
     choices: [...shown.choices ?? []],
     risk: shown.risk,
-    because: shown.because ?? null,
+    because: shown.because ?? reasonOf(shown),
     preview: previewOf(shown),
     suggestions: shown.suggestions.map((one) => ({ ...one })),
     scopes: [...shown.scopes],
@@ -58,6 +58,12 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
     mayDecide: request.status === "pending" && reaches(who.role, "approver") &&
       (who.isSelfApproved || owner !== who.name || request.kind === "question"),
   };
+}
+
+/** Why a person is asked where no rule says so: the line that the preview begins with. */
+function reasonOf({ preview }: PersonRequest): string | null {
+  const [first = ""] = preview?.split("\n") ?? [];
+  return first.startsWith("because ") ? first.slice("because ".length) : null;
 }
 
 /** What there is to see, without the line that says why a person is asked. */
