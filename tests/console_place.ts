@@ -51,12 +51,17 @@ export interface ConsolePlace extends AsyncDisposable {
   start(): void;
 }
 
+/** Whether there is a browser. */
+export function hasBrowser(): boolean {
+  return existsSync(CHROMIUM);
+}
+
 /** A test in a browser; where there is none it is skipped, and says so. */
 export function browserTest(name: string, run: () => Promise<void>): void {
-  const hasBrowser = existsSync(CHROMIUM);
+  const isThere = hasBrowser();
   Deno.test({
-    name: hasBrowser ? name : `${name} (skipped: there is no ${CHROMIUM} to open the console with)`,
-    ignore: !hasBrowser,
+    name: isThere ? name : `${name} (skipped: there is no ${CHROMIUM} to open the console with)`,
+    ignore: !isThere,
     // The browser's pipes are the library's own.
     sanitizeOps: false,
     sanitizeResources: false,

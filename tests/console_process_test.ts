@@ -21,6 +21,7 @@ browserTest(
     await family(at.runtime, EVIL);
     const page = await at.open("/p/p_1.2");
     await page.getByText("It waits for a person:").waitFor();
+    await page.getByRole("navigation", { name: "Lineage" }).getByRole("link").waitFor();
     assert.equal(
       await page.getByRole("navigation", { name: "Lineage" }).innerText(),
       "p_1 › p_1.2",
@@ -43,7 +44,7 @@ browserTest(
         ["Raw events", "coordinator"],
       ] as const
     ) {
-      await page.getByRole("link", { name, exact: true }).click();
+      await page.locator(".tabs").getByRole("link", { name, exact: true }).click();
       await page.locator("main").getByText(text).first().waitFor();
       assert.deepEqual(await barriers(page), [], name);
     }

@@ -74,7 +74,7 @@ function Connection(): JSX.Element {
       {state === "joining" && "connecting"}
       {state === "out" && (
         <>
-          signed out: open the link that <code>libos console</code> prints
+          signed out: open the link that <code>libos serve</code> prints
         </>
       )}
       {state === "lost" && `connection lost at ${timeOf(since)}, trying again`}

@@ -10,14 +10,28 @@ import type { ApiError } from "./api.ts";
 import { pathTo } from "./route.ts";
 import { spanOf, visible } from "./words.ts";
 
-/** The time, every second: ages go on by themselves. */
+const ages = new Set<(nowMs: number) => void>();
+let isTicking = false;
+
+/** The time, every second: ages go on by themselves, all of them by one clock. */
 export function useNow(): number {
   const [now, set] = useState(Date.now());
   useEffect(() => {
-    const timer = setInterval(() => set(Date.now()), 1_000);
-    return () => clearInterval(timer);
+    ages.add(set);
+    if (!isTicking) tick();
+    return () => void ages.delete(set);
   }, []);
   return now;
+}
+
+function tick(): void {
+  isTicking = ages.size > 0;
+  if (!isTicking) return;
+  setTimeout(() => {
+    const nowMs = Date.now();
+    for (const set of ages) set(nowMs);
+    tick();
+  }, 1_000);
 }
 
 /** How long ago something was. */

@@ -9,7 +9,7 @@
  */
 
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TimelineView } from "../../schema/evidence.ts";
 import type { ProcessView } from "../../schema/process.ts";
 import type { Who } from "../api.ts";
@@ -140,10 +140,10 @@ function Chart({ laid, at, setAt, setOpen, nearer }: {
   const seen = laid.placed.filter((one) =>
     one === here || (one.end >= left - SPARE_PX && one.x <= right)
   );
-  const isMoved = useRef(false);
-  useEffect(() => {
-    if (!isMoved.current) return;
-    isMoved.current = false;
+  const goal = useRef<number | null>(null);
+  useLayoutEffect(() => {
+    if (goal.current !== here.bar.seq) return;
+    goal.current = null;
     const mark = scroller.current?.querySelector<SVGElement>(`[data-seq="${here.bar.seq}"]`);
     mark?.focus();
     mark?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -151,7 +151,7 @@ function Chart({ laid, at, setAt, setOpen, nearer }: {
   const pressed = (event: KeyboardEvent): void => {
     const next = neighbour(laid.placed, here, event.key);
     if (next !== undefined) {
-      isMoved.current = true;
+      goal.current = next.bar.seq;
       setAt(next.bar.seq);
     } else if (event.key === "Enter" || event.key === " ") setOpen(here.bar.seq);
     else if (event.key === "+" || event.key === "-") nearer(event.key === "+" ? 1 : -1);

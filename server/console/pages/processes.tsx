@@ -159,7 +159,7 @@ function Filters({ sought, setWords, isAll, branches }: {
 /** Height of a row, as the style sheet has it. */
 const ROW_PX = 36;
 /** Rows beyond what can be seen, to both sides. */
-const SPARE = 12;
+const SPARE = 4;
 
 /** Which rows of a list can be seen. */
 function useWindow(count: number): {

@@ -1,0 +1,201 @@
+/**
+ * The console: how soon a page answers somebody, with a thousand processes and a hundred thousand
+ * lines behind it, in a real browser.
+ *
+ * `deno run -A bench/console.ts`. An interaction is measured in the page itself: from the event until what it changed was drawn.
+ * Beside it stands what this machine's browser takes for a bare table of the same size.
+ * @module
+ */
+
+import type { Page } from "playwright-core";
+import { type AgentProcess, allow, defineImage } from "../mod.ts";
+import { type ConsolePlace, consolePlace, hasBrowser } from "../tests/console_place.ts";
+import { infoRow, type Row, type Section, shown, timed, timeRow, times } from "./measure.ts";
+
+const PROCESSES = 1_000;
+const LINES = 100_000;
+const ROUNDS = 15;
+const ANSWER_MS = 100;
+/** Lines of the process whose timeline is looked at. */
+const BUSY_LINES = 10_000;
+
+/** Does `calls` calls, and waits; each message makes it do one more. */
+const worker = defineImage({
+  name: "worker",
+  program: async ({ sys, input, step }) => {
+    const calls = step === 1 ? (input as { readonly calls: number }).calls : 1;
+    for (let i = 0; i < calls; i++) await sys.clock.now({});
+    await sys.message.receive({});
+  },
+});
+
+async function planted(at: ConsolePlace): Promise<AgentProcess[]> {
+  const each = (LINES - BUSY_LINES) / PROCESSES - 8;
+  const found: AgentProcess[] = [];
+  for (let i = 0; i < PROCESSES; i++) {
+    const calls = i === 0 ? BUSY_LINES : Math.round(each);
+    found.push(
+      await at.runtime.spawn(worker, {
+        goal: `Look at part ${i} of the whole`,
+        input: { calls },
+        labels: { part: String(i % 10) },
+        grants: [allow("file.read", "./**")],
+        budget: { tokens: 1_000 },
+      }),
+    );
+    if (i % 50 === 49) await at.runtime.runUntilIdle();
+  }
+  await at.runtime.runUntilIdle();
+  return found;
+}
+
+/** Does something in the page, and tells how long it took until the page was drawn with it. */
+async function answered(page: Page, act: string, until = "true"): Promise<number> {
+  return await page.evaluate(`(async () => {
+    const drawn = () => new Promise((next) => requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = next;
+      port2.postMessage(0);
+    }));
+    await drawn();
+    const start = performance.now();
+    ${act};
+    do {
+      await drawn();
+      if (performance.now() - start > 20_000) throw new Error("The page did not answer");
+    } while (!(${until}));
+    return performance.now() - start;
+  })()`);
+}
+
+const FIND = `document.querySelector("main [data-filter]")`;
+
+function typed(text: string): string {
+  return `{ const field = ${FIND}; field.value = ${JSON.stringify(text)};
+    field.dispatchEvent(new Event("input", { bubbles: true })); }`;
+}
+
+const LIST: readonly (readonly [string, string, string])[] = [
+  ["a word is sought", typed("part 173"), `document.querySelectorAll(".ps tbody tr").length < 10`],
+  ["none is sought any more", typed(""), `document.querySelectorAll(".ps tbody tr").length > 20`],
+  [
+    "the list is scrolled far",
+    `{ const list = document.querySelector(".tall");
+       list.scrollTop = list.scrollTop > 9000 ? 0 : 20000; }`,
+    "true",
+  ],
+  ["all are chosen, or none", `document.querySelector("thead input").click()`, "true"],
+  [
+    "the next row",
+    `document.dispatchEvent(new KeyboardEvent("keydown", { key: "j", bubbles: true }))`,
+    "true",
+  ],
+];
+
+/** What a browser takes on this machine to draw as much text without any of the console's code. */
+const BARE = `{
+  document.getElementById("bare")?.remove();
+  const table = document.createElement("table");
+  table.id = "bare";
+  for (let i = 0; i < 35; i++) {
+    const row = table.insertRow();
+    for (let j = 0; j < 11; j++) row.insertCell().textContent = i + " and " + j;
+  }
+  document.querySelector("main").append(table);
+}`;
+
+async function listRows(page: Page, state: string): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [what, act, until] of LIST) {
+    const samples: number[] = [];
+    const raw: number[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      raw.push(await answered(page, BARE));
+      if (what.startsWith("none")) await answered(page, LIST[0]![1], LIST[0]![2]);
+      if (what.startsWith("a word")) await answered(page, LIST[1]![1], LIST[1]![2]);
+      samples.push(await answered(page, act, until));
+    }
+    const row = timeRow(`processes, ${state}: ${what}`, times(samples), ANSWER_MS);
+    const bare = times(raw).median;
+    rows.push({ ...row, raw: shown(bare), ratio: (times(samples).median / bare).toFixed(2) });
+  }
+  return rows;
+}
+
+/** Lets processes do something all the time, until it is stopped; tells how often they did. */
+function bustle(all: readonly AgentProcess[]): () => Promise<number> {
+  let count = 0;
+  let isOver = false;
+  const run = (async () => {
+    while (!isOver) {
+      await all[count++ % all.length]!.send("go on");
+      await new Promise((next) => setTimeout(next, 5));
+    }
+    return count;
+  })();
+  return () => {
+    isOver = true;
+    return run;
+  };
+}
+
+async function processRows(page: Page): Promise<Row[]> {
+  const bars = `document.querySelectorAll("[data-seq]").length > 10`;
+  const lines = `document.querySelectorAll("tbody tr").length > 50`;
+  const opened: number[] = [];
+  const zoomed: number[] = [];
+  const listed: number[] = [];
+  const tab = (name: string): string =>
+    `[...document.querySelectorAll(".tabs a")].find((a) => a.textContent === "${name}").click()`;
+  for (let i = 0; i < ROUNDS; i++) {
+    opened.push(await answered(page, tab("Timeline"), bars));
+    const button = i % 2 === 0 ? 0 : 1;
+    zoomed.push(
+      await answered(page, `document.querySelectorAll("main > .row button")[${button}].click()`),
+    );
+    listed.push(await answered(page, tab("Raw events"), lines));
+  }
+  return [
+    infoRow("a process of 10,000 lines: its timeline is opened", times(opened)),
+    timeRow("a process of 10,000 lines: nearer, farther", times(zoomed), ANSWER_MS),
+    infoRow("a process of 10,000 lines: its lines are opened", times(listed)),
+  ];
+}
+
+/** The console, where there is a browser. */
+export async function consoleAnswers(): Promise<Section> {
+  const title = "Console";
+  if (!hasBrowser()) return { title, rows: [], notes: ["There is no browser here."] };
+  await using at = await consolePlace();
+  const all = await planted(at);
+  const rows: Row[] = [];
+  const page = await at.open("/");
+  const first = `document.querySelectorAll(".ps tbody tr").length > 20`;
+  const open = `document.querySelector("a[href='/view/processes']").click()`;
+  rows.push(infoRow("processes: the page is opened", times([await answered(page, open, first)])));
+  rows.push(...await listRows(page, "at rest"));
+  const stop = bustle(all.slice(1));
+  const bustleMs: Row[] = [];
+  let count = 0;
+  const tookMs = await timed(async () => {
+    bustleMs.push(...await listRows(page, "while much happens"));
+    count = await stop();
+  });
+  rows.push(...bustleMs);
+  await page.goto(`${at.server.url}/p/p_1`);
+  await page.locator("[data-seq]").first().waitFor();
+  rows.push(...await processRows(page));
+  return {
+    title,
+    rows,
+    notes: [
+      `${PROCESSES} processes, ${LINES.toLocaleString("en")} lines. ` +
+      `While much happened, ${Math.round(count / tookMs * 1_000)} processes a second went on.`,
+    ],
+  };
+}
+
+if (import.meta.main) {
+  const { asText } = await import("./report.ts");
+  console.log(asText(await consoleAnswers()));
+}
