@@ -79,6 +79,21 @@ const TELLERS: { readonly [T in keyof EventMap]?: Teller<T> } = {
     pid: null,
     summary: { id, outcome: "expired", by: null },
   }),
+  "human.escalated": ({ id }) => ({
+    kind: "approval.escalated",
+    pid: null,
+    summary: { id },
+  }),
+  "human.seconded": ({ id, by }) => ({
+    kind: "approval.changed",
+    pid: null,
+    summary: { id, agreed: by },
+  }),
+  "human.joined": ({ id, pid }) => ({
+    kind: "approval.changed",
+    pid,
+    summary: { id, joined: pid },
+  }),
   "object.created": ({ id, owner, name, version }) =>
     object(owner, { id, name: cut(name), version }),
   "object.written": ({ id, version, from }) => object(from.pid, { id, version }),

@@ -1020,6 +1020,7 @@ export interface StreamEvent {
     | "syscall.decision"
     | "syscall.result"
     | "approval.created"
+    | "approval.changed"
     | "approval.decided"
     | "approval.escalated"
     | "object.version"

@@ -126,6 +126,7 @@ const KINDS = [
   "syscall.decision",
   "syscall.result",
   "approval.created",
+  "approval.changed",
   "approval.decided",
   "approval.escalated",
   "object.version",

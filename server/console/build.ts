@@ -39,7 +39,10 @@ async function source(name: string): Promise<string> {
 async function made(): Promise<string> {
   const files = {
     "/index.html": { type: "text/html; charset=utf-8", text: await source("index.html") },
-    "/app.css": { type: "text/css; charset=utf-8", text: await source("app.css") },
+    "/app.css": {
+      type: "text/css; charset=utf-8",
+      text: await source("app.css") + await source("inbox.css"),
+    },
     "/icon.svg": { type: "image/svg+xml", text: await source("icon.svg") },
     "/app.js": { type: "text/javascript; charset=utf-8", text: await bundle() },
   };

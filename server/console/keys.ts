@@ -20,6 +20,8 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ["/", "filter"],
   ["Ctrl K  ⌘ K", "go to a page, a process, a request"],
   ["Esc", "close, or leave a field"],
+  ["a  A", "of a request: approve once; choose how far"],
+  ["d  e", "of a request: deny with a reason; edit its arguments"],
   ["?", "these keys"],
 ];
 

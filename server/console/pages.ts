@@ -5,6 +5,7 @@
 
 import type { FunctionComponent } from "preact";
 import type { Who } from "./api.ts";
+import { Approvals } from "./pages/approvals.tsx";
 import { Audit } from "./pages/audit.tsx";
 import { Budgets } from "./pages/budgets.tsx";
 import { Capabilities } from "./pages/capabilities.tsx";
@@ -40,6 +41,7 @@ export interface PageEntry {
 export const PAGES: readonly PageEntry[] = [
   { path: "/", name: "Overview", keys: "g o", page: Overview },
   { path: "/view/processes", name: "Processes", keys: "g p", page: ProcessList },
+  { path: "/approvals", name: "Approvals", keys: "g a", page: Approvals },
   { path: "/p", name: null, keys: "", page: ProcessPage },
   { path: "/view/capabilities", name: "Capabilities", keys: "g c", page: Capabilities },
   { path: "/view/objects", name: "Objects", keys: "g m", page: Objects },

@@ -43,6 +43,7 @@ export const STREAM_KINDS = [
   "syscall.decision",
   "syscall.result",
   "approval.created",
+  "approval.changed",
   "approval.decided",
   "approval.escalated",
   "object.version",

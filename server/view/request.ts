@@ -43,7 +43,7 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
     schema: shown.schema === undefined ? null : { ...shown.schema },
     choices: [...shown.choices ?? []],
     risk: shown.risk,
-    because: shown.because ?? reasonOf(shown),
+    because: becauseOf(request, shown),
     preview: previewOf(shown),
     suggestions: shown.suggestions.map((one) => ({ ...one })),
     scopes: [...shown.scopes],
@@ -60,10 +60,16 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
   };
 }
 
-/** Why a person is asked where no rule says so: the line that the preview begins with. */
-function reasonOf({ preview }: PersonRequest): string | null {
-  const [first = ""] = preview?.split("\n") ?? [];
-  return first.startsWith("because ") ? first.slice("because ".length) : null;
+/** The rule that says ask, with its reason; or why the call itself wants a person. */
+function becauseOf({ rule }: RequestRecord, shown: PersonRequest): string | null {
+  const [first = ""] = shown.preview?.split("\n", 1) ?? [];
+  const { because } = shown;
+  if (rule === undefined || because === undefined) {
+    return first.startsWith("because ") ? first.slice("because ".length) : null;
+  }
+  const source = because.slice(rule.text.length);
+  const known = `because of rule "${rule.text}"${source}: `;
+  return first.startsWith(known) ? `${because}: ${first.slice(known.length)}` : because;
 }
 
 /** What there is to see, without the line that says why a person is asked. */
