@@ -54,7 +54,7 @@ if (import.meta.main) {
   const [folder = "", when = "never", n = "0"] = Deno.args;
   const runtime = await createRuntime({
     store: fatal(SqliteStore.open(`${folder}/store.db`), when, Number(n)),
-    workspace: `${folder}/work`,
+    workspace: `${folder}/files`,
     approvals: "queue",
     images: [writer],
   });

@@ -93,7 +93,7 @@ async function asking(at: Life): Promise<{ readonly pid: string; readonly one: S
 /** One round: a life that dies, one that goes on. Whether the first one died. */
 async function round(when: string, n: number): Promise<boolean> {
   const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/work/out`, { recursive: true });
+  await Deno.mkdir(`${folder}/files/out`, { recursive: true });
   const first = await life(folder, when, n);
   let second: Life | undefined;
   try {
@@ -116,7 +116,7 @@ async function round(when: string, n: number): Promise<boolean> {
     }
     const { json } = (await ask(second, `/v1/processes/${pid}/wait`))!;
     assert.deepEqual([json["ended"], json["result"]], [true, "written"], claim);
-    assert.equal(await Deno.readTextFile(`${folder}/work/out/a.md`), "hello\n", claim);
+    assert.equal(await Deno.readTextFile(`${folder}/files/out/a.md`), "hello\n", claim);
     const log = (await ask(second, `/v1/trees/t_${pid.slice(2)}/events?limit=500`))!.json;
     const types = (log["items"] as readonly { type: string }[]).map(({ type }) => type);
     assert.equal(types.filter((type) => type === "human.answered").length, 1, claim);

@@ -10,10 +10,8 @@ import { sha256 } from "../kernel/json.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { Batch, InboxItem, Store, StoredBatch } from "../kernel/store.ts";
 
-/** How a kind of store deviates, and what more can be tried with it. */
+/** What more can be tried with a kind of store. */
 export interface StoreTestOptions {
-  /** Claim → why this kind of store does not keep it. */
-  readonly skip?: Readonly<Record<string, string>>;
   /** Closes a store and opens the same one again, as a restarted kernel would. */
   readonly reopen?: (store: Store) => Promise<Store>;
 }

@@ -50,7 +50,7 @@ const BANNED: readonly (readonly [RegExp, string, RegExp])[] = [
   ],
   [/(?<![.\w"])fetch\(/, "a model or net provider", /^(providers|tests|server\/console)\//],
   [/: any\b|<any>|as any\b/, "unknown", /^$/],
-  [/from "jsr:|import\("jsr:/, "npm: or node:", /^$/],
+  [/from "js[r]:|import\("js[r]:/, "npm: or node:", /^$/],
   [/\bnode:fs\b/, "a Files provider", /^(providers|tests|cli|demos|bench)\//],
   [/\b(Manager|Helper|Util|Service)\b(?=[^"]*\{)/, "a noun that says what it is", /^$/],
   [/\b(TODO|FIXME|XXX)\b/, "doing it", /^(tests|demos)\//],
