@@ -8,6 +8,7 @@
 
 import { SysError } from "../kernel/errors.ts";
 import { sha256 } from "../kernel/json.ts";
+import { findAuditDamage } from "./sqlite_audit.ts";
 import { numberIn, textIn } from "./sqlite_handle.ts";
 import type { SqliteConnection, SqliteRow } from "./sqlite_handle.ts";
 import { findCipherDamage } from "./sqlite_rewrite.ts";
@@ -77,12 +78,23 @@ const QUESTIONS: readonly Question[] = [
   },
 ];
 
-/** Refuses a file whose pages do not hold together: who runs on it would not notice for long. */
-export function refuseDamaged(db: SqliteConnection, name: string): void {
-  const row = db.get("PRAGMA quick_check(1)");
-  const sentence = row === undefined ? "ok" : textIn(row, "quick_check");
-  if (sentence === "ok") return;
-  const what = sentence.replaceAll(/\s+/g, " ");
+/** Newest batches of a large store that are looked at when it is opened. */
+const NEWEST = 1_000;
+/** Newest batches that their trees do not know of: a disk kept pages of two times. */
+const UNKNOWN_NEWEST: Question = {
+  sql: `SELECT b.tree AS tree, b.seq AS seq FROM (SELECT id, tree, seq FROM batches ` +
+    `ORDER BY id DESC LIMIT ${NEWEST}) AS b LEFT JOIN trees AS t ON t.id = b.tree ` +
+    `WHERE t.id IS NULL OR t.last IS NULL OR t.last < b.id`,
+  say: (row) => `Tree "${tree(row)}" has a batch beyond its end, at line ${numberIn(row, "seq")}`,
+};
+
+/**
+ * Refuses a file whose pages or batches do not hold together: who runs on it would not notice for
+ * long. Of a large one only the newest batches are looked at.
+ */
+export function refuseDamaged(db: SqliteConnection, name: string, isLarge: boolean): void {
+  const what = isLarge ? firstOf(db, [UNKNOWN_NEWEST]) : firstDamage(db);
+  if (what === undefined) return;
   throw new SysError(
     "EINTEGRITY",
     `Cannot open store "${name}": damaged (${what}), expected what was written; ` +
@@ -90,11 +102,27 @@ export function refuseDamaged(db: SqliteConnection, name: string): void {
   );
 }
 
+function firstDamage(db: SqliteConnection): string | undefined {
+  const row = db.get("PRAGMA integrity_check(1)");
+  const sentence = row === undefined ? "ok" : textIn(row, "integrity_check");
+  if (sentence !== "ok") return sentence.replaceAll(/\s+/g, " ");
+  return firstOf(db, QUESTIONS.filter(({ isOfContent }) => isOfContent !== true)) ??
+    findAuditDamage(db)[0];
+}
+
+function firstOf(db: SqliteConnection, questions: readonly Question[]): string | undefined {
+  for (const { sql, say } of questions) {
+    const row = db.get(`${sql} LIMIT 1`);
+    if (row !== undefined) return say(row);
+  }
+  return undefined;
+}
+
 /** Everything that is wrong; empty for a sound store. */
 export function findDamage(db: SqliteConnection): readonly string[] {
   const found: string[] = [];
-  for (const row of db.all(`PRAGMA quick_check(${SENTENCES_MAX})`)) {
-    const sentence = textIn(row, "quick_check");
+  for (const row of db.all(`PRAGMA integrity_check(${SENTENCES_MAX})`)) {
+    const sentence = textIn(row, "integrity_check");
     if (sentence !== "ok") found.push(`The file is damaged: ${sentence}`);
   }
   const { isEncrypted } = db.cells;

@@ -116,8 +116,8 @@ export class SqliteStore implements Store {
       db = new SqliteConnection(openFile(path, mode), durability);
       prepareDatabase(db, { path, mode, keys: keysOf(encryption) });
       // A large one would be long in coming; its owner checks it with `check`.
-      if (lock !== undefined && Deno.statSync(path).size <= LIMITS.checkAtOpenBytesMax) {
-        refuseDamaged(db, path);
+      if (lock !== undefined) {
+        refuseDamaged(db, path, Deno.statSync(path).size > LIMITS.checkAtOpenBytesMax);
       }
       return new SqliteStore({ name: `sqlite ${path}`, path, db, mode, lock });
     } catch (thrown) {

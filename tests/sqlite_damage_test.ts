@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { sha256 } from "../kernel/json.ts";
 import type { TreeId } from "../kernel/ids.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import type { SqliteHandle, SqliteStatement } from "../providers/sqlite_handle.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import type { SqliteMode } from "../providers/sqlite_store.ts";
@@ -169,6 +170,58 @@ Deno.test("SqliteStore says EINTEGRITY for pages which were overwritten", async 
       (error) => assert.equal(error.code, "EINTEGRITY"),
     );
     await damaged.close();
+  });
+});
+
+/** What a disk leaves that kept pages of two times, where a large store shows it as well. */
+const TWO_TIMES: readonly (readonly [string, string, boolean])[] = [
+  ["a batch its tree does not know", "UPDATE trees SET last = 2, seq = 2 WHERE id = 1", true],
+  ["batches of no tree", "DELETE FROM trees WHERE id = 1", true],
+  ["a tree that forgot its end", "UPDATE trees SET last = NULL WHERE id = 1", true],
+  ["an old batch that is gone", "DELETE FROM batches WHERE seq = 2", false],
+];
+
+Deno.test("SqliteStore.open() refuses what a disk kept of two times", async () => {
+  for (const [what, sql, isSeenInLarge] of TWO_TIMES) {
+    for (const isLarge of [false, true]) {
+      await withFolder(async (folder) => {
+        const path = `${folder}/libos.db`;
+        const store = await open(path);
+        const { tree } = await store.create(null);
+        const filler = isLarge ? "x".repeat(LIMITS.checkAtOpenBytesMax) : "x";
+        for (let seq = 1; seq <= 4; seq++) {
+          const lines = [JSON.stringify(seq === 1 ? filler : "x")];
+          await store.commit([batchOf(tree, { seq, lines })]);
+        }
+        await store.close();
+        await open(path).then((sound) => sound.close());
+        make(path, sql);
+        if (isLarge && !isSeenInLarge) return await open(path).then((one) => one.close());
+        const error = await rejects(open(path), "EINTEGRITY");
+        assert.match(error.message, /damaged \(.+\), .+ mode "read"$/, what);
+        await open(path, "read").then((one) => one.close());
+      });
+    }
+  }
+});
+
+Deno.test("SqliteStore.open() refuses an index without the rows of its table", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/libos.db`;
+    await open(path).then((made) => made.close());
+    make(path, "INSERT INTO audit_leaves(n, tree, seq, body) VALUES(0, 1, 1, '{}')");
+    const database = new DatabaseSync(path);
+    const { rootpage } = database.prepare(
+      "SELECT rootpage FROM sqlite_schema WHERE name = 'audit_leaves_tree'",
+    ).get()!;
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    database.close();
+    const bytes = await Deno.readFile(path);
+    // No cells, and content that starts at the page's end: a page as it was when it was made.
+    bytes.set([0, 0, 0x10, 0], (Number(rootpage) - 1) * 4_096 + 3);
+    await Deno.writeFile(path, bytes);
+    const error = await rejects(open(path), "EINTEGRITY");
+    assert.match(error.message, /missing from index audit_leaves_tree/);
   });
 });
 
