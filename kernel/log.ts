@@ -58,8 +58,9 @@ const SPOTS: ReadonlyMap<string, Spots> = new Map(
 
 function spotsOf(paths: readonly (readonly string[])[]): Spots {
   const spots: Spots = new Map();
-  for (const [field, ...rest] of paths) {
-    spots.set(field!, rest.length === 0 ? "here" : spotsOf([rest]));
+  for (const [first] of paths) {
+    const below = paths.filter(([field]) => field === first).map(([, ...rest]) => rest);
+    spots.set(first!, below.some((rest) => rest.length === 0) ? "here" : spotsOf(below));
   }
   return spots;
 }

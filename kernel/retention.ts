@@ -20,6 +20,7 @@ import { hasPayloads, MARK, payloadText } from "./log.ts";
 import type { MessageId, Pid, RequestId } from "./ids.ts";
 import type { Keeping, Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
+import type { PersonAnswer } from "./world.ts";
 
 /** A place of a state where the value of a payload stands. */
 export interface Place {
@@ -76,6 +77,13 @@ function* processPlaces(at: Process): Iterable<Place> {
     };
   }
   for (const key of Object.keys(at.journal)) yield* callPlaces(at, key, user);
+  for (const [key, { edited }] of Object.entries(at.parked)) {
+    if (edited === undefined) continue;
+    const put = (args: Json): void => {
+      at.parked[key] = { ...at.parked[key]!, edited: { ...edited, args } };
+    };
+    yield { value: edited.args, user, put };
+  }
 }
 
 function* callPlaces(at: Process, key: string, user: string | null): Iterable<Place> {
@@ -83,6 +91,13 @@ function* callPlaces(at: Process, key: string, user: string | null): Iterable<Pl
   const put = (args: Json): void => void (at.journal[key] = { ...entry(), args });
   yield { value: entry().args, user, put };
   const now = entry();
+  const { edited } = now;
+  if (edited !== undefined) {
+    const putAsked = (asked: Json): void => {
+      at.journal[key] = { ...entry(), edited: { ...edited, asked } };
+    };
+    yield { value: edited.asked, user, put: putAsked };
+  }
   if (now.state === "done") {
     const { result } = now;
     if (!result.ok) return;
@@ -96,16 +111,29 @@ function* callPlaces(at: Process, key: string, user: string | null): Iterable<Pl
     };
     return;
   }
-  for (const field of ["args", "before"] as const) {
-    yield {
-      value: now.intent[field],
-      user,
-      put: (value) => {
-        const open = entry() as typeof now;
-        at.journal[key] = { ...open, intent: { ...open.intent, [field]: value } };
-      },
-    };
-  }
+  yield* intentPlaces(now.intent, user, (intent) => {
+    at.journal[key] = { ...entry() as typeof now, intent };
+  });
+}
+
+type Intent = (Process["journal"][string] & { readonly state: "open" })["intent"];
+
+function* intentPlaces(
+  given: Intent,
+  user: string | null,
+  put: (intent: Intent) => void,
+): Iterable<Place> {
+  let intent = given;
+  const change = (changes: Partial<Intent>): void => put(intent = { ...intent, ...changes });
+  yield { value: intent.args, user, put: (args) => change({ args }) };
+  yield { value: intent.before, user, put: (before) => change({ before }) };
+  const { edited } = intent;
+  if (edited === undefined) return;
+  yield {
+    value: edited.asked,
+    user,
+    put: (asked) => change({ edited: { ...edited, asked } }),
+  };
 }
 
 function* requestPlaces(state: State, id: RequestId): Iterable<Place> {
@@ -114,13 +142,27 @@ function* requestPlaces(state: State, id: RequestId): Iterable<Place> {
   const put = (change: Partial<typeof request>): void => {
     state.requests[id] = { ...state.requests[id]!, ...change };
   };
-  const { call, preview, answer } = request;
+  const { call, preview, answer, first } = request;
   if (call !== null) {
     yield { value: call.args, user, put: (args) => put({ call: { ...call, args } }) };
   }
   yield { value: preview, user, put: (value) => put({ preview: value as string }) };
-  if (answer?.outcome === "answer") {
-    yield { value: answer.value, user, put: (value) => put({ answer: { ...answer, value } }) };
+  yield* answerPlaces(answer, user, (said) => put({ answer: said }));
+  yield* answerPlaces(first?.answer, user, (said) => {
+    put({ first: { ...first!, answer: said } });
+  });
+}
+
+function* answerPlaces(
+  said: PersonAnswer | null | undefined,
+  user: string,
+  put: (answer: PersonAnswer) => void,
+): Iterable<Place> {
+  if (said?.outcome === "answer") {
+    yield { value: said.value, user, put: (value) => put({ ...said, value }) };
+  }
+  if (said?.outcome === "edit") {
+    yield { value: said.args, user, put: (args) => put({ ...said, args }) };
   }
 }
 

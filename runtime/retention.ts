@@ -256,9 +256,10 @@ async function isWritten(node: Node, tree: Tree): Promise<boolean> {
 /** Lines as they are, until one of a process whose payload was taken away: `ENOENT`. */
 export async function* wholeLines(lines: AsyncIterable<Line>, pid: Pid): AsyncGenerator<Line> {
   for await (const line of lines) {
-    const { args, result } = line.data as Partial<EventMap["call.done"]>;
+    const { args, edited, result } = line.data as Partial<EventMap["call.done"]>;
     const isHere = (line.data as { readonly pid?: Pid }).pid === pid;
-    if (isHere && (isMark(args) || (result?.ok === true && isMark(result.reply)))) {
+    const given = [args, edited?.asked, result?.ok === true ? result.reply : undefined];
+    if (isHere && given.some(isMark)) {
       const sentence = `Cannot replay "${pid}": a payload of line ${line.seq} was erased`;
       throw new SysError("ENOENT", `${sentence}, expected all that it was given`);
     }
