@@ -197,16 +197,20 @@ export class SqliteArchive implements Archive {
   }
 
   /** A write after which the pages hold nothing of what it removed (Z1). */
-  async #overwriting<T>(job: () => T): Promise<T> {
-    await this.#access.read("clean", () => this.#db.exec("PRAGMA secure_delete = ON"));
-    return await this.#access.write("take content out of", job);
+  #overwriting<T>(job: () => T): Promise<T> {
+    return this.#access.write("take content out of", () => {
+      // All in one turn: what others take out beside this is overwritten, too.
+      this.#db.exec("PRAGMA secure_delete = ON");
+      try {
+        return job();
+      } finally {
+        this.#db.exec("PRAGMA secure_delete = OFF");
+      }
+    });
   }
 
   async #flush(): Promise<void> {
-    await this.#access.read("clean", () => {
-      this.#db.exec("PRAGMA secure_delete = OFF");
-      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    });
+    await this.#access.read("clean", () => this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
   }
 }
 

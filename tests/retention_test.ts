@@ -13,6 +13,7 @@ import { gc } from "../runtime/collect.ts";
 import { exportTree, importTree } from "../runtime/portable.ts";
 import { retain } from "../runtime/redaction.ts";
 import { countErased, eraseObject } from "../runtime/retention.ts";
+import { batchOf } from "./store_fixture.ts";
 import { type Body, codeOf, errorOf, imageOf, inWorld, World } from "./world_fixture.ts";
 
 const CONTEXT = { rights: RIGHTS };
@@ -152,6 +153,29 @@ Deno.test("Erased content is not left in the pages of a SQLite file", async () =
       assert.equal(await has(), false);
     }, { store });
     assert.equal(await has(), false);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("Content that is taken away beside other such work is not left in the pages either", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (let turns = 0; turns < 12; turns++) {
+      const path = `${folder}/${turns}.db`;
+      const store = SqliteStore.open(path, { durability: "process" });
+      const { tree } = await store.create(null);
+      const secret = JSON.stringify(`${SECRET}${turns}`);
+      const blobs = new Map([[sha256(secret), secret]]);
+      await store.commit([batchOf(tree, { blobs })]);
+      const archive = archiveOf(store);
+      const other = archive.removeSnapshots(tree, []);
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      await Promise.all([other, archive.sweep(blobs.keys(), { note: "gone" })]);
+      await store.close();
+      const text = new TextDecoder("latin1").decode(await Deno.readFile(path));
+      assert.ok(!text.includes("secret of Ann"), `${turns} turns later`);
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
