@@ -9,7 +9,7 @@ import type { Store } from "../kernel/store.ts";
 import { readLines } from "../runtime/load.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { answerText, callText } from "../runtime/line_text.ts";
+import { answerText, callText, lineText } from "../runtime/line_text.ts";
 import { list } from "./output.ts";
 import { findTree, headsOf, reading } from "./store.ts";
 import { dateOf, short } from "./words.ts";
@@ -80,7 +80,8 @@ function complete(entries: Entry[], line: Line): void {
   if (entry !== undefined) entries.push({ tree, seq, atMs, ...entry });
 }
 
-function entryOf({ type, data }: Line): Omit<Entry, "tree" | "seq" | "atMs"> | undefined {
+function entryOf(line: Line): Omit<Entry, "tree" | "seq" | "atMs"> | undefined {
+  const { type, data } = line;
   switch (type) {
     case "call.done":
     case "call.intent": {
@@ -117,6 +118,14 @@ function entryOf({ type, data }: Line): Omit<Entry, "tree" | "seq" | "atMs"> | u
     case "inbox.refused": {
       const { message, code } = data as EventMap["inbox.refused"];
       return { actor: "inbox", what: message, decision: "deny", by: "-", outcome: code };
+    }
+    case "retention.set":
+    case "payloads.redacted":
+    case "content.erased":
+    case "values.collected": {
+      const { by } = data as { readonly by: string };
+      const { word, text } = lineText(line);
+      return { actor: by, what: `${word} ${text}`, decision: "allow", by: "-", outcome: "ok" };
     }
     default:
       return undefined;

@@ -7,7 +7,6 @@ import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
 import { treeOf } from "../kernel/ids.ts";
-import { realClock } from "../providers/clock.ts";
 import { gc as collect } from "../runtime/collect.ts";
 import { exportTree, importTree, moveTree } from "../runtime/portable.ts";
 import { eraseObject } from "../runtime/retention.ts";
@@ -19,7 +18,7 @@ import { list, show } from "./output.ts";
 import { owning } from "./position.ts";
 import { progressing } from "./progress.ts";
 import { retain, RETAIN_OPTIONS, RETAIN_USAGE } from "./retain.ts";
-import { findObject, findTree, headsOf, reading, TREE_CONTEXT } from "./store.ts";
+import { findObject, findTree, headsOf, reading } from "./store.ts";
 
 /** `tree`. */
 export const tree: Command = {
@@ -138,8 +137,7 @@ export const gc: Command = {
       owning(
         at,
         "collect values",
-        ({ node }) =>
-          collect(node.options.store, { nowMs: realClock.now(), context: TREE_CONTEXT }),
+        ({ node }) => collect(node, operatorOf(at)),
       ));
     show(at, { ...made }, {
       name: String(made.count),

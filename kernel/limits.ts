@@ -39,6 +39,7 @@ export const LIMITS = {
   valuesInMemoryBytesMax: 32 * 2 ** 20,
   objectItemsMax: 1_000_000,
   objectVersionsKeptMax: 1_000,
+  valuesCollectedPerLineMax: 1_000,
   namespacesPerTreeMax: 4_096,
   linksPerObjectMax: 1_024,
   findResultsMax: 100,

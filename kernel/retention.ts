@@ -207,6 +207,8 @@ export const RETENTION = {
   },
   // What the state holds is never redacted.
   "payloads.redacted": () => {},
+  // Nor is what it refers to collected.
+  "values.collected": () => {},
   "retention.set": ({ state }, { days, by, isDefault }) => {
     const { fromMs = bornMs(state), stays = 0 } = state.retention ?? {};
     state.retention = { days, by, isDefault, fromMs, passedMs: 0, stays };

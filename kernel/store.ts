@@ -212,7 +212,8 @@ export interface Removed {
  *
  * Invariants every archive keeps, besides those of its store:
  *   A1. A tree is adopted as a whole or not at all.
- *   A2. `sweep` takes no blob that a commit since `since` named, or that one under way brings.
+ *   A2. `sweep` takes no blob that a commit since `since` named, or that one under way brings. A
+ *       line which says that it is collected does not name it.
  *   A3. What was removed is not to be had by `getBlob`, `read` or `getSnapshot` afterwards.
  */
 export interface Archive {
@@ -247,6 +248,15 @@ export interface Archive {
     readonly note: string;
     readonly since?: number;
   }): Promise<Removed>;
+}
+
+/** A SHA-256 wherever it stands. */
+const HASH = /[0-9a-f]{64}/g;
+
+/** Every hash in lines and in what stands beside them, but for lines that say what is collected. */
+export function* hashesIn(lines: readonly string[], beside: Iterable<string>): Iterable<string> {
+  const naming = lines.filter((line) => !line.endsWith('"type":"values.collected"}'));
+  for (const text of [...naming, ...beside]) for (const [hash] of text.matchAll(HASH)) yield hash;
 }
 
 /** A tree whose number another one has. */

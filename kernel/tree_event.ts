@@ -98,6 +98,16 @@ export interface TreeEvents {
     readonly kept: readonly string[];
     readonly by: string;
   };
+  /**
+   * Values that lines before this one name and no tree refers to any more go from the store. One
+   * that was named again meanwhile stays.
+   */
+  "values.collected": {
+    readonly hashes: readonly string[];
+    /** Length of their texts. */
+    readonly bytes: number;
+    readonly by: string;
+  };
   /** How long the tree's payloads are kept from now on. */
   "retention.set": {
     /** Days; null for as long as the log. */

@@ -5,6 +5,7 @@
 
 import type { TreeId } from "../kernel/ids.ts";
 import type { Archive, Batch, Removed, Snapshot, StoredBatch } from "../kernel/store.ts";
+import { hashesIn } from "../kernel/store.ts";
 
 /** How the store lets its archive in. */
 interface Access {
@@ -21,9 +22,6 @@ interface Access {
   /** All batches, in order of arrival. */
   readonly heap: readonly StoredBatch[];
 }
-
-/** A SHA-256 wherever it stands. */
-const HASH = /[0-9a-f]{64}/g;
 
 /** Carrying trees and taking content away, in a store in memory. */
 export class MemoryArchive implements Archive {
@@ -86,9 +84,7 @@ export class MemoryArchive implements Archive {
       const { blobs, notes, heap } = this.#access;
       const left = new Set(hashes);
       for (const { lines, payloads } of heap.slice(given.since ?? heap.length)) {
-        for (const text of [...lines, ...payloads.values()]) {
-          for (const [hash] of text.matchAll(HASH)) left.delete(hash);
-        }
+        for (const hash of hashesIn(lines, payloads.values())) left.delete(hash);
       }
       const removed = { count: 0, bytes: 0 };
       for (const hash of remove(left, blobs, removed)) notes.set(hash, given.note);

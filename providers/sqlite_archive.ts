@@ -11,7 +11,7 @@
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { Archive, Batch, Removed, Snapshot, StoredBatch } from "../kernel/store.ts";
-import { takenTree } from "../kernel/store.ts";
+import { hashesIn, takenTree } from "../kernel/store.ts";
 import { numberIn, numberOrNull, textIn, textOrNull } from "./sqlite_handle.ts";
 import type { SqliteConnection } from "./sqlite_handle.ts";
 import { batchAt, columnsOf, reachOf, stretch } from "./sqlite_log.ts";
@@ -26,8 +26,6 @@ interface Access {
   append(batches: readonly Batch[]): void;
 }
 
-/** A SHA-256 wherever it stands. */
-const HASH = /[0-9a-f]{64}/g;
 const NOTES = "CREATE TABLE IF NOT EXISTS gone(" +
   "hash TEXT PRIMARY KEY, note TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
@@ -184,15 +182,15 @@ export class SqliteArchive implements Archive {
 
   #spare(hashes: Set<string>, since: number): void {
     const rows = this.#db.all(
-      "SELECT tree, seq, body, payloads FROM batches WHERE id > ?",
+      "SELECT tree, seq, count, body, payloads FROM batches WHERE id > ?",
       since,
     );
     for (const row of rows) {
       const place = [numberIn(row, "tree"), numberIn(row, "seq")] as const;
       const said = this.#db.cells.get(row, "body", "lines", place);
-      for (const text of [said, textOrNull(row, "payloads") ?? ""]) {
-        for (const [hash] of text.matchAll(HASH)) hashes.delete(hash);
-      }
+      const lines = said.split("\n");
+      const beside = [...lines.splice(numberIn(row, "count")), textOrNull(row, "payloads") ?? ""];
+      for (const hash of hashesIn(lines, beside)) hashes.delete(hash);
     }
   }
 

@@ -36,6 +36,10 @@ const TELLERS: Tellers = {
     `content of ${hashes.length} hashes by ${by}${because(reason)}`,
   ],
   "payloads.redacted": ({ to, by }) => ["redact", `payloads up to line ${to} by ${by}`],
+  "values.collected": ({ hashes, bytes, by }) => [
+    "collect",
+    `${hashes.length} values of ${bytes} bytes that nothing refers to, by ${by}`,
+  ],
   "retention.set": ({ days, by, isDefault }) => [
     "keep",
     `payloads ${daysText(days)} by ${by}${isDefault ? ", unless somebody says otherwise" : ""}`,

@@ -155,8 +155,9 @@ export class TreeReader {
       } catch (error) {
         throw this.#broken(error instanceof Error ? error.message : String(error));
       }
-      if (read.type === "content.erased") {
-        for (const hash of (read.data as EventMap["content.erased"]).hashes) this.#erased.add(hash);
+      if (read.type === "content.erased" || read.type === "values.collected") {
+        const { hashes } = read.data as EventMap["content.erased" | "values.collected"];
+        for (const hash of hashes) this.#erased.add(hash);
       }
     }
     this.#keep(batch);

@@ -64,6 +64,7 @@ Deno.test("gc says what it removed; erase says why, and wants to be told twice",
   await using place = await edited();
   await told(place, `docs/c.txt=${"secret ".repeat(60)}`);
   match((await place.libos("gc")).out, /^Removed \d+ values? of \d+ bytes; kept \d+\n$/);
+  equal((await place.json<{ kept: number; trees: string[] }>("gc")).trees, []);
   equal((await place.libos("erase", "/p_1/last", "-m", "asked")).exit, 2);
   equal((await place.libos("erase", "/p_1/last", "-y")).exit, 2);
   equal((await place.libos("erase", "/p_1/nothing", "-m", "asked", "-y")).exit, 3);

@@ -18,9 +18,7 @@ import {
   verifyProof,
 } from "../mod.ts";
 import { scriptedModel } from "../testing.ts";
-import { RIGHTS } from "../broker/table.ts";
 import { sha256 } from "../kernel/json.ts";
-import { realClock } from "../providers/clock.ts";
 import { gc } from "../runtime/collect.ts";
 import { eraseObject } from "../runtime/retention.ts";
 import { found, KEY, OTHER, withFolder } from "./encryption_place.ts";
@@ -179,8 +177,7 @@ Deno.test("Seals, proofs, exports, erasing and collecting hold on an encrypted s
     assert(erased.bytes > 0);
     const left = await Array.fromAsync(exportTree(store, "t_1"));
     assert(!left.some((record) => record.includes("marker-object-large")));
-    const context = { rights: RIGHTS };
-    const { kept } = await gc(store, { nowMs: realClock.now(), context });
+    const { kept } = await gc(os.node, "ada");
     assert(kept > 0);
     for (const { broken } of await os.verify()) assert.equal(broken, null);
     assert.deepEqual(await store.check(), []);

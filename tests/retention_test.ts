@@ -8,7 +8,6 @@ import { SqliteStore, StoreKey, SysError } from "../mod.ts";
 import { MemoryStore } from "../testing.ts";
 import { sha256 } from "../kernel/json.ts";
 import { type Archive, archiveOf, type Store } from "../kernel/store.ts";
-import { RIGHTS } from "../broker/table.ts";
 import { gc } from "../runtime/collect.ts";
 import { exportTree, importTree } from "../runtime/portable.ts";
 import { retain } from "../runtime/redaction.ts";
@@ -16,7 +15,6 @@ import { countErased, eraseObject } from "../runtime/retention.ts";
 import { batchOf } from "./store_fixture.ts";
 import { type Body, codeOf, errorOf, imageOf, inWorld, World } from "./world_fixture.ts";
 
-const CONTEXT = { rights: RIGHTS };
 const SECRET = "The secret of Ann: ".padEnd(600, "s");
 const OTHER = "Nothing of note. ".padEnd(600, "n");
 const DAY = 86_400_000;
@@ -265,8 +263,8 @@ Deno.test("A collection keeps what states, snapshots and checkpoints refer to", 
   inWorld(async (world) => {
     await world.run(WRITER);
     const before = (await archiveOf(world.store).blobs("", 100)).length;
-    const options = { nowMs: world.clock.now(), context: CONTEXT };
-    assert.deepEqual(await gc(world.store, options), { count: 0, bytes: 0, kept: before });
+    const nothing = { count: 0, bytes: 0, kept: before, trees: [] };
+    assert.deepEqual(await gc(world.os.node, "ada"), nothing);
     const tree = await world.tree();
     await world.os.node.durable(tree);
     const { object } = { object: Object.values(tree.state.objects)[0]! };
@@ -279,9 +277,9 @@ Deno.test("A collection keeps what states, snapshots and checkpoints refer to", 
     await world.os.node.durable(second);
     const { seq } = second.state;
     await world.store.putSnapshot("t_2", { seq, head: second.head, state: second.dump() });
-    const { count, bytes } = await gc(world.store, options);
-    assert.deepEqual([count, bytes], [1, OTHER.length + 3]);
-    assert.equal((await gc(world.store, options)).count, 0);
+    const { count, bytes, trees } = await gc(world.os.node, "ada");
+    assert.deepEqual([count, bytes, trees], [1, OTHER.length + 3, ["t_2"]]);
+    assert.equal((await gc(world.os.node, "ada")).count, 0);
   }));
 
 Deno.test("An erasure that was cut short leaves a valid log, and is finished by asking again", () => {
@@ -341,10 +339,9 @@ for (const [kind, open] of Object.entries(KINDS)) {
         return whole;
       });
       const process = await world.start(image);
-      const options = { nowMs: world.clock.now(), context: CONTEXT };
       let removed = 0;
       while ((await process.info()).state !== "ended") {
-        const [collected] = await Promise.all([gc(world.store, options), world.pass(1)]);
+        const [collected] = await Promise.all([gc(world.os.node, "ada"), world.pass(1)]);
         removed += collected.count;
         const tree = await world.tree();
         await world.os.node.durable(tree);

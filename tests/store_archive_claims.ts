@@ -165,4 +165,20 @@ export const ARCHIVE_CLAIMS: Readonly<Record<string, Claim>> = {
     assert.deepEqual(removed.count, 1);
     assert.deepEqual((await archive.blobs("", 9)).map(({ hash }) => hash), [line, payload].sort());
   },
+
+  async "archive().sweep() takes what a line says is collected, and spares what looks like one"(
+    store,
+  ) {
+    const tree = await newTree(store);
+    const loose = ["said", "told"].map(blob);
+    const [said, told] = loose.map(([hash]) => hash);
+    await store.commit([batchOf(tree, { blobs: new Map(loose) })]);
+    const archive = archiveOf(store);
+    const since = await archive.position();
+    const saying = (hash?: string): string => `{"hash":"${hash}","type":"values.collected"}`;
+    const payloads = new Map([[sha256(saying(told)), saying(told)]]);
+    await store.commit([batchOf(tree, { seq: 2, lines: ["1", saying(said)], payloads })]);
+    assert.equal((await archive.sweep([said!, told!], { note: "loose", since })).count, 1);
+    assert.deepEqual((await archive.blobs("", 9)).map(({ hash }) => hash), [told]);
+  },
 };
