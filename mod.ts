@@ -22,12 +22,8 @@ export { type Blame, type Errno, type ErrorDetail, ERRORS, SysError } from "./ke
 export type { Approvals, DecidedBy, DecidedItem, DecideItem } from "./runtime/approvals.ts";
 export type { Matches } from "./runtime/matches.ts";
 export type { RetentionOptions } from "./runtime/redaction.ts";
-export {
-  createRuntime,
-  Runtime,
-  type RuntimeOptions,
-  type SpawnOptions,
-} from "./runtime/runtime.ts";
+export { createRuntime } from "./runtime/create.ts";
+export { Runtime, type RuntimeOptions, type SpawnOptions } from "./runtime/runtime.ts";
 export type { JitOptions } from "./runtime/workshop.ts";
 export type { ToolInfo } from "./runtime/generated.ts";
 export type { ToolDefinition, ToolTest, ToolTestCall } from "./kernel/generated.ts";

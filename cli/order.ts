@@ -15,7 +15,7 @@ import type { Store } from "../kernel/store.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { headOf, readLines } from "../runtime/load.ts";
-import { createRuntime } from "../runtime/runtime.ts";
+import { createRuntime } from "../runtime/create.ts";
 import type { Context } from "./command.ts";
 import { dbPath, openStore, reading, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";

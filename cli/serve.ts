@@ -6,7 +6,7 @@
 import { resolve } from "node:path";
 import { privateFile } from "../providers/private_file.ts";
 import type { AgentImage } from "../runtime/image.ts";
-import { createRuntime } from "../runtime/runtime.ts";
+import { createRuntime } from "../runtime/create.ts";
 import { serve as serveRuntime, type Served } from "../server/mod.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
 import type { Command, Context } from "./command.ts";

@@ -297,28 +297,21 @@ export class Auditing {
 
 /** Opens the key and the history of a store, and seals what is there. Without `audit`: null. */
 export async function openAuditing(store: Store, given: {
-  readonly store?: string | Store;
   readonly audit?: AuditOptions;
   readonly clock?: Clock;
   readonly random?: Random;
 }): Promise<Auditing | null> {
   const { audit: options, clock = realClock, random = realRandom } = given;
   if (options === undefined) return null;
-  try {
-    const audit = options.store ?? historyOf(store);
-    const world = { clock, random };
-    const path = options.keyFile ?? keyPath(store);
-    const first = path === null ? SigningKey.inMemory(world) : await openKey(path, audit, world);
-    // Read again for each seal: it may have been rotated.
-    const signer = (): Signer => path === null ? first : SigningKey.load(path);
-    const auditing = new Auditing({ store, audit }, options, { clock, signer });
-    await auditing.seal();
-    return auditing;
-  } catch (error) {
-    // A store that was handed in is its owner's to close.
-    if (typeof given.store !== "object") await store.close();
-    throw error;
-  }
+  const audit = options.store ?? historyOf(store);
+  const world = { clock, random };
+  const path = options.keyFile ?? keyPath(store);
+  const first = path === null ? SigningKey.inMemory(world) : await openKey(path, audit, world);
+  // Read again for each seal: it may have been rotated.
+  const signer = (): Signer => path === null ? first : SigningKey.load(path);
+  const auditing = new Auditing({ store, audit }, options, { clock, signer });
+  await auditing.seal();
+  return auditing;
 }
 
 function historyOf(store: Store): AuditStore {

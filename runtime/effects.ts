@@ -12,9 +12,16 @@ import { readLines } from "./load.ts";
 
 /**
  * How an effect came out. "in doubt": nobody knows. "repeated": it was sent again after a restart.
- * "reconciled": what is outside told it after a restart.
+ * "reconciled": what is outside told it after a restart. "compensated": nobody could tell, and it
+ * was taken back.
  */
-export type EffectState = "committed" | "failed" | "in doubt" | "repeated" | "reconciled";
+export type EffectState =
+  | "committed"
+  | "failed"
+  | "in doubt"
+  | "repeated"
+  | "reconciled"
+  | "compensated";
 
 /** One effect of the log. */
 export interface EffectRow {
@@ -85,6 +92,7 @@ function ended(row: EffectRow, { seq, data }: Line): EffectRow {
 }
 
 function stateOf(result: CallResult, via: EventMap["call.outcome"]["via"]): EffectState {
+  if (via === "compensated") return via;
   if (!result.ok) return result.code === "EINDOUBT" ? "in doubt" : "failed";
   return via === "repeated" || via === "reconciled" ? via : "committed";
 }

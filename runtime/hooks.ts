@@ -88,6 +88,10 @@ export class Hooks {
       throw new SysError("ELIMIT", `Cannot use ${found}: expected ${LIMITS.hooksMax} at most`);
     }
     this.#hooks = new Map(parts.hooks.map(known).map((one) => [one.id, one]));
+    if (this.#hooks.size < parts.hooks.length) {
+      const expected = "expected one hook for each, with all that it is told of";
+      throw new SysError("EINVAL", `Cannot use hooks: two have the same target, ${expected}`);
+    }
   }
 
   /** Finds what became durable and was not looked at when the last kernel died (H1). */

@@ -142,7 +142,10 @@ async function contentOf(store: Store, { state }: Tree, object: string): Promise
   return { hashes, left: [...left].map((seq) => ({ tree: state.tree, seq })) };
 }
 
-/** How the text of a value looks inside other JSON: as a value, and as a part of a longer text. */
+/** How deep a text may stand in texts of JSON: in a preview of arguments in a message, say. */
+const QUOTED_MAX = 3;
+
+/** How the text of a value looks inside other JSON: as a value, and as a part of longer texts. */
 async function needlesOf(store: Store, hash: string): Promise<string[]> {
   const text = await store.getBlob(hash).catch((error) => {
     // Erased before: what is left of it was found then.
@@ -150,8 +153,9 @@ async function needlesOf(store: Store, hash: string): Promise<string[]> {
     throw error;
   });
   if (text === undefined) return [];
-  if (text.startsWith('"')) return [text.slice(1, -1)];
-  return [text, JSON.stringify(text).slice(1, -1)];
+  const needles = [text.startsWith('"') ? text.slice(1, -1) : text];
+  for (let i = 0; i < QUOTED_MAX; i++) needles.push(JSON.stringify(needles[i]).slice(1, -1));
+  return [...new Set(needles)];
 }
 
 /** What is looked for. */

@@ -15,7 +15,7 @@ import { copied } from "../kernel/copy.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Message } from "../kernel/event.ts";
-import { type Pid, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
+import { isId, type Pid, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
 import { diffStates } from "../kernel/patch.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import { openIntents } from "../kernel/process.ts";
@@ -185,13 +185,19 @@ export async function forkTree(node: Node, id: TreeId, given: {
   return await node.plant(given.key ?? null, (draft) => {
     const to = draft.tree.state.tree;
     const patch = diffStates(emptyState(to), renamed(state, to));
-    draft.add("tree.forked", { from: id, seq, head, nonce, by, owner: by, patch });
+    draft.add("tree.forked", { from: id, seq, head, nonce, by, ...whose(hosted.tree, by), patch });
     if (hosted.tree.state.retention !== undefined) {
       const { days, by, isDefault } = hosted.tree.state.retention;
       draft.add("retention.set", { days, by, isDefault });
     }
     return `p_${treeNumber(to)}`;
   });
+}
+
+/** Whose a branch is: theirs who ask for it, or whose the tree is that a process branches off. */
+function whose({ state }: Tree, by: string): { readonly owner?: string } {
+  if (!isId("p", by)) return { owner: by };
+  return state.owner === undefined ? {} : { owner: state.owner };
 }
 
 /** What a new tree begins with, with the ids of the old one; shared with nothing (V3). */

@@ -14,6 +14,7 @@ import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
+import { parsePolicy } from "../kernel/policy.ts";
 import { processOf } from "../kernel/process.ts";
 import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
@@ -23,13 +24,11 @@ import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
 import { realClock } from "../providers/clock.ts";
-import { RootedFiles } from "../providers/files.ts";
 import { realRandom } from "../providers/random.ts";
-import { SqliteStore } from "../providers/sqlite_store.ts";
 import { libc } from "../tools/libc.ts";
 import { type Approvals, approvalsOf, defaultPerson, personOf } from "./approvals.ts";
 import { prove } from "./audit.ts";
-import { asked, type Auditing, exported, openAuditing, verifyAll } from "./auditing.ts";
+import { asked, type Auditing, exported, verifyAll } from "./auditing.ts";
 import type { Checked, ExportFormat } from "./auditing.ts";
 import { Clockwork } from "./clockwork.ts";
 import { closeAll } from "./closing.ts";
@@ -37,7 +36,6 @@ import { type AgentImage, asModel, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
 import { Node } from "./node.ts";
-import { openStore } from "./open_store.ts";
 import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
@@ -45,11 +43,10 @@ import { retentionOf } from "./redaction.ts";
 import { forkTree } from "./rewind.ts";
 import { absolute, asAllowed, capabilityOf, policyText, rulesText } from "./rule.ts";
 import { Returns } from "./returning.ts";
-import { openRuleBook, type RuleBook } from "./rule_book.ts";
+import type { RuleBook } from "./rule_book.ts";
 import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
-import { openWatchers, Watchers } from "./watchers.ts";
-import { openWorkshop } from "./workshop.ts";
+import { Watchers } from "./watchers.ts";
 
 export type { RuntimeOptions, SpawnOptions };
 
@@ -110,6 +107,8 @@ export class Runtime implements AsyncDisposable {
     this.#random = options.random ?? realRandom;
     this.#operator = options.operator ?? "operator";
     this.#policy = policyText(options.policy);
+    // What no tree could be started with is refused here.
+    parsePolicy(this.#policy, { rights: RIGHTS });
     const [days, daysMin] = retentionOf(options);
     for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);
     for (const model of options.models ?? []) this.#know(asModel(model));
@@ -345,45 +344,6 @@ export class Runtime implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/**
- * Makes a runtime and starts it. Without options: the store "./.libos/libos.db", the current
- * folder as workspace, a terminal for approvals when there is one, no network.
- *
- * @example
- * ```ts
- * import { createRuntime, defineImage } from "@agent-libos/core";
- * const image = defineImage({
- *   name: "adder",
- *   program: async ({ sys }) => {
- *     await sys.process.exit({ result: 1 + 1 });
- *   },
- * });
- * await using os = await createRuntime({ store: ":memory:", workspace: null });
- * const process = await os.spawn(image, { goal: "add" });
- * const { result } = await process.wait();
- * console.assert(result === 2);
- * ```
- */
-export async function createRuntime(given: RuntimeOptions = {}): Promise<Runtime> {
-  const book = given.policyFile === undefined ? null : await openRuleBook(given);
-  const options = book === null ? given : { ...given, policy: book.text };
-  const files = options.workspace === null
-    ? null
-    : await RootedFiles.open(options.workspace ?? ".");
-  const store = openStore(options);
-  // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
-  const alone = typeof options.store !== "object" || store instanceof SqliteStore;
-  const auditing = await openAuditing(store, options);
-  const watchers = await openWatchers(options, store);
-  const workshop = await openWorkshop(options, watchers.telemetry?.cageStarted);
-  const parts = { options, store, files, workshop, alone, auditing, watchers, book };
-  const runtime = new Runtime(parts);
-  await watchers.start(runtime.node);
-  await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
-  runtime.start();
-  return runtime;
 }
 
 /** What trees have to know of this runtime. */

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { createRuntime } from "../runtime/runtime.ts";
+import { createRuntime } from "../runtime/create.ts";
 import { serve } from "./mod.ts";
 import { wireTypes } from "./generate_client.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { allow } from "../mod.ts";
+import { allow, ask } from "../mod.ts";
 import { MemoryStore } from "../testing.ts";
 import { type Body, codeOf, imageOf, inWorld, World } from "./world_fixture.ts";
 
@@ -57,6 +57,32 @@ Deno.test("Who has no right for the checkpoint, or no person's word, starts no b
     await world.os.runUntilIdle();
     assert.deepEqual((await world.ended(process)).result, ["EPERM", "EPERM", "EACCES"]);
     assert.equal((await world.os.trees({ all: true })).length, 1);
+  }));
+
+Deno.test("A branch is theirs who started the tree it came from: they approve nothing of it, where that is so", () =>
+  inWorld(async (world) => {
+    const body: Body = async ({ sys }) => {
+      await sys.checkpoint.create({ name: "draft" });
+      const filter = { type: "message" };
+      const { messages: [told] } = await sys.message.receive({ filter, timeoutMs: 0 });
+      if (told === undefined) await sys.checkpoint.fork({ from: "draft", message: "write it" });
+      else await sys.file.write({ path: "out", text: "of the branch" });
+    };
+    const grants = [...GRANTS, ask("file.write", "./**")];
+    await world.start(imageOf(body), { grants, by: "ada" });
+    const decide = (actor: string) => {
+      const [request] = world.os.approvals.list();
+      const by = { actor, strict: true };
+      return codeOf(world.os.approvals.decide(request!.id, { outcome: "approve" }, by));
+    };
+    assert.equal(await decide("ada"), "EPERM");
+    assert.equal(await decide("bob"), "ok");
+    await world.os.runUntilIdle();
+    assert.equal((await world.tree("t_2")).state.owner, "ada");
+    assert.equal(await decide("ada"), "EPERM");
+    assert.equal(await decide("bob"), "ok");
+    await world.os.runUntilIdle();
+    assert.equal(world.files!.text("out"), "of the branch");
   }));
 
 Deno.test("What the forker has seen goes along with what it says to the branch", () =>

@@ -13,6 +13,7 @@ import { plant } from "../kernel/spawn.ts";
 import { MemoryStore } from "../providers/memory_store.ts";
 import { realClock } from "../providers/clock.ts";
 import { Node } from "../runtime/node.ts";
+import { effectsOfTree } from "../runtime/effects.ts";
 import { readLines } from "../runtime/load.ts";
 import { codeOf } from "./world_fixture.ts";
 
@@ -142,6 +143,8 @@ Deno.test("G5 an effect that nobody can tell of is taken back, once, and its use
   assert.deepEqual(others, []);
   assert.equal(outcome!.via, "compensated");
   assert.equal(outcome!.restores.length, 1);
+  const [told] = await effectsOfTree(store, "t_1", null);
+  assert.deepEqual([told!.state, told!.via], ["compensated", "compensated"]);
   const { life } = (await node.open("t_1")).state.processes["p_1"]!;
   assert.ok(life.state === "ended" && life.outcome.kind === "exited");
   assert.equal(life.outcome.result, "ECANCELED");

@@ -353,6 +353,11 @@ Deno.test("Hooks that cannot be meant are refused before anything runs", async (
   for (const hook of refused) {
     await assert.rejects(runtime(hook), { code: "EINVAL" }, JSON.stringify(hook));
   }
+  // One of them would be told nothing, or all in the other's way.
+  const url = "http://127.0.0.1/";
+  const twice = [{ url, on: ["process.failed"] }, { url, on: ["request.created"] }] as const;
+  const options = { store: ":memory:", workspace: null, approvals: "queue" } as const;
+  await assert.rejects(createRuntime({ ...options, hooks: twice }), { code: "EINVAL" });
 });
 
 Deno.test("libos serve tells hooks of its options and of hooks.json; doctor says what waits", async () => {

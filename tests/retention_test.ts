@@ -179,6 +179,20 @@ Deno.test("Content that is taken away beside other such work is not left in the 
   }
 });
 
+Deno.test("Erased content is not left where it stood in texts of JSON in texts of JSON", () =>
+  inWorld(async (world) => {
+    const text = `"Now"\n${SECRET}\\`;
+    await world.run(async ({ sys, pid }) => {
+      await sys.object.create({ name: "ann", value: text });
+      const quoted = JSON.stringify({ said: JSON.stringify({ again: JSON.stringify(text) }) });
+      await sys.message.send({ to: pid, data: { quoted } });
+    });
+    assert.match(await textOf(world.store), /secret of Ann/);
+    await eraseObject(world.os.node, "t_1", "p_1/ann", { by: "dpo", reason: "" });
+    assert.doesNotMatch(await textOf(world.store), /secret of Ann/);
+    for (const { broken } of await world.os.verify()) assert.equal(broken, null);
+  }));
+
 Deno.test("What a live process works with is not erased, and nothing has changed", () =>
   inWorld(async (world) => {
     const process = await world.start(imageOf(async ({ sys }) => {
