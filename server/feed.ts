@@ -8,12 +8,15 @@
  * @module
  */
 
+import { type TreeId, treeNumber } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import { watchBudgets } from "../runtime/budget_watch.ts";
 import type { Node } from "../runtime/node.ts";
 import type { StreamEvent } from "./schema/evidence.ts";
 import { told } from "./told.ts";
+
+type Labels = Readonly<Record<string, string>>;
 
 /** Somebody who hears what happens. */
 export type FeedListener = (event: StreamEvent) => void;
@@ -25,6 +28,9 @@ export class Feed {
   readonly #listeners = new Set<FeedListener>();
   readonly #clock: Clock;
   readonly #offs: readonly (() => void)[];
+  readonly #node: Node;
+  /** Labels of the roots of the trees in the window, which may have left memory since. */
+  readonly #labels = new Map<string, Labels>();
   #first = 1;
   #last = 0;
 
@@ -32,6 +38,7 @@ export class Feed {
   constructor(node: Node, clock: Clock, random: Random) {
     this.#boot = random.bytes(4).toHex();
     this.#clock = clock;
+    this.#node = node;
     this.#offs = [
       node.listen((_, lines) => {
         for (const line of lines) {
@@ -79,6 +86,12 @@ export class Feed {
     return this.#kept.slice(number - this.#first + 1);
   }
 
+  /** Labels of a tree's root, for trees in memory or in the window; undefined for others. */
+  labelsOf(tree: TreeId): Labels | undefined {
+    const state = this.#node.peek(tree)?.state;
+    return state?.processes[`p_${treeNumber(tree)}`]?.labels ?? this.#labels.get(tree);
+  }
+
   /** Events of the last while, for rates. */
   count(sinceMs: number): number {
     let count = 0;
@@ -104,9 +117,13 @@ export class Feed {
   #add(event: StreamEvent, isKept: boolean): void {
     if (isKept) {
       this.#kept.push(event);
+      const labels = event.tree === null ? undefined : this.labelsOf(event.tree as TreeId);
+      if (labels !== undefined) this.#labels.set(event.tree!, labels);
       // A quarter at a time: what is cut off costs nothing to speak of.
       if (this.#kept.length > LIMITS.feedEventsKept * 1.25) {
         this.#first += this.#kept.splice(0, this.#kept.length - LIMITS.feedEventsKept).length;
+        const trees = new Set(this.#kept.map(({ tree }) => tree));
+        for (const tree of this.#labels.keys()) if (!trees.has(tree)) this.#labels.delete(tree);
       }
     }
     for (const listener of this.#listeners) listener(event);

@@ -15,7 +15,7 @@ import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { readLines } from "../runtime/load.ts";
 import type { Env, House } from "./api.ts";
-import { isConfined, type Principal, seesTree } from "./principal.ts";
+import { isConfined, type Principal, sees } from "./principal.ts";
 import { Refusal } from "./problem.ts";
 import type { StreamEvent } from "./schema/evidence.ts";
 import { told } from "./told.ts";
@@ -88,6 +88,7 @@ export class Stream {
   readonly #offs: (() => void)[] = [];
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #goOn: (() => void) | null = null;
+  #ownTree: TreeId | null = null;
   #reads = 0;
   #lookedMs = 0;
 
@@ -206,8 +207,19 @@ export class Stream {
   #sees({ tree, pid }: StreamEvent): boolean {
     if (!isConfined(this.#who)) return true;
     if (tree === null && pid === null) return false;
-    const state = this.#house.runtime.node.peek((tree ?? treeOf(pid!)) as TreeId)?.state;
-    return state !== undefined && seesTree(this.#who, state);
+    const id = (tree ?? treeOf(pid!)) as TreeId;
+    return this.#ownTree === id || this.seesTree(id);
+  }
+
+  /** Whether its principal sees a tree that is in memory or was told of lately. */
+  seesTree(id: TreeId): boolean {
+    const labels = this.#house.feed.labelsOf(id);
+    return labels !== undefined && sees(this.#who, labels);
+  }
+
+  /** It is about one tree, which its principal was seen to see: that may leave memory meanwhile. */
+  about(id: TreeId): void {
+    this.#ownTree = id;
   }
 }
 
@@ -257,6 +269,7 @@ export async function streamProcess(house: House, stream: Stream, given: {
     if (isLive) { for (const line of lines) hear(line); }
   }));
   const { state } = await node.open(tree);
+  if (stream.seesTree(tree)) stream.about(tree);
   if (state.seq - last > LIMITS.feedEventsKept || last > state.seq) {
     last = state.seq;
     stream.reset(String(last), "the cursor is not in the window");

@@ -245,6 +245,30 @@ Deno.test("The stream goes on after the last event that was seen, and says when 
   assert.equal((await eventsOf(lost, (seen) => seen.length >= 1))[0]!.event, "reset");
 });
 
+Deno.test("What a token with labels missed is told it though its tree has left memory since", async () => {
+  await using at = await serverPlace();
+  const confined = { name: "ann", role: "viewer", labels: { team: "a" } } as const;
+  const { secret } = at.server.tokens.create(confined);
+  const headers = { authorization: `Bearer ${secret}` };
+  const states = (all: Told[]) => all.filter(({ event }) => event === "process.state");
+  const [start] = await eventsOf(
+    await at.ask(null, "/v1/events", { headers }),
+    (all) => all.length > 0,
+  );
+  const mine = await at.runtime.spawn(sleeper, { goal: "mine", labels: { team: "a" } });
+  await at.runtime.spawn(sleeper, { goal: "other", labels: { team: "b" } });
+  await at.runtime.runUntilIdle();
+  const { node } = at.runtime;
+  // A tree that was asked for stays for a turn or two.
+  for (let i = 0; i < 3; i++) node.leaveIdle({ quiet: 0, quietMs: 0, asking: 0 });
+  assert.equal(node.peek("t_1"), undefined);
+  const resume = { ...headers, "last-event-id": start!.id };
+  const resumed = await at.ask(null, "/v1/events", { headers: resume });
+  const all = await eventsOf(resumed, (seen) => states(seen).length >= 2);
+  const pids = states(all).map(({ data }) => (data as { readonly pid: string }).pid);
+  assert.deepEqual(new Set(pids), new Set([mine.pid]));
+});
+
 Deno.test("A process's stream begins at any line of its log, and goes on live", async () => {
   await using at = await serverPlace();
   const process = await at.runtime.spawn(sleeper, { goal: "sleep" });
