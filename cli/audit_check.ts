@@ -7,26 +7,18 @@ import type { Anchor } from "../kernel/seal.ts";
 import type { Fault } from "../kernel/history.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { AuditReport } from "../runtime/audit.ts";
-import { auditReport, type Checked, faultText } from "../runtime/auditing.ts";
+import { auditReport, faultText } from "../runtime/auditing.ts";
 import { verifyTree } from "../runtime/load.ts";
+import { checkedView } from "../server/view/event.ts";
 import { treesFor } from "./audit_list.ts";
-import { anchorsOf, auditing, keptHeads, type OpenParts, several, trustOf } from "./audit_parts.ts";
+import { anchorsOf, auditing, keptHeads, type OpenParts, trustOf } from "./audit_parts.ts";
 import { verifyFile } from "./audit_file.ts";
 import type { Context } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { isFile } from "./files.ts";
-import { list } from "./output.ts";
+import { type Finding, listChecked } from "./audit_text.ts";
 import { progressing } from "./progress.ts";
 import { TREE_CONTEXT } from "./store.ts";
-import { dateOf } from "./words.ts";
-
-/** What was found of a tree, with the place of the first damage; of the seals, when it is null. */
-interface Finding extends Checked {
-  readonly ok: boolean;
-  readonly line: number | null;
-  /** Said of seals only. */
-  readonly seals?: Pick<AuditReport, "unsealed" | "anchored" | "head" | "faults">;
-}
 
 /** Checks the file that a word names; else the tree, or the whole store. */
 export async function verifyAny(at: Context, word: string): Promise<number> {
@@ -45,27 +37,13 @@ export async function verifyAny(at: Context, word: string): Promise<number> {
     const whole = report === null ? found : withSeals(found, report, word === "");
     return { found: whole, damage: word === "" ? await store.check() : [] };
   });
-  list(at, found, {
-    columns: [
-      { head: "TREE", of: ({ tree }) => tree ?? "(seals)" },
-      { head: "LINES", of: ({ lines }) => String(lines) },
-      {
-        head: "HEAD",
-        of: ({ head }) => head && `sha256:${at.format === "wide" ? head : head.slice(0, 16)}`,
-      },
-      { head: "CHAIN", of: chainText },
-    ],
-    name: ({ tree }) => tree ?? "(seals)",
-    none: "No trees yet",
-  });
+  listChecked(at, found);
   for (const sentence of damage) at.io.err(`damage: ${sentence}\n`);
   return damage.length > 0 || found.some(({ ok }) => !ok) ? EXIT.integrity : EXIT.ok;
 }
 
 async function checkedTree({ store }: OpenParts, tree: TreeId): Promise<Finding> {
-  const found = await verifyTree(store, tree, TREE_CONTEXT);
-  const line = /line (\d+)/.exec(found.broken ?? "")?.[1];
-  return { ...found, ok: found.broken === null, line: line === undefined ? null : Number(line) };
+  return checkedView(await verifyTree(store, tree, TREE_CONTEXT));
 }
 
 /** The check of the seals; null for a store that nobody sealed or says that somebody did. */
@@ -110,13 +88,4 @@ function withSeals(found: readonly Finding[], report: AuditReport, isWhole: bool
 function lostTree(fault: Fault): Finding {
   const { tree, seq } = fault;
   return { tree, lines: 0, head: "", erased: 0, broken: faultText(fault), ok: false, line: seq };
-}
-
-function chainText({ broken, erased, seals }: Finding): string {
-  if (broken !== null) return `BROKEN: ${broken}`;
-  const gone = erased === 0 ? "" : `, ${several(erased, "payload")} erased as the log says`;
-  if (seals === undefined) return `OK${gone}`;
-  const { head, unsealed, anchored } = seals;
-  const compared = anchored === 0 ? "" : `, ${several(anchored, "head")} kept elsewhere compared`;
-  return `OK, sealed ${dateOf(head!.at)}, ${several(unsealed, "line")} since${compared}`;
 }

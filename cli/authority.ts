@@ -10,6 +10,7 @@ import type { Tree } from "../kernel/tree.ts";
 import { explainCall } from "../broker/calls/capability.ts";
 import { realClock } from "../providers/clock.ts";
 import type { Explained } from "../runtime/call_story.ts";
+import { capabilityViews, explanationView } from "../server/view/authority.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { give, operatorOf } from "./order.ts";
@@ -76,7 +77,11 @@ async function printTree(at: Context): Promise<number> {
     });
   };
   for (const root of roots) add(root, "", "");
-  show(at, all.filter((cap) => roots.has(rootOf(tree, cap))), { name: process.pid, lines });
+  const shown = new Set<string>(
+    all.filter((cap) => roots.has(rootOf(tree, cap))).map(({ id }) => id),
+  );
+  const views = capabilityViews(tree).filter(({ id }) => shown.has(id));
+  show(at, views, { name: process.pid, lines });
   return 0;
 }
 
@@ -147,7 +152,7 @@ export const can: Command = {
     const explained = usage(() =>
       explainCall({ tree, process, pid: process.pid, nowMs }, rule, {})
     ) as unknown as Explained;
-    show(at, explained, {
+    show(at, explanationView(process.pid, explained), {
       name: explained.decision,
       lines: explainedLines(tree, process.pid, explained),
     });

@@ -1,20 +1,22 @@
 /**
- * Evidence and the server itself: `explain`, `policy show`, `verify`, `doctor`, `token`, `tools`,
+ * Evidence and the server itself: `explain`, `policy show`, `verify`, `doctor`, `token` and
  * `overview`.
  * @module
  */
 
-import { printable } from "../providers/printable.ts";
+import { SysError } from "../kernel/errors.ts";
 import type { Client } from "../server/client.ts";
 import type * as wire from "../server/client.ts";
 import { ROLES } from "../server/principal.ts";
+import { type Finding, listChecked } from "./audit_text.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { list, painter, show } from "./output.ts";
+import { list, show } from "./output.ts";
 import { amountText } from "./process_text.ts";
 import { systemOf } from "./system.ts";
 import { onlyOne } from "./system_there.ts";
-import { dateOf, durationOf, labelsOf, short, spanOf } from "./words.ts";
+import { printTokens } from "./token_text.ts";
+import { durationOf, labelsOf, spanOf } from "./words.ts";
 import { realClock } from "../providers/clock.ts";
 
 /** `explain`. */
@@ -50,15 +52,25 @@ async function onlyTree(client: Client): Promise<string> {
   return await onlyOne("tree", "t_", () => Promise.resolve(all.map(({ tree }) => tree)));
 }
 
-/** The line of a call, as the log of its tree tells. */
+/** The line of a call, as the log of its tree tells; that of its request while it waits. */
 async function lineOf(client: Client, tree: string, call: string): Promise<number> {
-  const [pid = ""] = call.split("#");
-  const query = { pid, type: "call.", full: true, limit: 500 };
-  for await (const { seq, data } of client.all<wire.Event>(`/v1/trees/${tree}/events`, query)) {
-    const { step, key } = data as { readonly step: number; readonly key: string };
-    if (`${pid}#${step}.${key}` === call) return seq;
+  const [, pid = "", step, key] = /^(.+)#(\d+)\.(.+)$/.exec(call)!;
+  const asked: number[] = [];
+  const query = { pid, full: true, limit: 500 };
+  const path = `/v1/trees/${tree}`;
+  for await (const { seq, type, data } of client.all<wire.Event>(`${path}/events`, query)) {
+    const place = data as { readonly step?: number; readonly key?: string };
+    if (place.key !== key) continue;
+    if (type === "human.asked") asked.unshift(seq);
+    else if (type.startsWith("call.") && String(place.step) === step) return seq;
   }
-  return 0;
+  // The line of a request does not say its step, but its story does.
+  for (const seq of asked) {
+    const story = await client.get<wire.CallStory>(`/v1/calls/${tree}/${seq}/story`);
+    if (story.call === call) return seq;
+  }
+  const state = "absent, expected one of the log";
+  throw new SysError("ENOENT", `Cannot explain call "${call}": ${state}`);
 }
 
 /** `policy show`. */
@@ -84,6 +96,10 @@ export async function verifyThere(at: Context, client: Client): Promise<number> 
     throw new UsageError("Cannot verify a part of what a server has: expected no TREE and no FILE");
   }
   const found = await client.verifyAudit();
+  if (at.format !== "table" && at.format !== "wide") {
+    listChecked(at, found.checked as readonly Finding[]);
+    return found.ok ? EXIT.ok : EXIT.integrity;
+  }
   show(at, found, {
     name: found.ok ? "ok" : "broken",
     lines: found.ok
@@ -123,33 +139,21 @@ export async function tokenThere(at: Context, client: Client): Promise<number> {
   if (verb === "ls" && word === undefined) return await listTokens(at, client);
   if (verb === "create" && word !== undefined) return await createToken(at, client, word);
   if (verb === "revoke" && word !== undefined) {
-    await client.send("DELETE", `/v1/tokens/${encodeURIComponent(word)}`);
-    show(at, { id: word, revoked: true }, {
-      name: word,
-      lines: [`${word} is good for nothing any more`],
-    });
+    const known = (await tokensThere(client)).map(({ id }) => id);
+    const id = await onlyOne("token", word, () => Promise.resolve(known));
+    await client.send("DELETE", `/v1/tokens/${encodeURIComponent(id)}`);
+    show(at, { id, revoked: true }, { name: id, lines: [`${id} is good for nothing any more`] });
     return EXIT.ok;
   }
   throw new UsageError(`Cannot run "token ${at.words.join(" ")}": expected create, ls or revoke`);
 }
 
 async function listTokens(at: Context, client: Client): Promise<number> {
-  const { items } = await client.get<{ readonly items: readonly wire.Token[] }>("/v1/tokens");
-  list(at, items, {
-    columns: [
-      { head: "ID", of: ({ id }) => id },
-      { head: "NAME", of: ({ name }) => name },
-      { head: "ROLE", of: ({ role }) => role },
-      { head: "CREATED", of: ({ createdAt }) => dateOf(Date.parse(createdAt)) },
-      {
-        head: "EXPIRES",
-        of: ({ expiresAt }) => expiresAt === null ? "-" : dateOf(Date.parse(expiresAt)),
-      },
-    ],
-    name: ({ id }) => id,
-    none: "No tokens",
-  });
-  return EXIT.ok;
+  return printTokens(at, await tokensThere(client));
+}
+
+async function tokensThere(client: Client): Promise<readonly wire.Token[]> {
+  return (await client.get<{ readonly items: readonly wire.Token[] }>("/v1/tokens")).items;
 }
 
 async function createToken(at: Context, client: Client, name: string): Promise<number> {
@@ -165,99 +169,6 @@ async function createToken(at: Context, client: Client, name: string): Promise<n
     name: made.secret,
     lines: [`${made.id}  ${name}  ${role}`, `Token, shown this once: ${made.secret}`],
   });
-  return EXIT.ok;
-}
-
-/** `tools ls | show | source | revoke`. */
-export async function toolsThere(at: Context, client: Client): Promise<number> {
-  const [verb = "ls", word] = at.words;
-  const tree = word === undefined || verb !== "ls"
-    ? at.flags.text("tree")
-    : (await systemOf(at).process(word)).tree;
-  const all = await Array.fromAsync(client.all<wire.Tool>("/v1/tools", { tree }));
-  if (verb === "ls") return listTools(at, all);
-  if (word === undefined || !["show", "source", "revoke"].includes(verb)) {
-    throw new UsageError(
-      `Cannot run "tools ${verb}" on a server: expected ls, show, source, revoke`,
-    );
-  }
-  const named = all.findLast(({ name }) => name === word);
-  const hash = named?.hash ??
-    await onlyOne("tool", word, () => Promise.resolve(all.map(({ hash }) => hash)));
-  if (verb === "show") return await showTool(at, client, hash);
-  if (verb === "source") return await showSource(at, client, { hash, all });
-  const reason = at.flags.text("message") ?? "";
-  await client.send("POST", `/v1/tools/${hash}/revoke`, { body: { reason } });
-  show(at, { tool: hash, reason, revoked: true }, { name: hash, lines: [`revoked ${word}`] });
-  return EXIT.ok;
-}
-
-function listTools(at: Context, all: readonly wire.Tool[]): number {
-  list(at, all, {
-    columns: [
-      { head: "NAME", of: ({ name }) => name },
-      { head: "VERSION", of: ({ hash }) => hash.slice(0, 12) },
-      { head: "BY", of: ({ by }) => by },
-      {
-        head: "STATE",
-        of: ({ revoked, holders }) =>
-          revoked !== null ? "revoked" : holders.length > 0 ? "registered" : "proposed",
-      },
-      { head: "RIGHTS", of: ({ declared }) => short(declared.join(", "), 60) || "none" },
-      { head: "TREE", wide: true, of: ({ tree }) => tree },
-    ],
-    name: ({ hash }) => hash,
-    none: "No generated tools",
-  });
-  return EXIT.ok;
-}
-
-async function showTool(at: Context, client: Client, hash: string): Promise<number> {
-  const tool = await client.get<wire.Tool>(`/v1/tools/${hash}`);
-  const seen = tool.observed.map(({ name, calls, denied }) =>
-    `${name} ×${calls} (${denied} denied)`
-  );
-  show(at, tool, {
-    name: hash,
-    lines: [
-      `${tool.name}  sha256:${hash}`,
-      `About:     ${tool.description}`,
-      `By:        ${tool.by} in ${tool.tree}, ${dateOf(Date.parse(tool.at))}`,
-      `Declared:  ${tool.declared.join(", ") || "nothing"}`,
-      `Observed:  ${seen.join(", ") || "no calls"}`,
-      `Holders:   ${tool.holders.join(", ") || "none"}`,
-      `Reviewed:  ${tool.reviewedBy === null ? "by nobody" : `by ${tool.reviewedBy}`}`,
-      ...(tool.revoked === null
-        ? []
-        : [`Revoked:   by ${tool.revoked.by}: ${tool.revoked.reason}`]),
-      `Runs:      ${tool.runs.length} shown, ${
-        tool.runs.filter(({ ok }) => ok === false).length
-      } failed`,
-    ],
-  });
-  return EXIT.ok;
-}
-
-async function showSource(at: Context, client: Client, given: {
-  readonly hash: string;
-  readonly all: readonly wire.Tool[];
-}): Promise<number> {
-  const { hash, all } = given;
-  const before = all.find((one) => one.hash === hash)?.versions[0];
-  const isDiff = at.flags.on("diff") && before !== undefined;
-  const found = await client.get<wire.ToolSource>(
-    `/v1/tools/${hash}/source`,
-    isDiff ? { against: before } : {},
-  );
-  if (at.format !== "table" && at.format !== "wide") {
-    show(at, found, { name: hash, lines: [] });
-    return EXIT.ok;
-  }
-  const paint = painter(at);
-  for (const line of printable(found.diff ?? found.source).trimEnd().split("\n")) {
-    const colour = line.startsWith("+") ? "green" : line.startsWith("-") ? "red" : undefined;
-    at.io.out(`${isDiff && colour !== undefined ? paint(line, colour) : line}\n`);
-  }
   return EXIT.ok;
 }
 

@@ -14,6 +14,7 @@ import { explainThere } from "./evidence_there.ts";
 import { UsageError } from "./exit.ts";
 import { answerText, decisionText, resultText } from "../runtime/line_text.ts";
 import { show } from "./output.ts";
+import { storyView } from "../server/view/story.ts";
 import { findTree, reading } from "./store.ts";
 import { dateOf, short } from "./words.ts";
 
@@ -43,7 +44,7 @@ export const explain: Command = {
       return await storyOf(store, tree, place);
     });
     const { pid, step, key } = story.place;
-    show(at, { ...story, suggestion: suggestionOf(story) }, {
+    show(at, storyView(story, Number(seq?.[1] ?? 0)), {
       name: `${pid}#${step}.${key}`,
       lines: storyLines(story),
     });

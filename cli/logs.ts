@@ -14,6 +14,7 @@ import { realClock } from "../providers/clock.ts";
 import { pidOf } from "../runtime/line_text.ts";
 import type { Client } from "../server/client.ts";
 import type { EventView } from "../server/schema/evidence.ts";
+import { eventView } from "../server/view/event.ts";
 import { EXIT } from "./exit.ts";
 import { padded, painter, safeJson, safeYaml } from "./output.ts";
 import { findProcess, findTree, headsOf, reading } from "./store.ts";
@@ -112,15 +113,13 @@ export const events: Command = {
     const pid = word?.includes(".") === true
       ? await reading(at, async (store) => (await findProcess(store, word)).process.pid)
       : null;
-    const lines: Line[] = [];
+    const lines: EventView[] = [];
     const exit = await printing(at, {
       trees: async (store) =>
         tree === undefined ? (await headsOf(store, true)).map((head) => head.tree) : [tree],
       print(line) {
         if (pid !== null && pidOf(line) !== pid) return;
-        if (at.format === "json") lines.push(line);
-        else if (at.format === "name") at.io.out(`${line.tree}#${line.seq}\n`);
-        else at.io.out(`${safeJson(line)}\n`);
+        printEvent(at, eventView(line, true), lines);
       },
       ended: tree === undefined ? undefined : null,
     });
@@ -128,6 +127,14 @@ export const events: Command = {
     return exit;
   },
 };
+
+/** Prints a line, whole; as one JSON value they are kept until all are there. */
+function printEvent(at: Context, line: EventView, kept: EventView[]): void {
+  if (at.format === "json") kept.push(line);
+  else if (at.format === "name") at.io.out(`${line.tree}#${line.seq}\n`);
+  else if (at.format === "yaml") at.io.out(`---\n${safeYaml(line)}`);
+  else at.io.out(`${safeJson(line)}\n`);
+}
 
 function sinceOf({ flags }: Context): number {
   return countOf(flags.text("since"), "--since") ?? 1;
@@ -185,9 +192,7 @@ async function eventsThere(at: Context, client: Client): Promise<number> {
       const query = { from: next.get(tree) ?? since, pid, full: true, limit: 500 };
       for await (const line of client.all<EventView>(`/v1/trees/${tree}/events`, query)) {
         next.set(tree, line.seq + 1);
-        if (at.format === "json") lines.push(line);
-        else if (at.format === "name") at.io.out(`${line.tree}#${line.seq}\n`);
-        else at.io.out(`${safeJson(line)}\n`);
+        printEvent(at, line, lines);
       }
     }
     return { isDone };

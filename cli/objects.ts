@@ -4,18 +4,17 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { Provenance, ValueRef } from "../kernel/event.ts";
+import type { ValueRef } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
 import type { ObjectRecord } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
-import { printable } from "../providers/printable.ts";
+import { objectViews, versionViews } from "../server/view/memory.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { list, safeJson } from "./output.ts";
+import { listObjects, listVersions, printValue } from "./object_text.ts";
 import { objectsThere } from "./state_there.ts";
 import { findObject, findProcess, reading } from "./store.ts";
-import { dateOf } from "./words.ts";
 
 /** `objects`. */
 export const objects: Command = {
@@ -37,24 +36,8 @@ export const objects: Command = {
 };
 
 async function ls(at: Context, word: string): Promise<number> {
-  const { tree, process } = await reading(at, (store) => findProcess(store, word));
-  const found = [...tree.listNames(process.pid)].flatMap(({ object, name }) =>
-    object === undefined ? [] : [{ ...object, name }]
-  );
-  list(at, found, {
-    columns: [
-      { head: "ID", of: ({ id }) => id },
-      { head: "NAME", of: ({ name }) => `/${name}` },
-      { head: "TYPE", of: ({ type, list }) => list ? `${type}[]` : type },
-      { head: "VERSION", of: ({ version }) => String(version) },
-      { head: "LABEL", of: ({ label }) => `${label.sensitivity}/${label.trust}` },
-      { head: "FROM", of: ({ from }) => from.call },
-    ],
-    name: ({ id }) => id,
-    json: ({ items: _, versions: __, ...rest }) => rest,
-    none: `No objects of ${process.pid}`,
-  });
-  return 0;
+  const { tree, process: { pid } } = await reading(at, (store) => findProcess(store, word));
+  return listObjects(at, pid, objectViews(tree, pid).filter(({ deleted }) => !deleted));
 }
 
 async function cat(at: Context, word: string): Promise<number> {
@@ -62,13 +45,7 @@ async function cat(at: Context, word: string): Promise<number> {
     const { tree, object } = await findObject(store, word);
     return object.list ? await itemsOf(store, tree, object) : await latestOf(store, object);
   });
-  const { io, format } = at;
-  if (format === "json") io.out(`${safeJson(value, 2)}\n`);
-  else if (format === "jsonl") io.out(`${safeJson(value)}\n`);
-  else if (typeof value === "string") io.out(`${printable(value)}\n`);
-  else if (Array.isArray(value)) { for (const item of value) io.out(`${safeJson(item)}\n`); }
-  else io.out(`${safeJson(value, 2)}\n`);
-  return 0;
+  return printValue(at, value);
 }
 
 async function latestOf(store: Store, object: ObjectRecord): Promise<Json> {
@@ -99,37 +76,7 @@ async function valueOf(store: Store, ref: ValueRef): Promise<Json> {
   return JSON.parse(text) as Json;
 }
 
-/** One thing that was written into an object. */
-interface Kept {
-  readonly version: number;
-  readonly seq: number;
-  readonly value: ValueRef;
-  readonly from: Provenance;
-  readonly atMs: number | null;
-}
-
 async function history(at: Context, word: string): Promise<number> {
   const { object } = await reading(at, (store) => findObject(store, word));
-  const shown: Kept[] = object.list
-    ? object.items.map((item, i) => ({ ...item, version: i + 1, atMs: null, from: object.from }))
-    : object.versions;
-  list(at, shown, {
-    columns: [
-      { head: "VERSION", of: ({ version }) => String(version) },
-      { head: "LINE", of: ({ seq }) => `#${seq}` },
-      { head: "AT", of: ({ atMs }) => atMs === null ? "-" : dateOf(atMs) },
-      { head: "SIZE", of: ({ value }) => sizeText(value) },
-      { head: "BY", of: ({ from }) => from.call },
-      { head: "SOURCES", of: ({ from }) => from.sources.join(", ") || "-" },
-    ],
-    name: ({ version }) => `${object.id}@${version}`,
-    none: `Nothing was written into ${object.id}`,
-  });
-  return 0;
-}
-
-function sizeText(ref: ValueRef): string {
-  return "value" in ref
-    ? `${JSON.stringify(ref.value).length} B`
-    : `${ref.bytes} B sha256:${ref.hash.slice(0, 8)}`;
+  return listVersions(at, object.id, versionViews(object));
 }

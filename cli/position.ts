@@ -44,7 +44,10 @@ export function checkpointAt(state: State, seq: number): Checkpoint | null {
 }
 
 /** A line with the checkpoint that names it: `line 12, ck_1.1 "draft"`. */
-export function positionText(seq: number, checkpoint: Checkpoint | null): string {
+export function positionText(
+  seq: number,
+  checkpoint: { readonly id: string; readonly name: string } | null,
+): string {
   if (checkpoint === null) return `line ${seq}`;
   return `line ${seq}, ${checkpoint.id} ${JSON.stringify(checkpoint.name)}`;
 }

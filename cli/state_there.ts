@@ -4,44 +4,35 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { realClock } from "../providers/clock.ts";
-import { oneLine, printable } from "../providers/printable.ts";
+import { oneLine } from "../providers/printable.ts";
 import { openTerminal } from "../providers/terminal.ts";
 import type { Client } from "../server/client.ts";
 import type * as wire from "../server/client.ts";
+import type { StateView } from "../server/schema/evidence.ts";
+import type { ChangesView, ObjectView, VersionView } from "../server/schema/memory.ts";
+import { listChanges, listCheckpoints, showState } from "./checkpoint_text.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { readText } from "./files.ts";
-import { aligned, list, safeJson, show } from "./output.ts";
+import { listObjects, listVersions, printValue } from "./object_text.ts";
+import { aligned, show } from "./output.ts";
 import { systemOf } from "./system.ts";
 import { onlyOne } from "./system_there.ts";
-import { budgetOf, dateOf, short, spanOf } from "./words.ts";
+import { budgetOf } from "./words.ts";
 
 /** `objects ls | cat | history`. */
 export async function objectsThere(at: Context, client: Client): Promise<number> {
   const [verb, word] = at.words as [string, string];
-  if (verb === "ls") return await listObjects(at, client, word);
+  if (verb === "ls") return await ls(at, client, word);
   if (verb === "cat") return await showObject(at, client, await objectOf(at, client, word));
   if (verb === "history") return await history(at, client, await objectOf(at, client, word));
   throw new UsageError(`Cannot run "objects ${verb}": expected ls PID, cat or history OBJECT`);
 }
 
-async function listObjects(at: Context, client: Client, word: string): Promise<number> {
+async function ls(at: Context, client: Client, word: string): Promise<number> {
   const { pid } = await systemOf(at).process(word);
-  const found = await Array.fromAsync(client.all<wire.Object>("/v1/objects", { pid }));
-  list(at, found, {
-    columns: [
-      { head: "ID", of: ({ id }) => id },
-      { head: "NAME", of: ({ name }) => `/${name}` },
-      { head: "TYPE", of: ({ type, list }) => list ? `${type}[]` : type },
-      { head: "VERSION", of: ({ version }) => String(version) },
-      { head: "LABEL", of: ({ label }) => `${label.sensitivity}/${label.trust}` },
-      { head: "FROM", of: ({ from }) => from.call },
-    ],
-    name: ({ id }) => id,
-    none: `No objects of ${pid}`,
-  });
-  return EXIT.ok;
+  const found = await Array.fromAsync(client.all<ObjectView>("/v1/objects", { pid }));
+  return listObjects(at, pid, found);
 }
 
 /** The object that an id, a prefix of one, or a name like `/p_1/report` means. */
@@ -74,76 +65,54 @@ async function showObject(at: Context, client: Client, object: wire.Object): Pro
     }
     values.push(shown.value);
   }
-  const value = object.list ? values : values[0];
-  const { io, format } = at;
-  if (format === "jsonl") io.out(`${safeJson(value)}\n`);
-  else if (typeof value === "string" && format !== "json") io.out(`${printable(value)}\n`);
-  else if (Array.isArray(value) && format !== "json") {
-    for (const item of value) io.out(`${safeJson(item)}\n`);
-  } else io.out(`${safeJson(value, 2)}\n`);
-  return EXIT.ok;
+  return printValue(at, object.list ? values : values[0]);
 }
 
 async function history(at: Context, client: Client, { id }: wire.Object): Promise<number> {
-  const { items } = await client.get<{ readonly items: readonly wire.ObjectVersion[] }>(
+  const { items } = await client.get<{ readonly items: readonly VersionView[] }>(
     `/v1/objects/${id}/versions`,
   );
-  list(at, items, {
-    columns: [
-      { head: "VERSION", of: ({ version }) => String(version) },
-      { head: "LINE", of: ({ seq }) => `#${seq}` },
-      { head: "AT", of: (one) => dateOf(Date.parse(one.at)) },
-      { head: "BY", of: ({ from }) => from.call },
-      { head: "SOURCES", of: ({ from }) => from.sources.join(", ") || "-" },
-    ],
-    name: ({ version }) => `${id}@${version}`,
-    none: `Nothing was written into ${id}`,
-  });
-  return EXIT.ok;
+  return listVersions(at, id, items);
 }
 
-/** `checkpoint ls | create`. */
+/** `checkpoint ls | inspect | diff`. */
 export async function checkpointThere(at: Context, client: Client): Promise<number> {
-  const [verb = "ls", word, name, ...rest] = at.words;
-  if (verb === "ls" && name === undefined) return await listCheckpoints(at, client, word);
-  if (verb === "create" && word !== undefined && name !== undefined && rest.length === 0) {
-    const system = systemOf(at);
-    const { pid } = await system.process(word);
-    const made = await system.checkpoint(pid, name);
-    show(at, { pid, ...made }, {
-      name: made.id,
-      lines: [`${made.id} ${JSON.stringify(name)} is line ${made.seq} of ${pid}`],
-    });
-    return EXIT.ok;
+  const [verb = "ls", word, first, second, ...rest] = at.words;
+  if (verb === "ls" && first === undefined) {
+    return listCheckpoints(
+      at,
+      await checkpoints(client, word === undefined ? undefined : await treeOf(at, word)),
+    );
   }
-  throw new UsageError(`Cannot run "checkpoint ${verb}" on a server: expected ls or create`);
+  if (word !== undefined && first !== undefined && rest.length === 0) {
+    const tree = await treeOf(at, word);
+    const named = (position: string): Promise<string> => positionOf(client, tree, position);
+    if (verb === "inspect" && second === undefined) {
+      const query = { at: await named(first) };
+      return showState(at, await client.get<StateView>(`/v1/trees/${tree}/state`, query));
+    }
+    if (verb === "diff") {
+      const to = second === undefined ? undefined : await named(second);
+      const query = { from: await named(first), to };
+      const { items } = await client.get<ChangesView>(`/v1/trees/${tree}/diff`, query);
+      return listChanges(at, items);
+    }
+  }
+  throw new UsageError(`Cannot run "checkpoint ${verb}": expected ls, create, inspect or diff`);
 }
 
-async function listCheckpoints(
-  at: Context,
-  client: Client,
-  word: string | undefined,
-): Promise<number> {
-  const tree = word === undefined
-    ? undefined
-    : /^t_/.test(word)
-    ? word
-    : (await systemOf(at).process(word)).tree;
-  const nowMs = realClock.now();
-  list(at, await checkpoints(client, tree), {
-    columns: [
-      { head: "ID", of: ({ id }) => id },
-      { head: "NAME", of: ({ name }) => short(name, 40) },
-      { head: "LINE", of: ({ seq }) => `#${seq}` },
-      { head: "AGE", of: (one) => spanOf(nowMs - Date.parse(one.at)) },
-      { head: "BY", of: ({ by }) => by },
-      { head: "AUTO", of: ({ auto }) => auto ?? "-" },
-      { head: "AT", wide: true, of: (one) => dateOf(Date.parse(one.at)) },
-    ],
-    name: ({ id }) => id,
-    none: "No checkpoints; libos checkpoint create PID NAME makes one",
-  });
-  return EXIT.ok;
+/** The tree that a word names, itself or by one of its processes. */
+async function treeOf(at: Context, word: string): Promise<string> {
+  return /^t_\d+$/.test(word) ? word : (await systemOf(at).process(word)).tree;
+}
+
+/** A line, the name of a checkpoint, or the id of one whose beginning was given. */
+async function positionOf(client: Client, tree: string, word: string): Promise<string> {
+  const wanted = word.replace(/^#(?=\d+$)/, "");
+  if (/^\d+$/.test(wanted)) return wanted;
+  const all = await checkpoints(client, tree);
+  if (all.some(({ name }) => name === wanted) || !/^ck_/.test(wanted)) return wanted;
+  return await onlyOne("checkpoint", wanted, () => Promise.resolve(all.map(({ id }) => id)));
 }
 
 async function checkpoints(client: Client, tree?: string): Promise<wire.Checkpoint[]> {

@@ -14,7 +14,7 @@ import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { realClock } from "../providers/clock.ts";
 import { readLines } from "../runtime/load.ts";
-import { matchesIn } from "../runtime/matches.ts";
+import { latest, matchesIn } from "../runtime/matches.ts";
 import { pendingRequests } from "../runtime/people.ts";
 import { pidOf } from "../runtime/line_text.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
@@ -26,7 +26,7 @@ import { capabilityViews } from "../server/view/authority.ts";
 import { eventView } from "../server/view/event.ts";
 import { checkpointView } from "../server/view/memory.ts";
 import { processView } from "../server/view/process.ts";
-import { requestView, type Viewer } from "../server/view/request.ts";
+import { requestView, similarOf, type Viewer } from "../server/view/request.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { answerHere } from "./decide.ts";
@@ -177,8 +177,14 @@ export class LocalSystem implements System {
 
   /** One request. */
   async request(word: string): Promise<RequestView> {
-    const { tree, id, request } = await this.#reading((store) => findRequest(store, word));
-    if (request !== undefined) return requestView(tree, request, this.#who());
+    const { id, found } = await this.#reading(async (store) => {
+      const { tree, id, request } = await findRequest(store, word);
+      if (request === undefined) return { id, found: undefined };
+      const lines = await Array.fromAsync(latest(store, tree.state.tree));
+      const similar = similarOf(lines, request);
+      return { id, found: { ...requestView(tree, request, this.#who()), similar } };
+    });
+    if (found !== undefined) return found;
     const state = "answered or withdrawn, expected one that is kept";
     throw new SysError("ENOENT", `Cannot show request "${id}": ${state}; see libos audit`);
   }

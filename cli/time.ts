@@ -20,7 +20,9 @@ import { oneLine } from "../providers/printable.ts";
 import { openTerminal } from "../providers/terminal.ts";
 import type { Restored } from "../runtime/rewind.ts";
 import { type FileUndo, planUndo } from "../runtime/undo.ts";
-import { changeLines, type ChangeRow, changeRows } from "./change_text.ts";
+import type { ChangeView } from "../server/schema/memory.ts";
+import { changeRows } from "../server/view/position.ts";
+import { changeLines } from "./change_text.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { resultText } from "../runtime/line_text.ts";
@@ -87,7 +89,7 @@ interface Plan {
   readonly now: number;
   readonly agoMs: number;
   /** From what is now to what will be. */
-  readonly changes: readonly ChangeRow[];
+  readonly changes: readonly ChangeView[];
   readonly effects: readonly LaterEffect[];
   readonly messages: readonly Message[];
   readonly files: readonly FileUndo[];

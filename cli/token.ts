@@ -4,17 +4,19 @@
  */
 
 import { dirname, join } from "node:path";
-import { SysError } from "../kernel/errors.ts";
 import { realClock } from "../providers/clock.ts";
 import { type PrivateFile, privateFile } from "../providers/private_file.ts";
 import { realRandom } from "../providers/random.ts";
 import { type Role, TokenBook } from "../server/mod.ts";
+import { tokenView } from "../server/view/token.ts";
 import type { Command, Context } from "./command.ts";
 import { tokenThere } from "./evidence_there.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { list, show } from "./output.ts";
+import { show } from "./output.ts";
 import { dbPath } from "./store.ts";
-import { durationOf, labelsOf, timeOf } from "./words.ts";
+import { onlyOne } from "./system_there.ts";
+import { printTokens } from "./token_text.ts";
+import { durationOf, labelsOf } from "./words.ts";
 
 const ROLES: readonly Role[] = ["viewer", "approver", "operator", "admin"];
 
@@ -67,7 +69,7 @@ export const token: Command = {
     const [verb, word] = at.words;
     if (verb === "create" && word !== undefined) return Promise.resolve(create(at, book, word));
     if (verb === "ls" && word === undefined) return Promise.resolve(ls(at, book));
-    if (verb === "revoke" && word !== undefined) return Promise.resolve(revoke(at, book, word));
+    if (verb === "revoke" && word !== undefined) return revoke(at, book, word);
     throw new UsageError(`Cannot run "token ${at.words.join(" ")}": expected ${token.usage}`);
   },
 };
@@ -96,29 +98,14 @@ function create(at: Context, book: TokenBook, name: string): number {
 }
 
 function ls(at: Context, book: TokenBook): number {
-  const tokens = book.list().map(({ hash: _, ...rest }) => rest);
-  list(at, tokens, {
-    columns: [
-      { head: "ID", of: ({ id }) => id },
-      { head: "NAME", of: ({ name }) => name },
-      { head: "ROLE", of: ({ role }) => role },
-      {
-        head: "LABELS",
-        of: ({ labels }) => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(),
-      },
-      { head: "CREATED", of: ({ createdMs }) => timeOf(createdMs) },
-      { head: "EXPIRES", of: ({ expiresMs }) => expiresMs === null ? "-" : timeOf(expiresMs) },
-    ],
-    name: ({ id }) => id,
-    none: "No tokens; libos token create NAME --role viewer makes one",
-  });
-  return EXIT.ok;
+  return printTokens(at, book.list().map(tokenView));
 }
 
-function revoke(at: Context, book: TokenBook, id: string): number {
-  if (!book.revoke(id)) {
-    throw new SysError("ENOENT", `Cannot revoke token "${id}": absent, expected one of token ls`);
-  }
+/** Takes a token back: its id, or a beginning that only one has. */
+async function revoke(at: Context, book: TokenBook, word: string): Promise<number> {
+  const known = book.list().map(({ id }) => id);
+  const id = await onlyOne("token", word, () => Promise.resolve(known));
+  book.revoke(id);
   show(at, { id, revoked: true }, { name: id, lines: [`${id} is good for nothing any more`] });
   return EXIT.ok;
 }

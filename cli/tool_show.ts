@@ -10,6 +10,11 @@ import type { ToolTest } from "../kernel/generated.ts";
 import { canonical, type Json } from "../kernel/json.ts";
 import type { ToolRecord } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
+import { readLines } from "../runtime/load.ts";
+import type { ToolSource } from "../server/client.ts";
+import { sortable } from "../server/page.ts";
+import type { ToolView } from "../server/schema/memory.ts";
+import { RUN_LINES_MAX, toolView } from "../server/view/memory.ts";
 import { printable } from "../providers/printable.ts";
 import type { Context } from "./command.ts";
 import { list, painter, show } from "./output.ts";
@@ -36,6 +41,7 @@ interface Row {
 
 /** Lists versions of the whole store, or those of one process. */
 export async function listTools(at: Context, word: string | undefined): Promise<number> {
+  if (["json", "jsonl", "yaml"].includes(at.format)) return await toolViews(at, word);
   const rows = await reading(at, async (store) => {
     if (word === undefined) {
       const found: Row[] = [];
@@ -62,10 +68,24 @@ export async function listTools(at: Context, word: string | undefined): Promise<
       { head: "REVIEW", wide: true, of: ({ story }) => reviewText(story) },
     ],
     name: ({ story }) => story.record.hash,
-    json: (row) => rowJson(row),
     none: "No generated tools",
   });
   return 0;
+}
+
+async function toolViews(at: Context, word: string | undefined): Promise<number> {
+  return listViews(
+    at,
+    await reading(at, async (store) => {
+      const found = word === undefined ? null : await findProcess(store, word);
+      const trees = found !== null
+        ? [found.tree]
+        : await Promise.all((await headsOf(store, true)).map(({ tree }) => treeIn(store, tree)));
+      return trees
+        .flatMap(({ state }) => Object.values(state.tools).map((tool) => toolView(state, tool)))
+        .filter((one) => found === null || isOf(one, found.process.pid));
+    }),
+  );
 }
 
 function rowsOf(story: ToolStory): Row[] {
@@ -89,20 +109,20 @@ function rightsOf({ story, held }: Row): readonly string[] {
   return held?.rights ?? story.record.rights;
 }
 
-function rowJson(row: Row): Record<string, unknown> {
-  const { story: { tree, record, runs, reviews }, held } = row;
-  return {
-    tree,
-    name: record.name,
-    version: record.hash,
-    process: held?.pid ?? record.by,
-    origin: originOf(row),
-    state: stateOf(row).split(" ")[0],
-    tests: { count: record.testCount, ...record.tested },
-    rights: rightsOf(row),
-    runs,
-    request: reviews.find(({ status }) => status === "pending")?.id ?? null,
-  };
+/** Whether a version is a process's: in its table, or written by it. */
+export function isOf({ holders, by }: ToolView, pid: string): boolean {
+  return holders.includes(pid) || by === pid;
+}
+
+/** Prints versions in the API's shape, in its order. */
+function listViews(at: Context, views: readonly ToolView[]): number {
+  const key = ({ tree, hash }: ToolView): string => sortable(`${tree} ${hash}`);
+  list(at, views.toSorted((a, b) => key(a) < key(b) ? -1 : 1), {
+    columns: [],
+    name: ({ hash }) => hash,
+    none: "No generated tools",
+  });
+  return 0;
 }
 
 function testsText({ testCount, tested }: ToolRecord): string {
@@ -137,28 +157,23 @@ function reviewText({ registrations, reviews }: ToolStory): string {
 
 /** Shows all of a version. */
 export async function showTool(at: Context, word: string): Promise<number> {
-  const { found, tests, source } = await reading(at, async (store) => {
+  const { found, view, tests, source } = await reading(at, async (store) => {
     const found = await findTool(store, word, at.flags.text("tree"));
-    const { record } = found.story;
+    const { story: { record }, tree: { state } } = found;
+    const from = Math.max(1, state.seq - RUN_LINES_MAX + 1);
     return {
       found,
+      view: toolView(state, record, await Array.fromAsync(readLines(store, state.tree, from))),
       tests: await valueOf(store, record.tests) as unknown as readonly ToolTest[],
       source: await valueOf(store, record.source) as string,
     };
   });
-  const { story, elsewhere } = found;
-  const { record: { tests: _, source: __, code: ___, ...record } } = story;
-  show(at, { ...record, tree: story.tree, elsewhere, ...history(story), tests, source }, {
-    name: record.hash,
+  const { story } = found;
+  show(at, view, {
+    name: view.hash,
     lines: [...headLines(found, source), ...testLines(tests), ...historyLines(story)],
   });
   return 0;
-}
-
-function history(
-  { registrations, reviews, runs }: ToolStory,
-): Pick<ToolStory, "registrations" | "reviews" | "runs"> {
-  return { registrations, reviews, runs };
 }
 
 function headLines({ story, stories, elsewhere }: FoundTool, source: string): string[] {
@@ -243,7 +258,7 @@ export async function printSource(at: Context, word: string): Promise<number> {
     return { story, before, source: await valueOf(store, story.record.source) as string, was };
   });
   const { name, hash } = story.record;
-  if (!at.flags.on("diff")) return print(at, { name, version: hash, source }, source);
+  if (!at.flags.on("diff")) return print(at, { hash, name, source, diff: null }, source);
   if (before === undefined || was === null) {
     const state = `the first version of "${name}" in ${story.tree}`;
     throw new SysError(
@@ -256,8 +271,7 @@ export async function printSource(at: Context, word: string): Promise<number> {
   const coloured = printable(diff.join("\n")).split("\n").map((line) =>
     line.startsWith("+") ? paint(line, "green") : line.startsWith("-") ? paint(line, "red") : line
   );
-  const json = { name, version: hash, before: before.record.hash, diff: diff.join("\n") };
-  return print(at, json, coloured.join("\n"), true);
+  return print(at, { hash, name, source, diff: diffText(was, source) }, coloured.join("\n"), true);
 }
 
 function changesOf(before: ToolStory, story: ToolStory, source: string): string[] {
@@ -275,9 +289,9 @@ function changesOf(before: ToolStory, story: ToolStory, source: string): string[
   ];
 }
 
-function print(at: Context, value: unknown, text: string, isPainted = false): number {
+function print(at: Context, value: ToolSource, text: string, isPainted = false): number {
   const { io, format } = at;
-  if (format === "json" || format === "jsonl") show(at, value, { name: "", lines: [] });
+  if (format !== "table" && format !== "wide") show(at, value, { name: value.hash, lines: [] });
   else io.out(`${(isPainted ? text : printable(text)).replace(/\n$/, "")}\n`);
   return 0;
 }

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { toolsThere } from "./evidence_there.ts";
+import { toolsThere } from "./tools_there.ts";
 import { isId } from "../kernel/ids.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";

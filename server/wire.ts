@@ -190,7 +190,29 @@ export interface Changes {
     readonly id: string;
     readonly change: "added" | "removed" | "changed";
     readonly fields: readonly (string)[];
+    readonly was: string | null;
+    readonly is: string | null;
   })[];
+}
+
+/** `Checked` of the API's document. */
+export interface Checked {
+  /** Tree. */
+  readonly tree: string | null;
+  /** Ok. */
+  readonly ok: boolean;
+  /** Lines. */
+  readonly lines: number;
+  /** Head. */
+  readonly head: string;
+  /** Erased. */
+  readonly erased: number;
+  /** Broken. */
+  readonly broken: string | null;
+  /** Line. */
+  readonly line: number | null;
+  /** Any JSON */
+  readonly seals?: unknown;
 }
 
 /** `Checkpoint` of the API's document. */
@@ -359,6 +381,8 @@ export interface Event {
   readonly decision: "allow" | "ask" | "deny" | null;
   /** Any JSON */
   readonly data?: unknown;
+  /** Prev. */
+  readonly prev?: string;
 }
 
 /** `EventPage` of the API's document. */
@@ -1005,7 +1029,49 @@ export interface Spawn {
 }
 
 /** `State` of the API's document. */
-export type State = { readonly [key: string]: unknown };
+export interface State {
+  /** Tree. */
+  readonly tree: string;
+  /** Checkpoint. */
+  readonly checkpoint: Checkpoint;
+  /** Seq. */
+  readonly seq: number;
+  /** At ms. */
+  readonly atMs: number;
+  /** Processes. */
+  readonly processes: readonly ({
+    readonly pid: string;
+    readonly state: string;
+    readonly step: number;
+    readonly goal: string;
+    readonly spent: { readonly [key: string]: number };
+    readonly context: number;
+  })[];
+  /** Objects. */
+  readonly objects: readonly ({
+    readonly name: string;
+    readonly version: number;
+  })[];
+  /** Capabilities. */
+  readonly capabilities: readonly ({
+    readonly subject: string;
+    readonly rule: string;
+  })[];
+  /** Requests. */
+  readonly requests: readonly ({
+    readonly id: string;
+    readonly pid: string;
+    readonly what: string;
+  })[];
+  /** Tools. */
+  readonly tools: readonly ({
+    readonly pid: string;
+    readonly name: string;
+    readonly tool: string;
+  })[];
+  /** More. */
+  readonly more: { readonly [key: string]: number };
+}
 
 /** `StreamEvent` of the API's document. */
 export interface StreamEvent {
@@ -1116,6 +1182,10 @@ export interface Tool {
   readonly name: string;
   /** Description. */
   readonly description: string;
+  /** Any JSON */
+  readonly inputSchema?: unknown;
+  /** Any JSON */
+  readonly outputSchema?: unknown;
   /** By. */
   readonly by: string;
   /** At. */
@@ -1244,6 +1314,8 @@ export interface Verified {
     readonly seq: number | null;
     readonly why: string;
   })[];
+  /** Checked. */
+  readonly checked: readonly (Checked)[];
 }
 
 /** `Version` of the API's document. */

@@ -8,12 +8,15 @@ import { besideServer } from "../cli/token.ts";
 import { privateFile } from "../server/mod.ts";
 import { type Child, Place } from "./cli_place.ts";
 
-/** A server as a process, over a store with an agent that waits for a person. */
-export async function served(): Promise<Served> {
+/**
+ * A server as a process, over a store with an agent that waits for a person; or over what `fill`
+ * makes, which tells the files of agents.
+ */
+export async function served(
+  fill: (place: Place) => Promise<readonly string[]> = greeted,
+): Promise<Served> {
   const place = await Place.make();
-  const said = await place.libos("run", "greeter.ts", "Say hi", "--no-wait");
-  equal(said.exit, 5, said.err);
-  const server = place.spawn("serve", "greeter.ts", "waiter.ts", "--port", "0");
+  const server = place.spawn("serve", ...await fill(place), "--port", "0");
   await server.shows("Stop with Ctrl-C");
   const { url, token } = besideServer(privateFile(`${place.folder}/.libos/server.json`))!;
   return {
@@ -26,6 +29,12 @@ export async function served(): Promise<Served> {
       await place[Symbol.asyncDispose]();
     },
   };
+}
+
+async function greeted(place: Place): Promise<readonly string[]> {
+  const said = await place.libos("run", "greeter.ts", "Say hi", "--no-wait");
+  equal(said.exit, 5, said.err);
+  return ["greeter.ts", "waiter.ts"];
 }
 
 /** A place with a server on its store. */

@@ -9,6 +9,7 @@ import { checkpointRoutes } from "./checkpoint.ts";
 import { evidenceRoutes } from "./evidence.ts";
 import { memoryRoutes } from "./memory.ts";
 import { overviewRoutes } from "./overview.ts";
+import { positionRoutes } from "./position.ts";
 import { processRoutes } from "./process.ts";
 import { requestRoutes } from "./request.ts";
 import { streamRoutes } from "./stream.ts";
@@ -29,6 +30,7 @@ export const ROUTES: readonly AddRoutes[] = [
   requestRoutes,
   memoryRoutes,
   treeRoutes,
+  positionRoutes,
   checkpointRoutes,
   toolRoutes,
   evidenceRoutes,

@@ -22,7 +22,7 @@ import { grantShape, whoCanShape } from "../schema/authority.ts";
 import { capIdShape, pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { hostedTrees, pageOfTrees } from "../search.ts";
 import { seenProcess, seenTree } from "../sight.ts";
-import { capabilityViews, withUses } from "../view/authority.ts";
+import { capabilityViews, explanationView, withUses } from "../view/authority.ts";
 import { body, json, REFUSALS } from "./answer.ts";
 
 /** Lines that uses are counted in. */
@@ -227,16 +227,5 @@ function explained(house: House, given: {
   const { tree, process, rule, args } = given;
   const nowMs = Math.max(house.clock.now(), tree.state.atMs);
   const at = { tree, process, pid: process.pid, nowMs };
-  const found = explainCall(at, rule, args) as unknown as Explained;
-  return {
-    pid: process.pid,
-    decision: found.decision,
-    right: found.right,
-    resource: found.resource,
-    cap: found.cap ?? null,
-    chain: [...found.chain],
-    considered: found.considered.map(({ id, matched, why }) => ({ id, matched, why })),
-    rule: found.rule ?? null,
-    suggestion: found.suggestion ?? null,
-  };
+  return explanationView(process.pid, explainCall(at, rule, args) as unknown as Explained);
 }

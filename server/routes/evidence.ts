@@ -26,7 +26,7 @@ import {
 import { timelineShape, verifiedShape } from "../schema/evidence.ts";
 import { pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { seenProcess, seenTree } from "../sight.ts";
-import { eventView, timelineOf } from "../view/event.ts";
+import { checkedView, eventView, timelineOf } from "../view/event.ts";
 import { storyView } from "../view/story.ts";
 import { timeText } from "../view/process.ts";
 import { json, REFUSALS } from "./answer.ts";
@@ -258,7 +258,11 @@ function proofs(app: Api, house: House): void {
       const ok = broken.length === 0;
       const lines = trees.reduce((sum, { lines }) => sum + lines, 0);
       house.audited = { ok, checkedAt: timeText(house.clock.now()), lines };
-      return c.json({ ok, trees: trees.length, lines, sealed: null, broken }, 200);
+      const views = checked.map(checkedView);
+      return c.json(
+        { ok, trees: trees.length, lines, sealed: null, broken, checked: views },
+        200,
+      );
     },
   );
   app.get("/v1/audit", need("operator"), async (c) => {

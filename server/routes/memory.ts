@@ -8,7 +8,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { type ObjectId, type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
 import { itemsOf } from "../../kernel/memory.ts";
-import type { Item, ObjectRecord, Version } from "../../kernel/state.ts";
+import type { ObjectRecord, Version } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { Api, House } from "../api.ts";
@@ -18,8 +18,7 @@ import { objectPage, objectShape, type ObjectView, versionShape } from "../schem
 import { turnShape } from "../schema/evidence.ts";
 import { objectIdShape, pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { seenProcess, seenTree } from "../sight.ts";
-import { objectView } from "../view/memory.ts";
-import { timeText } from "../view/process.ts";
+import { itemView, objectView, objectViews, versionView, versionViews } from "../view/memory.ts";
 import { json, REFUSALS } from "./answer.ts";
 import type { Principal } from "../principal.ts";
 
@@ -73,14 +72,11 @@ function listing(app: Api, house: House): void {
         page,
         idOf: ({ id }) => id,
         of: (hosted) =>
-          Object.values(hosted.tree.state.objects)
-            .filter((one) =>
-              (deleted === "true" || one.deletedSeq === null) &&
-              (pid === undefined || one.owner === pid) &&
-              (type === undefined || one.type === type) &&
-              (name === undefined || one.name.includes(name))
-            )
-            .map((one) => objectView(hosted.tree.state, one)),
+          objectViews(hosted.tree, pid as Pid | undefined).filter((one) =>
+            (deleted === "true" || !one.deleted) &&
+            (type === undefined || one.type === type) &&
+            (name === undefined || one.name.includes(name))
+          ),
       });
       return c.json(found, 200);
     },
@@ -117,10 +113,7 @@ function versions(app: Api, house: House): void {
     async (c) => {
       const id = c.req.valid("param").id as ObjectId;
       const { object } = await seenObject(house, c.get("who"), id);
-      const all = object.list
-        ? object.items.map((item, i) => itemView(object, item, i + 1))
-        : object.versions.map((one) => versionView(object, one));
-      return c.json({ items: all.slice(-TURNS_MAX) }, 200);
+      return c.json({ items: versionViews(object).slice(-TURNS_MAX) }, 200);
     },
   );
   app.openapi(
@@ -160,32 +153,6 @@ function versions(app: Api, house: House): void {
       return c.json({ ...view, ...shown }, 200);
     },
   );
-}
-
-function versionView(object: ObjectRecord, one: Version): z.infer<typeof versionShape> {
-  return {
-    id: object.id,
-    version: one.version,
-    seq: one.seq,
-    at: timeText(one.atMs),
-    label: { ...one.label },
-    from: { ...one.from, sources: [...one.from.sources] },
-    revealed: false,
-    erased: false,
-  };
-}
-
-function itemView(object: ObjectRecord, item: Item, n: number): z.infer<typeof versionShape> {
-  return {
-    id: object.id,
-    version: n,
-    seq: item.seq,
-    at: timeText(object.atMs),
-    label: { ...object.label },
-    from: { ...object.from, sources: [...object.from.sources] },
-    revealed: false,
-    erased: false,
-  };
 }
 
 /** A value, shown to somebody; the log says to whom before it is. */

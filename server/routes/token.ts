@@ -9,6 +9,7 @@ import { LIMITS } from "../../kernel/limits.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { type Principal, ROLES, sees } from "../principal.ts";
+import { tokenView } from "../view/token.ts";
 import { newTokenShape, tokenShape } from "../schema/evidence.ts";
 import { labelsShape } from "../schema/shape.ts";
 import type { TokenRecord } from "../tokens.ts";
@@ -32,7 +33,7 @@ export function tokenRoutes(app: Api, house: House): void {
       middleware: [need("admin")] as const,
       responses: { 200: json(z.object({ items: z.array(tokenShape) }), "Tokens"), ...REFUSALS },
     }),
-    (c) => c.json({ items: seenTokens(house, c.get("who")).map(viewOf) }, 200),
+    (c) => c.json({ items: seenTokens(house, c.get("who")).map(tokenView) }, 200),
   );
   app.openapi(
     createRoute({
@@ -53,7 +54,7 @@ export function tokenRoutes(app: Api, house: House): void {
         labels: { ...labels, ...c.get("who").labels },
         ...(forMs === undefined ? {} : { forMs }),
       });
-      return c.json({ ...viewOf(record), secret }, 201);
+      return c.json({ ...tokenView(record), secret }, 201);
     },
   );
   app.openapi(
@@ -83,16 +84,4 @@ export function tokenRoutes(app: Api, house: House): void {
 
 function seenTokens(house: House, who: Principal): readonly TokenRecord[] {
   return house.tokens.list().filter(({ labels }) => sees(who, labels));
-}
-
-function viewOf(record: TokenRecord): z.infer<typeof tokenShape> {
-  const { id, name, role, labels, createdMs, expiresMs } = record;
-  return {
-    id,
-    name,
-    role,
-    labels: { ...labels },
-    createdAt: new Date(createdMs).toISOString(),
-    expiresAt: expiresMs === null ? null : new Date(expiresMs).toISOString(),
-  };
 }

@@ -19,11 +19,9 @@ import { imageShape, sourceShape, toolPage, toolShape, type ToolView } from "../
 import { hashShape, pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { hostedTrees, pageOfTrees } from "../search.ts";
 import { seenProcess } from "../sight.ts";
-import { toolView } from "../view/memory.ts";
+import { RUN_LINES_MAX, toolView } from "../view/memory.ts";
 import { body, json, REFUSALS } from "./answer.ts";
 
-/** Lines that runs are looked for in. */
-const LINES_MAX = 20_000;
 const params = z.object({ hash: hashShape });
 
 /** Adds them. */
@@ -107,7 +105,7 @@ function one(app: Api, house: House): void {
     }),
     async (c) => {
       const { tree, tool } = await seenTool(house, c.get("who"), c.req.valid("param").hash);
-      const from = Math.max(1, tree.state.seq - LINES_MAX + 1);
+      const from = Math.max(1, tree.state.seq - RUN_LINES_MAX + 1);
       const { store } = house.runtime.node.options;
       const lines: Line[] = await Array.fromAsync(readLines(store, tree.state.tree, from));
       return c.json(toolView(tree.state, tool, lines), 200);

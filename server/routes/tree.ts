@@ -1,20 +1,17 @@
 /**
- * Trees: policy, state at a line, what differs, budgets.
+ * Trees: policy, budgets.
  * @module
  */
 
 import { createHash } from "node:crypto";
 import { createRoute, z } from "@hono/zod-openapi";
-import { SysError } from "../../kernel/errors.ts";
-import { type CheckpointId, type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
+import { type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
 import { parsePolicy } from "../../kernel/policy.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { refuseStale, tagged, Turns } from "../page.ts";
 import { budgetPage, type BudgetRow, budgetShape, policyShape } from "../schema/authority.ts";
-import { stateShape } from "../schema/evidence.ts";
-import { changesShape } from "../schema/memory.ts";
 import { spentShape, type TreeView, treeViewShape } from "../schema/process.ts";
 import { pageQuery, pageShape, pidShape, treeShape } from "../schema/shape.ts";
 import { pageOfTrees } from "../search.ts";
@@ -24,13 +21,11 @@ import { shownTree } from "../view/tree.ts";
 import { body, json, REFUSALS } from "./answer.ts";
 
 const params = z.object({ tree: treeShape });
-const position = z.union([z.coerce.number().int().min(0), z.string().max(64)]);
 
 /** Adds them. */
 export function treeRoutes(app: Api, house: House): void {
   trees(app, house);
   policies(app, house);
-  positions(app, house);
   budgetList(app, house);
   budgets(app, house);
 }
@@ -124,60 +119,6 @@ function policies(app: Api, house: House): void {
       return c.json({ tree: id, text }, 200);
     },
   );
-}
-
-function positions(app: Api, house: House): void {
-  app.openapi(
-    createRoute({
-      method: "get",
-      path: "/v1/trees/{tree}/state",
-      summary: "What a tree was at a line or checkpoint; nothing is run",
-      description: "Role: viewer.",
-      middleware: [need("viewer")] as const,
-      request: { params, query: z.object({ at: position.optional() }) },
-      responses: { 200: json(stateShape, "The state, summed up"), ...REFUSALS },
-    }),
-    async (c) => {
-      const id = c.req.valid("param").tree as TreeId;
-      const tree = await seenTree(house, c.get("who"), id);
-      const handle = await rootOf(house, id);
-      const at = c.req.valid("query").at ?? tree.state.seq;
-      return c.json({ ...await handle.inspect(at) }, 200);
-    },
-  );
-  app.openapi(
-    createRoute({
-      method: "get",
-      path: "/v1/trees/{tree}/diff",
-      summary: "What differs between two lines or checkpoints; `to` is now when absent",
-      description: "Role: viewer.",
-      middleware: [need("viewer")] as const,
-      request: { params, query: z.object({ from: position, to: position.optional() }) },
-      responses: { 200: json(changesShape, "The changes"), ...REFUSALS },
-    }),
-    async (c) => {
-      const id = c.req.valid("param").tree as TreeId;
-      const tree = await seenTree(house, c.get("who"), id);
-      const { from, to } = c.req.valid("query");
-      const items = await (await rootOf(house, id)).diff(from, to);
-      return c.json({
-        from: lineOf(tree, from),
-        to: to === undefined ? tree.state.seq : lineOf(tree, to),
-        items: items.map((one) => ({ ...one, fields: [...one.fields] })),
-      }, 200);
-    },
-  );
-}
-
-/** The line of a position that was found. */
-function lineOf(tree: Tree, at: string | number): number {
-  return typeof at === "number" ? at : tree.state.checkpoints[at as CheckpointId]?.seq ?? 0;
-}
-
-async function rootOf(house: House, id: TreeId) {
-  const handle = await house.runtime.get(`p_${id.slice(2)}`);
-  if (handle === undefined) throw new SysError("ENOENT", `Cannot find tree "${id}": absent`);
-  return handle;
 }
 
 function budgetList(app: Api, house: House): void {

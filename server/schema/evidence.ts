@@ -4,6 +4,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
+import { checkpointShape } from "./memory.ts";
 import {
   capIdShape,
   hashShape,
@@ -28,6 +29,8 @@ export const eventShape = z.object({
   decision: z.enum(["allow", "ask", "deny"]).nullable(),
   /** The whole line; only where it was asked for. */
   data: jsonShape.optional(),
+  /** The hash of the line before; only with the whole line. */
+  prev: z.string().optional(),
 }).openapi("Event");
 /** One line of a log, told. */
 export type EventView = z.infer<typeof eventShape>;
@@ -134,7 +137,46 @@ export const turnShape = z.object({
 }).openapi("Turn");
 
 /** What a tree was at a line. */
-export const stateShape = z.record(z.string(), jsonShape).openapi("State");
+export const stateShape = z.object({
+  tree: treeShape,
+  /** The checkpoint that names the line; null where none does. */
+  checkpoint: checkpointShape.nullable(),
+  seq: z.number().int(),
+  atMs: z.number(),
+  processes: z.array(z.object({
+    pid: pidShape,
+    state: z.string(),
+    step: z.number().int(),
+    goal: z.string(),
+    spent: z.record(z.string(), z.number()),
+    context: z.number().int(),
+  })),
+  objects: z.array(z.object({ name: z.string(), version: z.number().int() })),
+  capabilities: z.array(z.object({ subject: pidShape, rule: z.string() })),
+  requests: z.array(z.object({ id: z.string(), pid: pidShape, what: z.string() })),
+  tools: z.array(z.object({ pid: pidShape, name: z.string(), tool: z.string() })),
+  /** How much was left out, by part. */
+  more: z.record(z.string(), z.number()),
+}).openapi("State");
+/** What a tree was at a line. */
+export type StateView = z.infer<typeof stateShape>;
+
+/** What checking came to of one tree; `tree` is null for the seals of all. */
+export const checkedShape = z.object({
+  tree: treeShape.nullable(),
+  ok: z.boolean(),
+  lines: z.number().int(),
+  head: z.string(),
+  /** Payloads that were erased, as the log says. */
+  erased: z.number().int(),
+  broken: z.string().nullable(),
+  /** The line where the damage begins, where that is known. */
+  line: z.number().int().nullable(),
+  /** Of the seals, where they were looked at one by one. */
+  seals: jsonShape.optional(),
+}).openapi("Checked");
+/** What checking came to of one tree. */
+export type CheckedView = z.infer<typeof checkedShape>;
 
 /** What checking the logs came to. */
 export const verifiedShape = z.object({
@@ -144,6 +186,8 @@ export const verifiedShape = z.object({
   /** Sealed size and root, where the store is sealed. */
   sealed: z.object({ size: z.number(), root: hashShape }).nullable(),
   broken: z.array(z.object({ tree: treeShape, seq: z.number().int().nullable(), why: z.string() })),
+  /** Every tree that was checked, in order of number, and the seals last. */
+  checked: z.array(checkedShape),
 }).openapi("Verified");
 
 /** Numbers for the first page. */

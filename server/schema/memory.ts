@@ -47,6 +47,8 @@ export const versionShape = z.object({
   erased: z.boolean(),
   value: jsonShape.optional(),
 }).openapi("ObjectVersion");
+/** One version of an object. */
+export type VersionView = z.infer<typeof versionShape>;
 
 /** A named position. */
 export const checkpointShape = z.object({
@@ -72,8 +74,15 @@ export const changesShape = z.object({
     id: z.string(),
     change: z.enum(["added", "removed", "changed"]),
     fields: z.array(z.string()),
+    /** What it was and what it is, in words; null where it is not there. */
+    was: z.string().nullable(),
+    is: z.string().nullable(),
   })),
 }).openapi("Changes");
+/** What differs between two positions. */
+export type ChangesView = z.infer<typeof changesShape>;
+/** One thing that differs. */
+export type ChangeView = ChangesView["items"][number];
 
 /** What going back would do, and what it cannot undo. */
 export const rollbackPreviewShape = z.object({
@@ -107,6 +116,8 @@ export const toolShape = z.object({
   tree: treeShape,
   name: z.string(),
   description: z.string(),
+  inputSchema: jsonShape,
+  outputSchema: jsonShape.nullable(),
   by: z.string(),
   at: timeShape,
   /** Rights it declared, and calls that take a right which it was seen to make. */

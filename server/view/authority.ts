@@ -7,7 +7,8 @@ import type { CallHead, Line } from "../../kernel/event.ts";
 import type { HeldCapability } from "../../kernel/capability.ts";
 import type { CapId } from "../../kernel/ids.ts";
 import type { Tree } from "../../kernel/tree.ts";
-import type { CapabilityView } from "../schema/authority.ts";
+import type { Explained } from "../../runtime/call_story.ts";
+import type { CapabilityView, ExplanationView } from "../schema/authority.ts";
 import { timeText } from "./process.ts";
 
 /** The capabilities of a tree, in order of age. */
@@ -15,6 +16,21 @@ export function capabilityViews(tree: Tree): CapabilityView[] {
   const all = Object.values(tree.state.caps);
   const below = fallWith(all);
   return all.map((cap) => capabilityView(tree, cap, below.get(cap.id)!));
+}
+
+/** Whether a process could do something, and why. */
+export function explanationView(pid: string, found: Explained): ExplanationView {
+  return {
+    pid,
+    decision: found.decision,
+    right: found.right,
+    resource: found.resource,
+    cap: found.cap ?? null,
+    chain: [...found.chain],
+    considered: found.considered.map(({ id, matched, why }) => ({ id, matched, why })),
+    rule: found.rule ?? null,
+    suggestion: found.suggestion ?? null,
+  };
 }
 
 interface Fall {

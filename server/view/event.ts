@@ -7,7 +7,7 @@
 import type { CallHead, CallResult, EventMap, Line } from "../../kernel/event.ts";
 import type { Json } from "../../kernel/json.ts";
 import { lineText, pidOf } from "../../runtime/line_text.ts";
-import type { EventView, TimelineView } from "../schema/evidence.ts";
+import type { CheckedView, EventView, TimelineView } from "../schema/evidence.ts";
 import { timeText } from "./process.ts";
 
 /** A line, told. */
@@ -23,7 +23,23 @@ export function eventView(line: Line, isWhole: boolean): EventView {
     word,
     text,
     decision: decision?.effect ?? null,
-    ...(isWhole ? { data: line.data as unknown as Json } : {}),
+    ...(isWhole ? { data: line.data as unknown as Json, prev: line.prev } : {}),
+  };
+}
+
+/** What checking came to of one tree. */
+export function checkedView(
+  { tree, lines, head, erased, broken }: Omit<CheckedView, "ok" | "line">,
+): CheckedView {
+  const line = /line (\d+)/.exec(broken ?? "")?.[1];
+  return {
+    tree,
+    ok: broken === null,
+    lines,
+    head,
+    erased,
+    broken,
+    line: line === undefined ? null : Number(line),
   };
 }
 

@@ -5,8 +5,16 @@
 
 import type { CallHead, CallResult, EventMap, Line } from "../../kernel/event.ts";
 import type { Pid } from "../../kernel/ids.ts";
-import type { Checkpoint, ObjectRecord, State, ToolRecord } from "../../kernel/state.ts";
-import type { CheckpointView, ObjectView, ToolView } from "../schema/memory.ts";
+import type {
+  Checkpoint,
+  Item,
+  ObjectRecord,
+  State,
+  ToolRecord,
+  Version,
+} from "../../kernel/state.ts";
+import type { Tree } from "../../kernel/tree.ts";
+import type { CheckpointView, ObjectView, ToolView, VersionView } from "../schema/memory.ts";
 import { timeText } from "./process.ts";
 
 /** An object, without its content. */
@@ -35,6 +43,57 @@ export function objectView(state: State, object: ObjectRecord): ObjectView {
   };
 }
 
+/**
+ * Objects of a tree; of a process: those that it owns, and those that it sees under a name of its
+ * own, such as what it had when it was forked.
+ */
+export function objectViews(tree: Tree, pid?: Pid): ObjectView[] {
+  const all = Object.values(tree.state.objects);
+  if (pid === undefined) return all.map((one) => objectView(tree.state, one));
+  const seen = new Map(
+    all.filter(({ owner }) => owner === pid).map((one) => [one.id, objectView(tree.state, one)]),
+  );
+  for (const { object, name } of tree.listNames(pid)) {
+    if (object !== undefined) seen.set(object.id, { ...objectView(tree.state, object), name });
+  }
+  return [...seen.values()];
+}
+
+/** What was written into an object, oldest first, without content. */
+export function versionViews(object: ObjectRecord): VersionView[] {
+  return object.list
+    ? object.items.map((item, i) => itemView(object, item, i + 1))
+    : object.versions.map((one) => versionView(object, one));
+}
+
+/** One version of an object, without content. */
+export function versionView(object: ObjectRecord, one: Version): VersionView {
+  return {
+    id: object.id,
+    version: one.version,
+    seq: one.seq,
+    at: timeText(one.atMs),
+    label: { ...one.label },
+    from: { ...one.from, sources: [...one.from.sources] },
+    revealed: false,
+    erased: false,
+  };
+}
+
+/** One item of a list, without content. */
+export function itemView(object: ObjectRecord, item: Item, n: number): VersionView {
+  return {
+    id: object.id,
+    version: n,
+    seq: item.seq,
+    at: timeText(object.atMs),
+    label: { ...object.label },
+    from: { ...object.from, sources: [...object.from.sources] },
+    revealed: false,
+    erased: false,
+  };
+}
+
 /** A named position. */
 export function checkpointView(
   state: State,
@@ -44,6 +103,8 @@ export function checkpointView(
 }
 
 const RUNS_SHOWN = 20;
+/** Lines that runs of a tool are looked for in, the latest. */
+export const RUN_LINES_MAX = 20_000;
 
 /** A version of a generated tool; `lines` are those of its tree that may be of its runs. */
 export function toolView(
@@ -61,6 +122,8 @@ export function toolView(
     tree: state.tree,
     name: tool.name,
     description: tool.description,
+    inputSchema: tool.inputSchema,
+    outputSchema: tool.outputSchema,
     by: tool.by,
     at: timeText(tool.atMs),
     declared: [...tool.rights],

@@ -32,7 +32,7 @@ export function storyView(story: CallStory, seq: number): z.infer<typeof storySh
   }
   return {
     tree,
-    seq: decided?.seq ?? seq,
+    seq: decided?.seq ?? asked[0]?.seq ?? seq,
     pid: place.pid,
     call: `${place.pid}#${place.step}.${place.key}`,
     name: head?.name ?? "",
