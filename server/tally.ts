@@ -17,6 +17,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const MINUTES = DAY_MS / MINUTE_MS;
 const KEYS_MAX = 64;
+const FAILURES_MAX = 1_000;
 const PAST_TREES_MAX = 200;
 const PAST_LINES_MAX = 2_000;
 
@@ -35,6 +36,8 @@ export class Tally {
   readonly #clock: Clock;
   readonly #series = new Map<SeriesName, Map<string, Map<number, number>>>();
   readonly #asked = new Map<string, number>();
+  /** When processes failed; the latest. */
+  #failures: number[] = [];
   readonly #off: () => void;
 
   /** Counts what becomes durable from now on. */
@@ -68,6 +71,11 @@ export class Tally {
       return total;
     };
     return { usd: sum("usd"), tokens: sum("tokens"), modelCalls: sum("calls", "model.generate") };
+  }
+
+  /** How many processes failed since a time. */
+  failed(sinceMs: number): number {
+    return this.#failures.filter((atMs) => atMs >= sinceMs).length;
   }
 
   /** Points of a series. */
@@ -105,6 +113,10 @@ export class Tally {
       }
       case "call.outcome":
         return this.#spend(line);
+      case "process.ended":
+        if ((line.data as EventMap["process.ended"]).outcome.kind !== "failed") return;
+        this.#failures = [...this.#failures.slice(1 - FAILURES_MAX), atMs];
+        return;
       case "human.asked":
         this.#asked.set((line.data as EventMap["human.asked"]).id, atMs);
         return;

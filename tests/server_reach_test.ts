@@ -279,3 +279,15 @@ Deno.test("What is wrong with the file of tokens is not told to who asks", async
   assert.doesNotMatch(await answer.text(), /dev|null|json/);
   assert.equal(bugs.length, 1);
 });
+
+Deno.test("The overview counts what failed in the last day, also where the whole tree has ended", async () => {
+  await using at = await serverPlace();
+  const failing = defineImage({
+    name: "failing",
+    program: () => Promise.reject(new Error("no use")),
+  });
+  const failed = async () => (await (await at.ask("viewer", "/v1/overview")).json()).failed;
+  assert.equal(await failed(), 0);
+  await (await at.runtime.spawn(failing, { goal: "fail" })).wait();
+  assert.equal(await failed(), 1);
+});

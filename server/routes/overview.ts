@@ -85,6 +85,8 @@ async function overviewOf(house: House, who: Principal): Promise<OverviewView> {
   const today = new Date(nowMs).setUTCHours(0, 0, 0, 0);
   return {
     ...found,
+    // A tree whose root failed has ended, and is not gone through here.
+    failed: isAll ? house.tally.failed(nowMs - DAY_MS) : found.failed,
     oldestRequestAt: oldestMs === Infinity ? null : timeText(oldestMs),
     spent: total,
     spentToday: isAll ? house.tally.spent(today) : { usd: 0, tokens: 0, modelCalls: 0 },

@@ -196,6 +196,7 @@ export const overviewShape = z.object({
   waiting: z.number().int(),
   /** Requests that wait for a person. */
   requests: z.number().int(),
+  /** Processes that failed in the last day; for a token with labels, those of trees that live. */
   failed: z.number().int(),
   oldestRequestAt: timeShape.nullable(),
   inDoubt: z.number().int(),

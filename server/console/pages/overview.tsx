@@ -31,7 +31,7 @@ export function Overview(): JSX.Element {
             )}
           </Tile>
           <Tile
-            name="Failed"
+            name="Failed in a day"
             value={countOf(data.failed)}
             href="/view/processes?state=ended"
             tone={data.failed > 0 ? "deny" : "calm"}
