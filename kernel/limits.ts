@@ -137,6 +137,8 @@ export const LIMITS = {
   httpBodyBytesMax: 2 * 2 ** 20,
   httpBodyMsMax: 10_000,
   httpUrlBytesMax: 8_192,
+  httpCloseMsMax: 5_000,
+  httpListenAgainMs: 100,
   httpRequestsPerSecond: 100,
   httpRequestsBurst: 400,
   httpFailuresPerMinute: 30,

@@ -1,9 +1,15 @@
 /**
  * A socket that serves HTTP.
+ *
+ * Invariants:
+ *   S1. Whoever takes all the sockets that there are ends nothing: what is open goes on, and it
+ *       listens again when there are some.
+ *   S2. Closing takes a time that has an end, whatever those do who are connected.
  * @module
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
 
 /** What answers a request; `from` is the address of whoever sent it. */
 export type HttpHandler = (request: Request, from: string) => Response | Promise<Response>;
@@ -26,22 +32,62 @@ export interface HttpListener {
   readonly port: number;
   /** `http://127.0.0.1:7777`. */
   readonly url: string;
-  /** Takes no more requests and resolves when those under way were answered. */
+  /** Takes no more requests; those under way are answered, if they are read in time. */
   close(): Promise<void>;
 }
 
 /** Listens and answers. Throws `EEXIST` when the port is taken, `EACCES`, `EINVAL`. */
 export function listenHttp(handler: HttpHandler, options: HttpOptions = {}): HttpListener {
   const { hostname = "127.0.0.1", port = 0, tls } = options;
-  const server = serve(handler, { hostname, port, ...tls });
+  let server = serve(handler, { hostname, port, ...tls });
   const at = server.addr as Deno.NetAddr;
   const host = at.hostname.includes(":") ? `[${at.hostname}]` : at.hostname;
+  const closing = new AbortController();
+  void kept(
+    () => server.finished,
+    () => server = serve(handler, { hostname, port: at.port, ...tls }),
+    closing.signal,
+  );
   return {
     hostname: at.hostname,
     port: at.port,
     url: `${tls === undefined ? "http" : "https"}://${host}:${at.port}`,
-    close: () => server.shutdown(),
+    close: async () => {
+      closing.abort();
+      await inTime(server.shutdown().catch(() => {}), LIMITS.httpCloseMsMax);
+      // Whoever is waited for no longer keeps nobody from ending.
+      server.unref();
+    },
   };
+}
+
+/** S1: a server ends by itself when it cannot take a connection, as when no file can be opened. */
+async function kept(
+  finished: () => Promise<void>,
+  again: () => void,
+  closing: AbortSignal,
+): Promise<void> {
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  closing.addEventListener("abort", () => resolve());
+  while (!await finished().then(() => true, () => false)) {
+    for (let isOpen = false; !isOpen;) {
+      await inTime(closed, LIMITS.httpListenAgainMs);
+      if (closing.aborted) return;
+      try {
+        again();
+        isOpen = true;
+      } catch {
+        // Not yet.
+      }
+    }
+  }
+}
+
+async function inTime(job: Promise<void>, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([job, promise]);
+  clearTimeout(timer);
 }
 
 function serve(

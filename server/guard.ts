@@ -120,7 +120,7 @@ async function bodyOf(
   let length = 0;
   try {
     for (;;) {
-      const part = await Promise.race([reader.read(), late]);
+      const part = await Promise.race([reader.read().catch(cutOff), late]);
       if (part === "late") {
         const expected = `expected all of it in ${LIMITS.httpBodyMsMax} ms`;
         throw new Refusal("body_too_slow", `Cannot read the body: ${expected}`);
@@ -143,6 +143,11 @@ async function bodyOf(
     at += part.length;
   }
   return whole;
+}
+
+/** Whoever sent it is gone, and hears nothing of this. */
+function cutOff(): never {
+  throw new SysError("EINVAL", "Cannot read the body: it was cut off, expected all of it");
 }
 
 function tooLarge(): Refusal {

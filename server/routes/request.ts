@@ -4,6 +4,7 @@
  * Invariants:
  *   R1. Who decides is who the token says; nobody decides what their own token asked for.
  *   R2. A decision is bound to the call that was shown: where there is one, its hash is required.
+ *   R3. Who sees some labels only decides nothing that reaches further.
  * @module
  */
 
@@ -26,8 +27,10 @@ import { pageQuery, requestIdShape, treeShape } from "../schema/shape.ts";
 import { pageOfTrees } from "../search.ts";
 import { seenTree } from "../sight.ts";
 import { ownerOf } from "../view/process.ts";
-import { requestView, similarOf, type Viewer } from "../view/request.ts";
+import { maySay, requestView, similarOf, type Viewer } from "../view/request.ts";
 import { body, json, REFUSALS } from "./answer.ts";
+
+type Decision = z.output<typeof decideShape>["decision"];
 
 const params = z.object({ id: requestIdShape });
 
@@ -145,6 +148,7 @@ function deciding(app: Api, house: House): void {
     async (c) => {
       const who = c.get("who");
       const { items, decision } = c.req.valid("json");
+      refuseWide(who, decision);
       for (const { id } of items) {
         const { tree } = await seenRequest(house, who, id);
         refuseOwn(house, who, { tree, kind: "permission", outcome: decision.outcome });
@@ -202,12 +206,20 @@ function refuseOwn(house: House, who: Principal, given: {
   );
 }
 
+/** R3 */
+function refuseWide(who: Principal, decision: Decision): void {
+  if (decision.outcome !== "approve" || maySay(who, decision.scope)) return;
+  const expected = "expected another scope: the token sees some labels only";
+  throw new SysError("EACCES", `Cannot approve for the policy: ${expected}`);
+}
+
 async function decided(
   house: House,
   who: Principal,
   given: z.output<typeof decideShape> & { readonly id: string },
 ): Promise<z.infer<typeof decidedShape>> {
   const { id, decision, argsHash } = given;
+  refuseWide(who, decision);
   const { tree, request } = await seenRequest(house, who, id);
   const { outcome } = decision;
   refuseOwn(house, who, { tree, kind: request?.kind ?? "permission", outcome });
@@ -238,7 +250,7 @@ async function decided(
 /** A request that its asker has heard the answer to already. */
 function answered(
   view: RequestView,
-  decision: z.output<typeof decideShape>["decision"],
+  decision: Decision,
   who: Principal,
 ): RequestView {
   const status = decision.outcome === "deny"

@@ -6,9 +6,9 @@
 import type { EventMap, Line } from "../../kernel/event.ts";
 import type { RequestRecord } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
-import type { PersonRequest } from "../../kernel/world.ts";
+import type { PersonRequest, Scope } from "../../kernel/world.ts";
 import { shownRequest } from "../../runtime/people.ts";
-import { type Principal, reaches } from "../principal.ts";
+import { isConfined, type Principal, reaches } from "../principal.ts";
 import type { RequestView } from "../schema/request.ts";
 import { ownerOf, timeText } from "./process.ts";
 
@@ -45,8 +45,9 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
     risk: shown.risk,
     because: becauseOf(request, shown),
     preview: previewOf(shown),
-    suggestions: shown.suggestions.map((one) => ({ ...one })),
-    scopes: [...shown.scopes],
+    suggestions: shown.suggestions.filter(({ scope }) => maySay(who, scope))
+      .map((one) => ({ ...one })),
+    scopes: shown.scopes.filter((scope) => maySay(who, scope)),
     people: { needed: shown.people.needed, agreed: [...shown.people.agreed] },
     similar: null,
     createdAt: timeText(shown.createdMs),
@@ -58,6 +59,11 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
     mayDecide: request.status === "pending" && reaches(who.role, "approver") &&
       (who.isSelfApproved || owner !== who.name || request.kind === "question"),
   };
+}
+
+/** A rule of the policy reaches trees that are not seen: it comes to be in their common file. */
+export function maySay(who: Principal, scope: Scope | undefined): boolean {
+  return scope !== "policy" || !isConfined(who);
 }
 
 /** The rule that says ask, with its reason; or why the call itself wants a person. */
