@@ -21,7 +21,10 @@ export interface PoolParts {
   /** Starts a cage whose memory is bounded. Throws when it cannot. */
   start(memoryBytes: number): Cage;
   readonly clock: Clock;
-  /** Whether to start cages before the first is needed, and to keep some whatever happens. */
+  /**
+   * Whether to start cages before they are needed, and to keep some whatever happens; else each is
+   * started by the run that needs it.
+   */
   readonly warm: boolean;
   /** Hears how long a cage took until it could run something. */
   started?(ms: number): void;
@@ -120,7 +123,7 @@ export class Pool {
       const cage = mustWait ? null : this.#find(run);
       if (cage !== null) {
         this.#busy.add(cage);
-        if (cage.tenant === null) this.#refill();
+        if (cage.tenant === null && this.#parts.warm) this.#refill();
         cage.tenant = run.tenant;
         return cage;
       }

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { PortAnswer } from "../broker/sandbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { RealChildren } from "../providers/children.ts";
-import { realClock } from "../providers/clock.ts";
+import { realClock, VirtualClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { ProcessSandbox } from "../sandboxes/process_sandbox.ts";
 import {
@@ -130,17 +130,21 @@ for (const tier of ["process", "jail"] as const) {
   });
 }
 
-Deno.test("ProcessSandbox.run() uses a tenant's cage again, and for no other", async () => {
-  const ran: number[] = [];
-  const children = new FakeChildren((text, child) => {
+/** Cages that return nothing; `ran` hears in which of them each run was. */
+function quickChildren(ran: (child: number) => void): FakeChildren {
+  return new FakeChildren((text, child) => {
     if (text.startsWith('["boot"')) return frame('["boot","ready"]');
     if (!text.startsWith("[")) return null;
     const [kind, nonce, last] = JSON.parse(text);
     if (kind === "ping") return frame(`["${nonce}","pong",${last}]`);
-    ran.push(child);
+    ran(child);
     return frame(`["${nonce}",0,["returned",null,null]]`);
   });
-  const sandbox = sandboxOf("process", { children });
+}
+
+Deno.test("ProcessSandbox.run() uses a tenant's cage again, and for no other", async () => {
+  const ran: number[] = [];
+  const sandbox = sandboxOf("process", { children: quickChildren((child) => ran.push(child)) });
   const memoryBytes = 200 * 2 ** 20;
   for (const tenant of ["a", "b", "a", "b"]) await sandbox.run(runOf("", { tenant }));
   await sandbox.run(runOf("", { tenant: "a", limits: { memoryBytes } }));
@@ -232,6 +236,24 @@ Deno.test("ProcessSandbox keeps cages warm when it shall, and closes them", asyn
   });
   await sandbox.close();
   assert.equal(children.alive.size, 0);
+});
+
+Deno.test("ProcessSandbox starts a cage that nobody needs only when it shall be warm", async () => {
+  const { cagesWarmMax } = LIMITS;
+  for (const [warm, spare] of [[false, 0], [true, cagesWarmMax]] as const) {
+    const clock = new VirtualClock();
+    const children = quickChildren(() => {});
+    const parts = { clock, random: realRandom, surface: SURFACE, warm };
+    const sandbox = new ProcessSandbox({ ...parts, children });
+    for (const tenant of ["a", "b", "a"]) {
+      await sandbox.run(runOf("", { tenant }));
+      await clock.advance(1_000);
+    }
+    assert.deepEqual(sandbox.counts(), { cages: 2 + spare, warm: spare, waiting: 0 });
+    await clock.advance(LIMITS.cageIdleMsMax * 2);
+    assert.deepEqual(sandbox.counts(), { cages: spare, warm: spare, waiting: 0 });
+    await sandbox.close();
+  }
 });
 
 Deno.test("ProcessSandbox with a jail runs nothing where there is none", async () => {
