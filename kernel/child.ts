@@ -11,6 +11,8 @@ export interface ChildSpec {
   readonly dataBytesMax: number | null;
   /** Whether to put the operating system's jail around it: no files, no network, no processes. */
   readonly jail: boolean;
+  /** Files and folders which it finds in the jail where they are outside, and cannot write. */
+  readonly reads?: readonly string[];
 }
 
 /** A child: two pipes, and its end. */

@@ -13,7 +13,7 @@ import type { Child, Children, ChildSpec } from "../kernel/child.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { realClock } from "./clock.ts";
-import { FILTER_FD, findJail, type Jail, JAILED_DENO, refusalOf } from "./jail.ts";
+import { findJail, type Handed, type Jail, JAILED_DENO, refusalOf } from "./jail.ts";
 import { printable } from "./printable.ts";
 
 /** What a child finds in its environment. */
@@ -37,8 +37,6 @@ const GENERATIONS_MAX = 4;
 /** How often, and after how long each time, it is looked whether a killed jail is empty. */
 const GONE_TRIES_MAX = 1_000;
 const GONE_MS = 2;
-/** The filter of a jail, in the child's folder: read before the child is, and not seen by it. */
-const FILTER_FILE = "filter";
 
 /** Options of the host's children. */
 export interface RealChildrenOptions {
@@ -83,12 +81,15 @@ export class RealChildren implements Children {
   }
 
   #start(spec: ChildSpec, jail: Jail | null): Child {
-    const program = jail === null ? [this.#denoPath] : [...jail.command, JAILED_DENO];
-    const [command, ...args] = limited(spec, [...program, ...spec.args]);
+    const { reads = [] } = spec;
+    const program = jail === null ? [this.#denoPath] : [...jail.command(reads), JAILED_DENO];
+    const handed = jail?.handed(reads) ?? [];
+    const [command, ...args] = limited(spec, handed, [...program, ...spec.args]);
     let folder = "";
     try {
       folder = Deno.makeTempDirSync({ prefix: "libos-" });
-      if (jail !== null) Deno.writeFileSync(`${folder}/${FILTER_FILE}`, jail.filter);
+      // Read before the child is there, and not seen by it.
+      for (const { fd, bytes } of handed) Deno.writeFileSync(`${folder}/${fd}`, bytes);
       const child = new Deno.Command(command!, {
         args,
         cwd: folder,
@@ -189,15 +190,19 @@ class RealChild implements Child {
 }
 
 /** The command, with the system's limits set by a shell that becomes it. */
-function limited(spec: ChildSpec, command: readonly string[]): readonly string[] {
+function limited(
+  spec: ChildSpec,
+  handed: readonly Handed[],
+  command: readonly string[],
+): readonly string[] {
   if (Deno.build.os === "windows") return command;
   const limits = ["ulimit -c 0", `ulimit -f ${FILE_BLOCKS_MAX}`, `ulimit -n ${FILES_OPEN_MAX}`];
   // Elsewhere the shell knows no such limit, or the system does not keep it.
   if (spec.dataBytesMax !== null && Deno.build.os === "linux") {
     limits.push(`ulimit -d ${Math.ceil(spec.dataBytesMax / 1_024)}`);
   }
-  // Read by whoever holds it open; nothing of it is left in the folder.
-  if (spec.jail) limits.push(`exec ${FILTER_FD}<${FILTER_FILE}`, `rm ${FILTER_FILE}`);
+  // Read by whoever holds them open; nothing of them is left in the folder.
+  for (const { fd } of handed) limits.push(`exec ${fd}<${fd}`, `rm ${fd}`);
   return ["/bin/sh", "-c", `${limits.join(" && ")} && exec "$0" "$@"`, ...command];
 }
 

@@ -2,8 +2,8 @@
  * The operating system's jail around a child: bubblewrap, with as little in it as the runtime
  * needs.
  *
- * Inside are the runtime and the libraries that it is linked against, read-only. No other file,
- * nowhere to write, no `/proc`, no device; no network, no other process, no second process of its
+ * Inside are the runtime, the libraries that it is linked against, and what a child's spec names,
+ * read-only. No other file, nowhere to write, no `/proc`, no device; no network, no other process, no second process of its
  * own; no powers, and no way to get any. It dies with who started it.
  * @module
  */
@@ -15,19 +15,56 @@ import { printable } from "./printable.ts";
 /** Where the runtime is inside. */
 export const JAILED_DENO = "/deno";
 /** The filter of system calls comes as this descriptor. */
-export const FILTER_FD = 3;
+const FILTER_FD = 3;
+/** What there is of a map of memory comes as this one. */
+const MAP_FD = 4;
+/**
+ * A map that says nothing: whatever is not at the very bottom is the stack. Compiling a file, the
+ * runtime asks the C library how far its stack goes, and that reads this.
+ */
+const MAP = "0-10000 ---p 0 00:00 0\n10000-ffffffffffffffff rw-p 0 00:00 0 [stack]\n";
 
 /** Where the libraries may be, when the loader does not tell. */
 const LIBRARY_FOLDERS = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"];
 const USUAL_PATH = "/usr/local/bin:/usr/bin:/bin";
 /** Nobody, to the program; to the host it is who started it, with no powers. */
 const NOBODY = "65534";
+const WALLS: readonly string[] = [
+  "--unshare-user",
+  "--unshare-pid",
+  "--unshare-net",
+  "--unshare-ipc",
+  "--unshare-uts",
+  "--unshare-cgroup-try",
+  "--uid",
+  NOBODY,
+  "--gid",
+  NOBODY,
+  "--hostname",
+  "cage",
+  "--die-with-parent",
+  "--new-session",
+  "--cap-drop",
+  "ALL",
+  "--seccomp",
+  String(FILTER_FD),
+  "--clearenv",
+];
+/** After these nothing is added. */
+const CLOSED: readonly string[] = ["--remount-ro", "/", "--chdir", "/", "--"];
 
 /** A jail that can be tried. */
 export interface Jail {
   /** The jail's program and its arguments; the child's program follows. */
-  readonly command: readonly string[];
-  readonly filter: Uint8Array<ArrayBuffer>;
+  command(reads: readonly string[]): readonly string[];
+  /** What it is handed. */
+  handed(reads: readonly string[]): readonly Handed[];
+}
+
+/** Bytes that a jail's program reads from a descriptor. */
+export interface Handed {
+  readonly fd: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Finds the jail's program and what the runtime needs. A text says what is missing. */
@@ -44,7 +81,14 @@ export async function findJail(
   const filter = jailFilter(Deno.build.arch);
   if (filter === null) return `no filter of system calls for ${Deno.build.arch}`;
   const libraries = await librariesOf(denoPath);
-  return { command: [program, ...jailArguments(denoPath, libraries, environment)], filter };
+  const inside = insideOf(denoPath, libraries, environment);
+  return {
+    command: (reads) => [program, ...WALLS, ...inside, ...bound(reads), ...CLOSED],
+    handed: ({ length }) => {
+      const map = { fd: MAP_FD, bytes: new TextEncoder().encode(MAP) };
+      return [{ fd: FILTER_FD, bytes: filter }, ...length > 0 ? [map] : []];
+    },
+  };
 }
 
 /** Why a jail that is there does not work, and what would make it, as far as the system tells. */
@@ -63,7 +107,7 @@ export function refusalOf(jailPath: string, said: string): string {
 }
 
 /** Nothing of the system but what the runtime is linked against. */
-function jailArguments(
+function insideOf(
   denoPath: string,
   libraries: readonly string[],
   environment: Readonly<Record<string, string>>,
@@ -76,25 +120,6 @@ function jailArguments(
   // The loader's own list of where libraries are stays outside.
   const search = known ? { LD_LIBRARY_PATH: [...folders].join(":") } : {};
   return [
-    "--unshare-user",
-    "--unshare-pid",
-    "--unshare-net",
-    "--unshare-ipc",
-    "--unshare-uts",
-    "--unshare-cgroup-try",
-    "--uid",
-    NOBODY,
-    "--gid",
-    NOBODY,
-    "--hostname",
-    "cage",
-    "--die-with-parent",
-    "--new-session",
-    "--cap-drop",
-    "ALL",
-    "--seccomp",
-    String(FILTER_FD),
-    "--clearenv",
     ...Object.entries({ ...environment, ...search })
       .flatMap(([name, value]) => ["--setenv", name, value]),
     "--ro-bind",
@@ -105,12 +130,14 @@ function jailArguments(
     "--symlink",
     JAILED_DENO,
     "/proc/self/exe",
-    "--remount-ro",
-    "/",
-    "--chdir",
-    "/",
-    "--",
   ];
+}
+
+/** Files from outside, and what it takes to compile them. */
+function bound(reads: readonly string[]): readonly string[] {
+  if (reads.length === 0) return [];
+  const files = reads.flatMap((path) => ["--ro-bind", path, path]);
+  return [...files, "--ro-bind-data", String(MAP_FD), "/proc/self/maps"];
 }
 
 /** What a program is linked against, as its loader says; none where the loader does not tell. */

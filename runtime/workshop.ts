@@ -57,9 +57,11 @@ export async function openWorkshop(options: {
   }
   // Deadlines of cages are real time, whatever clock the runtime lives on.
   const clock = realClock;
-  const compiler = new TypeScriptCompiler({ children, clock });
-  const sandbox = await sandboxOf(jit, {
+  const jail = await children.jail();
+  const compiler = new TypeScriptCompiler({ children, clock, jail: jail.works });
+  const sandbox = sandboxOf(jit, {
     children,
+    jail,
     clock,
     random,
     ...(started === undefined ? {} : { started }),
@@ -68,18 +70,19 @@ export async function openWorkshop(options: {
   return { sandbox, compiler, review, limits };
 }
 
-async function sandboxOf(jit: JitOptions, parts: {
+function sandboxOf(jit: JitOptions, parts: {
   readonly children: RealChildren;
+  readonly jail: { readonly works: boolean; readonly why: string };
   readonly clock: Clock;
   readonly random: Random;
   readonly started?: (ms: number) => void;
-}): Promise<Sandbox> {
+}): Sandbox {
   const surface = { calls: PORT_CALLS, positions: PORT_POSITIONS, ends: PORT_ENDS };
   const { isolation = "process", warm = false } = jit;
   if (isolation === "worker") {
     return new WorkerSandbox({ ...parts, surface, warm, hasWorkerOptions: true });
   }
-  const jail = await parts.children.jail();
+  const { jail } = parts;
   if (isolation === "jail" && !jail.works) {
     const instead = 'without it there is isolation "process"';
     throw new SysError("ENOSYS", `Cannot open a jail for tools: ${jail.why}; ${instead}`);

@@ -7,8 +7,9 @@
  *   T3. A child that was late, broke or ended is killed, and the next check starts another.
  *   T4. Checks are answered one by one, in the order in which they came.
  *
- * The child reads the compiler's folder and nothing else. Its code is files beside this one: a
- * package that was loaded over the network has no such files, and cannot start it.
+ * The child may read the compiler's folder and nothing else; in the system's jail nothing else is
+ * there but its own code. That is files beside this one: a package that was loaded over the network
+ * has no such files, and cannot start it.
  * @module
  */
 
@@ -28,6 +29,8 @@ const CHECKS_WAITING_MAX = 64;
 export interface TypeScriptCompilerOptions {
   readonly children: Children;
   readonly clock: Clock;
+  /** Whether to put the system's jail around the child; then without one nothing is checked. */
+  readonly jail?: boolean;
   /** Path of the compiler's main file; else where this package's own import leads. */
   readonly typescript?: string;
 }
@@ -90,8 +93,9 @@ export class TypeScriptCompiler implements ToolCompiler {
   async #ready(): Promise<CompilerProcess> {
     this.#alive();
     if (this.#process !== undefined) return this.#process;
-    const { children, clock, typescript = located() } = this.#options;
-    const process = await CompilerProcess.start({ children, clock, typescript });
+    const { children, clock, jail = false, typescript = located() } = this.#options;
+    if (jail) await jailed(children);
+    const process = await CompilerProcess.start({ children, clock, typescript, jail });
     this.#process = process;
     if (this.#closing.signal.aborted) this.#drop();
     this.#alive();
@@ -132,6 +136,11 @@ export class TypeScriptCompiler implements ToolCompiler {
     if (!this.#closing.signal.aborted) return;
     throw new SysError("ECANCELED", "Cannot check the source: the compiler is closed");
   }
+}
+
+async function jailed(children: Children): Promise<void> {
+  const { works, why } = await children.jail();
+  if (!works) throw new SysError("ENOSYS", `Cannot start the compiler in a jail: ${why}`);
 }
 
 function located(): string {

@@ -19,6 +19,9 @@ const HEAP_MEGABYTES = 256;
 /** What the runtime reserves for itself and one isolate, and the heap. */
 const DATA_BYTES = 1_200 * 2 ** 20;
 
+/** Where the code of the child is, with all that it imports. */
+const OWN_FOLDERS = ["./", "../../broker/", "../../kernel/"]
+  .map((folder) => new URL(folder, import.meta.url));
 const DENIED = ["write", "net", "env", "run", "ffi", "sys", "import"];
 
 /** What a compiler process is started with. */
@@ -27,6 +30,8 @@ export interface CompilerParts {
   readonly clock: Clock;
   /** Path of the compiler's main file. */
   readonly typescript: string;
+  /** Whether to put the system's jail around it. */
+  readonly jail: boolean;
 }
 
 /** Why there is no answer: the time was over, the process was, or the compiler gave up. */
@@ -46,12 +51,11 @@ export class CompilerProcess {
   }
 
   /** Resolves when it is warm. Rejects with `EIO` when it cannot be started. */
-  static async start({ children, clock, typescript }: CompilerParts): Promise<CompilerProcess> {
-    const child = children.start({
-      args: argumentsOf(typescript),
-      dataBytesMax: DATA_BYTES,
-      jail: false,
-    });
+  static async start(parts: CompilerParts): Promise<CompilerProcess> {
+    const { children, clock, typescript, jail } = parts;
+    const reads = [...OWN_FOLDERS.map((folder) => fileURLToPath(folder)), dirname(typescript)];
+    const args = argumentsOf(typescript);
+    const child = children.start({ args, dataBytesMax: DATA_BYTES, jail, reads });
     const process = new CompilerProcess(child, clock);
     const ready = await process.#next(LIMITS.cageStartMsMax);
     if (typeof ready === "object") return process;
