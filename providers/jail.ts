@@ -3,8 +3,8 @@
  * needs.
  *
  * Inside are the runtime, the libraries that it is linked against, and what a child's spec names,
- * read-only. No other file, nowhere to write, no `/proc`, no device; no network, no other process, no second process of its
- * own; no powers, and no way to get any. It dies with who started it.
+ * read-only. No other file, nowhere to write, no `/proc`, no device; no network, no other process,
+ * no second process of its own; no powers, and no way to get any. It dies with who started it.
  * @module
  */
 
