@@ -67,6 +67,8 @@ export type Format = (typeof FORMATS)[number];
 
 /** What a running command has. */
 export interface Context {
+  /** The command that runs. */
+  readonly command: Command;
   /** Where it prints. */
   readonly io: Io;
   /** What is no option, in order. */
@@ -122,7 +124,7 @@ export function contextOf(command: Command, argv: readonly string[], io: Io): Co
     const found = `${positionals.length} arguments`;
     throw new UsageError(`Cannot run "${command.name}": ${found}, expected ${command.usage}`);
   }
-  return { io, words: positionals, flags, format, client: null };
+  return { command, io, words: positionals, flags, format, client: null };
 }
 
 function read(

@@ -4,7 +4,6 @@
  */
 
 import { byAge, findPosition } from "../kernel/checkpoint.ts";
-import { SysError } from "../kernel/errors.ts";
 import type { Checkpoint, State } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -15,6 +14,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { operatorOf } from "./order.ts";
+import { ownedElsewhere } from "./reach.ts";
 import { dbPath, findProcess, findTree, TREE_CONTEXT, treeIn, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 
@@ -101,10 +101,6 @@ async function ownRuntime(at: Context, what: string): Promise<Runtime> {
       operator: operatorOf(at),
     });
   } catch (error) {
-    if (!(error instanceof SysError) || error.code !== "EFENCED") throw error;
-    const owner = /\((pid [^)]*)\)/.exec(error.message)?.[1];
-    const who = `a kernel runs on the store${owner === undefined ? "" : ` (${owner})`}`;
-    const expected = "expected none; stop it first, such as with Ctrl-C where it runs";
-    throw new SysError("EFENCED", `Cannot ${what}: ${who}, ${expected}`);
+    throw await ownedElsewhere(at, what, error);
   }
 }

@@ -23,7 +23,7 @@ export async function runWhere(command: Command, at: Context): Promise<number> {
   if (remote === "none") return await command.run(at);
   const client = chosen(at) ?? (remote === "only" || remote === "prefer" ? await beside(at) : null);
   if (client === null) {
-    if (remote !== "only") return await command.run(at);
+    if (remote !== "only") return await runHere(command, at);
     const expected = "expected libos serve on it, or --host URL";
     throw new SysError(
       "ENOENT",
@@ -37,6 +37,41 @@ export async function runWhere(command: Command, at: Context): Promise<number> {
   }
   const there = { ...at, client };
   return typeof remote === "function" ? await remote(there, client) : await command.run(there);
+}
+
+async function runHere(command: Command, at: Context): Promise<number> {
+  try {
+    return await command.run(at);
+  } catch (thrown) {
+    throw await ownedElsewhere(at, `run "${command.name}"`, thrown);
+  }
+}
+
+/**
+ * What was thrown; where it is that another kernel has the store, who that is and what to do.
+ * `what` is the job, as in `Cannot ⟨what⟩`.
+ */
+export async function ownedElsewhere(
+  at: Context,
+  what: string,
+  thrown: unknown,
+): Promise<unknown> {
+  if (!(thrown instanceof SysError) || thrown.code !== "EFENCED") return thrown;
+  const owner = /: another kernel runs on it \((.+?)\), /.exec(thrown.message)?.[1];
+  if (owner === undefined) return thrown;
+  const server = await beside(at);
+  const { name, remote } = at.command;
+  const number = /^pid (\d+)/.exec(owner)?.[1];
+  const how = number === undefined ? "" : `, or kill ${number}`;
+  const stop = `stop ${server === null ? "it" : "the server"} first (Ctrl-C where it runs${how})`;
+  const isThere = remote !== undefined && remote !== "none";
+  const ways = server === null
+    ? [stop, ...isThere ? ["run it as libos serve and say --host URL"] : []]
+    : isThere
+    ? [`it serves: say --host ${server.url}`]
+    : [stop, ...name === "run" ? ["start an agent there with libos spawn"] : []];
+  const sentence = `Cannot ${what}: a kernel runs on the store (${owner}), expected none`;
+  return new SysError("EFENCED", `${sentence}; ${ways.join(", or ")}`);
 }
 
 /** The server that was named; null for the store here. */

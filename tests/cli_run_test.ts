@@ -90,7 +90,9 @@ Deno.test("A request is answered beside a running kernel, which goes on by itsel
   match((await place.libos("doctor")).out, /another kernel runs on it \(pid \d+/);
   const second = await place.libos("run", "greeter.ts", "Me too", "--no-wait");
   equal(second.exit, 1);
-  match(second.err, /another kernel runs on it/);
+  const stop = /\(pid (\d+) on .+\), expected none; stop it first \(Ctrl-C .+, or kill \1\) /;
+  match(second.err, stop);
+  match(second.err, /^error: Cannot run "run": a kernel runs on the store /);
   const followed = place.start("logs", "p_1", "-f");
   await followed.shows("→ req_1.1");
   const approved = await place.libos("approve", "req_1.1");

@@ -98,7 +98,7 @@ Deno.test("libos store leaves a store alone that a kernel runs on", async () => 
     const args = ["store", "rekey", "--store-key", "one.key", "--new-key", "one.key", ...more];
     const { exit, err } = await place.libos(...args);
     equal(exit, 1, err);
-    match(err, /another kernel runs on it/);
+    match(err, /Cannot run "store": a kernel runs on the store \(pid \d+ on .+\), expected none/);
   }
   equal((await place.libos("ps", "--store-key", "one.key")).exit, 0);
   equal((await place.libos("send", "p_1", "hello", "--store-key", "one.key")).exit, 0);
