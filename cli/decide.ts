@@ -209,18 +209,26 @@ async function sayTo(
   return 0;
 }
 
+/** A request, and what somebody was shown of it; as it is now without. */
+type Asked = Awaited<ReturnType<typeof findRequest>> & {
+  readonly shown?: { readonly argsHash: string | undefined; readonly askers: number };
+};
+
 /** Answers a request of the store here; what that granted, and what to tell of it. */
 export async function answerHere(
   at: Context,
   said: PersonAnswer,
-  found: Awaited<ReturnType<typeof findRequest>>,
+  found: Asked,
 ): Promise<{ readonly grants: ReturnType<typeof grantsOf>; readonly lines: string[] }> {
   const { tree, id, request } = found;
+  const { argsHash = request?.call?.argsHash, askers = request?.askers.length } = found.shown ?? {};
   const taken = await give(at, tree.state.tree, {
     kind: "answer",
     request: id,
     answer: textFor(request?.schema, said),
-    ...(request?.call == null ? {} : { argsHash: request.call.argsHash }),
+    ...(argsHash === undefined ? {} : { argsHash }),
+    // A no is for whoever asks.
+    ...(askers === undefined || said.outcome === "deny" ? {} : { askers }),
     by: operatorOf(at),
   });
   const grants = grantsOf(taken.lines, id);
@@ -247,7 +255,9 @@ async function sayToAll(
   decision: PersonAnswer,
   found: readonly RequestView[],
 ): Promise<number> {
-  const items = found.map(({ id, call }) => ({ id, argsHash: call?.argsHash }));
+  const items = found.map(({ id, call, askers }) => {
+    return { id, argsHash: call?.argsHash, askers: askers.length };
+  });
   const path = "/v1/approvals/decide";
   const body = { items, decision };
   const done = await at.client!.send<DecidedAll>("POST", path, { body });

@@ -199,9 +199,10 @@ export class LocalSystem implements System {
   }
 
   /** Answers a request. */
-  async decide({ id }: RequestView, answer: PersonAnswer): Promise<string[]> {
+  async decide({ id, call, askers }: RequestView, answer: PersonAnswer): Promise<string[]> {
     const found = await this.#reading((store) => findRequest(store, id));
-    return (await answerHere(this.#at, answer, found)).lines;
+    const shown = { argsHash: call?.argsHash, askers: askers.length };
+    return (await answerHere(this.#at, answer, { ...found, shown })).lines;
   }
 
   #who(): Viewer {

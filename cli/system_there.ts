@@ -146,8 +146,9 @@ export class RemoteSystem implements System {
   }
 
   /** Answers a request. */
-  async decide({ id, call }: RequestView, answer: PersonAnswer): Promise<string[]> {
-    const body = { decision: answer, ...(call === null ? {} : { argsHash: call.argsHash }) };
+  async decide({ id, call, askers }: RequestView, answer: PersonAnswer): Promise<string[]> {
+    const hash = call === null ? {} : { argsHash: call.argsHash };
+    const body = { decision: answer, askers: askers.length, ...hash };
     const done = await this.#client.send<Decided>("POST", `/v1/approvals/${id}/decision`, { body });
     const grants = await Promise.all(done.grants.map((cap) => this.#granted(done, cap)));
     return [

@@ -114,6 +114,8 @@ export interface DecideItem {
   readonly id: string;
   /** Hash of the call that was shown. */
   readonly argsHash: string;
+  /** How many askers were shown; others that joined since make it `ESTALE`, unless it is a no. */
+  readonly askers?: number;
 }
 
 /** What became of one of several. */

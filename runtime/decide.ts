@@ -72,9 +72,11 @@ export async function decideAll(
   }
   mustBeAlike(known, given.answer);
   const decided: DecidedItem[] = [];
-  for (const { id, argsHash } of items) {
+  const isNo = given.answer.outcome === "deny";
+  for (const { id, argsHash, askers } of items) {
     try {
-      await decide(node, id, { ...given, by: { ...given.by, argsHash } });
+      const shown = isNo || askers === undefined ? { argsHash } : { argsHash, askers };
+      await decide(node, id, { ...given, by: { ...given.by, ...shown } });
       decided.push({ id, ok: true });
     } catch (error) {
       const { code, message } = toOutcome(error);

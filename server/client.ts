@@ -179,11 +179,12 @@ export class Client {
    * its call is another one by now, the answer is refused with `ESTALE`.
    */
   async decide(
-    shown: Pick<wire.Request, "id" | "call">,
+    shown: Pick<wire.Request, "id" | "call"> & Partial<Pick<wire.Request, "askers">>,
     decision: wire.Decide["decision"],
   ): Promise<wire.Decided> {
     const argsHash = shown.call?.argsHash;
-    const body = { decision, ...(argsHash === undefined ? {} : { argsHash }) };
+    const askers = shown.askers?.length ?? 1;
+    const body = { decision, askers, ...(argsHash === undefined ? {} : { argsHash }) };
     return await this.send("POST", `/v1/approvals/${shown.id}/decision`, { body });
   }
 

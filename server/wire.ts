@@ -271,6 +271,8 @@ export interface Decide {
   };
   /** Required where the request has a call */
   readonly argsHash?: string;
+  /** How many processes asked, as was shown: a yes is for all of them, and for no others */
+  readonly askers?: number;
 }
 
 /** `DecideAll` of the API's document. */
@@ -279,6 +281,7 @@ export interface DecideAll {
   readonly items: readonly ({
     readonly id: string;
     readonly argsHash: string;
+    readonly askers?: number;
   })[];
   /** Decision. */
   readonly decision: {

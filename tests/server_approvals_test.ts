@@ -246,3 +246,53 @@ Deno.test("A request says which generated tool asks, and which version of it; ot
     "asker@1": null,
   });
 });
+
+Deno.test("A yes is for who was shown to ask: another who joined meanwhile makes it stale, a no does not", async () => {
+  const pair = defineImage({
+    name: "pair",
+    program: async ({ sys, goal }) => {
+      if (goal === "first") {
+        await sys.process.fork({ goal: "second" });
+        await sys.clock.sleep({ ms: 1_000 });
+      } else await sys.clock.sleep({ ms: 2_000 });
+      const wrote = sys.file.write({ path: "./a.md", text: "the same" });
+      const said = await wrote.then(() => "written", (error) => error.code);
+      await sys.process.exit({ result: said });
+    },
+  });
+  const workspace = await Deno.makeTempDir();
+  for (const outcome of ["approve", "deny"]) {
+    const clock = new VirtualClock(Date.UTC(2030, 0, 1));
+    await using at = await serverPlace({
+      runtime: { workspace, clock, autorun: false },
+      serve: { clock },
+    });
+    const grants = [ask("file.write", "./**"), allow("process.fork", "**")];
+    const parent = await at.runtime.spawn(pair, { goal: "first", grants });
+    const later = async (ms: number) => {
+      await clock.advance(ms);
+      await at.runtime.runUntilIdle();
+    };
+    await at.runtime.runUntilIdle();
+    await later(1_000);
+    const shown = async () => (await (await at.ask("viewer", "/v1/approvals")).json()).items;
+    const [one] = await shown();
+    const path = `/v1/approvals/${one.id}/decision`;
+    const decision = { outcome };
+    const say = (askers: number | undefined) =>
+      at.post("approver", path, { decision, argsHash: one.call.argsHash, askers });
+    await later(1_000);
+    assert.equal((await shown())[0].askers.length, 2);
+    if (outcome === "approve") {
+      for (const askers of [undefined, 1]) {
+        const refused = await say(askers);
+        assert.deepEqual([refused.status, (await refused.json()).code], [409, "ESTALE"]);
+      }
+      assert.equal((await shown()).length, 1);
+    }
+    assert.equal((await say(outcome === "approve" ? 2 : 1)).status, 200);
+    await at.runtime.runUntilIdle();
+    assert.equal((await parent.wait()).result, outcome === "approve" ? "written" : "EACCES");
+  }
+  await Deno.remove(workspace, { recursive: true });
+});

@@ -116,7 +116,11 @@ function useBatch(all: readonly RequestView[]): Batching {
   const say = (decision: unknown): void => {
     setBusy(true);
     setError(undefined);
-    const items = all.map(({ id, call }) => ({ id, argsHash: call!.argsHash }));
+    const items = all.map(({ id, call, askers }) => ({
+      id,
+      argsHash: call!.argsHash,
+      askers: askers.length,
+    }));
     send<DecidedAll>("POST", "/v1/approvals/decide", { items, decision })
       .then(({ items }) => setDone(items), (thrown) => setError(problemIn(thrown)))
       .finally(() => setBusy(false));

@@ -114,7 +114,8 @@ function useDecision({ view, decided, again }: Props): Deciding {
     if (isBusy) return;
     setBusy(true);
     setError(undefined);
-    const body = { decision, ...(view.call === null ? {} : { argsHash: view.call.argsHash }) };
+    const askers = view.askers.length;
+    const body = { decision, askers, ...(view.call && { argsHash: view.call.argsHash }) };
     send<DecidedView>("POST", `/v1/approvals/${view.id}/decision`, body).then(decided, (thrown) => {
       setError(thrown instanceof ApiError ? thrown : lost());
       setBusy(false);

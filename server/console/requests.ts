@@ -117,8 +117,9 @@ export function useReading(inbox: Inbox, id: string | null): Reading {
 
 /** What an answer is bound to. */
 function keyOf(view: RequestView): string {
-  const { call, schema, choices, preview } = view;
-  const bound = [call?.argsHash ?? null, whatOf(view), schema, choices, preview?.body ?? null];
+  const { call, schema, choices, preview, askers } = view;
+  const what = [call?.argsHash ?? null, whatOf(view), schema, choices, preview?.body ?? null];
+  const bound = [...what, askers];
   // The same in another order of keys is the same.
   return JSON.stringify(bound, (_, value) => isFields(value) ? sorted(value) : value);
 }

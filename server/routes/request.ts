@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   R1. Who decides is who the token says; nobody decides what their own token asked for.
- *   R2. A decision is bound to the call that was shown: where there is one, its hash is required.
+ *   R2. A decision is bound to the call that was shown: where there is one, its hash is required;
+ *       and a yes to those who were shown to ask.
  *   R3. Who sees some labels only decides nothing that reaches further.
  * @module
  */
@@ -218,7 +219,7 @@ async function decided(
   who: Principal,
   given: z.output<typeof decideShape> & { readonly id: string },
 ): Promise<z.infer<typeof decidedShape>> {
-  const { id, decision, argsHash } = given;
+  const { id, decision, argsHash, askers } = given;
   refuseWide(who, decision);
   const { tree, request } = await seenRequest(house, who, id);
   const { outcome } = decision;
@@ -234,6 +235,8 @@ async function decided(
     actor: who.name,
     strict: !house.isSelfApproved,
     ...(argsHash === undefined ? {} : { argsHash }),
+    // A no is for whoever asks.
+    ...(outcome === "deny" ? {} : { askers }),
   });
   const { state } = await house.runtime.node.open(tree.state.tree);
   const now = state.requests[id as RequestId];

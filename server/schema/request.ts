@@ -113,17 +113,25 @@ export const decisionShape = z.discriminatedUnion("outcome", [
   z.strictObject({ outcome: z.literal("answer"), value: jsonShape }),
 ]);
 
+/** How many processes an answer is for. */
+const askersShape = z.number().int().min(1).default(1).openapi({
+  description:
+    "How many processes asked, as was shown: a yes is for all of them, and for no others",
+});
+
 /** A decision on one request; the hash is that of the call that was shown. */
 export const decideShape = z.strictObject({
   decision: decisionShape,
   argsHash: hashShape.optional().openapi({ description: "Required where the request has a call" }),
+  askers: askersShape,
 }).openapi("Decide");
 /** A decision on one request. */
 export type DecideInput = z.input<typeof decideShape>;
 
 /** The same decision on several that are alike. */
 export const decideAllShape = z.strictObject({
-  items: z.array(z.strictObject({ id: requestIdShape, argsHash: hashShape })).min(1).max(100),
+  items: z.array(z.strictObject({ id: requestIdShape, argsHash: hashShape, askers: askersShape }))
+    .min(1).max(100),
   decision: decisionShape,
 }).openapi("DecideAll");
 
