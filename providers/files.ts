@@ -15,27 +15,18 @@
  * @module
  */
 
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmdirSync,
-  unlinkSync,
-} from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, readSync } from "node:fs";
 import { isAbsolute, resolve as absolute } from "node:path";
 import type { SysError } from "../kernel/errors.ts";
 import { sha256 } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { FileEntry, Files, FileStat } from "../kernel/world.ts";
 import { translated } from "./files_error.ts";
+import type { Host } from "./files_host.ts";
 import { Folder, isSame, type Root, rootAt, SAFE_FLAGS } from "./files_folder.ts";
 import { faultOf, isTempName, namesOf, refusal, refuseUnstable, type Want } from "./files_path.ts";
-import { publish, reserve, stage, sweep } from "./files_stage.ts";
+import { moveHeld, removeHeld } from "./files_move.ts";
+import { makeFolder, publish, stage, sweep } from "./files_stage.ts";
 
 /** How a root is used. */
 export interface RootedFilesOptions {
@@ -43,6 +34,8 @@ export interface RootedFilesOptions {
   readonly allowHardLinks?: boolean;
   /** False: never hold folders through `/proc`, even where it is possible. */
   readonly anchor?: boolean;
+  /** How paths are walked, for tests that come in between. */
+  readonly host?: Host;
 }
 
 /** Files under one root. */
@@ -146,8 +139,7 @@ export class RootedFiles implements Files {
     return this.#inParent(want, (folder, name) => {
       refuseUnstable(want);
       if (folder.find(name) !== undefined) throw refusal("EEXIST", want, "exists already");
-      folder.verify();
-      mkdirSync(folder.at(name));
+      makeFolder({ folder, name });
       afterwards(want, () => {
         folder.sync();
         folder.verify();
@@ -171,12 +163,11 @@ export class RootedFiles implements Files {
         const newName = to.slice(to.lastIndexOf("/") + 1);
         if (target.find(newName) !== undefined) throw refusal("EEXIST", want, "exists already");
         source.verify(oldName, moved);
-        target.verify();
-        translated(want, () => moveHeld(moved, source.at(oldName), target.at(newName)));
+        const place = { folder: target, name: newName };
+        translated(want, () => moveHeld({ folder: source, name: oldName }, place, moved, want));
         afterwards(want, () => {
           target.sync();
           source.sync();
-          target.verify(newName, moved);
         });
       } finally {
         target.close();
@@ -193,8 +184,7 @@ export class RootedFiles implements Files {
       // One name of several is as good to remove as an only one.
       if (!stats.isDirectory()) refuseSpecial(stats, want);
       folder.verify(name, stats);
-      if (stats.isDirectory()) rmdirSync(folder.at(name));
-      else unlinkSync(folder.at(name));
+      removeHeld({ folder, name }, stats, want);
       afterwards(want, () => {
         folder.sync();
         folder.verify();
@@ -237,7 +227,7 @@ export class RootedFiles implements Files {
     const named = folder.find(name);
     if (named === undefined) return undefined;
     this.#refuseUnusable(named, want);
-    const fd = openSync(folder.at(name), constants.O_RDONLY | SAFE_FLAGS);
+    const fd = folder.host.open(folder.at(name), constants.O_RDONLY | SAFE_FLAGS);
     try {
       const opened = fstatSync(fd, { bigint: true });
       if (!isSame(opened, named)) throw refusal("EIO", want, "changed while it was opened");
@@ -304,20 +294,6 @@ function readAll(
     const larger = new Uint8Array(Math.min(bytes.length * 2, bytesMax) + 1);
     larger.set(bytes);
     bytes = larger;
-  }
-}
-
-/** The name is taken first, so that nothing which appears meanwhile is replaced. */
-function moveHeld(moved: BigIntStats, from: string, to: string): void {
-  const isFolder = moved.isDirectory();
-  if (isFolder) mkdirSync(to, 0o700);
-  else reserve(to);
-  try {
-    renameSync(from, to);
-  } catch (thrown) {
-    if (isFolder) rmdirSync(to);
-    else unlinkSync(to);
-    throw thrown;
   }
 }
 

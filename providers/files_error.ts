@@ -60,7 +60,7 @@ function translate(want: Want, thrown: unknown): SysError {
   }
   const code = codeOf(thrown) ?? "";
   if (code === "ENOTEMPTY") {
-    return want.verb === "move"
+    return want.verb === "move" || want.verb === "make"
       ? refusal("EEXIST", want, "exists already")
       : refusal("EINVAL", want, "is not empty, expected an empty folder");
   }

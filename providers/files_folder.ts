@@ -10,8 +10,9 @@
  *     Deno resolves links itself before it opens, so neither `O_NOFOLLOW` nor the permission stops
  *     a link; only the proof does. It asks for the same answers many times over, so a process that
  *     flips a folder at random is met. What cannot be closed so is the instant between the proof
- *     and the one system call after it, for calls that change something, and a list of names that
- *     is read between two proofs: do not share a root with hostile processes in this mode.
+ *     and the one system call after it, for calls that take a name away or bring one, and a list of
+ *     names that is read between two proofs: do not share a root with hostile processes in this
+ *     mode.
  *
  * Invariants:
  *   D1. No link is followed below the root: each segment is a folder, stored under that very name.
@@ -20,20 +21,10 @@
  * @module
  */
 
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  realpathSync,
-  statSync,
-} from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, fsyncSync } from "node:fs";
 import { basename, join } from "node:path";
 import { codeOf } from "./files_error.ts";
+import { HOST, type Host } from "./files_host.ts";
 import { isExact, refusal, type Want } from "./files_path.ts";
 
 /** Which thing of the host something is. */
@@ -47,6 +38,7 @@ export interface Root {
   readonly path: string;
   readonly mark: Mark;
   readonly isAnchored: boolean;
+  readonly host: Host;
 }
 
 // Enough that answers which change at random are never right all the time.
@@ -58,11 +50,16 @@ export const SAFE_FLAGS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ??
 const CANNOT_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "EISDIR", "EACCES", "EPERM"]);
 
 /** Looks at the root once; `anchor: false` never uses `/proc`. */
-export function rootAt(path: string, options: { readonly anchor?: boolean }, want: Want): Root {
-  const stats = statSync(path, { bigint: true });
+export function rootAt(
+  path: string,
+  options: { readonly anchor?: boolean; readonly host?: Host },
+  want: Want,
+): Root {
+  const { host = HOST } = options;
+  const stats = host.stat(path, { bigint: true });
   if (!stats.isDirectory()) throw refusal("EINVAL", want, "no folder, expected one");
-  const isAnchored = options.anchor !== false && canAnchor(path);
-  return { path, mark: { dev: stats.dev, ino: stats.ino }, isAnchored };
+  const isAnchored = options.anchor !== false && canAnchor(path, host);
+  return { path, mark: { dev: stats.dev, ino: stats.ino }, isAnchored, host };
 }
 
 /** Whether two looks saw the same thing. */
@@ -96,6 +93,16 @@ export class Folder {
     }
   }
 
+  /** Whether the host itself holds it, so that no swap matters. */
+  get isAnchored(): boolean {
+    return this.#root.isAnchored;
+  }
+
+  /** How names in it are reached. */
+  get host(): Host {
+    return this.#root.host;
+  }
+
   /** Lets go of all that is held. */
   close(): void {
     for (const fd of this.#fds.splice(0)) closeSync(fd);
@@ -108,14 +115,14 @@ export class Folder {
 
   /** The folder itself. */
   own(): BigIntStats {
-    const stats = statSync(this.at(), { bigint: true });
+    const stats = this.host.stat(this.at(), { bigint: true });
     this.verify();
     return stats;
   }
 
   /** What a name leads to, without following it; undefined when there is nothing. */
   look(name: string): BigIntStats | undefined {
-    return look(this.at(name));
+    return look(this.host, this.at(name));
   }
 
   /** Like `look`; refuses a name which is another spelling of what is stored. */
@@ -127,23 +134,27 @@ export class Folder {
         const found = this.look(spelling);
         return found && `${found.dev}:${found.ino}`;
       },
-      realName: (spelling) => basename(realpathSync.native(this.at(spelling))),
+      realName: (spelling) => basename(this.host.real(this.at(spelling))),
       names: () => this.names(),
     });
     if (isStored) return stats;
     throw refusal("EACCES", this.#want, "stored under another spelling, expected the exact name");
   }
 
-  /** All names in the folder, in no order. */
-  names(): string[] {
-    return readdirSync(this.at());
+  /** All names in the folder, or in one that is in it, in no order. */
+  names(name?: string): string[] {
+    return this.host.names(this.at(name));
   }
 
-  /** Throws `EIO` unless the folder is where it was, and `name` in it is what `mark` says. */
-  verify(name?: string, mark?: Mark): void {
-    const rounds = this.#root.isAnchored ? 1 : CHECKED_ROUNDS;
+  /**
+   * Throws `EIO` unless the folder is where it was, and `name` in it is what `mark` says. `beside`
+   * is proven before each look; null: one look.
+   */
+  verify(name?: string, mark?: Mark, beside?: (() => void) | null): void {
+    const rounds = this.#root.isAnchored || beside === null ? 1 : CHECKED_ROUNDS;
     for (let round = 0; round < rounds; round++) {
-      if (!this.#holds() || (name !== undefined && mark && !isSame(this.look(name), mark))) {
+      beside?.();
+      if (!this.holds() || (name !== undefined && mark && !isSame(this.look(name), mark))) {
         throw refusal("EIO", this.#want, "changed while it was in use");
       }
     }
@@ -153,7 +164,7 @@ export class Folder {
   sync(): void {
     const own = this.#fds.at(-1);
     try {
-      const fd = own ?? openSync(this.at(), FOLDER_FLAGS);
+      const fd = own ?? this.host.open(this.at(), FOLDER_FLAGS);
       try {
         fsyncSync(fd);
       } finally {
@@ -167,11 +178,11 @@ export class Folder {
   #enterRoot(): void {
     let stats: BigIntStats;
     if (this.#root.isAnchored) {
-      const fd = openSync(this.#root.path, FOLDER_FLAGS);
+      const fd = this.host.open(this.#root.path, FOLDER_FLAGS);
       this.#fds.push(fd);
       stats = fstatSync(fd, { bigint: true });
     } else {
-      stats = statSync(this.#root.path, { bigint: true });
+      stats = this.host.stat(this.#root.path, { bigint: true });
     }
     if (isSame(stats, this.#root.mark)) return;
     throw refusal("EACCES", this.#want, "the root was replaced, expected the one that was opened");
@@ -186,7 +197,7 @@ export class Folder {
     if (!found.isDirectory()) throw refusal("ENOENT", this.#want, "a part of it is no folder");
     let mark: Mark = found;
     if (this.#root.isAnchored) {
-      const fd = openSync(this.at(name), FOLDER_FLAGS | SAFE_FLAGS);
+      const fd = this.host.open(this.at(name), FOLDER_FLAGS | SAFE_FLAGS);
       this.#fds.push(fd);
       mark = fstatSync(fd, { bigint: true });
     }
@@ -201,19 +212,20 @@ export class Folder {
     return name === undefined ? own : join(own, name);
   }
 
-  #holds(): boolean {
-    const root = statSync(this.#root.path, { bigint: true, throwIfNoEntry: false });
+  /** Whether the folder is where it was, at one look. */
+  holds(): boolean {
+    const root = this.host.stat(this.#root.path, { bigint: true, throwIfNoEntry: false });
     if (!isSame(root, this.#root.mark)) return false;
     return this.#names.every((name, depth) => {
       const mark = this.#marks[depth];
-      return mark !== undefined && isSame(look(this.#at(depth, name)), mark);
+      return mark !== undefined && isSame(look(this.host, this.#at(depth, name)), mark);
     });
   }
 }
 
-function look(path: string): BigIntStats | undefined {
+function look(host: Host, path: string): BigIntStats | undefined {
   try {
-    return lstatSync(path, { bigint: true });
+    return host.lstat(path, { bigint: true });
   } catch (thrown) {
     const code = codeOf(thrown);
     if (code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG") return undefined;
@@ -221,12 +233,12 @@ function look(path: string): BigIntStats | undefined {
   }
 }
 
-function canAnchor(path: string): boolean {
+function canAnchor(path: string, host: Host): boolean {
   if (Deno.build.os !== "linux") return false;
   let fd: number | undefined;
   try {
-    fd = openSync(path, FOLDER_FLAGS);
-    const through = statSync(`/proc/self/fd/${fd}/.`, { bigint: true });
+    fd = host.open(path, FOLDER_FLAGS);
+    const through = host.stat(`/proc/self/fd/${fd}/.`, { bigint: true });
     return isSame(through, fstatSync(fd, { bigint: true }));
   } catch {
     return false;

@@ -2,28 +2,19 @@
  * Writing in one step: a whole new file beside the old one, then one change of a name.
  *
  * Invariants:
- *   W1. Content goes only into a file that was proven to be in the held folder. Where folders are
- *       only checked, a swap can leave an empty file elsewhere, under a name that is nobody's.
+ *   W1. Content goes only into a file that was proven to be in the held folder, and a name only to
+ *       a file or folder that was. Where folders are only checked, a swap can leave an empty one
+ *       elsewhere, under a name that is nobody's.
  *   W2. A name leads to all of the old content or all of the new, also after a crash.
- *   W3. What a crash leaves is a file with one of our names: never listed, never taken as a path,
- *       removed when the root is next opened.
+ *   W3. What a crash leaves is a file or an empty folder with one of our names: never listed, never
+ *       taken as a path, removed when the root is next opened.
  * @module
  */
 
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, writeSync } from "node:fs";
 import { Panic } from "../kernel/errors.ts";
 import { codeOf } from "./files_error.ts";
+import type { Host } from "./files_host.ts";
 import { Folder, type Mark, type Root, SAFE_FLAGS } from "./files_folder.ts";
 import { isTempName, refusal, tempName, type Want } from "./files_path.ts";
 
@@ -34,17 +25,20 @@ export interface Staged {
 }
 
 const NEW_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFE_FLAGS;
+/** What is nowhere. */
+const NOTHING: Mark = { dev: -1n, ino: -1n };
 const TEMP_AGE_MS_MAX = 3_600_000;
-const DISCARD_TRIES_MAX = 100;
+/** How often is tried to set right what a swap left. */
+export const TRIES_MAX = 100;
 const SWEEP_ENTRIES_MAX = 100_000;
-// What a file system without hard links answers.
-const CANNOT_LINK = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
+/** What a file system without hard links answers. */
+export const CANNOT_LINK = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 
 /** Writes all of `bytes` into a new file of the folder; `mode` is that of the file it replaces. */
 export function stage(folder: Folder, bytes: Uint8Array, mode: number | undefined): Staged {
   const temp = tempName();
   folder.verify();
-  const fd = openSync(folder.at(temp), NEW_FLAGS, mode === undefined ? 0o666 : 0o600);
+  const fd = folder.host.open(folder.at(temp), NEW_FLAGS, mode === undefined ? 0o666 : 0o600);
   let isOpen = true;
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });
@@ -73,7 +67,7 @@ export function publish(
   const target = folder.at(to.name);
   try {
     // Both names are in one folder: if that was swapped, the staged file is not found in it.
-    if (to.replace) renameSync(folder.at(staged.temp), target);
+    if (to.replace) folder.host.rename(folder.at(staged.temp), target);
     else publishNew(folder, staged, target);
   } catch (thrown) {
     discard(folder, staged.temp);
@@ -87,9 +81,14 @@ export function publish(
   }
 }
 
-/** Takes a name that must be free, with an empty file or folder; throws `EEXIST`. */
-export function reserve(path: string): void {
-  closeSync(openSync(path, NEW_FLAGS, 0o600));
+/** Takes a name that must be free, with an empty file; throws `EEXIST`. */
+export function reserve(host: Host, path: string): Mark {
+  const fd = host.open(path, NEW_FLAGS, 0o600);
+  try {
+    return fstatSync(fd, { bigint: true });
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /**
@@ -116,11 +115,17 @@ function sweepFolder(root: Root, names: readonly string[], todo: (readonly strin
     folder.verify();
     for (const name of all) {
       const stats = folder.look(name);
-      if (stats?.isDirectory()) todo.push([...names, name]);
+      const isOurs = stats !== undefined && isTempName(name);
+      const isOld = isOurs && Date.now() - Number(stats.mtimeMs) > TEMP_AGE_MS_MAX;
+      if (isOurs && stats.isDirectory()) {
+        // Never anything but empty, unless it is somebody else's.
+        if (isOld && folder.host.names(folder.at(name)).length === 0) {
+          folder.host.rmdir(folder.at(name));
+        }
+      } else if (stats?.isDirectory()) todo.push([...names, name]);
       // With a second name it was published already, and only this name of it was left.
-      else if (stats?.isFile() && isTempName(name)) {
-        const isOld = Date.now() - Number(stats.mtimeMs) > TEMP_AGE_MS_MAX;
-        if (isOld || stats.nlink > 1n) unlinkSync(folder.at(name));
+      else if (isOurs && stats.isFile() && (isOld || stats.nlink > 1n)) {
+        folder.host.unlink(folder.at(name));
       }
     }
     return all.length + 1;
@@ -132,15 +137,15 @@ function sweepFolder(root: Root, names: readonly string[], todo: (readonly strin
 function publishNew(folder: Folder, staged: Staged, target: string): void {
   const temp = folder.at(staged.temp);
   try {
-    linkSync(temp, target);
+    folder.host.link(temp, target);
   } catch (thrown) {
     if (!CANNOT_LINK.has(codeOf(thrown) ?? "")) throw thrown;
     // Without links the name is taken by an empty file first: a crash now would leave that.
-    reserve(target);
+    reserve(folder.host, target);
     try {
-      renameSync(temp, target);
+      folder.host.rename(temp, target);
     } catch (failed) {
-      unlinkSync(target);
+      folder.host.unlink(target);
       throw failed;
     }
     return;
@@ -148,12 +153,39 @@ function publishNew(folder: Folder, staged: Staged, target: string): void {
   discard(folder, staged.temp);
 }
 
-/** Removes a temporary file; nobody else has its name, so it is safe wherever that leads. */
-function discard(folder: Folder, temp: string): void {
+/** Makes a folder under a name that was looked for and is free. */
+export function makeFolder(
+  { folder, name }: { readonly folder: Folder; readonly name: string },
+  mode = 0o777,
+): Mark {
+  const { host } = folder;
+  folder.verify();
+  if (folder.isAnchored) {
+    host.mkdir(folder.at(name), mode);
+    return folder.look(name) ?? NOTHING;
+  }
+  const temp = tempName();
+  host.mkdir(folder.at(temp), mode);
+  try {
+    const mark = folder.look(temp) ?? NOTHING;
+    folder.verify(temp, mark);
+    // Both names are in one folder: if that was swapped, the new one is not found in it.
+    host.rename(folder.at(temp), folder.at(name));
+    return mark;
+  } catch (thrown) {
+    discard(folder, temp, true);
+    throw thrown;
+  }
+}
+
+/** Removes what is temporary; nobody else has its name, so it is safe wherever that leads. */
+export function discard(folder: Folder, temp: string, isFolder = false): void {
   // Often: while a folder is swapped to and fro, the file is found only at times.
-  for (let tries = 0; tries < DISCARD_TRIES_MAX; tries++) {
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
     try {
-      return unlinkSync(folder.at(temp));
+      if (isFolder) folder.host.rmdir(folder.at(temp));
+      else folder.host.unlink(folder.at(temp));
+      return;
     } catch {
       // What is left in the end is swept later.
     }

@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   A1. After each attack the secret and the forbidden file are as they were, and nothing new lies
- *       beside the root; where folders are only checked, at most an empty file of our own name.
+ *       beside the root; where folders are only checked, at most an empty file or folder of our own
+ *       name.
  * @module
  */
 
@@ -57,7 +58,9 @@ export async function attacked(
 }
 
 function isEmptyTemp(folder: string, name: string): boolean {
-  return isTempName(name) && Deno.lstatSync(`${folder}/${name}`).size === 0;
+  if (!isTempName(name)) return false;
+  const { isDirectory, size } = Deno.lstatSync(`${folder}/${name}`);
+  return isDirectory ? [...Deno.readDirSync(`${folder}/${name}`)].length === 0 : size === 0;
 }
 
 function exists(path: string): boolean {
