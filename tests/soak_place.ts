@@ -15,6 +15,7 @@ import type { State } from "../kernel/state.ts";
 import type { Batch, Store } from "../kernel/store.ts";
 import { KEPT } from "../runtime/idle.ts";
 import type { AgentProcess } from "../runtime/process.ts";
+import { type History, historyOf } from "./soak_history.ts";
 import {
   DESK_GRANTS,
   deskOf,
@@ -132,6 +133,7 @@ export interface Ending {
   readonly crashes: number;
   readonly compactions: number;
   readonly asked: number;
+  readonly history: History;
 }
 
 /** What outlives kernels: the driver, too, who knows which op is under way. */
@@ -288,7 +290,8 @@ async function endingOf(
   const done = files.done.filter((what) => /^(write|remove|move|mkdir) /.test(what)).sort();
   const { hours, commits } = store;
   const states = dumps.map(sha256);
-  return { states, dumps, results, contents, done, hours, commits, compactions, asked };
+  const history = await historyOf(world, store);
+  return { history, states, dumps, results, contents, done, hours, commits, compactions, asked };
 }
 
 /** What a restart changes: line numbers, the epoch, and what is drawn by chance. */

@@ -1,7 +1,7 @@
 /**
  * The soak: six hours of virtual time with tool calls, crashes, forks, rollbacks, approvals,
- * compactions, timers and children. It ends as if no kernel had died, and the last hour costs no
- * more than the first.
+ * compactions, timers and children. It ends as if no kernel had died, the last hour costs no more
+ * than the first, and its log gives every state and every call again.
  *
  * A short form by default; `deno task soak` (LIBOS_SOAK=long) has 5,000 tool calls and 200 crashes.
  * LIBOS_SEED repeats an earlier run.
@@ -19,6 +19,8 @@ const SIZE: SessionSize = IS_LONG
   : { seed: SEED, rounds: 24, pages: 48 };
 const CALLS_MIN = IS_LONG ? 5_000 : 400;
 const CRASHES = IS_LONG ? 200 : 14;
+/** How far apart crashes are drawn, in parts of the session: many come out as late as its end. */
+const SPREAD = IS_LONG ? 1.15 : 0.85;
 /** What the last hour may cost a call, in parts of the first. */
 const FLAT = IS_LONG ? 1.2 : 1.5;
 /** What is kept of a tree that lives on grows with it; this is all that it may. */
@@ -36,17 +38,19 @@ function costOf({ calls, lines, bytes, commits, reads }: Hour): Cost {
   return { lines: each(lines), bytes: each(bytes), commits: each(commits), reads: each(reads) };
 }
 
-function told({ hours, crashes, commits, compactions, asked, dumps }: Ending): string {
+function told(ending: Ending): string {
+  const { hours, crashes, commits, compactions, asked, dumps, history } = ending;
   const state = dumps.reduce((sum, { length }) => sum + length, 0);
   const costs = hours.filter(({ calls }) => calls > 0).map((hour) =>
     `${hour.calls} calls ${JSON.stringify(costOf(hour))} copies ${hour.copies} heap ${hour.heap}`
   );
   const total = hours.reduce((sum, { calls }) => sum + calls, 0);
   return `${total} calls, ${crashes} crashes, ${commits} commits, ${compactions} compactions, ` +
-    `${asked} requests, ${dumps.length} trees of ${state} bytes\n  ${costs.join("\n  ")}`;
+    `${asked} requests, ${dumps.length} trees of ${state} bytes, ` +
+    `${JSON.stringify(history)}\n  ${costs.join("\n  ")}`;
 }
 
-function judge({ done, hours }: Ending): void {
+function judge({ done, hours, history }: Ending): void {
   const once = done.filter((what) => what.startsWith("write once/"));
   assert.ok(once.length <= ONCE_MAX, `${once.length} uses of ${ONCE_MAX}`);
   assert.deepEqual(done.filter((what) => what.startsWith("write denied/")), []);
@@ -54,6 +58,8 @@ function judge({ done, hours }: Ending): void {
   assert.deepEqual(twice, [], "done twice");
   const total = hours.reduce((sum, { calls }) => sum + calls, 0);
   assert.ok(total >= CALLS_MIN, `${total} calls`);
+  assert.ok(history.replayed >= total, `${history.replayed} of more than ${total} calls run again`);
+  assert.ok(history.positions >= 100, `${history.positions} positions compared`);
 }
 
 /** The first and the last whole hour. */
@@ -85,7 +91,7 @@ Deno.test(`Six hours of work end as if no kernel had died: LIBOS_SEED=${SEED}`, 
     assert.ok(whole.compactions > 0, "nothing was compacted");
     assert.ok(whole.asked > 0, "nobody was asked");
   });
-  const every = Math.max(2, Math.floor(0.85 * whole.commits / CRASHES));
+  const every = Math.max(2, Math.floor(SPREAD * whole.commits / CRASHES));
   const crashed = await runSession(SIZE, { crashes: CRASHES, every });
   await t.step(`Six hours with ${CRASHES} crashes come to the same`, () => {
     if (IS_LONG) console.log(told(crashed));
