@@ -6,12 +6,13 @@
 import type { CallHead, CallResult, EventMap, Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { Store } from "../kernel/store.ts";
-import { readLines } from "../runtime/load.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { answerText, callText, lineText } from "../runtime/line_text.ts";
+import { wholeLines } from "./lines.ts";
 import { list } from "./output.ts";
-import { findTree, headsOf, reading } from "./store.ts";
+import { progressing } from "./progress.ts";
+import { findTree, headsOf } from "./store.ts";
 import { dateOf, short } from "./words.ts";
 
 /** A decision, as the audit shows it. */
@@ -33,12 +34,10 @@ export async function listDecisions(at: Context, word: string): Promise<number> 
     throw new UsageError(`Cannot list "${decision}" decisions: expected allow, ask or deny`);
   }
   const pid = at.flags.text("pid");
-  const entries = await reading(at, async (store) => {
-    const found: Entry[] = [];
-    for (const tree of await treesFor(store, word === "" ? pid : word)) {
-      for await (const line of readLines(store, tree)) complete(found, line);
-    }
-    return found;
+  const entries: Entry[] = [];
+  await progressing(at, "Reading", async () => {
+    const named = word === "" ? pid : word;
+    for await (const line of wholeLines(at, named)) complete(entries, line);
   });
   const wanted = entries.filter((entry) =>
     (decision === undefined || entry.decision === decision) &&

@@ -24,15 +24,20 @@ const WORLD = { clock: realClock, random: realRandom };
 export async function initAudit(at: Context): Promise<number> {
   const path = keyFileOf(at);
   const made = !await isFile(at, path);
-  const sealed = await auditing(at, "join", async (parts) => {
-    await openKey(path, parts.audit, WORLD);
-    return await sealedWith(at, parts);
-  });
+  const sealed = await sealedFirst(at);
   const { key } = sealed.head;
   const where = `${path}: only you can read it, keep a copy elsewhere`;
   return tell(at, sealed, {
     more: { keyFile: path, key, made },
     lines: [`${made ? "made   " : "found  "} key ${key}`, `        in ${where}`],
+  });
+}
+
+/** Makes the key, where there is none, and seals. */
+export async function sealedFirst(at: Context): Promise<Sealed> {
+  return await auditing(at, "join", async (parts) => {
+    await openKey(keyFileOf(at), parts.audit, WORLD);
+    return await sealedWith(at, parts);
   });
 }
 

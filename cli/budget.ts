@@ -4,22 +4,23 @@
  */
 
 import { realClock } from "../providers/clock.ts";
-import type { Command } from "./command.ts";
+import type { ProcessView } from "../server/schema/process.ts";
+import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { show } from "./output.ts";
-import { budgetText } from "./process_text.ts";
-import { systemOf } from "./system.ts";
+import { list, show } from "./output.ts";
+import { budgetBar, budgetText } from "./process_text.ts";
+import { type System, systemOf } from "./system.ts";
 import { budgetOf } from "./words.ts";
 
 /** `budget`. */
 export const budget: Command = {
   name: "budget",
   group: "state",
-  usage: "PID [set tokens=N usd=N …]",
-  about: "Show or set what a process may use up",
+  usage: "[PID [set tokens=N usd=N …]]",
+  about: "Show what processes used up, or set what one may use up",
   examples: ["libos budget p_1", "libos budget p_1 set tokens=50000 usd=0.5 wall=1h"],
   options: {},
-  words: [1, 16],
+  words: [0, 16],
   remote: "same",
   async run(at) {
     const [word, verb, ...limits] = at.words;
@@ -28,7 +29,8 @@ export const budget: Command = {
     }
     const wanted = budgetOf(limits);
     const system = systemOf(at);
-    const { pid } = await system.process(word!);
+    if (word === undefined) return await listBudgets(at, system);
+    const { pid } = await system.process(word);
     if (verb === "set") await system.limit(pid, wanted);
     const found = await system.process(pid);
     show(at, { pid, spent: found.spent, budget: found.budget }, {
@@ -38,3 +40,19 @@ export const budget: Command = {
     return 0;
   },
 };
+
+async function listBudgets(at: Context, system: System): Promise<number> {
+  const found = await system.processes({ all: false });
+  const nowMs = realClock.now();
+  list<ProcessView>(at, found, {
+    columns: [
+      { head: "PID", of: ({ pid }) => pid },
+      { head: "BUDGET", of: (one) => budgetBar(one) },
+      { head: "USED", of: (one) => budgetText(one, nowMs) },
+    ],
+    name: ({ pid }) => pid,
+    json: ({ pid, spent, budget }) => ({ pid, spent, budget }),
+    none: "No live processes",
+  });
+  return 0;
+}

@@ -40,6 +40,8 @@ export interface Command {
     | "prefer"
     | "only"
     | ((at: Context, client: Client) => Promise<number>);
+  /** Refuses words before anything is opened or reached. */
+  refuse?(words: readonly string[]): void;
   /** Does it; the exit code, or whatever went wrong is thrown. */
   run(at: Context): Promise<number>;
 }
@@ -88,6 +90,11 @@ export class Flags {
   /** Over what was read. */
   constructor(values: Readonly<Record<string, unknown>>) {
     this.#values = values;
+  }
+
+  /** These, and others in their place or besides. */
+  with(values: Readonly<Record<string, unknown>>): Flags {
+    return new Flags({ ...this.#values, ...values });
   }
 
   /** The text of an option; undefined when it was not given. */

@@ -8,13 +8,13 @@ import { SysError } from "../kernel/errors.ts";
 import type { Client } from "../server/client.ts";
 import type * as wire from "../server/client.ts";
 import { ROLES } from "../server/principal.ts";
+import { listDecisions } from "./audit_list.ts";
 import { type Finding, listChecked } from "./audit_text.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { list, show } from "./output.ts";
 import { amountText } from "./process_text.ts";
-import { systemOf } from "./system.ts";
-import { onlyOne } from "./system_there.ts";
+import { onlyOne, treesThere } from "./system_there.ts";
 import { printTokens } from "./token_text.ts";
 import { durationOf, labelsOf, spanOf } from "./words.ts";
 import { realClock } from "../providers/clock.ts";
@@ -23,9 +23,7 @@ import { realClock } from "../providers/clock.ts";
 export async function explainThere(at: Context, client: Client): Promise<number> {
   const [word] = at.words as [string];
   const call = /^(p_\d+(?:\.\d+)?)#(\d+)\.(.+)$/.exec(word);
-  const tree = call === null
-    ? at.flags.text("tree") ?? await onlyTree(client)
-    : `t_${/^p_(\d+)/.exec(word)![1]}`;
+  const tree = await treeOf(client, call === null ? at.flags.text("tree") : word);
   const seq = call === null ? Number(word.replace(/^#/, "")) : await lineOf(client, tree, call[0]);
   if (!Number.isSafeInteger(seq) || seq < 1) {
     const expected = 'expected the number of a line, or a call like "p_1#2.3"';
@@ -47,9 +45,10 @@ export async function explainThere(at: Context, client: Client): Promise<number>
   return EXIT.ok;
 }
 
-async function onlyTree(client: Client): Promise<string> {
-  const all = await Array.fromAsync(client.all<wire.Tree>("/v1/trees", { all: true }));
-  return await onlyOne("tree", "t_", () => Promise.resolve(all.map(({ tree }) => tree)));
+/** The tree that a word names; the only one for none. */
+async function treeOf(client: Client, word: string | undefined): Promise<string> {
+  const trees = await treesThere(client, word);
+  return await onlyOne("tree", trees.length === 1 ? trees[0]! : "t_", () => Promise.resolve(trees));
 }
 
 /** The line of a call, as the log of its tree tells; that of its request while it waits. */
@@ -79,11 +78,7 @@ export async function policyThere(at: Context, client: Client): Promise<number> 
   if (verb !== "show") {
     throw new UsageError(`Cannot run "policy ${verb}" on a server: expected policy show`);
   }
-  const tree = word === undefined
-    ? await onlyTree(client)
-    : /^t_/.test(word)
-    ? word
-    : (await systemOf(at).process(word)).tree;
+  const tree = await treeOf(client, word);
   const found = await client.get<wire.Policy>(`/v1/trees/${tree}/policy`);
   const lines = found.text === "" ? [`# ${tree} has no policy`] : found.text.trimEnd().split("\n");
   show(at, found, { name: tree, lines });
@@ -109,11 +104,12 @@ export async function verifyThere(at: Context, client: Client): Promise<number> 
   return found.ok ? EXIT.ok : EXIT.integrity;
 }
 
-/** `audit verify`: the only verb of `audit` that a server knows. */
+/** `audit ls | verify`: the verbs of `audit` that a server knows. */
 export async function auditThere(at: Context, client: Client): Promise<number> {
   const [verb = "ls", ...rest] = at.words;
+  if (verb === "ls" && rest.length < 2) return await listDecisions(at, rest[0] ?? "");
   if (verb !== "verify") {
-    throw new UsageError(`Cannot run "audit ${verb}" on a server: expected audit verify`);
+    throw new UsageError(`Cannot run "audit ${verb}" on a server: expected audit ls or verify`);
   }
   return await verifyThere({ ...at, words: rest }, client);
 }

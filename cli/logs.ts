@@ -19,6 +19,7 @@ import { EXIT } from "./exit.ts";
 import { padded, painter, safeJson, safeYaml } from "./output.ts";
 import { findProcess, findTree, headsOf, reading } from "./store.ts";
 import { type System, systemOf } from "./system.ts";
+import { treesThere } from "./system_there.ts";
 import { countOf, durationOf, timeOf } from "./words.ts";
 
 const FOLLOW = { follow: { type: "boolean", short: "f" } } as const;
@@ -98,7 +99,7 @@ function beginOf(at: Context): { readonly from: number; readonly fromMs: number 
 export const events: Command = {
   name: "events",
   group: "evidence",
-  usage: "[TREE|PID] [-f] [--since N]",
+  usage: "[TREE|PID] [-f] [--since N|10m]",
   about: "Print the lines of logs as JSON, a line an event",
   examples: ["libos events p_1 --since 10", "libos events -f"],
   options: { ...FOLLOW, since: { type: "string" } },
@@ -106,7 +107,7 @@ export const events: Command = {
   remote: eventsThere,
   async run(at) {
     const [word] = at.words;
-    sinceOf(at);
+    const { fromMs } = beginOf(at);
     const tree = word === undefined
       ? undefined
       : await reading(at, (store) => findTree(store, word));
@@ -118,7 +119,7 @@ export const events: Command = {
       trees: async (store) =>
         tree === undefined ? (await headsOf(store, true)).map((head) => head.tree) : [tree],
       print(line) {
-        if (pid !== null && pidOf(line) !== pid) return;
+        if (line.atMs < fromMs || (pid !== null && pidOf(line) !== pid)) return;
         printEvent(at, eventView(line, true), lines);
       },
       ended: tree === undefined ? undefined : null,
@@ -148,7 +149,7 @@ interface Printing {
 }
 
 async function printing(at: Context, job: Printing): Promise<number> {
-  const since = sinceOf(at);
+  const { from: since } = beginOf(at);
   const next = new Map<TreeId, number>();
   let isOver = false;
   const look = async (store: Store): Promise<{ readonly isDone: boolean }> => {
@@ -175,24 +176,21 @@ async function printing(at: Context, job: Printing): Promise<number> {
 async function eventsThere(at: Context, client: Client): Promise<number> {
   const system = systemOf(at);
   const [word] = at.words;
-  const since = sinceOf(at);
+  const { from: since, fromMs } = beginOf(at);
   const process = word === undefined || /^t_/.test(word) ? undefined : await system.process(word);
-  const only = word === undefined ? undefined : process?.tree ?? word;
+  const only = word === undefined ? undefined : (await treesThere(client, word))[0];
   const pid = word?.includes(".") === true ? process?.pid : undefined;
   const next = new Map<string, number>();
   const lines: EventView[] = [];
   const look = async (): Promise<{ readonly isDone: boolean }> => {
-    const trees = only === undefined
-      ? (await Array.fromAsync(client.all<{ tree: string }>("/v1/trees", { all: true })))
-        .map(({ tree }) => tree)
-      : [only];
+    const trees = only === undefined ? await treesThere(client, undefined) : [only];
     let isDone = only !== undefined;
     for (const tree of trees) {
       if (only !== undefined) isDone = await isOver(system, tree, undefined);
       const query = { from: next.get(tree) ?? since, pid, full: true, limit: 500 };
       for await (const line of client.all<EventView>(`/v1/trees/${tree}/events`, query)) {
         next.set(tree, line.seq + 1);
-        printEvent(at, line, lines);
+        if (Date.parse(line.at) >= fromMs) printEvent(at, line, lines);
       }
     }
     return { isDone };

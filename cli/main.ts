@@ -18,11 +18,15 @@ import { attach } from "./attach.ts";
 import { completionOf } from "./completion.ts";
 import { console } from "./console.ts";
 import { context } from "./context.ts";
+import { cost } from "./cost.ts";
 import { overview as overviewOf } from "./evidence_there.ts";
 import { explain } from "./explain.ts";
 import { helpOf, overview } from "./help.ts";
+import { images } from "./images.ts";
 import { type Io, realIo } from "./io.ts";
+import { refuseLater } from "./later.ts";
 import { events, logs } from "./logs.ts";
+import { make } from "./new.ts";
 import { objects } from "./objects.ts";
 import { safeJson } from "./output.ts";
 import { approvals } from "./people.ts";
@@ -40,7 +44,7 @@ import { runWhere } from "./reach.ts";
 import { rollback } from "./time.ts";
 import { token } from "./token.ts";
 import { tools } from "./tools.ts";
-import { top } from "./top.ts";
+import { topOf } from "./top.ts";
 import { erase, gc, tree } from "./tree.ts";
 
 export type { Command, Context, Flags, Format, FORMATS, Options } from "./command.ts";
@@ -48,12 +52,36 @@ export type { Io } from "./io.ts";
 
 /** Every command, in the order of the overview. */
 const ALL: readonly Command[] = [
-  ...[init, demo, run, spawn, serve, console, doctor, context, completionOf(() => ALL)],
-  ...[ps, top, describe, logs, attach, wait, send, pause, resume, cancel, kill],
+  ...[
+    init,
+    make,
+    demo,
+    run,
+    spawn,
+    serve,
+    console,
+    images,
+    doctor,
+    context,
+    completionOf(() => ALL),
+  ],
+  ...[
+    ps,
+    topOf((argv, io) => main(argv, io)),
+    describe,
+    logs,
+    attach,
+    wait,
+    send,
+    pause,
+    resume,
+    cancel,
+    kill,
+  ],
   ...[approvals, approve, edit, deny, answer, token],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
-  ...[objects, tree, gc, erase, store, budget],
+  ...[objects, tree, gc, erase, store, budget, cost],
   ...[checkpoint, rollback, fork],
   ...[overviewOf, events, effects, replay, audit, verify],
 ];
@@ -96,6 +124,7 @@ export async function main(args: readonly string[], io: Io = realIo()): Promise<
 function commandOf(name: string): Command {
   const command = COMMANDS.get(name);
   if (command !== undefined) return command;
+  refuseLater(name);
   const near = suggest(name, COMMANDS.keys());
   const hint = near === undefined ? "" : `, did you mean "${near}"?`;
   throw new UsageError(`Cannot run "${name}": no such command, expected one of libos help${hint}`);

@@ -1,5 +1,5 @@
 /**
- * Object Memory from outside: `objects ls | cat | history`.
+ * Object Memory from outside: `objects ls | cat | history | diff | put`.
  * @module
  */
 
@@ -12,7 +12,12 @@ import type { Tree } from "../kernel/tree.ts";
 import { objectViews, versionViews } from "../server/view/memory.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
-import { listObjects, listVersions, printValue } from "./object_text.ts";
+import { readText } from "./files.ts";
+import { listObjects, listVersions, printDiff, printValue } from "./object_text.ts";
+import { type Versions, versionsOf } from "./object_text.ts";
+import { show } from "./output.ts";
+import { systemOf } from "./system.ts";
+import { countOf } from "./words.ts";
 import { objectsThere } from "./state_there.ts";
 import { findObject, findProcess, reading } from "./store.ts";
 
@@ -20,17 +25,22 @@ import { findObject, findProcess, reading } from "./store.ts";
 export const objects: Command = {
   name: "objects",
   group: "state",
-  usage: "ls PID | cat OBJECT | history OBJECT",
-  about: "Look into Object Memory",
-  examples: ["libos objects ls p_1", "libos objects cat /p_1/report"],
-  options: {},
-  words: [2, 2],
-  remote: objectsThere,
+  usage: "ls PID | cat OBJECT | history OBJECT | diff OBJECT [FROM [TO]] | " +
+    "put PID NAME VALUE|@FILE [--type T] [--from N] [--json]",
+  about: "Look into Object Memory, compare versions, and put something into it",
+  examples: ["libos objects diff /p_1/report", "libos objects put p_1 notes/today @./notes.txt"],
+  options: { type: { type: "string" }, from: { type: "string" }, json: { type: "boolean" } },
+  words: [2, 4],
+  remote: (at, client) => at.words[0] === "put" ? objects.run(at) : objectsThere(at, client),
   run(at) {
-    const [verb, word] = at.words;
-    if (verb === "ls") return ls(at, word!);
-    if (verb === "cat") return cat(at, word!);
-    if (verb === "history") return history(at, word!);
+    const [verb, word, first, second] = at.words;
+    if (verb === "put" && second !== undefined) return put(at);
+    if (verb === "diff") return diff(at, word!, { from: first, to: second });
+    if (first === undefined) {
+      if (verb === "ls") return ls(at, word!);
+      if (verb === "cat") return cat(at, word!);
+      if (verb === "history") return history(at, word!);
+    }
     throw new UsageError(`Cannot run "objects ${verb}": expected ${objects.usage}`);
   },
 };
@@ -79,4 +89,47 @@ async function valueOf(store: Store, ref: ValueRef): Promise<Json> {
 async function history(at: Context, word: string): Promise<number> {
   const { object } = await reading(at, (store) => findObject(store, word));
   return listVersions(at, object.id, versionViews(object));
+}
+
+/** Compares two versions of an object: the last two, unless others are named. */
+async function diff(at: Context, word: string, wanted: Versions): Promise<number> {
+  const { id, from, to, before, after } = await reading(at, async (store) => {
+    const { object } = await findObject(store, word);
+    const known = object.versions.map(({ version }) => version);
+    const { from, to } = versionsOf(object.id, known, wanted);
+    const valueAt = async (n: number): Promise<Json> =>
+      await valueOf(store, object.versions.find(({ version }) => version === n)!.value);
+    return { id: object.id, from, to, before: await valueAt(from), after: await valueAt(to) };
+  });
+  return printDiff(at, { id, from, to, before, after });
+}
+
+/** Puts a value into a process's memory: a text, or JSON with `--json`. */
+async function put(at: Context): Promise<number> {
+  const [, word, name, given] = at.words as [string, string, string, string];
+  const from = at.flags.text("from");
+  const base = from === "0" ? 0 : countOf(from, "--from");
+  const text = given.startsWith("@") ? await readText(at, given.slice(1)) : given;
+  const isJson = at.flags.on("json");
+  const value = isJson ? jsonOf(text) : text;
+  const system = systemOf(at);
+  const { pid } = await system.process(word);
+  const made = await system.put(pid, {
+    name,
+    type: at.flags.text("type") ?? (isJson ? "json" : "text"),
+    value,
+    ...(base === undefined ? {} : { from: base }),
+  });
+  const what = made.list ? `${made.items} items` : `version ${made.version}`;
+  show(at, made, { name: made.id, lines: [`${made.id} /${made.name} has ${what} now`] });
+  return 0;
+}
+
+function jsonOf(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new UsageError(`Cannot put the value: ${why}, expected JSON with --json`);
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Policy files: `policy check | fmt | show | load | unused`.
+ * Policy files: `policy check | test | fmt | show | load | unused`.
  * @module
  */
 
@@ -15,6 +15,7 @@ import { EXIT, UsageError } from "./exit.ts";
 import { readText, writeText } from "./files.ts";
 import { give, operatorOf } from "./order.ts";
 import { list, show } from "./output.ts";
+import { replay } from "./replay.ts";
 import { findTree, headsOf, reading, TREE_CONTEXT, treeIn } from "./store.ts";
 
 /** They touch no store. */
@@ -24,15 +25,18 @@ const FILE_VERBS = ["check", "fmt"];
 export const policy: Command = {
   name: "policy",
   group: "authority",
-  usage: "check FILE | fmt FILE [--write] | load FILE [--tree T] | show [T] | unused [T]",
+  usage: "check FILE | test FILE PID [--until N] | fmt FILE [--write] | load FILE [--tree T] | " +
+    "show [T] | unused [T]",
   about: "Check, format, load and show policies",
   examples: ["libos policy check libos.policy", "libos policy load libos.policy --tree t_1"],
-  options: { tree: { type: "string" }, write: { type: "boolean" } },
-  words: [1, 2],
+  options: { tree: { type: "string" }, write: { type: "boolean" }, until: { type: "string" } },
+  words: [1, 3],
   remote: (at, client) =>
     FILE_VERBS.includes(at.words[0]!) ? policy.run(at) : policyThere(at, client),
   run(at) {
-    const [verb, word] = at.words;
+    const [verb, word, pid] = at.words;
+    if (verb === "test" && word !== undefined && pid !== undefined) return test(at, word, pid);
+    if (pid !== undefined) throw new UsageError(`Cannot run "policy ${verb}": too many words`);
     if (verb === "show") return showPolicy(at, word ?? at.flags.text("tree"));
     if (verb === "unused") return unused(at, word ?? at.flags.text("tree"));
     if (word !== undefined) {
@@ -43,6 +47,13 @@ export const policy: Command = {
     throw new UsageError(`Cannot run "policy ${verb}": expected ${policy.usage}`);
   },
 };
+
+/** Holds a policy against what a process did: exit 7 where it would have gone another way. */
+async function test(at: Context, file: string, pid: string): Promise<number> {
+  const until = at.flags.text("until");
+  const flags = at.flags.with({ policy: file, ...(until === undefined ? {} : { until }) });
+  return await replay.run({ ...at, words: [pid], flags });
+}
 
 async function check(at: Context, file: string): Promise<number> {
   const text = await readText(at, file);

@@ -20,6 +20,7 @@ const PATIENCE_MS = 2_000;
 /** Runs a command where it is to be run. */
 export async function runWhere(command: Command, at: Context): Promise<number> {
   const { remote } = command;
+  command.refuse?.(at.words);
   if (remote === "none") return await command.run(at);
   const client = chosen(at) ?? (remote === "only" || remote === "prefer" ? await beside(at) : null);
   if (client === null) {

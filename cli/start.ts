@@ -3,9 +3,12 @@
  * @module
  */
 
+import { SysError } from "../kernel/errors.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
+import { keyFileOf } from "./audit_parts.ts";
+import { sealedFirst } from "./audit_seal.ts";
 import type { Command, Context } from "./command.ts";
-import { makeText } from "./files.ts";
+import { isFile, makeText } from "./files.ts";
 import { show } from "./output.ts";
 import { dbPath } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
@@ -34,21 +37,29 @@ export const init: Command = {
   name: "init",
   group: "start",
   usage: "",
-  about: "Make a store, a policy and a first agent in this folder",
+  about: "Make a store with the key that seals its log, a policy and a first agent in this folder",
   examples: ["libos init", "libos init --db ./.libos/other.db"],
   options: {},
   words: [0, 0],
   async run(at) {
-    await SqliteStore.open(dbPath(at), encryptionFor(at)).close();
-    const made = [
-      ...await makeText(at, "libos.policy", POLICY) ? ["libos.policy"] : [],
-      ...await makeText(at, "hello.ts", HELLO) ? ["hello.ts"] : [],
-    ];
-    show(at, { store: dbPath(at), made }, {
-      name: dbPath(at),
+    const path = dbPath(at);
+    if (await isFile(at, path)) {
+      const state = "a store is there, and nothing was changed";
+      throw new SysError("EEXIST", `Cannot make "${path}": ${state}, expected another --db`);
+    }
+    await SqliteStore.open(path, encryptionFor(at)).close();
+    const { head } = await sealedFirst(at);
+    const [made, kept]: [string[], string[]] = [[], []];
+    for (const [file, text] of [["libos.policy", POLICY], ["hello.ts", HELLO]] as const) {
+      (await makeText(at, file, text) ? made : kept).push(file);
+    }
+    show(at, { store: path, keyFile: keyFileOf(at), key: head.key, made, kept }, {
+      name: path,
       lines: [
-        `store ${dbPath(at)}`,
-        `made  ${made.join(", ") || "nothing: all is there"}`,
+        `store ${path}`,
+        `key   ${keyFileOf(at)}: seals the log; only you can read it, keep a copy elsewhere`,
+        `made  ${made.join(", ") || "nothing"}`,
+        ...(kept.length === 0 ? [] : [`kept  ${kept.join(", ")}: was there before`]),
         "Next: libos demo · libos run hello.ts \"Look around\" --grant 'file.list(.)'",
       ],
     });

@@ -14,19 +14,24 @@ import { listChanges, listCheckpoints, showState } from "./checkpoint_text.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { readText } from "./files.ts";
-import { listObjects, listVersions, printValue } from "./object_text.ts";
+import { listObjects, listVersions, printDiff, printValue } from "./object_text.ts";
+import { type Versions, versionsOf } from "./object_text.ts";
 import { aligned, show } from "./output.ts";
 import { systemOf } from "./system.ts";
-import { onlyOne } from "./system_there.ts";
+import { onlyOne, treesThere } from "./system_there.ts";
 import { budgetOf } from "./words.ts";
 
-/** `objects ls | cat | history`. */
+/** `objects ls | cat | history | diff`. */
 export async function objectsThere(at: Context, client: Client): Promise<number> {
-  const [verb, word] = at.words as [string, string];
+  const [verb, word, from, to] = at.words as [string, string, string?, string?];
+  if (verb === "diff") {
+    return await diff(at, client, await objectOf(at, client, word), { from, to });
+  }
+  if (from !== undefined) throw new UsageError(`Cannot run "objects ${verb}": too many words`);
   if (verb === "ls") return await ls(at, client, word);
   if (verb === "cat") return await showObject(at, client, await objectOf(at, client, word));
   if (verb === "history") return await history(at, client, await objectOf(at, client, word));
-  throw new UsageError(`Cannot run "objects ${verb}": expected ls PID, cat or history OBJECT`);
+  throw new UsageError(`Cannot run "objects ${verb}": expected ls, cat, history, diff or put`);
 }
 
 async function ls(at: Context, client: Client, word: string): Promise<number> {
@@ -56,16 +61,30 @@ async function showObject(at: Context, client: Client, object: wire.Object): Pro
   const of = object.list ? object.items : object.version;
   const values: unknown[] = [];
   for (let n = object.list ? 1 : of; n <= of; n++) {
-    const shown = await client.get<wire.ObjectVersion>(
-      `/v1/objects/${object.id}/versions/${n}`,
-      { reveal: true },
-    );
-    if (shown.erased) {
-      throw new SysError("ENOENT", `Cannot show "${object.id}@${n}": its content was taken away`);
-    }
-    values.push(shown.value);
+    values.push(await valueAt(client, object.id, n));
   }
   return printValue(at, object.list ? values : values[0]);
+}
+
+async function valueAt(client: Client, id: string, n: number): Promise<unknown> {
+  const path = `/v1/objects/${id}/versions/${n}`;
+  const shown = await client.get<wire.ObjectVersion>(path, { reveal: true });
+  if (!shown.erased) return shown.value;
+  throw new SysError("ENOENT", `Cannot show "${id}@${n}": its content was taken away`);
+}
+
+async function diff(
+  at: Context,
+  client: Client,
+  { id, list }: wire.Object,
+  wanted: Versions,
+): Promise<number> {
+  const { items } = await client.get<{ readonly items: readonly VersionView[] }>(
+    `/v1/objects/${id}/versions`,
+  );
+  const { from, to } = versionsOf(id, list ? [] : items.map(({ version }) => version), wanted);
+  const before = await valueAt(client, id, from);
+  return printDiff(at, { id, from, to, before, after: await valueAt(client, id, to) });
 }
 
 async function history(at: Context, client: Client, { id }: wire.Object): Promise<number> {
@@ -81,11 +100,11 @@ export async function checkpointThere(at: Context, client: Client): Promise<numb
   if (verb === "ls" && first === undefined) {
     return listCheckpoints(
       at,
-      await checkpoints(client, word === undefined ? undefined : await treeOf(at, word)),
+      await checkpoints(client, word === undefined ? undefined : await treeOf(client, word)),
     );
   }
   if (word !== undefined && first !== undefined && rest.length === 0) {
-    const tree = await treeOf(at, word);
+    const tree = await treeOf(client, word);
     const named = (position: string): Promise<string> => positionOf(client, tree, position);
     if (verb === "inspect" && second === undefined) {
       const query = { at: await named(first) };
@@ -102,8 +121,8 @@ export async function checkpointThere(at: Context, client: Client): Promise<numb
 }
 
 /** The tree that a word names, itself or by one of its processes. */
-async function treeOf(at: Context, word: string): Promise<string> {
-  return /^t_\d+$/.test(word) ? word : (await systemOf(at).process(word)).tree;
+async function treeOf(client: Client, word: string): Promise<string> {
+  return (await treesThere(client, word))[0]!;
 }
 
 /** A line, the name of a checkpoint, or the id of one whose beginning was given. */

@@ -167,7 +167,7 @@ async function find(
   { kind, what }: { readonly kind: string; readonly what: string },
   { word, ids }: Wanted,
 ): Promise<{ readonly tree: Tree; readonly id: string }> {
-  const match = new RegExp(`^${kind}_(\\d+)(\\.\\d*)?$`).exec(word);
+  const match = new RegExp(`^${kind}_(\\d*)(\\.\\d*)?$`).exec(word);
   if (match === null) {
     const expected = `expected one like "${kind}_1${kind === "p" ? "" : ".1"}"`;
     throw new SysError("ENOENT", `Cannot find ${what} "${word}": no id of one, ${expected}`);

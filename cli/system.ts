@@ -9,7 +9,8 @@ import type { Signal } from "../kernel/process.ts";
 import type { PersonAnswer } from "../kernel/world.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
-import type { CheckpointView } from "../server/schema/memory.ts";
+import type { Put } from "../kernel/put.ts";
+import type { CheckpointView, ObjectView } from "../server/schema/memory.ts";
 import type { ProcessView } from "../server/schema/process.ts";
 import type { RequestView } from "../server/schema/request.ts";
 import type { Context } from "./command.ts";
@@ -72,6 +73,8 @@ export interface System {
   limit(pid: string, limits: BudgetLimits): Promise<void>;
   /** Gives the position of a process's tree a name. */
   checkpoint(pid: string, name: string): Promise<CheckpointView>;
+  /** Puts a value into a process's memory. */
+  put(pid: string, put: Omit<Put, "pid" | "by">): Promise<ObjectView>;
   /** Requests that wait for an answer, oldest first. */
   requests(): Promise<RequestView[]>;
   /** One request. */

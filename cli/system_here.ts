@@ -19,12 +19,14 @@ import { pendingRequests } from "../runtime/people.ts";
 import { pidOf } from "../runtime/line_text.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
-import type { CheckpointView } from "../server/schema/memory.ts";
+import { fullName } from "../kernel/names.ts";
+import type { Put } from "../kernel/put.ts";
+import type { CheckpointView, ObjectView } from "../server/schema/memory.ts";
 import type { ProcessView } from "../server/schema/process.ts";
 import type { RequestView } from "../server/schema/request.ts";
 import { capabilityViews } from "../server/view/authority.ts";
 import { eventView } from "../server/view/event.ts";
-import { checkpointView } from "../server/view/memory.ts";
+import { checkpointView, objectView } from "../server/view/memory.ts";
 import { processView } from "../server/view/process.ts";
 import { requestView, similarOf, type Viewer } from "../server/view/request.ts";
 import type { Context } from "./command.ts";
@@ -159,6 +161,14 @@ export class LocalSystem implements System {
     const { id } = taken!.data as EventMap["checkpoint.taken"];
     const { state } = await this.#reading((store) => treeIn(store, treeOf(pid)));
     return checkpointView(state, state.checkpoints[id]!);
+  }
+
+  /** Puts a value into a process's memory. */
+  async put(pid: string, put: Omit<Put, "pid" | "by">): Promise<ObjectView> {
+    const order = { kind: "put", pid: pid as Pid, ...put, by: operatorOf(this.#at) } as const;
+    await give(this.#at, treeOf(pid), order);
+    const tree = await this.#reading((store) => treeIn(store, treeOf(pid)));
+    return objectView(tree.state, tree.lookUp(fullName(pid as Pid, put.name)).object!);
   }
 
   /** Requests that wait for an answer, oldest first. */

@@ -13,7 +13,8 @@ import { answerText } from "../runtime/line_text.ts";
 import type { Client, Decided, Matches } from "../server/client.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
-import type { CheckpointView } from "../server/schema/memory.ts";
+import type { Put } from "../kernel/put.ts";
+import type { CheckpointView, ObjectView } from "../server/schema/memory.ts";
 import type { ProcessView } from "../server/schema/process.ts";
 import type { RequestView } from "../server/schema/request.ts";
 import { UsageError } from "./exit.ts";
@@ -121,6 +122,11 @@ export class RemoteSystem implements System {
     return await this.#client.send("POST", `${pathOf(pid)}/checkpoints`, { body: { name } });
   }
 
+  /** Puts a value into a process's memory. */
+  async put(pid: string, put: Omit<Put, "pid" | "by">): Promise<ObjectView> {
+    return await this.#client.send("POST", `${pathOf(pid)}/objects`, { body: put });
+  }
+
   /** Requests that wait for an answer, oldest first. */
   async requests(): Promise<RequestView[]> {
     const found = await Array.fromAsync(this.#client.all<RequestView>("/v1/approvals"));
@@ -190,6 +196,17 @@ const PID = /^p_[1-9]\d*(\.[1-9]\d*)?$/;
 
 function pathOf(pid: string): string {
   return `/v1/processes/${pid}`;
+}
+
+/** The trees that a word names, itself or by one of its processes; all for none. */
+export async function treesThere(client: Client, word: string | undefined): Promise<string[]> {
+  const all = await Array.fromAsync(client.all<{ readonly tree: string }>("/v1/trees", {
+    all: true,
+  }));
+  const ids = all.map(({ tree }) => tree);
+  if (word === undefined) return ids;
+  const of = /^p_(\d+)/.exec(word)?.[1];
+  return [await onlyOne("tree", of === undefined ? word : `t_${of}`, () => Promise.resolve(ids))];
 }
 
 /** What a whole id names; undefined where it is none, or names nothing. */

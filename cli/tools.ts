@@ -7,6 +7,7 @@ import { toolsThere } from "./tools_there.ts";
 import { isId } from "../kernel/ids.ts";
 import type { Command, Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
+import { refuseLater } from "./later.ts";
 import { give, operatorOf } from "./order.ts";
 import { show } from "./output.ts";
 import { approve, deny } from "./decide.ts";
@@ -65,6 +66,7 @@ export const tools: Command = {
     timeout: { type: "string" },
   },
   words: [0, 2],
+  refuse: ([verb]) => refuseLater("tools", verb),
   remote: (at, client) =>
     FILE_VERBS.includes(at.words[0]!) ? tools.run(at) : toolsThere(at, client),
   async run(at) {

@@ -12,6 +12,7 @@ import type { ProcessView } from "../server/schema/process.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { logText } from "./logs.ts";
+import type { Io } from "./io.ts";
 import { aligned } from "./output.ts";
 import { describeLines, lastLines } from "./processes.ts";
 import { requestColumns } from "./request_text.ts";
@@ -22,8 +23,11 @@ import { budgetOf } from "./words.ts";
 const LOGS_SHOWN = 200;
 const BEAT_MS = 1_000;
 
-/** `top`. */
-export const top: Command = {
+/** Runs a command line, and prints to what it is given. */
+type RunLine = (argv: readonly string[], io: Io) => Promise<number>;
+
+/** `top`; `runLine` is what `:` does. */
+export const topOf = (runLine: RunLine): Command => ({
   name: "top",
   group: "processes",
   usage: "[--once] [-a]",
@@ -52,9 +56,9 @@ export const top: Command = {
     // Before the screen is taken, so that what is wrong is read.
     await system.processes({ all: false });
     using screen = openScreen();
-    return await new Top(at, system, screen).run();
+    return await new Top(at, { system, screen, runLine }).run();
   },
-};
+});
 
 /** Processes, and how many requests wait. */
 async function read(system: System, all: boolean): Promise<[ProcessView[], number]> {
@@ -66,13 +70,19 @@ class Top {
   readonly #at: Context;
   readonly #system: System;
   readonly #screen: Screen;
+  readonly #runLine: RunLine;
   readonly #over = new AbortController();
   #state: TopState = EMPTY;
 
-  constructor(at: Context, system: System, screen: Screen) {
+  constructor(at: Context, parts: {
+    readonly system: System;
+    readonly screen: Screen;
+    readonly runLine: RunLine;
+  }) {
     this.#at = at;
-    this.#system = system;
-    this.#screen = screen;
+    this.#system = parts.system;
+    this.#screen = parts.screen;
+    this.#runLine = parts.runLine;
   }
 
   async run(): Promise<number> {
@@ -147,6 +157,8 @@ class Top {
   async #done(wish: Exclude<Wish, { readonly do: "quit" }>): Promise<void> {
     const { selected } = this.#state;
     switch (wish.do) {
+      case "command":
+        return await this.#command(wish.line);
       case "approvals":
         return this.#open("Requests that wait", await this.#requests());
       case "signal":
@@ -178,6 +190,28 @@ class Top {
     }
   }
 
+  /** Runs a command and shows what it said; one that would not end, or wants the screen, is not. */
+  async #command(line: string): Promise<void> {
+    const { flags, io } = this.#at;
+    const argv = commandWords(line, this.#state.selected);
+    const given = ["db", "host", "token", "context", "workspace"].flatMap((name) => {
+      const value = flags.text(name);
+      return value === undefined ? [] : [`--${name}`, value];
+    });
+    const keys = flags.texts("store-key").flatMap((file) => ["--store-key", file]);
+    const said: string[] = [];
+    const hear = (text: string): void => void said.push(text);
+    const quiet = { isTerminal: false, isInteractive: false, isProgressShown: false };
+    const exit = await this.#runLine([...argv, ...given, ...keys], {
+      ...io,
+      ...quiet,
+      out: hear,
+      err: hear,
+    });
+    const lines = said.join("").trimEnd().split("\n");
+    this.#open(`libos ${line}${exit === EXIT.ok ? "" : ` (exit ${exit})`}`, lines);
+  }
+
   async #requests(): Promise<string[]> {
     const columns = requestColumns(realClock.now()).filter(({ wide }) => wide !== true);
     const found = await this.#system.requests();
@@ -199,4 +233,21 @@ class Top {
   #say(said: string): void {
     this.#state = { ...this.#state, said };
   }
+}
+
+/** They want the terminal, or do not end. */
+const NOT_HERE: readonly string[] = ["top", "attach", "serve", "run", "demo", "wait"];
+const ENDLESS = /^(-\w*[fw]\w*|--follow|--watch)$/;
+
+/** The words of a command line, with quotes taken off; `%` is the process that is selected. */
+export function commandWords(line: string, selected: string | null): string[] {
+  const words = [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)]
+    .map(([, one, two, plain]) => plain === "%" ? selected ?? "%" : one ?? two ?? plain ?? "");
+  if (words[0] === "libos") words.shift();
+  const [name = "", verb] = words;
+  const isEndless = words.some((word) => ENDLESS.test(word)) ||
+    (name === "approvals" && verb === "watch") ||
+    (name === "spawn" && !words.some((word) => word === "-d" || word === "--detach"));
+  if (!NOT_HERE.includes(name) && !name.startsWith("-") && !isEndless) return words;
+  throw new UsageError(`Cannot run "${name}" here: it does not end by itself, or wants the screen`);
 }

@@ -27,7 +27,7 @@ export interface TopState {
   readonly filter: string;
   /** What is being typed, and what for. */
   readonly typing:
-    | { readonly what: "filter" | "budget" | "checkpoint"; readonly text: string }
+    | { readonly what: "filter" | "budget" | "checkpoint" | "command"; readonly text: string }
     | null;
   /** A pane over the list: lines, and where it is scrolled to. */
   readonly pane: {
@@ -62,7 +62,8 @@ export type Wish =
   | { readonly do: "describe" | "logs" | "approvals" }
   | { readonly do: "signal"; readonly signal: Signal; readonly pids: readonly string[] }
   | { readonly do: "checkpoint"; readonly name: string }
-  | { readonly do: "budget"; readonly limits: string };
+  | { readonly do: "budget"; readonly limits: string }
+  | { readonly do: "command"; readonly line: string };
 
 /** The processes as they are listed: filtered, sorted, as a tree where that was asked for. */
 export function rowsOf(state: TopState): Row[] {
@@ -156,6 +157,8 @@ function inList(state: TopState, key: Key): Pressed {
       return { state: { ...state, typing: { what: "checkpoint", text: "" } } };
     case "b":
       return { state: { ...state, typing: { what: "budget", text: "" } } };
+    case ":":
+      return { state: { ...state, typing: { what: "command", text: "" } } };
     case "?":
       return { state: { ...state, pane: { title: "Keys", lines: KEYS_HELP, from: 0 } } };
     case "esc":
@@ -235,10 +238,12 @@ function typed(
   const text = typing.text.trim();
   const done = { ...state, typing: null };
   if (what === "filter" || text === "") return { state: moved(done, 0) };
-  const wish: Wish = what === "budget"
-    ? { do: "budget", limits: text }
-    : { do: "checkpoint", name: text };
-  return { state: done, wish };
+  const wishes: { readonly [W in typeof what]: Wish } = {
+    budget: { do: "budget", limits: text },
+    checkpoint: { do: "checkpoint", name: text },
+    command: { do: "command", line: text },
+  };
+  return { state: done, wish: wishes[what] };
 }
 
 const KEYS_HELP: readonly string[] = [
@@ -248,7 +253,8 @@ const KEYS_HELP: readonly string[] = [
   "/            filter, Esc ends it  Space        tag, for signals to several",
   "p            pause, or resume     k F9         signal: p r c k",
   "c            checkpoint           b            budget: tokens=50000 usd=1",
-  "q            quit                 ?            this; q or Esc closes it",
+  ":            a command: caps ls %  ?            this; q or Esc closes it",
+  "q            quit",
 ];
 
 /** A frame: exactly as many rows as the screen has, none wider than it (V1). */
@@ -292,7 +298,12 @@ function headText({ processes, requests, sort, filter }: TopState): string {
 
 function footText({ typing, isSignaling, said, tagged }: TopState): string {
   if (typing !== null) {
-    const asks = { filter: "filter", budget: "budget, like tokens=50000", checkpoint: "name" };
+    const asks = {
+      filter: "filter",
+      budget: "budget, like tokens=50000",
+      checkpoint: "name",
+      command: "libos, % is the selected process,",
+    };
     return `${asks[typing.what]} > ${typing.text}█`;
   }
   if (isSignaling) return "signal: [p] pause  [r] resume  [c] cancel  [k] kill  [Esc] none";

@@ -25,6 +25,7 @@ import { deliver } from "./message.ts";
 import { parsePolicy } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
 import { parseGrant } from "./path.ts";
+import { type Put, put } from "./put.ts";
 import { refuseDays } from "./retention.ts";
 import { root } from "./spawn.ts";
 import type { InboxItem } from "./store.ts";
@@ -118,6 +119,15 @@ const ORDERS = z.discriminatedUnion("kind", [
     reason: z.string().max(512),
     by,
   }),
+  z.strictObject({
+    kind: z.literal("put"),
+    pid,
+    name: z.string().min(1).max(512),
+    type: z.string().max(64).optional(),
+    value: json,
+    from: z.number().int().min(0).optional(),
+    by,
+  }),
   z.strictObject({ kind: z.literal("reveal"), what: z.string().max(512), by }),
 ]);
 
@@ -180,6 +190,7 @@ export type Order =
     readonly reason: string;
     readonly by: string;
   }
+  | ({ readonly kind: "put" } & Put)
   | {
     readonly kind: "reveal";
     /** What somebody is shown: `obj_1.2@3`. It changes nothing, and stands in the log. */
@@ -233,6 +244,9 @@ export function accept(draft: Draft, item: InboxItem): void {
     case "revoke-tool":
       revokeTool(draft, order);
       break;
+    case "put":
+      put(draft, order);
+      break;
     case "reveal":
       break;
   }
@@ -241,6 +255,7 @@ export function accept(draft: Draft, item: InboxItem): void {
 }
 
 function whatOf(order: Order): string {
+  if (order.kind === "put") return `put ${order.name} of ${order.pid}`;
   return order.kind === "reveal" ? `reveal ${order.what}` : order.kind;
 }
 

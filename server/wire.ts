@@ -852,6 +852,18 @@ export interface ProcessPage {
   readonly next: string | null;
 }
 
+/** `Put` of the API's document. */
+export interface Put {
+  /** Name. */
+  readonly name: string;
+  /** Type. */
+  readonly type?: string;
+  /** Any JSON */
+  readonly value?: unknown;
+  /** From. */
+  readonly from?: number;
+}
+
 /** `Reason` of the API's document. */
 export interface Reason {
   /** Reason. */

@@ -88,6 +88,11 @@ const KEYS: readonly (readonly [claim: string, keys: string[], Partial<TopState>
   ["c names a checkpoint", ["c", "a", "b", "enter"], {}, { do: "checkpoint", name: "ab" }],
   ["c without a name takes none", ["c", "enter"], {}, undefined],
   ["b sets a budget", ["b", ..."usd=1", "enter"], {}, { do: "budget", limits: "usd=1" }],
+  [": runs a command", [":", ..."caps ls %", "enter"], { typing: null }, {
+    do: "command",
+    line: "caps ls %",
+  }],
+  ["Esc runs none", [":", "p", "s", "esc"], { typing: null }, undefined],
   ["q quits", ["q"], {}, { do: "quit" }],
   ["Ctrl-C quits from wherever it is", ["/", "ctrl-c"], {}, { do: "quit" }],
   ["q closes what ? opened", ["?", "q"], { pane: null }, undefined],
@@ -165,6 +170,10 @@ terminalTest("top is live, and leaves the terminal as it was", async () => {
   await top.shows("Capabilities:");
   await top.type("q");
   await top.shows("TOKENS");
+  await top.type(":can % 'file.read(./x)'\r");
+  await top.shows("DENY  file.read(./x) for p_2");
+  await top.type("q:logs -f %\r");
+  await top.shows('Cannot run "logs" here');
   await top.type("p");
   await top.shows("pause: p_2");
   await top.type("q");

@@ -113,10 +113,28 @@ Deno.test("policy check tells the line and what was meant", async () => {
   equal(out, "deny file.read(./x) because secret\n");
 });
 
-Deno.test("init makes a store, a sound policy and an agent, and replaces nothing", async () => {
+Deno.test("init makes a store, its key, a sound policy and an agent, and replaces nothing", async () => {
   await using place = await Place.make();
-  match((await place.libos("init")).out, /made {2}libos\.policy, hello\.ts/);
-  match((await place.libos("init")).out, /made {2}nothing/);
+  await place.write("hello.ts", await place.read("greeter.ts"));
+  const first = await place.libos("init");
+  match(
+    first.out,
+    /key .*libos\.db\.key: seals the log.*\nmade {2}libos\.policy\nkept {2}hello\.ts/,
+  );
+  equal(await place.read("hello.ts"), await place.read("greeter.ts"));
+  equal((await Deno.stat(`${place.db}.key`)).mode! & 0o777, 0o600);
+  match((await place.libos("verify")).out, /\(seals\) .*OK, sealed/);
+  await place.write("libos.policy", "deny file.remove\n");
+  const [key, before] = [await place.read(".libos/libos.db.key"), await Deno.readFile(place.db)];
+  const again = await place.libos("init");
+  equal(again.exit, 1);
+  match(again.err, /Cannot make ".*libos\.db": a store is there, and nothing was changed/);
+  equal(await place.read("libos.policy"), "deny file.remove\n");
+  equal(await place.read(".libos/libos.db.key"), key);
+  equal(await Deno.readFile(place.db), before);
+  await Deno.remove(`${place.folder}/hello.ts`);
+  await Deno.remove(`${place.folder}/libos.policy`);
+  match((await place.libos("init", "--db", "o.db")).out, /made {2}libos\.policy, hello\.ts/);
   equal((await place.libos("policy", "check", "libos.policy")).exit, 0);
   const grants = ["--grant", "file.list(.)", "--grant", "file.write(./out.md)"];
   equal((await place.libos("run", "hello.ts", "Look", ...grants)).exit, 0);

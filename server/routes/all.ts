@@ -8,6 +8,7 @@ import { authorityRoutes } from "./authority.ts";
 import { checkpointRoutes } from "./checkpoint.ts";
 import { evidenceRoutes } from "./evidence.ts";
 import { memoryRoutes } from "./memory.ts";
+import { objectRoutes } from "./object.ts";
 import { overviewRoutes } from "./overview.ts";
 import { positionRoutes } from "./position.ts";
 import { processRoutes } from "./process.ts";
@@ -29,6 +30,7 @@ export const ROUTES: readonly AddRoutes[] = [
   authorityRoutes,
   requestRoutes,
   memoryRoutes,
+  objectRoutes,
   treeRoutes,
   positionRoutes,
   checkpointRoutes,

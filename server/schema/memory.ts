@@ -50,6 +50,15 @@ export const versionShape = z.object({
 /** One version of an object. */
 export type VersionView = z.infer<typeof versionShape>;
 
+/** A value for a process's memory. */
+export const putShape = z.strictObject({
+  /** As its process says it: `notes/today`. */
+  name: z.string().min(1).max(512),
+  type: z.string().max(64).optional(),
+  value: jsonShape,
+  from: z.number().int().min(0).optional(),
+}).openapi("Put");
+
 /** A named position. */
 export const checkpointShape = z.object({
   id: z.string(),
