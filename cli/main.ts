@@ -21,6 +21,7 @@ import { context } from "./context.ts";
 import { cost } from "./cost.ts";
 import { overview as overviewOf } from "./evidence_there.ts";
 import { explain } from "./explain.ts";
+import { hooks } from "./hook_again.ts";
 import { helpOf, overview } from "./help.ts";
 import { images } from "./images.ts";
 import { type Io, realIo } from "./io.ts";
@@ -78,7 +79,7 @@ const ALL: readonly Command[] = [
     cancel,
     kill,
   ],
-  ...[approvals, approve, edit, deny, answer, token],
+  ...[approvals, approve, edit, deny, answer, hooks, token],
   ...[caps, can, explain, policy, suggestGrants],
   ...[tools],
   ...[objects, tree, gc, erase, store, budget, cost],

@@ -36,6 +36,12 @@ export interface DeadEntry extends Entry {
   readonly error: string;
 }
 
+/** An event that waits to be told, or was given up. */
+export interface KeptEntry extends Entry {
+  readonly state: "due" | "dead";
+  readonly error: string | null;
+}
+
 const TABLES = `
 CREATE TABLE IF NOT EXISTS seen (tree TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS entry (
@@ -145,13 +151,39 @@ export class HookBook {
     ).map((row) => ({ ...entryOf(row), error: textOrNull(row, "error") ?? "" }));
   }
 
-  /** A hook was told. `isKept`: it would be found again, and is not to be told again. */
-  told({ hook, id }: Entry, isKept: boolean): void {
-    this.#write(false, () => {
-      if (!isKept) this.#db.run("DELETE FROM entry WHERE hook = ? AND id = ?", hook, id);
-      else {
-        this.#db.run("UPDATE entry SET state = 'told' WHERE hook = ? AND id = ?", hook, id);
+  /** Enters events to be told again, from the first try on, also those that were given up. */
+  again(entries: readonly Entry[]): void {
+    this.#write(true, () => {
+      for (const { hook, id, event, tree, seq, atMs, facts } of entries) {
+        this.#db.run(
+          "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 'due', NULL) " +
+            // Fewer than any count of it so far: one that is told just now is told again, too.
+            "ON CONFLICT (hook, id) DO UPDATE SET state = 'due', next_ms = 0, error = NULL, " +
+            "attempts = MIN(attempts, 0) - 1",
+          ...[hook, id, event, tree, seq, atMs, facts],
+        );
       }
+    });
+  }
+
+  /** What waits to be told, or was given up, the newest first. */
+  kept(limit: number): readonly KeptEntry[] {
+    return this.#db.all(
+      "SELECT * FROM entry WHERE state IN ('due', 'dead') ORDER BY at_ms DESC, id LIMIT ?",
+      limit,
+    ).map((row) => ({
+      ...entryOf(row),
+      state: textIn(row, "state") === "due" ? "due" : "dead",
+      error: textOrNull(row, "error"),
+    }));
+  }
+
+  /** A hook was told. `isKept`: it would be found again, and is not to be told again. */
+  told({ hook, id, attempts }: Entry, isKept: boolean): void {
+    const where = "WHERE hook = ? AND id = ? AND attempts = ?";
+    this.#write(false, () => {
+      const what = isKept ? "UPDATE entry SET state = 'told'" : "DELETE FROM entry";
+      this.#db.run(`${what} ${where}`, hook, id, attempts);
     });
   }
 
@@ -160,8 +192,8 @@ export class HookBook {
     this.#write(true, () => {
       this.#db.run(
         "UPDATE entry SET attempts = ?, next_ms = ?, state = ?, error = ? " +
-          "WHERE hook = ? AND id = ?",
-        ...[attempts + 1, nextMs ?? 0, nextMs === null ? "dead" : "due", error, hook, id],
+          "WHERE hook = ? AND id = ? AND attempts = ?",
+        ...[attempts + 1, nextMs ?? 0, nextMs === null ? "dead" : "due", error, hook, id, attempts],
       );
       if (nextMs !== null) return;
       this.#db.run(

@@ -60,6 +60,8 @@ interface Known extends Required<Omit<Hook, "url" | "secret" | "command">> {
   readonly hook: Hook;
 }
 
+/** The note in the book that names the hooks of the last kernel. */
+export const HOOKS_NOTE = "hooks";
 const CURSOR_MS = 1_000;
 const SECRET_CHARS_MIN = 16;
 
@@ -144,6 +146,8 @@ export class Hooks {
 
   /** Starts to tell. */
   start(): void {
+    const known = [...this.#hooks.values()].map(({ id, on }) => ({ id, on: [...on] }));
+    this.#parts.book.setNote(HOOKS_NOTE, canonical(known));
     this.#running = this.#run();
   }
 
