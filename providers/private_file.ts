@@ -5,6 +5,7 @@
  *   F1. The file is whole whenever it is there: it is written beside its place, synced and renamed.
  *   F2. Changes come one after another, whichever program makes them: each holds a lock beside it.
  *   F3. It and its folder's new entry are readable by their owner only, from the first byte on.
+ *   F4. What is looked at is what is read; nothing but a file is, so that nobody waits.
  * @module
  */
 
@@ -49,10 +50,16 @@ export function memoryFile(): PrivateFile {
   };
 }
 
+/** A change less than this ago may be followed by one that the host gives the same times. */
+const FRESH_MS = 2_000;
+let looks = 0;
+
 function stampOf(path: string): string {
   try {
-    const { mtime, size, ino } = Deno.statSync(path);
-    return `${mtime?.getTime()}:${size}:${ino}`;
+    const { ctime, mtime, size, ino } = Deno.statSync(path);
+    const changedMs = ctime?.getTime() ?? mtime?.getTime() ?? Infinity;
+    const fresh = Date.now() - changedMs < FRESH_MS ? `:${looks += 1}` : "";
+    return `${changedMs}:${mtime?.getTime()}:${size}:${ino}${fresh}`;
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return "";
     throw refused(path, thrown);
@@ -61,16 +68,27 @@ function stampOf(path: string): string {
 
 function readPrivate(path: string): string | null {
   try {
-    const { mode } = Deno.statSync(path);
-    if (mode !== null && Deno.build.os !== "windows" && (mode & 0o077) !== 0) {
-      const state = "others may read it";
-      throw new SysError("EACCES", `Cannot use "${path}": ${state}, expected mode 0600`);
+    mustBePrivate(path, Deno.statSync(path));
+    using file = Deno.openSync(path);
+    const { size } = mustBePrivate(path, file.statSync());
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (let count: number | null = 0; count !== null && at < size; at += count ?? 0) {
+      count = file.readSync(bytes.subarray(at));
     }
-    return Deno.readTextFileSync(path);
+    return new TextDecoder().decode(bytes.subarray(0, at));
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return null;
     throw refused(path, thrown);
   }
+}
+
+function mustBePrivate(path: string, info: Deno.FileInfo): Deno.FileInfo {
+  const { mode, isFile } = info;
+  const isOpen = mode !== null && Deno.build.os !== "windows" && (mode & 0o077) !== 0;
+  if (isFile && !isOpen) return info;
+  const state = isFile ? "others may read it, expected mode 0600" : "no file, expected one";
+  throw new SysError("EACCES", `Cannot use "${path}": ${state}`);
 }
 
 function writePrivate(path: string, text: string): void {

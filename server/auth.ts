@@ -34,7 +34,7 @@ export function whoAsks(
   const rate = new Rate(clock, LIMITS.httpRequestsPerSecond, LIMITS.httpRequestsBurst);
   return async (c, next) => {
     const from = c.get("from");
-    const found = foundOr(c, tokens, failed);
+    const found = quietly(failed, () => bearer(c, tokens) ?? session(c, tokens));
     if (found === undefined) {
       failures.take(from);
       const expected = "expected Authorization: Bearer TOKEN; make one with libos token create";
@@ -49,10 +49,10 @@ export function whoAsks(
   };
 }
 
-/** Who was found; what is wrong with the file of tokens is for the one who runs the server. */
-function foundOr(c: Context<Env>, tokens: TokenBook, failed: House["failed"]): Found {
+/** What is wrong with the file of tokens is for the one who runs the server. */
+function quietly<T>(failed: House["failed"], job: () => T): T {
   try {
-    return bearer(c, tokens) ?? session(c, tokens);
+    return job();
   } catch (thrown) {
     if (thrown instanceof Refusal) throw thrown;
     failed(thrown);
@@ -84,8 +84,12 @@ function session(c: Context<Env>, tokens: TokenBook): Found {
 }
 
 /** Signs a browser in by a one-time link; false when the link is nobody's. */
-export function signIn(c: Context<Env>, tokens: TokenBook, link: string): boolean {
-  const secret = tokens.follow(link);
+export function signIn(
+  c: Context<Env>,
+  { tokens, failed }: Pick<House, "tokens" | "failed">,
+  link: string,
+): boolean {
+  const secret = quietly(failed, () => tokens.follow(link));
   if (secret === undefined) return false;
   setCookie(c, cookieName(c.req.url), secret, {
     httpOnly: true,

@@ -15,8 +15,9 @@ of the server, and open the link that it prints.</p></html>`;
 export function consoleRoutes(app: Api, house: House): void {
   app.get("/", (c) => {
     const link = c.req.query("t");
-    if (link !== undefined) {
-      return signIn(c, house.tokens, link) ? c.redirect("/", 303) : c.html(SIGN_IN, 401);
+    // Who only looks where a link leads does not use it up.
+    if (link !== undefined && c.req.method === "GET") {
+      return signIn(c, house, link) ? c.redirect("/", 303) : c.html(SIGN_IN, 401);
     }
     return page();
   });
