@@ -75,6 +75,36 @@ Deno.test("gc says what it removed; erase says why, and wants to be told twice",
   match((await place.libos("verify")).out, /OK/);
 });
 
+Deno.test("What gc and erase removed stands in the events and the audit of the tree that had it", async () => {
+  await using place = await Place.make();
+  const os = await createRuntime({ store: place.db, workspace: null, autorun: false });
+  const image = imageOf(async ({ sys }) => {
+    const { object } = await sys.object.create({ name: "a", value: "a".repeat(900) });
+    await sys.object.delete({ object });
+    await sys.object.create({ name: "b", value: "b".repeat(900) });
+  });
+  for (const goal of ["1", "2"]) await os.spawn(image, { goal });
+  await os.runUntilIdle();
+  const { store } = os.node.options;
+  for (const tree of os.node.trees) {
+    await os.node.durable(tree);
+    const { seq, tree: id } = tree.state;
+    await store.putSnapshot(id, { seq, head: tree.head, state: tree.dump() });
+  }
+  await os.close();
+  const made = await place.json<Record<string, unknown>>("gc");
+  equal(made, { count: 1, bytes: 902, kept: 1, trees: ["t_1", "t_2"] });
+  for (const tree of ["t_1", "t_2"]) {
+    const { out } = await place.libos("events", tree);
+    match(out, /"type":"values.collected".*"by":"ada","bytes":902,"hashes":\["[0-9a-f]{64}"\]/);
+    const said = / ada +collect 1 values of 902 bytes that nothing refers to, by ada +allow/;
+    match((await place.libos("audit", "ls", tree)).out, said);
+  }
+  equal((await place.libos("erase", "/p_1/b", "-m", "asked", "-y")).exit, 0);
+  match((await place.libos("audit", "ls", "t_1")).out, / ada +erase content of \d+ hashes by ada/);
+  match((await place.libos("verify")).out, /t_1 .* OK, \d+ .*erased.*\nt_2 .* OK, .*\n/);
+});
+
 Deno.test("tree retain says how long payloads are kept, plans a pass, and makes it", async () => {
   await using place = await Place.make();
   const days = 86_400_000;
