@@ -25,7 +25,7 @@ import { deliver } from "./message.ts";
 import { parsePolicy } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
 import { parseGrant } from "./path.ts";
-import { type Put, put } from "./put.ts";
+import { put } from "./put.ts";
 import { refuseDays } from "./retention.ts";
 import { root } from "./spawn.ts";
 import type { InboxItem } from "./store.ts";
@@ -190,7 +190,17 @@ export type Order =
     readonly reason: string;
     readonly by: string;
   }
-  | ({ readonly kind: "put" } & Put)
+  | {
+    readonly kind: "put";
+    readonly pid: Pid;
+    /** As its process says it: `notes/today`. */
+    readonly name: string;
+    readonly type?: string | undefined;
+    readonly value: Json;
+    /** The version it is based on; 0: there is to be none. */
+    readonly from?: number | undefined;
+    readonly by: string;
+  }
   | {
     readonly kind: "reveal";
     /** What somebody is shown: `obj_1.2@3`. It changes nothing, and stands in the log. */
