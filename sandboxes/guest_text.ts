@@ -57,8 +57,8 @@ import {
   bareGlobals,
   begin,
   cage,
-  collector,
   freezeAll,
+  memoryOf,
   oneByOne,
   seal,
   tidier,
@@ -131,14 +131,14 @@ const CAGE_PARTS: readonly Part[] = [cage, tidier, begin, oneByOne, seal, bareGl
 
 /** The module which a cage's Worker is, where it is one of this process. */
 export const WORKER_TEXT = `import vm from "node:vm";\n${textOf(CAGE_PARTS)}
-cage(vm, postMessage.bind(globalThis), () => {});`;
+cage(vm, postMessage.bind(globalThis), { held: () => 0, collect: () => {} });`;
 
 /** The module which the Worker of a child is. Its one message says that it can hear. */
 export const CHILD_WORKER_TEXT = `import vm from "node:vm";
 import v8 from "node:v8";
-${textOf([...CAGE_PARTS, collector, frameWriter])}
+${textOf([...CAGE_PARTS, memoryOf, frameWriter])}
 const tell = postMessage.bind(globalThis);
-cage(vm, frameWriter(Deno, ${LIMITS.cageFrameBytesMax}), collector(vm, v8));
+cage(vm, frameWriter(Deno, ${LIMITS.cageFrameBytesMax}), memoryOf(vm, v8));
 tell("started");`;
 
 /** The module which a child's main isolate is. */

@@ -34,6 +34,15 @@ export interface VmModule {
 /** What is used of `node:v8`. */
 export interface V8Module {
   setFlagsFromString(flags: string): void;
+  getHeapStatistics(): { readonly total_heap_size: number; readonly external_memory: number };
+}
+
+/** The engine's memory. */
+export interface Memory {
+  /** Bytes that it holds, whether they are in use or not. */
+  held(): number;
+  /** Gives back what is not in use. */
+  collect(): void;
 }
 
 /** How a job gets a turn of its own. */
@@ -60,16 +69,16 @@ interface Current {
 /**
  * Starts the Worker, which sends by `post`. It is first told the surface, as text, and a script
  * whose value makes a realm from that: neither is in its own code, for a long URL costs memory many
- * times. What `collect` does is done now and then, when it has come to rest.
+ * times. `memory` is collected now and then, when it has come to rest.
  */
-export function cage(vm: VmModule, post: (text: string) => void, collect: () => void): void {
+export function cage(vm: VmModule, post: (text: string) => void, memory: Memory): void {
   const { createContext, Script, SourceTextModule } = vm;
   const bare = vm.constants.DONT_CONTEXTIFY;
   const { slice, startsWith, charCodeAt } = String.prototype;
   const { apply } = Reflect;
   const { parse } = JSON;
   const { setImmediate: soon, setTimeout: later } = globalThis as unknown as Later;
-  const tidy = tidier(later, collect, () => current === null);
+  const tidy = tidier(later, memory, () => current === null);
   let script: InstanceType<VmModule["Script"]> | null = null;
   let surface = "";
   let next: Made | null = null;
@@ -107,6 +116,7 @@ export function cage(vm: VmModule, post: (text: string) => void, collect: () => 
       script = new Script(boot[2], { filename: "os" });
       next = make();
       post('["boot","ready"]');
+      tidy();
     } else if (kind === 114) run(nonce, text);
     else if (kind === 97) current?.nonce === nonce && current.door.answer(text);
     else {
@@ -122,41 +132,55 @@ export function cage(vm: VmModule, post: (text: string) => void, collect: () => 
 }
 
 /**
- * Told of each rest, collects when many runs have left their realms behind: when nothing was heard
- * for a moment, and at once where that moment does not come. The engine would wait much longer, for
- * a realm is small beside what it may hold.
+ * Told of each rest, the first when it has started, collects what starting or runs have left
+ * behind: when nothing was heard for a moment, and at once where that moment does not come and much
+ * is held. The engine would wait longer, for a realm is small beside what it may hold.
  */
 export function tidier(
   later: (job: () => void, ms: number) => void,
-  collect: () => void,
+  memory: Memory,
   isAtRest: () => boolean,
 ): () => void {
+  const mib = 1_048_576;
   const quietMs = 50;
-  const restsQuiet = 16;
-  const restsMax = 40;
+  // A tool that takes much each time would otherwise be given it anew each time.
+  const restsMin = 4;
   let rests = 0;
+  let collectedAt = 0;
+  // Of what was held the last time, what had to be kept; at first it is not known.
+  let kept = 6 * mib;
   const now = (): void => {
-    rests = 0;
-    collect();
+    collectedAt = rests;
+    memory.collect();
+    kept = memory.held();
   };
   return () => {
     const at = ++rests;
-    if (at >= restsMax) return now();
-    if (at >= restsQuiet) later(() => at === rests && isAtRest() && now(), quietMs);
+    const grown = memory.held() - kept;
+    if (grown >= 5 * mib && at - collectedAt >= restsMin) return now();
+    if (grown >= 1.5 * mib) later(() => at === rests && isAtRest() && now(), quietMs);
   };
 }
 
 /**
- * The engine's collector, from a context that is used for nothing else: no other context of this
- * process has one. The flags are the whole process's, so only who owns it may do this.
+ * The engine's memory, with its collector from a context that is used for nothing else: no other
+ * context of this process has one. The flags are the whole process's, so only who owns it may do
+ * this.
  */
-export function collector(vm: VmModule, v8: V8Module): () => void {
+export function memoryOf(vm: VmModule, v8: V8Module): Memory {
   const codeGeneration = { strings: false, wasm: false };
   v8.setFlagsFromString("--expose-gc");
   const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { codeGeneration });
   const gc = new vm.Script("globalThis.gc", { filename: "gc" }).runInContext(context);
   v8.setFlagsFromString("--no-expose-gc");
-  return () => typeof gc === "function" && gc();
+  const { getHeapStatistics } = v8;
+  return {
+    held: () => {
+      const { total_heap_size, external_memory } = getHeapStatistics();
+      return total_heap_size + external_memory;
+    },
+    collect: () => typeof gc === "function" && gc(),
+  };
 }
 
 /** Calls a tool, unless its run is no longer the one. */
