@@ -53,15 +53,13 @@ async function treeOf(client: Client, word: string | undefined): Promise<string>
 
 /** The line of a call, as the log of its tree tells; that of its request while it waits. */
 async function lineOf(client: Client, tree: string, call: string): Promise<number> {
-  const [, pid = "", step, key] = /^(.+)#(\d+)\.(.+)$/.exec(call)!;
+  const [, pid = ""] = /^(.+)#(\d+)\.(.+)$/.exec(call)!;
   const asked: number[] = [];
-  const query = { pid, full: true, limit: 500 };
+  const query = { pid, limit: 500 };
   const path = `/v1/trees/${tree}`;
-  for await (const { seq, type, data } of client.all<wire.Event>(`${path}/events`, query)) {
-    const place = data as { readonly step?: number; readonly key?: string };
-    if (place.key !== key) continue;
-    if (type === "human.asked") asked.unshift(seq);
-    else if (type.startsWith("call.") && String(place.step) === step) return seq;
+  for await (const line of client.all<wire.Event>(`${path}/events`, query)) {
+    if (line.type === "human.asked") asked.unshift(line.seq);
+    else if (line.call === call) return line.seq;
   }
   // The line of a request does not say its step, but its story does.
   for (const seq of asked) {

@@ -187,7 +187,7 @@ async function eventsThere(at: Context, client: Client): Promise<number> {
     let isDone = only !== undefined;
     for (const tree of trees) {
       if (only !== undefined) isDone = await isOver(system, tree, undefined);
-      const query = { from: next.get(tree) ?? since, pid, full: true, limit: 500 };
+      const query = { from: next.get(tree) ?? since, pid, reveal: true, limit: 500 };
       for await (const line of client.all<EventView>(`/v1/trees/${tree}/events`, query)) {
         next.set(tree, line.seq + 1);
         if (Date.parse(line.at) >= fromMs) printEvent(at, line, lines);

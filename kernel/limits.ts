@@ -151,6 +151,11 @@ export const LIMITS = {
   streamsPerPrincipalMax: 32,
   streamQueueBytesMax: 512 * 2 ** 10,
   streamLookMs: 1_000,
+  glancesKept: 2_048,
+  glanceLinesMax: 256,
+  timelineLinesMax: 20_000,
+  revealNoteMs: 60_000,
+  revealsKept: 4_096,
   streamBeatMs: 15_000,
   feedEventsKept: 10_000,
 } as const;

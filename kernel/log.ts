@@ -40,6 +40,22 @@ export function hasPayloads(type: EventType): boolean {
   return type in PAYLOADS && !STATE_LINES.includes(type);
 }
 
+/** A line with nothing in place of the values that it carries. */
+export function withoutPayloads<T extends Line>(line: T): T {
+  const spots = SPOTS.get(line.type);
+  return spots === undefined ? line : { ...line, data: emptied(line.data as Fields, spots) };
+}
+
+function emptied(data: Fields, spots: Spots): Fields {
+  const rest: Fields = { ...data };
+  for (const [field, spot] of spots) {
+    const value = rest[field];
+    if (value === undefined || value === null) continue;
+    rest[field] = spot === "here" ? null : emptied(value as Fields, spot);
+  }
+  return rest;
+}
+
 /** Lines that say that payloads of lines before them were taken away. */
 const FORGIVING: readonly EventType[] = ["content.erased", "payloads.redacted"];
 

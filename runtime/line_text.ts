@@ -138,7 +138,7 @@ const TELLERS: Tellers = {
   ],
   "message.sent": ({ id, from, to, type, data }) => [
     "message",
-    `${id} ${type} from ${from} to ${to}: ${canonical(data)}`,
+    `${id} ${type} from ${from} to ${to}${data === null ? "" : `: ${canonical(data)}`}`,
   ],
   "message.received": ({ ids }) => ["receive", ids.join(", ")],
 };
@@ -165,7 +165,7 @@ export function callText(
   { name, args, decision }: Pick<CallHead, "name" | "args" | "decision">,
 ): string {
   const [need] = decision.needs;
-  if (need === undefined) return `${name} ${short(canonical(args), 60)}`;
+  if (need === undefined) return args === null ? name : `${name} ${short(canonical(args), 60)}`;
   return `${need.right === name ? name : `${name} ${need.right}`} ${need.resource}`;
 }
 
@@ -232,14 +232,19 @@ export function answerText(answer: PersonAnswer): string {
       return `approved (${answer.scope ?? "once"}${until})`;
     }
     case "edit":
-      return `approved with other arguments ${short(canonical(answer.args), 80)}`;
+      return `approved with other arguments ${valueText(answer.args)}`.trimEnd();
     case "deny": {
       const stop = answer.stop === true ? " and stopped" : "";
       return `denied${stop}${because(answer.reason ?? "")}`;
     }
     case "answer":
-      return `answered ${short(textOf(answer.value), 80)}`;
+      return `answered ${valueText(answer.value)}`.trimEnd();
   }
+}
+
+/** A value in a sentence; nothing where it is not shown. */
+function valueText(value: unknown): string {
+  return value === null ? "" : short(textOf(value), 80);
 }
 
 /** How long payloads are kept. */

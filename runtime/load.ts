@@ -30,10 +30,16 @@ export async function headOf(store: Store, id: TreeId): Promise<TreeHead> {
 
 /**
  * Loads a tree. The tail after the snapshot is always checked, and the whole chain when it is not
- * longer than `LIMITS.verifyAtOpenLinesMax`; `libos verify` checks all of any length.
+ * longer than `LIMITS.verifyAtOpenLinesMax`, unless only the tail is to be; `libos verify` checks
+ * all of any length.
  * Throws `EINTEGRITY` with the position of the first broken line.
  */
-export async function loadTree(store: Store, id: TreeId, context: TreeContext): Promise<Loaded> {
+export async function loadTree(
+  store: Store,
+  id: TreeId,
+  context: TreeContext,
+  check: "whole" | "tail" = "whole",
+): Promise<Loaded> {
   // In this order: beside a running kernel the log may grow between any two reads.
   const snapshot = await store.getSnapshot(id);
   const head = await headOf(store, id);
@@ -44,7 +50,7 @@ export async function loadTree(store: Store, id: TreeId, context: TreeContext): 
   if (tree.state.seq !== start || tree.state.tree !== id) {
     throw new SysError("EINTEGRITY", `Cannot load tree "${id}": its snapshot is of another place`);
   }
-  const whole = head.seq <= LIMITS.verifyAtOpenLinesMax;
+  const whole = check === "whole" && head.seq <= LIMITS.verifyAtOpenLinesMax;
   const reader = whole || snapshot === undefined
     ? new ChainReader(id, 0, GENESIS)
     : new ChainReader(id, start, snapshot.head);

@@ -8,8 +8,10 @@ import type { Clock, Random } from "../kernel/world.ts";
 import type { AgentImage } from "../runtime/image.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Feed } from "./feed.ts";
+import type { Glances } from "./glance.ts";
 import type { Streams } from "./stream.ts";
 import type { Principal } from "./principal.ts";
+import type { Reveals } from "./reveal.ts";
 import type { Tally } from "./tally.ts";
 import type { TokenBook } from "./tokens.ts";
 
@@ -32,8 +34,14 @@ export interface House {
   audited: { readonly ok: boolean; readonly checkedAt: string; readonly lines: number } | null;
   /** Whether somebody may approve what their own agents ask for. */
   readonly isSelfApproved: boolean;
+  /** Whether a proxy that speaks TLS stands before the server, and is believed about it. */
+  readonly isBehindTls: boolean;
   /** Aborted when the server stops: whoever is waited for is not waited for any longer. */
   readonly stopping: AbortSignal;
+  /** Looks at trees without opening them. */
+  readonly glances: Glances;
+  /** Who looked at values. */
+  readonly reveals: Reveals;
   /** The open streams. */
   readonly streams: Streams;
   /** What works on this machine. */
@@ -65,6 +73,8 @@ export interface Env {
     who: Principal;
     /** What the page of a session sends along; null for a token. */
     csrf: string | null;
+    /** The session's name; null for a token. */
+    session: string | null;
     /** The address that asks. */
     from: string;
   };

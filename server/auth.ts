@@ -45,6 +45,7 @@ export function whoAsks(
     rate.take(found.who.token);
     c.set("who", found.who);
     c.set("csrf", found.csrf);
+    c.set("session", found.session);
     await next();
   };
 }
@@ -60,14 +61,14 @@ function quietly<T>(failed: House["failed"], job: () => T): T {
   }
 }
 
-type Found = { readonly who: Env["Variables"]["who"]; readonly csrf: string | null } | undefined;
+type Found = Pick<Env["Variables"], "who" | "csrf" | "session"> | undefined;
 
 function bearer(c: Context<Env>, tokens: TokenBook): Found {
   const said = c.req.header("authorization");
   if (said === undefined) return undefined;
   const secret = /^Bearer ([\w-]{1,128})$/i.exec(said)?.[1];
   const who = secret === undefined ? undefined : tokens.check(secret);
-  return who === undefined ? undefined : { who, csrf: null };
+  return who === undefined ? undefined : { who, csrf: null, session: null };
 }
 
 function session(c: Context<Env>, tokens: TokenBook): Found {
@@ -83,30 +84,39 @@ function session(c: Context<Env>, tokens: TokenBook): Found {
   return found;
 }
 
+/**
+ * Whether the one who asks spoke TLS: to this server, or to the proxy before it where one was
+ * declared. Nobody else is believed about it.
+ */
+export function isSecure(c: Context<Env>, { isBehindTls }: Pick<House, "isBehindTls">): boolean {
+  if (new URL(c.req.url).protocol === "https:") return true;
+  return isBehindTls && c.req.header("x-forwarded-proto")?.trim().toLowerCase() === "https";
+}
+
 /** Signs a browser in by a one-time link; false when the link is nobody's. */
 export function signIn(
   c: Context<Env>,
-  { tokens, failed }: Pick<House, "tokens" | "failed">,
+  house: Pick<House, "tokens" | "failed" | "isBehindTls">,
   link: string,
 ): boolean {
-  const secret = quietly(failed, () => tokens.follow(link));
+  const secret = quietly(house.failed, () => house.tokens.follow(link));
   if (secret === undefined) return false;
   setCookie(c, cookieName(c.req.url), secret, {
     httpOnly: true,
     sameSite: "Strict",
-    secure: c.req.url.startsWith("https:"),
+    secure: isSecure(c, house),
     path: "/",
     maxAge: LIMITS.sessionMsMax / 1_000,
   });
   return true;
 }
 
-/** Signs a browser out. */
-export function signOut(c: Context<Env>, tokens: TokenBook): void {
+/** Signs a browser out: its session is over, with its streams. */
+export function signOut(c: Context<Env>, house: Pick<House, "tokens" | "isBehindTls">): void {
   const name = cookieName(c.req.url);
   const secret = getCookie(c, name);
-  if (secret !== undefined) tokens.end(secret);
-  deleteCookie(c, name, { path: "/" });
+  if (secret !== undefined) house.tokens.end(secret);
+  deleteCookie(c, name, { path: "/", secure: isSecure(c, house) });
 }
 
 /** Refuses whoever's role does not reach `role`. */

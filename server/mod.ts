@@ -16,5 +16,5 @@
 export { serve, type Served, type ServeOptions } from "./serve.ts";
 export type { Finding } from "./api.ts";
 export type { Principal, Role } from "./principal.ts";
-export { TokenBook, type TokenRecord, type TokenWish } from "./tokens.ts";
+export { type Standing, TokenBook, type TokenRecord, type TokenWish } from "./tokens.ts";
 export { memoryFile, type PrivateFile, privateFile } from "../providers/private_file.ts";

@@ -2,16 +2,17 @@
  * Search: pages of what trees have in them, read no further than the page needs.
  *
  * Invariants:
- *   S1. A page opens the trees that it shows something of, those before its cursor never.
+ *   S1. A page looks at the trees that it shows something of, at those before its cursor never, and
+ *       opens none.
  *   S2. What its reader may not see is not in it, nor counted.
  * @module
  */
 
 import type { TreeId } from "../kernel/ids.ts";
 import type { Process } from "../kernel/state.ts";
-import type { Hosted } from "../runtime/forest.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { House } from "./api.ts";
+import type { Glance } from "./glance.ts";
 import { cursorOf, sortable, toCursor } from "./page.ts";
 import { type Principal, seesTree } from "./principal.ts";
 import type { ProcessView } from "./schema/process.ts";
@@ -30,16 +31,17 @@ export interface TreeQuery {
   readonly after?: TreeId | undefined;
 }
 
-/** Trees whose root somebody may see, in order of number, as they are hosted. */
-export async function* hostedTrees(
+/** Trees whose root somebody may see, in order of number, without opening any. */
+export async function* seenTrees(
   house: House,
   who: Principal,
   query: TreeQuery,
-): AsyncGenerator<Hosted> {
+): AsyncGenerator<Glance> {
   const { store } = house.runtime.node.options;
   if (query.tree !== undefined) {
-    const hosted = await openedOr(house, query.tree as TreeId);
-    if (hosted !== undefined && seesTree(who, hosted.tree.state)) yield hosted;
+    const head = await store.head(query.tree as TreeId);
+    const found = head === undefined || head.seq === 0 ? undefined : await house.glances.at(head);
+    if (found !== undefined && seesTree(who, found.tree.state)) yield found;
     return;
   }
   let { after } = query;
@@ -50,23 +52,12 @@ export async function* hostedTrees(
       limit: PAGE,
       ...(after === undefined ? {} : { after }),
     });
-    for (const { tree, seq } of page) {
-      if (seq === 0) continue;
-      const hosted = await openedOr(house, tree);
-      if (hosted !== undefined && seesTree(who, hosted.tree.state)) yield hosted;
+    for (const head of page) {
+      const found = head.seq === 0 ? undefined : await house.glances.at(head);
+      if (found !== undefined && seesTree(who, found.tree.state)) yield found;
     }
     after = page.at(-1)?.tree;
     if (page.length < PAGE) return;
-  }
-}
-
-/** A tree that broke, or that is not there, has nothing to show. */
-async function openedOr(house: House, id: TreeId): Promise<Hosted | undefined> {
-  try {
-    return await house.runtime.node.hosted(id);
-  } catch (thrown) {
-    if (thrown instanceof SysError) return undefined;
-    throw thrown;
   }
 }
 
@@ -80,7 +71,7 @@ export async function pageOfTrees<T>(
   given: TreeQuery & {
     readonly page: { readonly after?: string | undefined; readonly limit: number };
     idOf(one: T): string;
-    of(hosted: Hosted): readonly T[] | Promise<readonly T[]>;
+    of(seen: Glance): readonly T[] | Promise<readonly T[]>;
   },
 ): Promise<{ items: T[]; next: string | null }> {
   const { page, idOf } = given;
@@ -88,7 +79,7 @@ export async function pageOfTrees<T>(
   const last = seen === null ? null : Number(/^\D*0*(\d+)/.exec(seen)?.[1] ?? 0);
   const items: T[] = [];
   const query = last === null || last < 2 ? given : { ...given, after: `t_${last - 1}` as TreeId };
-  for await (const hosted of hostedTrees(house, who, query)) {
+  for await (const hosted of seenTrees(house, who, query)) {
     const found = [...await given.of(hosted)]
       .map((one) => ({ one, key: sortable(idOf(one)) }))
       .filter(({ key }) => seen === null || key > seen)

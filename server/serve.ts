@@ -15,6 +15,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Finding, House } from "./api.ts";
 import { type App, createApp } from "./app.ts";
 import { Feed } from "./feed.ts";
+import { Glances } from "./glance.ts";
+import { Reveals } from "./reveal.ts";
 import { Streams } from "./stream.ts";
 import { Tally } from "./tally.ts";
 import { TokenBook } from "./tokens.ts";
@@ -29,6 +31,11 @@ export interface ServeOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Whether other machines may be answered in plain text. */
   readonly insecure?: boolean;
+  /**
+   * Whether a proxy before the server speaks TLS and says so in `X-Forwarded-Proto`: then cookies
+   * and links are for TLS only. Without it nobody is believed about that header.
+   */
+  readonly behindTls?: boolean;
   /** Names by which the server is reached besides its own: `libos.example.com`. */
   readonly hostNames?: readonly string[];
   /** Where tokens are kept; in memory when absent. */
@@ -144,9 +151,12 @@ class Household implements House {
   readonly feed: Feed;
   readonly tokens: TokenBook;
   readonly streams: Streams;
+  readonly glances: Glances;
+  readonly reveals: Reveals;
   readonly tally: Tally;
   audited: House["audited"] = null;
   readonly isSelfApproved: boolean;
+  readonly isBehindTls: boolean;
   readonly images: readonly AgentImage[];
   readonly version: string;
   readonly startedMs: number;
@@ -167,12 +177,15 @@ class Household implements House {
     this.feed = new Feed(runtime.node, clock, random);
     this.tokens = new TokenBook(options.tokens ?? memoryFile(), clock, random);
     this.isSelfApproved = options.selfApproval ?? false;
+    this.isBehindTls = options.behindTls ?? false;
     this.images = options.images ?? [];
     this.version = options.version ?? "0.1.0";
     this.startedMs = clock.now();
     this.doctor = options.doctor ?? (() => Promise.resolve([]));
     this.failed = options.failed ?? ((thrown) => console.error(thrown));
+    this.glances = new Glances(runtime.node, clock);
     this.streams = new Streams(this);
+    this.reveals = new Reveals(runtime, clock);
     this.tally = new Tally(runtime.node, clock);
     void this.tally.readPast(runtime.node).catch(this.failed);
   }

@@ -5,7 +5,9 @@
  *   S1. At most so many streams are open, in all and for one principal; more are told so.
  *   S2. A reader who is too slow is cut off with a reset, and holds no more than its queue; what it
  *       missed is read again only as fast as it takes it.
- *   S3. A stream ends with its token, and shows only what its principal may see.
+ *   S3. A stream ends with its token and its session, at once: when they are taken back, signed out
+ *       or out of date; what another program took back is seen within `LIMITS.streamLookMs`. It
+ *       shows only what its principal may see.
  * @module
  */
 
@@ -13,22 +15,26 @@ import type { Context } from "hono";
 import type { Line } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { readLines } from "../runtime/load.ts";
 import type { Env, House } from "./api.ts";
-import { isConfined, type Principal, sees } from "./principal.ts";
+import { linesFrom } from "./lines.ts";
+import { isConfined, type Principal, reaches, sees } from "./principal.ts";
 import { Refusal } from "./problem.ts";
 import type { StreamEvent } from "./schema/evidence.ts";
 import { told } from "./told.ts";
+import type { Standing } from "./tokens.ts";
 
 /** The streams of a server. */
 export class Streams {
   readonly #house: House;
   readonly #open = new Map<string, Set<Stream>>();
   #count = 0;
+  #isLooking = false;
+  readonly #off: () => void;
 
   /** None is open yet. */
   constructor(house: House) {
     this.#house = house;
+    this.#off = house.tokens.listen(() => this.#endOver());
   }
 
   /** How many are open. */
@@ -39,6 +45,7 @@ export class Streams {
   /** Opens one that `begin` fills; refuses when too many are open (S1). */
   open(c: Context<Env>, begin: (stream: Stream) => void | Promise<void>): Response {
     const who = c.get("who");
+    const standing = { token: who.token, session: c.get("session") };
     const headers = {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
@@ -53,36 +60,72 @@ export class Streams {
       const sentence = `Cannot open a stream: too many are, expected ${most} at most`;
       throw new Refusal("too_many_streams", sentence, { "retry-after": "5" });
     }
+    const untilMs = this.#house.tokens.goodUntil(standing);
+    if (untilMs === undefined) {
+      throw new Refusal("unauthenticated", "Cannot open a stream: signed out meanwhile");
+    }
     this.#open.set(who.token, mine);
-    const stream = new Stream(this.#house, who, () => {
+    const stream = new Stream(this.#house, { who, standing, untilMs }, () => {
       if (!mine.delete(stream)) return;
       this.#count -= 1;
       if (mine.size === 0) this.#open.delete(who.token);
     });
     mine.add(stream);
     this.#count += 1;
+    void this.#look();
     void Promise.resolve(begin(stream)).catch(() => stream.close());
     return new Response(stream.body, { headers });
   }
 
-  /** Ends those of a token that was taken back (S3). */
-  endAll(token: string): void {
-    for (const one of [...this.#open.get(token) ?? []]) one.close();
-  }
-
   /** Ends all of them. */
   close(): void {
-    for (const streams of [...this.#open.values()]) for (const one of [...streams]) one.close();
+    this.#off();
+    for (const one of this.#all()) one.close();
+  }
+
+  #all(): Stream[] {
+    return [...this.#open.values()].flatMap((streams) => [...streams]);
+  }
+
+  /** Ends those whose token or session is over (S3). */
+  #endOver(): void {
+    for (const one of this.#all()) if (!one.isGood()) one.close();
+  }
+
+  /** Looks whether another program took tokens back, as long as a stream is open. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const { clock, stopping } = this.#house;
+    try {
+      while (this.#count > 0) {
+        await clock.sleep(LIMITS.streamLookMs, stopping);
+        this.#endOver();
+      }
+    } catch {
+      // The server stops.
+    } finally {
+      this.#isLooking = false;
+    }
   }
 }
 
 const encoder = new TextEncoder();
+
+/** Who reads a stream, by what they were let in, and when that ends by itself. */
+interface Reader {
+  readonly who: Principal;
+  readonly standing: Standing;
+  readonly untilMs: number;
+}
 
 /** One open stream. */
 export class Stream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #house: House;
   readonly #who: Principal;
+  readonly #standing: Standing;
+  readonly #untilMs: number;
   readonly #over: () => void;
   readonly #stop = new AbortController();
   readonly #offs: (() => void)[] = [];
@@ -90,12 +133,13 @@ export class Stream {
   #goOn: (() => void) | null = null;
   #ownTree: TreeId | null = null;
   #reads = 0;
-  #lookedMs = 0;
 
   /** `over` is called once, when it ends. */
-  constructor(house: House, who: Principal, over: () => void) {
+  constructor(house: House, { who, standing, untilMs }: Reader, over: () => void) {
     this.#house = house;
     this.#who = who;
+    this.#standing = standing;
+    this.#untilMs = untilMs;
     this.#over = over;
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
@@ -108,6 +152,7 @@ export class Stream {
       cancel: () => this.close(),
     }, { highWaterMark: LIMITS.streamQueueBytesMax, size: ({ byteLength }) => byteLength });
     void this.#beat();
+    void this.#expire();
   }
 
   /** Whether it ended. */
@@ -141,19 +186,19 @@ export class Stream {
     go?.();
   }
 
-  /** Whether its token is good; it is looked at once in a while (S3). */
-  #isGood(): boolean {
-    const { clock, tokens } = this.#house;
-    const nowMs = clock.now();
-    if (Math.abs(nowMs - this.#lookedMs) < LIMITS.streamLookMs) return true;
-    this.#lookedMs = nowMs;
-    return tokens.isGood(this.#who.token);
+  /** Whether its token and its session are good; not where nobody can tell (S3). */
+  isGood(): boolean {
+    try {
+      return this.#house.tokens.goodUntil(this.#standing) !== undefined;
+    } catch {
+      return false;
+    }
   }
 
   /** Sends an event, if its principal may see it. */
   send(event: StreamEvent): void {
     if (this.isOver || !this.#sees(event)) return;
-    if (!this.#isGood()) return this.close();
+    if (this.#untilMs <= this.#house.clock.now()) return this.close();
     this.#write(`id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
   }
 
@@ -190,12 +235,11 @@ export class Stream {
   }
 
   async #beat(): Promise<void> {
-    const { clock, tokens } = this.#house;
+    const { clock } = this.#house;
     try {
       for (;;) {
         const before = this.#reads;
         await clock.sleep(LIMITS.streamBeatMs, this.#stop.signal);
-        if (!tokens.isGood(this.#who.token)) return this.close();
         if (this.#goOn !== null && this.#reads === before) return this.#tooSlow();
         this.#write(": still here\n\n");
       }
@@ -204,7 +248,21 @@ export class Stream {
     }
   }
 
-  #sees({ tree, pid }: StreamEvent): boolean {
+  /** Ends it when its token or its session does. */
+  async #expire(): Promise<void> {
+    const { clock } = this.#house;
+    if (this.#untilMs === Infinity) return;
+    try {
+      await clock.sleep(Math.max(0, this.#untilMs - clock.now()), this.#stop.signal);
+      this.close();
+    } catch {
+      // It ended.
+    }
+  }
+
+  #sees({ tree, pid, kind }: StreamEvent): boolean {
+    // What a model writes is a value, too.
+    if (kind === "process.text" && !reaches(this.#who.role, "operator")) return false;
     if (!isConfined(this.#who)) return true;
     if (tree === null && pid === null) return false;
     const id = (tree ?? treeOf(pid!)) as TreeId;
@@ -275,7 +333,7 @@ export async function streamProcess(house: House, stream: Stream, given: {
     stream.reset(String(last), "the cursor is not in the window");
   }
   do {
-    for await (const line of readLines(node.options.store, tree, last + 1)) {
+    for await (const line of linesFrom(node.options.store, tree, last + 1)) {
       hear(line);
       if (stream.isBusy) await stream.room();
       if (stream.isOver) return;

@@ -9,8 +9,8 @@
 
 import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { Clock } from "../kernel/world.ts";
-import { readLines } from "../runtime/load.ts";
 import type { Node } from "../runtime/node.ts";
+import { linesFrom } from "./lines.ts";
 import type { SeriesView } from "./schema/evidence.ts";
 
 const MINUTE_MS = 60_000;
@@ -54,7 +54,7 @@ export class Tally {
     const heads = await store.list({ live: true, limit: PAST_TREES_MAX });
     const sinceMs = this.#clock.now() - DAY_MS;
     for (const { tree, seq } of heads) {
-      for await (const line of readLines(store, tree, Math.max(1, seq - PAST_LINES_MAX))) {
+      for await (const line of linesFrom(store, tree, Math.max(1, seq - PAST_LINES_MAX))) {
         if (line.seq > seq) break;
         if (line.atMs >= sinceMs) this.#hear(line);
       }

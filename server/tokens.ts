@@ -9,6 +9,7 @@
  *   T1. No secret is stored, logged or told a second time.
  *   T2. A session can do what its token can, and ends with it.
  *   T3. A one-time link opens one session.
+ *   T4. Whoever listens hears of every change, this program's at once.
  * @module
  */
 
@@ -59,6 +60,14 @@ export interface TokenRecord {
   readonly expiresMs: number | null;
 }
 
+/** By what somebody was let in: a token, and a session of it where there is one. */
+export interface Standing {
+  /** The id of the token. */
+  readonly token: string;
+  /** The hash of the session's secret; null for the token itself. */
+  readonly session: string | null;
+}
+
 /** What a new token is to be. */
 export interface TokenWish {
   /** What the log says of whoever has it. */
@@ -84,6 +93,7 @@ export class TokenBook {
   #stamp: string | undefined;
   #kept: Kept = { type: "libos.tokens/1", tokens: [], sessions: [] };
   #byHash = new Map<string, TokenRecord>();
+  readonly #listeners = new Set<() => void>();
 
   /** Tokens kept in `file`. */
   constructor(file: PrivateFile, clock: Clock, random: Random) {
@@ -156,11 +166,28 @@ export class TokenBook {
     return found;
   }
 
-  /** Whether a token is still good; streams ask this now and then. */
+  /** Whether a token is still good. */
   isGood(id: string): boolean {
+    return this.goodUntil({ token: id, session: null }) !== undefined;
+  }
+
+  /**
+   * When a token ends by itself, or a session of it, whichever is first: in milliseconds since
+   * 1970, `Infinity` for a token without an end, undefined for what is over.
+   */
+  goodUntil({ token, session }: Standing): number | undefined {
     this.#refresh();
-    const record = this.#kept.tokens.find((one) => one.id === id);
-    return record !== undefined && this.#principal(record) !== undefined;
+    const record = this.#kept.tokens.find(({ id }) => id === token);
+    const kept = this.#kept.sessions.find(({ hash }) => hash === session);
+    if (record === undefined || (session !== null && kept?.token !== token)) return undefined;
+    const untilMs = Math.min(record.expiresMs ?? Infinity, kept?.expiresMs ?? Infinity);
+    return untilMs > this.#clock.now() ? untilMs : undefined;
+  }
+
+  /** Hears of every change of what is kept (T4); returns how to stop. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** A secret that opens one session of a token, soon (T3). */
@@ -195,15 +222,20 @@ export class TokenBook {
     return secret;
   }
 
-  /** Whose session this is the secret of, and what a page must send along. */
-  session(secret: string): { readonly who: Principal; readonly csrf: string } | undefined {
+  /** Whose session this is the secret of, its name, and what a page must send along. */
+  session(secret: string): {
+    readonly who: Principal;
+    readonly csrf: string;
+    readonly session: string;
+  } | undefined {
     this.#refresh();
     const hash = hashOf(secret);
     const session = this.#kept.sessions.find((one) => one.hash === hash);
     if (session === undefined || session.expiresMs <= this.#clock.now()) return undefined;
     const record = this.#kept.tokens.find(({ id }) => id === session.token);
     const who = record === undefined ? undefined : this.#principal(record);
-    return who === undefined ? undefined : { who, csrf: hashOf(`csrf:${secret}`).slice(0, 43) };
+    if (who === undefined) return undefined;
+    return { who, csrf: hashOf(`csrf:${secret}`).slice(0, 43), session: hash };
   }
 
   /** Ends a session. */
@@ -229,6 +261,7 @@ export class TokenBook {
     if (stamp === this.#stamp) return;
     this.#take(this.#file.read());
     this.#stamp = stamp;
+    this.#tell();
   }
 
   #take(text: string | null): void {
@@ -236,6 +269,10 @@ export class TokenBook {
       ? { type: "libos.tokens/1", tokens: [], sessions: [] }
       : readTokens(text);
     this.#byHash = new Map(this.#kept.tokens.map((one) => [one.hash, one]));
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 
   #change(change: (kept: Kept) => Kept): void {

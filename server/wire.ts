@@ -4,6 +4,26 @@
  * @module
  */
 
+/** `Bar` of the API's document. */
+export interface Bar {
+  /** Lane. */
+  readonly lane: "model" | "syscalls" | "tools" | "people" | "children";
+  /** Seq. */
+  readonly seq: number;
+  /** Name. */
+  readonly name: string;
+  /** Resource. */
+  readonly resource: string;
+  /** From. */
+  readonly from: string;
+  /** To. */
+  readonly to: string | null;
+  /** Decision. */
+  readonly decision: "allow" | "ask" | "deny";
+  /** Ok. */
+  readonly ok: boolean | null;
+}
+
 /** `Budget` of the API's document. */
 export interface Budget {
   /** Pid. */
@@ -70,6 +90,10 @@ export interface Call {
   readonly call: string;
   /** Name. */
   readonly name: string;
+  /** Resource. */
+  readonly resource: string;
+  /** Revealed. */
+  readonly revealed: boolean;
   /** Any JSON */
   readonly args?: unknown;
   /** Any JSON */
@@ -348,8 +372,12 @@ export interface Effect {
   readonly call: string;
   /** Name. */
   readonly name: string;
+  /** Resource. */
+  readonly resource: string;
   /** Any JSON */
   readonly args?: unknown;
+  /** Revealed. */
+  readonly revealed: boolean;
   /** Request. */
   readonly request: string | null;
   /** At. */
@@ -382,6 +410,8 @@ export interface Event {
   readonly text: string;
   /** Decision. */
   readonly decision: "allow" | "ask" | "deny" | null;
+  /** Call. */
+  readonly call: string | null;
   /** Any JSON */
   readonly data?: unknown;
   /** Prev. */
@@ -900,6 +930,8 @@ export interface Request {
     readonly args?: unknown;
     readonly argsHash: string;
   } | null;
+  /** Revealed. */
+  readonly revealed: boolean;
   /** Tool. */
   readonly tool: {
     readonly name: string;
@@ -1136,27 +1168,10 @@ export interface Suggestion {
 
 /** `Timeline` of the API's document. */
 export interface Timeline {
-  /** Pid. */
-  readonly pid: string;
-  /** From. */
-  readonly from: string;
-  /** To. */
-  readonly to: string;
-  /** Lanes. */
-  readonly lanes: readonly ({
-    readonly lane: "model" | "syscalls" | "tools" | "people" | "children";
-    readonly bars: readonly ({
-      readonly seq: number;
-      readonly name: string;
-      readonly resource: string;
-      readonly from: string;
-      readonly to: string | null;
-      readonly decision: "allow" | "ask" | "deny";
-      readonly ok: boolean | null;
-    })[];
-  })[];
-  /** More. */
-  readonly more: number;
+  /** Items. */
+  readonly items: readonly (Bar)[];
+  /** Next. */
+  readonly next: string | null;
 }
 
 /** `Token` of the API's document. */

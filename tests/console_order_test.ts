@@ -5,8 +5,8 @@
 
 import assert from "node:assert/strict";
 import { branchesOf, isSought } from "../server/console/processes.ts";
-import { LANES, layout, neighbour, STEPS } from "../server/console/timeline.ts";
-import type { TimelineView } from "../server/schema/evidence.ts";
+import { layout, neighbour, STEPS } from "../server/console/timeline.ts";
+import type { BarView } from "../server/schema/evidence.ts";
 import type { ProcessView } from "../server/schema/process.ts";
 
 function process(pid: string, parent: string | null = null, more: Partial<ProcessView> = {}) {
@@ -55,25 +55,21 @@ Deno.test("A filter keeps what fits all of it: state with its reason, image, lab
 });
 
 function timeline(
-  ...bars: readonly (readonly [TimelineView["lanes"][number]["lane"], number, number | null])[]
-): Pick<TimelineView, "lanes"> {
+  ...bars: readonly (readonly [BarView["lane"], number, number | null])[]
+): BarView[] {
   const at = (ms: number): string => new Date(ms).toISOString();
-  return {
-    lanes: LANES.map((lane) => ({
-      lane,
-      bars: bars.flatMap(([of, from, to], i) =>
-        of !== lane ? [] : [{
-          seq: i + 1,
-          name: "x",
-          resource: "",
-          from: at(from),
-          to: to === null ? null : at(to),
-          decision: "allow" as const,
-          ok: null,
-        }]
-      ),
-    })),
-  };
+  const shown = bars.map(([lane, from, to], i) => ({
+    lane,
+    seq: i + 1,
+    name: "x",
+    resource: "",
+    from: at(from),
+    to: to === null ? null : at(to),
+    decision: "allow" as const,
+    ok: null,
+  }));
+  // As the API gives them: the latest first.
+  return shown.reverse();
 }
 
 Deno.test("Bars of a timeline never stand on each other, and a week is no wider than it may be", () => {

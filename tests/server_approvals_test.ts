@@ -60,7 +60,7 @@ async function asked(goals: readonly string[] = ["./out/a.md"], by?: string) {
   }
   await at.runtime.runUntilIdle();
   const document = await (await at.ask(null, "/openapi.json")).json() as Document;
-  const { items } = await fitting(document, await at.ask("viewer", "/v1/approvals"), {
+  const { items } = await fitting(document, await at.ask("approver", "/v1/approvals"), {
     method: "get",
     path: "/v1/approvals",
   }) as unknown as { readonly items: readonly Shown[] };
@@ -239,7 +239,7 @@ Deno.test("A request says which generated tool asks, and which version of it; ot
   const grants = [allow("human.ask"), allow("tool.register", "**")];
   for (const image of [maker, asker]) await at.runtime.spawn(image, { goal: "ask", grants });
   await at.runtime.runUntilIdle();
-  const { items } = await (await at.ask("viewer", "/v1/approvals")).json();
+  const { items } = await (await at.ask("approver", "/v1/approvals")).json();
   const tools = items.map(({ image, tool }: { image: string; tool: unknown }) => [image, tool]);
   assert.deepEqual(Object.fromEntries(tools), {
     "maker@1": { name: "question", hash },

@@ -97,7 +97,7 @@ Deno.test("Every route that reads answers what the document says", async () => {
     ["/v1/trees/{tree}/policy"],
     ["/v1/trees/{tree}/state", {}, "?at=3"],
     ["/v1/trees/{tree}/diff", {}, "?from=2"],
-    ["/v1/trees/{tree}/events", {}, "?full=true&type=call"],
+    ["/v1/trees/{tree}/events", {}, "?reveal=true&type=call"],
     ["/v1/trees/{tree}/events", {}, "?decision=deny"],
     ["/v1/calls/{tree}/{seq}"],
     ["/v1/calls/{tree}/{seq}/story"],

@@ -36,6 +36,7 @@ interface Got<T> {
 export function usePages<T>(
   path: string | null,
   concerns: (event: StreamEvent) => boolean = () => false,
+  limit = LIMIT,
 ): Paged<T> {
   const [got, set] = useState<Got<T>>({ hasMore: false });
   const [wish, setWish] = useState({ path, count: 1, round: 0 });
@@ -47,7 +48,7 @@ export function usePages<T>(
     if (path === null) return;
     const stop = new AbortController();
     setBusy(true);
-    load<T>(path, count, stop.signal).then(set, (thrown) => {
+    load<T>(path, { count, limit }, stop.signal).then(set, (thrown) => {
       if (!stop.signal.aborted) set((now) => ({ ...now, error: known(thrown) }));
     }).finally(() => stop.signal.aborted || setBusy(false));
     return () => stop.abort();
@@ -65,13 +66,17 @@ export function usePages<T>(
   return { items: got.items, hasMore: got.hasMore, error: got.error, isBusy, more, again };
 }
 
-async function load<T>(path: string, count: number, signal: AbortSignal): Promise<Got<T>> {
+async function load<T>(
+  path: string,
+  { count, limit }: { readonly count: number; readonly limit: number },
+  signal: AbortSignal,
+): Promise<Got<T>> {
   const items: T[] = [];
   let after: string | null = null;
   for (let i = 0; i < count; i++) {
     const query: string = after === null ? "" : `&after=${after}`;
     const page: { items: T[]; next?: string | null } = await get(
-      `${path}${path.includes("?") ? "&" : "?"}limit=${LIMIT}${query}`,
+      `${path}${path.includes("?") ? "&" : "?"}limit=${limit}${query}`,
       signal,
     );
     items.push(...page.items);

@@ -5,17 +5,17 @@
  * @module
  */
 
-import type { TimelineView } from "../schema/evidence.ts";
+import type { BarView } from "../schema/evidence.ts";
 
 /** A lane. */
-export type Lane = TimelineView["lanes"][number]["lane"];
+export type Lane = BarView["lane"];
 /** The lanes, from the top. */
 export const LANES: readonly Lane[] = ["model", "syscalls", "tools", "people", "children"];
 
 /** A bar and where it is. */
 export interface Placed {
   readonly lane: Lane;
-  readonly bar: TimelineView["lanes"][number]["bars"][number];
+  readonly bar: BarView;
   readonly x: number;
   readonly end: number;
 }
@@ -46,8 +46,8 @@ const TICK_PX = 130;
 const EDGE_PX = 16;
 
 /** Lays a timeline out. */
-export function layout({ lanes }: Pick<TimelineView, "lanes">, step: number): Layout {
-  const all = lanes.flatMap(({ lane, bars }) => bars.map((bar) => ({ lane, bar })))
+export function layout(bars: readonly BarView[], step: number): Layout {
+  const all = bars.map((bar) => ({ lane: bar.lane, bar }))
     .sort((a, b) => a.bar.seq - b.bar.seq);
   const most = step * STEPS_MAX;
   const breaks: Break[] = [];

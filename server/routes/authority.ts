@@ -11,7 +11,6 @@ import { treeOf } from "../../kernel/ids.ts";
 import type { Process } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Explained } from "../../runtime/call_story.ts";
-import { readLines } from "../../runtime/load.ts";
 import { parseRule } from "../../runtime/rule.ts";
 import { formatPattern } from "../../kernel/grammar.ts";
 import type { Api, House } from "../api.ts";
@@ -20,7 +19,8 @@ import { capabilityPage, capabilityShape, type CapabilityView } from "../schema/
 import { explainInput, explanationShape, type ExplanationView } from "../schema/authority.ts";
 import { grantShape, whoCanShape } from "../schema/authority.ts";
 import { capIdShape, pageQuery, pidShape, treeShape } from "../schema/shape.ts";
-import { hostedTrees, pageOfTrees } from "../search.ts";
+import { linesFrom } from "../lines.ts";
+import { pageOfTrees, seenTrees } from "../search.ts";
 import { seenProcess, seenTree } from "../sight.ts";
 import { capabilityViews, explanationView, withUses } from "../view/authority.ts";
 import { body, json, REFUSALS } from "./answer.ts";
@@ -97,7 +97,7 @@ function listing(app: Api, house: House): void {
 async function usedIn(house: House, tree: Tree): Promise<CapabilityView[]> {
   const from = Math.max(1, tree.state.seq - LINES_MAX + 1);
   const { store } = house.runtime.node.options;
-  const lines = await Array.fromAsync(readLines(store, tree.state.tree, from));
+  const lines = await Array.fromAsync(linesFrom(store, tree.state.tree, from));
   return withUses(capabilityViews(tree), lines);
 }
 
@@ -200,7 +200,7 @@ function asking(app: Api, house: House): void {
       const { rule } = c.req.valid("query");
       const items: z.infer<typeof whoCanShape>["items"] = [];
       let of = 0;
-      for await (const { tree } of hostedTrees(house, who, { all: false })) {
+      for await (const { tree } of seenTrees(house, who, { all: false })) {
         for (const process of Object.values(tree.state.processes)) {
           if (process.life.state === "ended") continue;
           of += 1;

@@ -6,15 +6,16 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { CallHead, EventMap, Line } from "../../kernel/event.ts";
 import { SysError } from "../../kernel/errors.ts";
-import { type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
+import { type Pid, type TreeId } from "../../kernel/ids.ts";
 import { openIntents } from "../../kernel/process.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import { placeAt, storyOf } from "../../runtime/call_story.ts";
-import { readLines } from "../../runtime/load.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
+import { linesFrom } from "../lines.ts";
 import { cursorOf, toCursor } from "../page.ts";
 import { isConfined } from "../principal.ts";
+import { isRevealed, revealShape } from "../reveal.ts";
 import { pageOfTrees } from "../search.ts";
 import {
   callShape,
@@ -26,13 +27,13 @@ import {
 import { timelineShape, verifiedShape } from "../schema/evidence.ts";
 import { pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { seenProcess, seenTree } from "../sight.ts";
-import { checkedView, eventView, timelineOf } from "../view/event.ts";
+import { timelinePage } from "../timeline.ts";
+import { checkedView, eventView } from "../view/event.ts";
 import { storyView } from "../view/story.ts";
 import { timeText } from "../view/process.ts";
 import { json, REFUSALS } from "./answer.ts";
 
-const BARS_MAX = 1_000;
-/** Lines that a timeline is made of at most. */
+/** Lines that an outcome is looked for in. */
 const LINES_MAX = 20_000;
 
 /** Adds them. */
@@ -40,6 +41,7 @@ export function evidenceRoutes(app: Api, house: House): void {
   logs(app, house);
   timelines(app, house);
   calls(app, house);
+  openEffects(app, house);
   proofs(app, house);
 }
 
@@ -49,7 +51,7 @@ function logs(app: Api, house: House): void {
       method: "get",
       path: "/v1/trees/{tree}/events",
       summary: "Lines of a tree's log, oldest first",
-      description: "`full=true` adds the whole line. Role: viewer; operator for whole lines.",
+      description: "`reveal=true` adds whole lines, with values. Role: viewer; operator to reveal.",
       middleware: [need("viewer")] as const,
       request: {
         params: z.object({ tree: treeShape }),
@@ -58,7 +60,7 @@ function logs(app: Api, house: House): void {
           type: z.string().max(64).optional().openapi({ description: "`call`, `process.ended`" }),
           decision: z.enum(["allow", "ask", "deny"]).optional(),
           from: z.coerce.number().int().min(1).default(1),
-          full: z.enum(["true", "false"]).default("false"),
+          reveal: revealShape,
         }),
       },
       responses: { 200: json(eventPage, "A page of lines"), ...REFUSALS },
@@ -67,13 +69,13 @@ function logs(app: Api, house: House): void {
       const who = c.get("who");
       const id = c.req.valid("param").tree as TreeId;
       await seenTree(house, who, id);
-      const { after, limit, pid, type, decision, from, full } = c.req.valid("query");
-      const isWhole = full === "true";
-      if (isWhole) await need("operator")(c, () => Promise.resolve());
+      const { after, limit, pid, type, decision, from, reveal } = c.req.valid("query");
+      const isWhole = await isRevealed(c, reveal);
+      if (isWhole) await house.reveals.noteOften(id, { what: "lines", by: who.name });
       const begin = after === undefined ? from : Number(cursorOf(after)) + 1;
       const items = [];
       let next: string | null = null;
-      for await (const line of readLines(house.runtime.node.options.store, id, begin)) {
+      for await (const line of linesFrom(house.runtime.node.options.store, id, begin)) {
         if (type !== undefined && !line.type.startsWith(type)) continue;
         const event = eventView(line, isWhole);
         if (pid !== undefined && event.pid !== pid) continue;
@@ -94,20 +96,19 @@ function timelines(app: Api, house: House): void {
     createRoute({
       method: "get",
       path: "/v1/processes/{pid}/timeline",
-      summary: "What a process did, as bars in lanes",
-      description: `The latest ${BARS_MAX} of the last ${LINES_MAX} lines. Role: viewer.`,
+      summary: "What a process did, as bars in lanes, the latest first",
+      description: "A page may be short, or empty, and have a `next`: so many lines are read for " +
+        "one. Role: viewer.",
       middleware: [need("viewer")] as const,
-      request: { params: z.object({ pid: pidShape }) },
-      responses: { 200: json(timelineShape, "The timeline"), ...REFUSALS },
+      request: { params: z.object({ pid: pidShape }), query: pageQuery },
+      responses: { 200: json(timelineShape, "A page of bars"), ...REFUSALS },
     }),
     async (c) => {
       const pid = c.req.valid("param").pid as Pid;
       const { tree } = await seenProcess(house, c.get("who"), pid);
-      const from = Math.max(1, tree.state.seq - LINES_MAX + 1);
-      const lines = await Array.fromAsync(
-        readLines(house.runtime.node.options.store, treeOf(pid), from),
-      );
-      return c.json(timelineOf(lines, pid, BARS_MAX), 200);
+      const { store } = house.runtime.node.options;
+      const page = await timelinePage(store, tree.state, { pid, ...c.req.valid("query") });
+      return c.json({ ...page }, 200);
     },
   );
 }
@@ -118,16 +119,22 @@ function calls(app: Api, house: House): void {
     createRoute({
       method: "get",
       path: "/v1/calls/{tree}/{seq}",
-      summary: "A call with its arguments and its result",
-      description: "Values that a process read or wrote may be in them. Role: operator.",
-      middleware: [need("operator")] as const,
-      request: { params },
+      summary: "A call; `reveal=true` adds its arguments and its result",
+      description: "Role: viewer; operator to reveal, which the tree's log says.",
+      middleware: [need("viewer")] as const,
+      request: { params, query: z.object({ reveal: revealShape }) },
       responses: { 200: json(callShape, "The call"), ...REFUSALS },
     }),
     async (c) => {
       const { tree, seq } = c.req.valid("param");
-      await seenTree(house, c.get("who"), tree as TreeId);
-      return c.json(await callAt(house, tree as TreeId, seq), 200);
+      const who = c.get("who");
+      await seenTree(house, who, tree as TreeId);
+      const call = await callAt(house, tree as TreeId, seq);
+      if (!await isRevealed(c, c.req.valid("query").reveal)) {
+        return c.json({ ...call, revealed: false, args: null, result: null }, 200);
+      }
+      await house.reveals.note(tree as TreeId, { what: `call ${call.call}`, by: who.name });
+      return c.json(call, 200);
     },
   );
   app.openapi(
@@ -148,34 +155,45 @@ function calls(app: Api, house: House): void {
       return c.json(storyView(await storyOf(store, tree as TreeId, place), seq), 200);
     },
   );
+}
+
+function openEffects(app: Api, house: House): void {
   app.openapi(
     createRoute({
       method: "get",
       path: "/v1/effects",
-      summary: "Effects whose outcome is not known",
-      description: "Role: viewer.",
+      summary: "Effects whose outcome is not known; `reveal=true` adds their arguments",
+      description: "Role: viewer; operator to reveal, which the trees' logs say.",
       middleware: [need("viewer")] as const,
-      request: { query: pageQuery },
+      request: { query: pageQuery.extend({ reveal: revealShape }) },
       responses: { 200: json(effectPage, "A page of effects"), ...REFUSALS },
     }),
     async (c) => {
-      const found = await pageOfTrees<EffectView>(house, c.get("who"), {
+      const who = c.get("who");
+      const { reveal, ...page } = c.req.valid("query");
+      const isWhole = await isRevealed(c, reveal);
+      const found = await pageOfTrees<EffectView>(house, who, {
         all: false,
-        page: c.req.valid("query"),
+        page,
         idOf: ({ tree, seq }) => `${tree}.${seq}`,
-        of: ({ tree }) => effectsOf(tree),
+        of: ({ tree }) => effectsOf(tree, isWhole),
       });
+      if (isWhole) {
+        for (const tree of new Set(found.items.map(({ tree }) => tree))) {
+          await house.reveals.noteOften(tree as TreeId, { what: "open effects", by: who.name });
+        }
+      }
       return c.json(found, 200);
     },
   );
 }
 
-function effectsOf({ state }: Pick<Tree, "state">): EffectView[] {
+function effectsOf({ state }: Pick<Tree, "state">, isWhole: boolean): EffectView[] {
   return Object.values(state.processes).flatMap((process) =>
     openIntents(process).flatMap((key) => {
       const recorded = process.journal[key];
       if (recorded?.state !== "open") return [];
-      const { step, name, args, seq } = recorded.intent;
+      const { step, name, args, seq, decision } = recorded.intent;
       const on = process.parked[key];
       return [{
         tree: state.tree,
@@ -183,7 +201,9 @@ function effectsOf({ state }: Pick<Tree, "state">): EffectView[] {
         pid: process.pid,
         call: `${process.pid}#${step}.${key}`,
         name,
-        args,
+        resource: decision.needs[0]?.resource ?? "",
+        args: isWhole ? args : null,
+        revealed: isWhole,
         request: on !== undefined && "request" in on ? on.request : null,
         at: timeText(state.atMs),
       }];
@@ -196,7 +216,7 @@ async function callAt(house: House, id: TreeId, seq: number): Promise<z.infer<ty
   const { store } = house.runtime.node.options;
   let found: Line | undefined;
   let outcome: { readonly data: EventMap["call.outcome"]; readonly atMs: number } | undefined;
-  for await (const line of readLines(store, id, seq)) {
+  for await (const line of linesFrom(store, id, seq)) {
     if (line.seq === seq) {
       if (line.type !== "call.done" && line.type !== "call.intent") {
         const state = `a line of "${line.type}", expected one of a call`;
@@ -224,6 +244,8 @@ async function callAt(house: House, id: TreeId, seq: number): Promise<z.infer<ty
     pid: head.pid,
     call: `${head.pid}#${head.step}.${head.key}`,
     name: head.name,
+    resource: head.decision.needs[0]?.resource ?? "",
+    revealed: true,
     args: head.args,
     result: result === null ? null : result.ok ? result.reply : result.message,
     ok: result?.ok ?? null,
@@ -267,6 +289,7 @@ function proofs(app: Api, house: House): void {
   );
   app.get("/v1/audit", need("operator"), async (c) => {
     const id = c.req.query("tree") as TreeId | undefined;
+    const { name: by } = c.get("who");
     if (id !== undefined) await seenTree(house, c.get("who"), id);
     else if (isConfined(c.get("who"))) {
       throw new SysError("EACCES", "Cannot export all trees: the token sees some labels only");
@@ -276,9 +299,14 @@ function proofs(app: Api, house: House): void {
     const records = house.runtime.exportAudit(id === undefined ? {} : { tree: id });
     const encoder = new TextEncoder();
     const iterator = records[Symbol.asyncIterator]();
+    // What refuses the whole of it is said in an answer, and not by breaking off.
+    let first: IteratorResult<string> | null = await iterator.next();
+    // Of all trees, a line in each of their logs would wake every one of them.
+    if (id !== undefined) await house.reveals.noteOften(id, { what: "the log", by });
     const stream = new ReadableStream<Uint8Array>({
       async pull(controller) {
-        const { done, value } = await iterator.next();
+        const { done, value } = first ?? await iterator.next();
+        first = null;
         if (done === true) controller.close();
         else controller.enqueue(encoder.encode(`${value}\n`));
       },

@@ -6,13 +6,14 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
-import { type ObjectId, type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
+import { type ObjectId, type Pid, treeOf } from "../../kernel/ids.ts";
 import { itemsOf } from "../../kernel/memory.ts";
 import type { ObjectRecord, Version } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
+import { isRevealed, revealShape } from "../reveal.ts";
 import { pageOfTrees } from "../search.ts";
 import { objectPage, objectShape, type ObjectView, versionShape } from "../schema/memory.ts";
 import { turnShape } from "../schema/evidence.ts";
@@ -125,7 +126,7 @@ function versions(app: Api, house: House): void {
       middleware: [need("viewer")] as const,
       request: {
         params: z.object({ id: objectIdShape, n: z.coerce.number().int().min(1) }),
-        query: z.object({ reveal: z.enum(["true", "false"]).default("false") }),
+        query: z.object({ reveal: revealShape }),
       },
       responses: { 200: json(versionShape, "The version"), ...REFUSALS },
     }),
@@ -143,8 +144,7 @@ function versions(app: Api, house: House): void {
         const expected = "expected one of its versions";
         throw new SysError("ENOENT", `Cannot show "${id}@${n}": absent, ${expected}`);
       }
-      if (c.req.valid("query").reveal !== "true") return c.json(view, 200);
-      await need("operator")(c, () => Promise.resolve());
+      if (!await isRevealed(c, c.req.valid("query").reveal)) return c.json(view, 200);
       const shown = await revealed(house, tree, {
         ref: (item ?? version)!.value,
         what: `${id}@${n}`,
@@ -162,7 +162,7 @@ async function revealed(house: House, tree: Tree, given: {
   readonly by: string;
 }): Promise<{ readonly revealed: boolean; readonly erased: boolean; readonly value?: Json }> {
   const { ref, what, by } = given;
-  await house.runtime.order(tree.state.tree as TreeId, { kind: "reveal", what, by });
+  await house.reveals.note(tree.state.tree, { what, by });
   if ("value" in ref) return { revealed: true, erased: false, value: ref.value };
   try {
     return { revealed: true, erased: false, value: await house.runtime.node.load(tree, ref.hash) };
@@ -194,7 +194,7 @@ function conversation(app: Api, house: House): void {
       if (object === undefined || !object.list) return c.json({ items: [], more: 0 }, 200);
       const items = itemsOf(tree.state, object, 0, Infinity);
       const what = `${object.id} (conversation)`;
-      await house.runtime.order(tree.state.tree, { kind: "reveal", what, by: who.name });
+      await house.reveals.note(tree.state.tree, { what, by: who.name });
       const shown = items.slice(-TURNS_MAX);
       const turns = await Promise.all(shown.map(async ({ seq, value }) => {
         const turn = "value" in value

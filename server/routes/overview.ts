@@ -9,7 +9,7 @@ import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { isConfined, type Principal } from "../principal.ts";
 import { overviewShape, type OverviewView, seriesShape } from "../schema/evidence.ts";
-import { hostedTrees } from "../search.ts";
+import { seenTrees } from "../search.ts";
 import { timeText } from "../view/process.ts";
 import { json, REFUSALS } from "./answer.ts";
 
@@ -60,7 +60,7 @@ async function overviewOf(house: House, who: Principal): Promise<OverviewView> {
   const found = { running: 0, waiting: 0, requests: 0, failed: 0, inDoubt: 0 };
   const total = { usd: 0, tokens: 0, modelCalls: 0 };
   let oldestMs = Infinity;
-  for await (const { tree } of hostedTrees(house, who, { all: false })) {
+  for await (const { tree } of seenTrees(house, who, { all: false })) {
     const { processes, requests } = tree.state;
     for (const process of Object.values(processes)) {
       const { state } = process.life;

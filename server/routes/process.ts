@@ -13,7 +13,7 @@ import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { Held } from "../guard.ts";
 import { tagged } from "../page.ts";
-import type { Principal } from "../principal.ts";
+import { type Principal, reaches } from "../principal.ts";
 import { processesOf } from "../search.ts";
 import { seenProcess } from "../sight.ts";
 import { messageShape, processPage, processQuery, processShape } from "../schema/process.ts";
@@ -81,7 +81,7 @@ function waiting(app: Api, house: House): void {
       method: "get",
       path: "/v1/processes/{pid}/wait",
       summary: "Wait until a process has ended, or the time is up",
-      description: "Role: viewer.",
+      description: "Role: viewer; operator for what it exited with, null for others.",
       middleware: [need("viewer")] as const,
       request: {
         params,
@@ -99,7 +99,9 @@ function waiting(app: Api, house: House): void {
         () => waited(house, pid, c.req.valid("query").timeoutMs),
       );
       const process = await shown(house, c.get("who"), pid);
-      return c.json({ ended: process.state === "ended", process, result }, 200);
+      const isShown = reaches(c.get("who").role, "operator");
+      const ended = process.state === "ended";
+      return c.json({ ended, process, result: isShown ? result : null }, 200);
     },
   );
 }

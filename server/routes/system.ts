@@ -5,7 +5,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, House } from "../api.ts";
-import { need, signOut } from "../auth.ts";
+import { isSecure, need, signOut } from "../auth.ts";
 import { type Principal, ROLES, seesTree } from "../principal.ts";
 import { nodeShape } from "../schema/process.ts";
 import { timeShape } from "../schema/shape.ts";
@@ -80,7 +80,7 @@ export function systemRoutes(app: Api, house: House): void {
   );
   links(app, house);
   app.post("/v1/session/end", (c) => {
-    signOut(c, house.tokens);
+    signOut(c, house);
     return c.body(null, 204);
   });
 }
@@ -101,7 +101,8 @@ function links(app: Api, house: House): void {
         throw new Refusal("role_too_low", sentence);
       }
       // The guard let in only hosts that are ours.
-      const { origin } = new URL(c.req.url);
+      const { host } = new URL(c.req.url);
+      const origin = `${isSecure(c, house) ? "https" : "http"}://${host}`;
       const secret = house.tokens.link(c.get("who").token);
       const expiresMs = house.clock.now() + LIMITS.sessionLinkMsMax;
       return c.json(

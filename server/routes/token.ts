@@ -76,7 +76,6 @@ export function tokenRoutes(app: Api, house: House): void {
           `Cannot revoke token "${id}": absent, expected one of the list`,
         );
       }
-      house.streams.endAll(id);
       return c.body(null, 204);
     },
   );

@@ -11,13 +11,13 @@ import type { Pid } from "../../kernel/ids.ts";
 import { formatPattern } from "../../kernel/grammar.ts";
 import type { ToolRecord } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
-import { readLines } from "../../runtime/load.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import type { Principal } from "../principal.ts";
 import { imageShape, sourceShape, toolPage, toolShape, type ToolView } from "../schema/memory.ts";
 import { hashShape, pageQuery, pidShape, treeShape } from "../schema/shape.ts";
-import { hostedTrees, pageOfTrees } from "../search.ts";
+import { linesFrom } from "../lines.ts";
+import { pageOfTrees, seenTrees } from "../search.ts";
 import { seenProcess } from "../sight.ts";
 import { RUN_LINES_MAX, toolView } from "../view/memory.ts";
 import { body, json, REFUSALS } from "./answer.ts";
@@ -39,7 +39,7 @@ async function seenTool(
   who: Principal,
   hash: string,
 ): Promise<{ readonly tree: Tree; readonly tool: ToolRecord }> {
-  for await (const { tree } of hostedTrees(house, who, { all: true })) {
+  for await (const { tree } of seenTrees(house, who, { all: true })) {
     const tool = Object.hasOwn(tree.state.tools, hash) ? tree.state.tools[hash] : undefined;
     if (tool !== undefined) return { tree, tool };
   }
@@ -107,7 +107,7 @@ function one(app: Api, house: House): void {
       const { tree, tool } = await seenTool(house, c.get("who"), c.req.valid("param").hash);
       const from = Math.max(1, tree.state.seq - RUN_LINES_MAX + 1);
       const { store } = house.runtime.node.options;
-      const lines: Line[] = await Array.fromAsync(readLines(store, tree.state.tree, from));
+      const lines: Line[] = await Array.fromAsync(linesFrom(store, tree.state.tree, from));
       return c.json(toolView(tree.state, tool, lines), 200);
     },
   );
@@ -160,7 +160,7 @@ function revoking(app: Api, house: House): void {
       const { hash } = c.req.valid("param");
       const { reason } = c.req.valid("json");
       await seenTool(house, who, hash);
-      for await (const { tree } of hostedTrees(house, who, { all: true })) {
+      for await (const { tree } of seenTrees(house, who, { all: true })) {
         const held = tree.state.tools[hash];
         if (held === undefined || held.revoked !== null) continue;
         const order = { kind: "revoke-tool", hash, reason, by: who.name } as const;

@@ -27,7 +27,9 @@ export const eventShape = z.object({
   word: z.string(),
   text: z.string(),
   decision: z.enum(["allow", "ask", "deny"]).nullable(),
-  /** The whole line; only where it was asked for. */
+  /** The place of the call that the line is of: `p_1#4.2`. */
+  call: z.string().nullable(),
+  /** The whole line, with its values; only where they were revealed. */
   data: jsonShape.optional(),
   /** The hash of the line before; only with the whole line. */
   prev: z.string().optional(),
@@ -71,36 +73,35 @@ export const streamEventShape = z.object({
 /** One thing on the stream. */
 export type StreamEvent = z.infer<typeof streamEventShape>;
 
-/** Bars of a process's timeline. */
-export const timelineShape = z.object({
-  pid: pidShape,
+/** Something that a process did, on a timeline. */
+export const barShape = z.object({
+  lane: z.enum(["model", "syscalls", "tools", "people", "children"]),
+  /** The line that it began with. */
+  seq: z.number().int(),
+  name: z.string(),
+  resource: z.string(),
   from: timeShape,
-  to: timeShape,
-  lanes: z.array(z.object({
-    lane: z.enum(["model", "syscalls", "tools", "people", "children"]),
-    bars: z.array(z.object({
-      seq: z.number().int(),
-      name: z.string(),
-      resource: z.string(),
-      from: timeShape,
-      to: timeShape.nullable(),
-      decision: z.enum(["allow", "ask", "deny"]),
-      ok: z.boolean().nullable(),
-    })),
-  })),
-  /** Bars left out, oldest first. */
-  more: z.number().int(),
-}).openapi("Timeline");
-/** Bars of a process's timeline. */
-export type TimelineView = z.infer<typeof timelineShape>;
+  /** Null while it is not over. */
+  to: timeShape.nullable(),
+  decision: z.enum(["allow", "ask", "deny"]),
+  ok: z.boolean().nullable(),
+}).openapi("Bar");
+/** Something that a process did, on a timeline. */
+export type BarView = z.infer<typeof barShape>;
+/** A page of a timeline. */
+export const timelineShape = pageShape(barShape, "Timeline");
 
-/** A call with its arguments and result, for a side panel. */
+/** A call, with its arguments and result where they were revealed. */
 export const callShape = z.object({
   tree: treeShape,
   seq: z.number().int(),
   pid: pidShape,
   call: z.string(),
   name: z.string(),
+  /** What it is about: the first right that it needs. */
+  resource: z.string(),
+  /** Whether its values are shown; where not, `args` and `result` are null. */
+  revealed: z.boolean(),
   args: jsonShape,
   result: jsonShape.nullable(),
   ok: z.boolean().nullable(),
@@ -227,7 +228,11 @@ export const effectShape = z.object({
   pid: pidShape,
   call: z.string(),
   name: z.string(),
+  /** What it is about: the first right that it needs. */
+  resource: z.string(),
+  /** Null where they were not revealed. */
   args: jsonShape,
+  revealed: z.boolean(),
   request: z.string().nullable(),
   at: timeShape,
 }).openapi("Effect");

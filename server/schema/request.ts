@@ -57,6 +57,8 @@ export const requestShape = z.object({
     args: jsonShape,
     argsHash: hashShape,
   }).nullable(),
+  /** Whether values are shown; without role approver, arguments and preview are null. */
+  revealed: z.boolean(),
   /** The generated tool that asks, when one does. */
   tool: z.object({ name: z.string(), hash: hashShape }).nullable(),
   schema: z.record(z.string(), jsonShape).nullable(),

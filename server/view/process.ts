@@ -10,7 +10,7 @@ import { SPENT_KINDS } from "../../kernel/budget.ts";
 import type { Wait } from "../../kernel/event.ts";
 import type { Process, State } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
-import type { Hosted } from "../../runtime/forest.ts";
+import type { Glance } from "../glance.ts";
 import type { BudgetRow, BudgetView } from "../schema/authority.ts";
 import type { ProcessView, TreeView } from "../schema/process.ts";
 
@@ -21,7 +21,7 @@ export function timeText(ms: number): string {
 
 /** A process. */
 export function processView(
-  { tree, runs }: Pick<Hosted, "tree" | "runs">,
+  { tree, runs }: Glance,
   process: Process,
 ): ProcessView {
   const { state } = tree;

@@ -4,6 +4,7 @@
  */
 
 import type { EventMap, Line } from "../../kernel/event.ts";
+import type { Json } from "../../kernel/json.ts";
 import type { RequestRecord } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { PersonRequest, Scope } from "../../kernel/world.ts";
@@ -18,8 +19,27 @@ export interface Viewer extends Principal {
   readonly isSelfApproved: boolean;
 }
 
-/** A request, for somebody who may see it. */
+/**
+ * A request, for somebody who may see it. Whoever may answer reads all of it: it was written for
+ * them, and what they say is in the log. Others see what it is about, and no values.
+ */
 export function requestView(tree: Tree, request: RequestRecord, who: Viewer): RequestView {
+  const view = wholeRequest(tree, request, who);
+  if (view.revealed) return view;
+  const { call, answer } = view;
+  return {
+    ...view,
+    call: call === null ? null : { ...call, args: null },
+    preview: null,
+    answer: answer === null ? null : withoutValues(answer as Record<string, Json>),
+  };
+}
+
+function withoutValues({ args: _, value: __, ...rest }: Record<string, Json>): Json {
+  return rest;
+}
+
+function wholeRequest(tree: Tree, request: RequestRecord, who: Viewer): RequestView {
   const shown = shownRequest(tree, request);
   const { state } = tree;
   const process = state.processes[request.pid];
@@ -39,6 +59,7 @@ export function requestView(tree: Tree, request: RequestRecord, who: Viewer): Re
     who: shown.who ?? null,
     prompt: shown.prompt,
     call: call === undefined ? null : { ...call },
+    revealed: reaches(who.role, "approver"),
     tool: shown.tool ?? null,
     schema: shown.schema === undefined ? null : { ...shown.schema },
     choices: [...shown.choices ?? []],

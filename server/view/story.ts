@@ -4,6 +4,7 @@
  */
 
 import type { z } from "@hono/zod-openapi";
+import type { PersonAnswer } from "../../kernel/world.ts";
 import type { CallStory } from "../../runtime/call_story.ts";
 import { answerText, decisionText, resultText } from "../../runtime/line_text.ts";
 import type { storyShape } from "../schema/evidence.ts";
@@ -21,7 +22,7 @@ export function storyView(story: CallStory, seq: number): z.infer<typeof storySh
       ? "nobody answered in time"
       : one.answer === null
       ? "nobody has answered yet"
-      : `${answerText(one.answer.answer)} by ${one.answer.by}`;
+      : `${answerText(hidden(one.answer.answer))} by ${one.answer.by}`;
     sentences.push(`${one.id} (${one.kind}): ${said}`);
   }
   if (explained?.suggestion !== undefined) sentences.push(`Would do: ${explained.suggestion}`);
@@ -43,4 +44,10 @@ export function storyView(story: CallStory, seq: number): z.infer<typeof storySh
     request: asked[0]?.id ?? null,
     story: sentences,
   };
+}
+
+/** What a person said, without the value in it. */
+function hidden(answer: PersonAnswer): PersonAnswer {
+  if (answer.outcome === "edit") return { ...answer, args: null };
+  return answer.outcome === "answer" ? { ...answer, value: null } : answer;
 }

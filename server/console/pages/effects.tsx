@@ -41,7 +41,7 @@ export function Effects(): JSX.Element {
                 <Pid pid={one.pid} />
               </td>
               <td>
-                <b>{visible(one.name)}</b> <Claimed text={JSON.stringify(one.args)} max={300} />
+                <b>{visible(one.name)}</b> <Claimed text={one.resource} max={300} />
               </td>
               <td>
                 <Age at={one.at} />

@@ -66,7 +66,7 @@ function Called({ path, mayRead }: {
   readonly mayRead: boolean;
 }): JSX.Element {
   const story = useRead<z.infer<typeof storyShape>>(`${path}/story`);
-  const call = useRead<z.infer<typeof callShape>>(mayRead ? path : null);
+  const call = useRead<z.infer<typeof callShape>>(mayRead ? `${path}?reveal=true` : null);
   return (
     <>
       {story.error !== undefined && <Problem error={story.error} />}

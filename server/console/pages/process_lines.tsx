@@ -174,7 +174,7 @@ function Line({ line, isOpen, toggle }: {
 
 function Whole({ tree, seq }: { readonly tree: string; readonly seq: number }): JSX.Element {
   const { data, error } = useRead<List<EventView>>(
-    `/v1/trees/${tree}/events?from=${seq}&limit=1&full=true`,
+    `/v1/trees/${tree}/events?from=${seq}&limit=1&reveal=true`,
   );
   if (error !== undefined) return <Problem error={error} />;
   const line = data?.items[0];

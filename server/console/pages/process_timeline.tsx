@@ -10,10 +10,10 @@
 
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { TimelineView } from "../../schema/evidence.ts";
+import type { BarView } from "../../schema/evidence.ts";
 import type { ProcessView } from "../../schema/process.ts";
 import type { Who } from "../api.ts";
-import { useRead } from "../live.ts";
+import { usePages } from "../paged.ts";
 import { Empty, Problem } from "../parts.tsx";
 import { LANES, type Layout, layout, neighbour, type Placed, STEPS } from "../timeline.ts";
 import { spanOf, timeOf, visible } from "../words.ts";
@@ -24,6 +24,7 @@ const AXIS_PX = 24;
 /** Pixels beyond what can be seen, to both sides. */
 const SPARE_PX = 600;
 const MARK = 6;
+const BARS_A_PAGE = 500;
 
 /** The timeline and, beside it, what was chosen. */
 export function Timeline({ process, who }: {
@@ -31,20 +32,21 @@ export function Timeline({ process, who }: {
   readonly who: Who;
 }): JSX.Element {
   const { pid, tree } = process;
-  const { data, error } = useRead<TimelineView>(
+  const { items, error, hasMore, isBusy, more } = usePages<BarView>(
     `/v1/processes/${pid}/timeline`,
     (event) => event.tree === tree && event.kind !== "process.text",
+    BARS_A_PAGE,
   );
   const [zoom, setZoom] = useState(3);
   const [at, setAt] = useState<number | null>(null);
   const [open, setOpen] = useState<number | null>(null);
   const laid = useMemo(
-    () => data === undefined ? undefined : layout(data, STEPS[zoom]!),
-    [data, zoom],
+    () => items === undefined ? undefined : layout(items, STEPS[zoom]!),
+    [items, zoom],
   );
   if (error !== undefined && laid === undefined) return <Problem error={error} />;
   if (laid === undefined) return <p class="dim">Reading…</p>;
-  if (laid.placed.length === 0) return <Empty>It has done nothing yet.</Empty>;
+  if (laid.placed.length === 0 && !hasMore) return <Empty>It has done nothing yet.</Empty>;
   const chosen = laid.placed.find(({ bar }) => bar.seq === open);
   const nearer = (by: 1 | -1): void => setZoom(Math.max(0, Math.min(STEPS.length - 1, zoom + by)));
   const close = (): void => {
@@ -59,9 +61,9 @@ export function Timeline({ process, who }: {
           Nearer
         </button>
         <Legend />
-        {data!.more > 0 && <span class="dim">{data!.more} earlier ones are not shown</span>}
+        {hasMore && <button type="button" onClick={more} disabled={isBusy}>Earlier ones</button>}
       </div>
-      <Chart {...{ laid, at, setAt, setOpen, nearer }} />
+      {laid.placed.length > 0 && <Chart {...{ laid, at, setAt, setOpen, nearer }} />}
       {chosen !== undefined && <CallPanel key={open} {...{ process, who, chosen, close }} />}
     </>
   );
@@ -105,7 +107,7 @@ function Mark({ decision, x, y }: {
 }
 
 /** What can be seen of something wide, which stays at its end when it is there. */
-function useSight(width: number): {
+function useSight(width: number, first: number): {
   readonly scroller: { readonly current: HTMLDivElement | null };
   readonly onScroll: () => void;
   readonly left: number;
@@ -113,6 +115,7 @@ function useSight(width: number): {
   const scroller = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   const [left, setLeft] = useState(0);
+  const was = useRef({ width, first });
   const onScroll = (): void => {
     const { scrollLeft, clientWidth, scrollWidth } = scroller.current!;
     isAtEnd.current = scrollLeft + clientWidth > scrollWidth - 40;
@@ -120,10 +123,15 @@ function useSight(width: number): {
     setLeft(Math.floor(scrollLeft / (SPARE_PX / 2)) * (SPARE_PX / 2));
   };
   useLayoutEffect(() => {
-    if (scroller.current === null || !isAtEnd.current) return;
-    scroller.current.scrollLeft = scroller.current.scrollWidth;
+    const before = was.current;
+    was.current = { width, first };
+    if (scroller.current === null) return;
+    if (isAtEnd.current) scroller.current.scrollLeft = scroller.current.scrollWidth;
+    // Earlier ones came: what was looked at stays where it is.
+    else if (first < before.first) scroller.current.scrollLeft += width - before.width;
+    else return;
     onScroll();
-  }, [width]);
+  }, [width, first]);
   return { scroller, onScroll, left };
 }
 
@@ -134,7 +142,7 @@ function Chart({ laid, at, setAt, setOpen, nearer }: {
   readonly setOpen: (seq: number) => void;
   readonly nearer: (by: 1 | -1) => void;
 }): JSX.Element {
-  const { scroller, onScroll, left } = useSight(laid.width);
+  const { scroller, onScroll, left } = useSight(laid.width, laid.placed[0]!.bar.seq);
   const right = left + (globalThis.innerWidth || 1_200) + SPARE_PX;
   const here = laid.placed.find(({ bar }) => bar.seq === at) ?? laid.placed.at(-1)!;
   const seen = laid.placed.filter((one) =>

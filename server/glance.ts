@@ -1,0 +1,81 @@
+/**
+ * Glances: trees as lists show them, read from the store and not opened.
+ *
+ * Opening a tree claims it, writes a line and keeps it in memory, and pushes others out of it. What
+ * is only listed needs none of that: its snapshot and the lines after it say all there is to show.
+ *
+ * Invariants:
+ *   N1. A tree in memory is shown as it is there, and one that is not as the store has it now.
+ *   N2. Looking changes nothing: no claim, no line, and no tree leaves memory for it.
+ * is only listed needs none of that: its snapshot and the lines after it say what there is to show.
+ *       many lets others have their turn.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type { Pid, TreeId } from "../kernel/ids.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type { TreeHead } from "../kernel/store.ts";
+import type { Tree } from "../kernel/tree.ts";
+import type { Clock } from "../kernel/world.ts";
+import type { Run } from "../broker/run.ts";
+import { loadTree } from "../runtime/load.ts";
+import type { Node } from "../runtime/node.ts";
+
+/** A tree, and which of its processes run here. */
+export interface Glance {
+  readonly tree: Tree;
+  readonly runs: ReadonlyMap<Pid, Run>;
+}
+
+/** Trees that are read between two turns of the event loop. */
+const READS_A_TURN = 32;
+const NOBODY: ReadonlyMap<Pid, Run> = new Map();
+
+/** Looks at trees. */
+export class Glances {
+  readonly #node: Node;
+  readonly #clock: Clock;
+  readonly #kept = new Map<TreeId, Tree>();
+  #reads = 0;
+
+  /** Nothing was looked at yet. */
+  constructor(node: Node, clock: Clock) {
+    this.#node = node;
+    this.#clock = clock;
+  }
+
+  /** A tree; undefined for one that broke, or that is not there: it has nothing to show. */
+  async at(head: Pick<TreeHead, "tree" | "seq">): Promise<Glance | undefined> {
+    try {
+      if (this.#node.peek(head.tree) !== undefined) return await this.#node.hosted(head.tree);
+      if (this.#node.broken.has(head.tree)) return undefined;
+      return { tree: this.#remembered(head) ?? await this.#read(head), runs: NOBODY };
+    } catch (thrown) {
+      if (thrown instanceof SysError) return undefined;
+      throw thrown;
+    }
+  }
+
+  #remembered({ tree: id, seq }: Pick<TreeHead, "tree" | "seq">): Tree | undefined {
+    const tree = this.#kept.get(id);
+    this.#kept.delete(id);
+    if (tree?.state.seq !== seq) return undefined;
+    this.#kept.set(id, tree);
+    return tree;
+  }
+
+  async #read({ tree: id }: Pick<TreeHead, "tree">): Promise<Tree> {
+    this.#reads += 1;
+    if (this.#reads % READS_A_TURN === 0) {
+      await new Promise<void>((next) => this.#clock.soon(next));
+    }
+    const { store, context } = this.#node.options;
+    const { tree, snapshotBytes } = await loadTree(store, id, context, "tail");
+    const isSmall = snapshotBytes === 0 && tree.state.seq <= LIMITS.glanceLinesMax;
+    if (!isSmall) return tree;
+    this.#kept.set(id, tree);
+    if (this.#kept.size > LIMITS.glancesKept) this.#kept.delete(this.#kept.keys().next().value!);
+    return tree;
+  }
+}
