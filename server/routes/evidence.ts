@@ -68,14 +68,15 @@ function logs(app: Api, house: House): void {
     async (c) => {
       const who = c.get("who");
       const id = c.req.valid("param").tree as TreeId;
-      await seenTree(house, who, id);
+      // What is looked at is what is there before the log says who looks.
+      const { seq: to } = (await seenTree(house, who, id)).state;
       const { after, limit, pid, type, decision, from, reveal } = c.req.valid("query");
       const isWhole = await isRevealed(c, reveal);
       if (isWhole) await house.reveals.noteOften(id, { what: "lines", by: who.name });
       const begin = after === undefined ? from : Number(cursorOf(after)) + 1;
       const items = [];
       let next: string | null = null;
-      for await (const line of linesFrom(house.runtime.node.options.store, id, begin)) {
+      for await (const line of linesFrom(house.runtime.node.options.store, id, begin, to)) {
         if (type !== undefined && !line.type.startsWith(type)) continue;
         const event = eventView(line, isWhole);
         if (pid !== undefined && event.pid !== pid) continue;
