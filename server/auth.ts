@@ -112,10 +112,13 @@ export function signIn(
 }
 
 /** Signs a browser out: its session is over, with its streams. */
-export function signOut(c: Context<Env>, house: Pick<House, "tokens" | "isBehindTls">): void {
+export function signOut(
+  c: Context<Env>,
+  house: Pick<House, "tokens" | "failed" | "isBehindTls">,
+): void {
   const name = cookieName(c.req.url);
   const secret = getCookie(c, name);
-  if (secret !== undefined) house.tokens.end(secret);
+  if (secret !== undefined) quietly(house.failed, () => house.tokens.end(secret));
   deleteCookie(c, name, { path: "/", secure: isSecure(c, house) });
 }
 
