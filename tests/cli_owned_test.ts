@@ -23,7 +23,6 @@ const OWNING: readonly (readonly [string, boolean])[] = [
   ["tree retain --now", false],
   ["run waiter.ts Wait", false],
   ["serve waiter.ts --port 0", false],
-  ["init", false],
   ["store encrypt --store-key one.key", false],
   ["store rekey --store-key one.key --new-key one.key", false],
 ];
