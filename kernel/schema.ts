@@ -27,5 +27,7 @@ export function checkAgainst(schema: JsonObject, value: Json): string | null {
 function sentence(error: OutputUnit | undefined): string | undefined {
   if (error === undefined) return undefined;
   const at = error.instanceLocation.replace(/^#\/?/, "");
-  return `${error.error.replace(/\.$/, "")}${at === "" ? "" : ` at "${at}"`}`;
+  // A schema of `false`, as of fields that are not named, would be no help to who reads this.
+  const wrong = /^False boolean schema/.test(error.error) ? "nothing is expected" : error.error;
+  return `${wrong.replace(/\.$/, "")}${at === "" ? "" : ` at "${at}"`}`;
 }
