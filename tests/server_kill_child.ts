@@ -2,7 +2,8 @@
  * A life of a server over a store in a file, which may kill itself at a write after a decision.
  *
  * `server_kill_child.ts FOLDER (before|after|never) N`: the Nth write from a person's answer on is
- * the fatal one, from 1. Prints where it listens and an approver's token, as JSON.
+ * the fatal one, from 1. Prints where it listens, an approver's token, a starter's, and a link that
+ * signs another approver's browser in, as JSON.
  * @module
  */
 
@@ -61,5 +62,7 @@ if (import.meta.main) {
   const server = serve(runtime, { images: [writer] });
   const { secret } = server.tokens.create({ name: "ada", role: "approver" });
   const starter = server.tokens.create({ name: "bob", role: "operator" }).secret;
-  console.log(JSON.stringify({ url: server.url, secret, starter }));
+  const { record } = server.tokens.create({ name: "cleo", role: "approver" });
+  const link = server.link(record.id);
+  console.log(JSON.stringify({ url: server.url, secret, starter, link }));
 }
