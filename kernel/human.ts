@@ -82,12 +82,15 @@ function isSame(request: RequestRecord, asking: Asking): boolean {
 export function pendingRequest(draft: Draft, id: RequestId): RequestRecord {
   const { state } = draft.tree;
   const request = Object.hasOwn(state.requests, id) ? state.requests[id] : undefined;
-  if (request?.status === "pending") return request;
+  const isLate = (request?.expiresMs ?? Infinity) <= draft.nowMs;
+  if (request?.status === "pending" && !isLate) return request;
   const number = Number(id.split(".")[1] ?? 0);
   if (request === undefined && number >= state.next.req) {
     throw new SysError("ENOENT", `Cannot answer request "${id}": absent, expected a request`);
   }
-  const status = request?.status ?? "answered or withdrawn";
+  // Nobody answers what has ended, though the timer that says so has not run.
+  const status = request?.status === "pending" ? "expired" : request?.status ??
+    "answered or withdrawn";
   const code = status === "expired" ? "EEXPIRED" : "ESTATE";
   throw new SysError(code, `Cannot answer request "${id}": ${status} already`);
 }
