@@ -30,7 +30,8 @@ export type { ToolDefinition, ToolTest, ToolTestCall } from "./kernel/generated.
 export type { HumanEvents } from "./kernel/human_event.ts";
 export type { ToolEvents } from "./kernel/tool_event.ts";
 export type { TreeEvents } from "./kernel/tree_event.ts";
-export type { Collection, StatePatch } from "./kernel/patch.ts";
+export type { Collection } from "./kernel/state.ts";
+export type { StatePatch } from "./kernel/patch.ts";
 export type { BranchEdits } from "./kernel/branch.ts";
 export type { Change, StateSummary } from "./kernel/describe.ts";
 export type { LaterEffect } from "./kernel/rewind.ts";

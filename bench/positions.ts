@@ -206,39 +206,64 @@ async function looks(subject: Subject): Promise<Row[]> {
   return rows;
 }
 
-/** Going back over so much work, again and again. */
-async function restores(subject: Subject, work: Work, rounds: number): Promise<Row> {
+/** Going back over so much work, again and again: to a checkpoint, or to any other line. */
+async function restores(
+  subject: Subject,
+  work: Work,
+  rounds: number,
+  to: "a checkpoint" | "a line",
+): Promise<{ readonly row: Row; readonly median: number }> {
   const { store } = subject.stage;
   const found: number[] = [];
   let [lines, bytes, folded] = [0, 0, 0];
   let treeAtMs = 0;
   for (let i = 0; i < rounds; i++) {
     const tree = await subject.tree();
-    const to = tree.state.seq;
+    if (to === "a checkpoint") await subject.process.checkpoint(`round ${i}`);
+    const from = tree.state.seq;
     let left = work.sends ?? 0;
     for (; left > CALLS_PER_STEP; left -= CALLS_PER_STEP) {
       await subject.work({ sends: CALLS_PER_STEP });
     }
     await subject.work({ ...work, sends: left });
-    lines = tree.state.seq - to;
-    const looked = await subject.looked(to, 1);
+    lines = tree.state.seq - from;
+    const looked = await subject.looked(from, 1);
     [treeAtMs, folded] = [looked.ms.median, looked.folded];
     let at = 0;
-    found.push(await timed(async () => ({ at } = await subject.process.restore(to))));
+    found.push(await timed(async () => ({ at } = await subject.process.restore(from))));
     for await (const batch of store.read(tree.state.tree, at)) {
       bytes = batch.lines.join("").length;
       for (const text of batch.payloads.values()) bytes += text.length;
     }
   }
   const writes = work.writes === undefined ? "" : `, ${work.writes} objects written`;
-  return {
-    ...infoRow(
-      `restore over ${lines.toLocaleString("en")} lines${writes}: ${subject.label}`,
-      times(found),
-    ),
+  const over = `over ${lines.toLocaleString("en")} lines${writes}`;
+  const ms = times(found);
+  const row = {
+    ...infoRow(`restore to ${to} ${over}: ${subject.label}`, ms),
     raw: `treeAt ${treeAtMs.toFixed(1)} ms, ${folded} folded`,
     ratio: `line of ${bytes.toLocaleString("en")} bytes`,
   };
+  return { row, median: ms.median };
+}
+
+/** Going back to a checkpoint and to a line that is none, over little and over much. */
+async function allRestores(subjects: readonly Subject[]): Promise<Row[]> {
+  const [, middle, , full] = subjects as [Subject, Subject, Subject, Subject];
+  const few = { sends: 5 };
+  const near: Awaited<ReturnType<typeof restores>>[] = [];
+  for (const subject of subjects) near.push(await restores(subject, few, 15, "a checkpoint"));
+  const others = [
+    await restores(full, { ...few, writes: 100 }, 5, "a checkpoint"),
+    await restores(middle, { sends: 500 }, 5, "a checkpoint"),
+    await restores(middle, { sends: 5_000 }, 3, "a checkpoint"),
+  ];
+  for (const subject of subjects) others.push(await restores(subject, few, 5, "a line"));
+  return [
+    ...near.map(({ row }) => row),
+    flatRow("restore to a checkpoint: flat", near.map(({ median }) => median)),
+    ...others.map(({ row }) => row),
+  ];
 }
 
 /** The two forks, each beside one commit. */
@@ -330,19 +355,10 @@ export async function positions({ folder, long }: Extent): Promise<Section> {
     Subject.filled(Stage.sqlite(`${folder}/${name}.db`));
   rows.push(
     ...await onStores("sqlite", open, async (subjects) => {
-      const [short, middle, old, full] = subjects as [Subject, Subject, Subject, Subject];
       const found = await checkpoints("SQLite", subjects, table);
-      found.push(...await looks(old));
+      found.push(...await looks(subjects[2]!));
       for (const subject of subjects) found.push(...await forks(subject, table));
-      found.push(
-        await restores(short, { sends: 5 }, 9),
-        await restores(middle, { sends: 5 }, 9),
-        await restores(old, { sends: 5 }, 9),
-        await restores(full, { sends: 5 }, 9),
-        await restores(middle, { sends: 500 }, 5),
-        await restores(middle, { sends: 5_000 }, 3),
-        await restores(full, { sends: 5, writes: 100 }, 3),
-      );
+      found.push(...await allRestores(subjects));
       return found;
     }),
     ...await replays(long),
@@ -354,7 +370,8 @@ export async function positions({ folder, long }: Extent): Promise<Section> {
       "SQLite is synced, and each write-ahead log was as long as it becomes before anything was " +
       "measured. Checkpoints of all trees of a store take turns, beside one raw commit. " +
       "A fork of a tree and a restore are those of AgentProcess; process.fork is a child of the " +
-      "same tree. Restores go back over effects that were sent, 2 lines each.",
+      "same tree. Restores go back over effects that were sent, 2 lines each: to a checkpoint, which " +
+      "the tree in memory knows, or to a line that is none, whose state is folded and compared.",
       "A fork of a tree writes a whole state into the log of the new one, so that this needs no " +
       "other: it grows with memory and with processes, and not with the history.",
       "Lines folded are those from the last snapshot that is kept before the position: few are " +

@@ -6,22 +6,23 @@
  * @module
  */
 
+import { AUTHORITY, restoreUses, spendUses } from "./apply_authority.ts";
 import { type Handlers, MEMORY, releaseAll } from "./apply_memory.ts";
 import { PEOPLE } from "./apply_people.ts";
 import { TOOLS } from "./apply_tools.ts";
 import { book, nothingSpent } from "./budget.ts";
 import { byAge } from "./checkpoint.ts";
-import { bury, hold, restore, revoke, spend } from "./capability.ts";
+import { bury, revoke } from "./capability.ts";
 import { assert } from "./errors.ts";
 import type { Line, Wait } from "./event.ts";
 import type { Pid, RequestId } from "./ids.ts";
 import { joinLabels } from "./label.ts";
 import { LIMITS } from "./limits.ts";
-import { applyPatch } from "./patch.ts";
 import { innerWait, openIntents } from "./process.ts";
 import { noteLine, RETENTION } from "./retention.ts";
 import { RETURNING } from "./returning.ts";
 import type { Process, Recorded, State } from "./state.ts";
+import { keep } from "./trail.ts";
 import type { Tree } from "./tree.ts";
 
 /** Applies one line. */
@@ -36,9 +37,12 @@ export function apply(tree: Tree, line: Line): void {
   if (state.retention !== undefined) noteLine(state, state.retention, line);
 }
 
+/** A process that is about to be changed. */
+
 function process(state: State, pid: Pid): Process {
   const found = state.processes[pid];
   assert(found !== undefined, `An event names process "${pid}", which is not there`);
+  keep(state, "processes", pid);
   return found;
 }
 
@@ -53,11 +57,15 @@ const TREE = {
     state.epoch = data.epoch;
   },
   "checkpoint.taken": ({ state }, data, line) => {
+    keep(state, "checkpoints", data.id);
     state.checkpoints[data.id] = { ...data, seq: line.seq, atMs: line.atMs };
     state.next.ck += 1;
     if (data.auto === null) return;
     const autos = byAge(state).filter(({ auto }) => auto !== null);
-    for (const { id } of autos.slice(0, -LIMITS.checkpointsAutoKept)) delete state.checkpoints[id];
+    for (const { id } of autos.slice(0, -LIMITS.checkpointsAutoKept)) {
+      keep(state, "checkpoints", id);
+      delete state.checkpoints[id];
+    }
   },
   "tree.moved": (tree, { to, by }, line) => {
     const outcome = { kind: "killed", by, reason: `moved to ${to}` } as const;
@@ -72,14 +80,15 @@ const TREE = {
   "tree.forked": (tree, { patch, nonce, owner }) => {
     tree.state.nonce = nonce;
     if (owner !== undefined) tree.state.owner = owner;
-    applyPatch(tree.state, patch);
-    tree.reindex();
+    // The text of the line is known by now or was read: nobody else has need of what it brings.
+    tree.adopt(patch);
   },
   "policy.loaded": (tree, data, line) => {
     tree.state.policy = { text: data.text, sinceMs: line.atMs };
     tree.reloadPolicy();
   },
   "image.registered": ({ state }, data) => {
+    keep(state, "images", data.hash);
     state.images[data.hash] = data;
   },
   "inbox.refused": () => {},
@@ -94,6 +103,8 @@ const PROCESS = {
   "process.spawned": (tree, data, line) => {
     const { state } = tree;
     forgetOldest(tree);
+    keep(state, "processes", data.pid);
+    keep(state, "namespaces", data.pid);
     state.processes[data.pid] = {
       pid: data.pid,
       parent: data.parent,
@@ -195,6 +206,7 @@ const PROCESS = {
       if (at.journal[key]?.state === "done") delete at.journal[key];
     }
     at.parked = {};
+    keep(state, "mail", data.pid);
     delete state.mail[data.pid];
     withdraw(state, data.pid);
     if (at.ephemeral) releaseAll(tree, data.pid, line.seq);
@@ -227,6 +239,7 @@ function forgetOldest(tree: Tree): void {
     const at = process(state, parent);
     at.children = at.children.filter((pid) => pid !== gone);
   }
+  keep(state, "processes", gone);
   delete state.processes[gone];
 }
 
@@ -239,6 +252,7 @@ function withdraw(state: State, pid: Pid): void {
   for (const id of Object.keys(state.requests) as RequestId[]) {
     const request = state.requests[id]!;
     if (!request.askers.some((asker) => asker.pid === pid)) continue;
+    keep(state, "requests", id);
     request.askers = request.askers.filter((asker) => asker.pid !== pid);
     if (request.askers.length === 0) delete state.requests[id];
   }
@@ -255,7 +269,7 @@ const CALL = {
     dropInner(at, data.key);
     settleParked(state, at, data.key);
     if (data.spends !== undefined) {
-      spend(tree.caps, data.spends);
+      spendUses(tree, data.spends);
       bury(state, tree.caps, data.spends);
     }
     if (data.spent !== undefined) book(state, at, data.spent);
@@ -272,14 +286,14 @@ const CALL = {
     at.journal[data.key] = { ...madeAs(data), state: "open", intent };
     noteInner(at, data.key);
     settleParked(tree.state, at, data.key);
-    spend(tree.caps, data.spends);
+    spendUses(tree, data.spends);
     if (data.spent !== undefined) book(tree.state, at, data.spent);
     at.calls.allowed += 1;
   },
   "call.outcome": (tree, data, line) => {
     const at = process(tree.state, data.pid);
     const open = at.journal[data.key];
-    restore(tree.caps, data.restores);
+    restoreUses(tree, data.restores);
     // A step that did not wait for its effect is over: the place may be another call's by now.
     if (open?.state === "open" && open.intent.step === data.step) {
       bury(tree.state, tree.caps, open.intent.spends);
@@ -336,26 +350,19 @@ function settleParked(state: State, at: Process, key: string): void {
   if (on.reason !== "person" && on.reason !== "call") return;
   const request = state.requests[on.request];
   if (request === undefined) return;
+  keep(state, "requests", on.request);
   request.askers = request.askers.filter((asker) => asker.pid !== at.pid || asker.key !== key);
   if (request.askers.length === 0) delete state.requests[on.request];
 }
 
-const AUTHORITY = {
-  "cap.granted": (tree, data) => {
-    hold(tree.state, tree.caps, data);
-    tree.state.next.cap += 1;
-  },
-  "cap.revoked": (tree, data) => {
-    for (const id of data.ids) revoke(tree.state, tree.caps, id);
-  },
-} satisfies Partial<Handlers>;
-
 const MAIL = {
   "message.sent": ({ state }, data) => {
+    keep(state, "mail", data.to);
     (state.mail[data.to] ??= []).push(data);
     state.next.msg += 1;
   },
   "message.received": ({ state }, data) => {
+    keep(state, "mail", data.pid);
     const left = (state.mail[data.pid] ?? []).filter((each) => !data.ids.includes(each.id));
     if (left.length > 0) state.mail[data.pid] = left;
     else delete state.mail[data.pid];

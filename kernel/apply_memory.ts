@@ -9,7 +9,8 @@ import type { EventMap, EventType, Line } from "./event.ts";
 import type { Pid } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
 import { namespaceOf } from "./names.ts";
-import type { ObjectRecord, State } from "./state.ts";
+import type { ObjectRecord, State, Version } from "./state.ts";
+import { keep } from "./trail.ts";
 import type { Tree } from "./tree.ts";
 
 /** What each event does; total over the events of the table it belongs to. */
@@ -20,34 +21,30 @@ export type Handlers = {
 /** What the events of Object Memory do. */
 export const MEMORY = {
   "namespace.created": ({ state }, data) => {
+    keep(state, "namespaces", data.name);
     state.namespaces[data.name] = { owner: data.owner, base: null, hidden: {} };
   },
   "object.created": (tree, data, line) => {
     const { value } = data;
+    keep(tree.state, "objects", data.id);
+    // Fields are in the order of their names wherever a record is made: its text is made quicker.
     tree.state.objects[data.id] = {
-      id: data.id,
-      name: data.name,
-      owner: data.owner,
-      type: data.type,
-      mutable: data.mutable,
-      list: data.list,
+      atMs: line.atMs,
       createdSeq: line.seq,
       deletedSeq: null,
-      version: data.version,
-      label: data.label,
-      versions: value === undefined ? [] : [{
-        version: data.version,
-        seq: line.seq,
-        value,
-        label: data.label,
-        from: data.from,
-        atMs: line.atMs,
-      }],
-      items: [],
-      prefix: data.prefix ?? null,
-      links: [],
       from: data.from,
-      atMs: line.atMs,
+      id: data.id,
+      items: [],
+      label: data.label,
+      links: [],
+      list: data.list,
+      mutable: data.mutable,
+      name: data.name,
+      owner: data.owner,
+      prefix: data.prefix ?? null,
+      type: data.type,
+      version: data.version,
+      versions: value === undefined ? [] : [versionOf({ ...data, value }, line)],
     };
     tree.state.next.obj += 1;
     tree.names.add(data.name, data.id);
@@ -59,17 +56,9 @@ export const MEMORY = {
     const object = objectOf(state, data.id);
     object.version = data.version;
     object.label = data.label;
-    const { value, label, from } = data;
-    object.versions.push({
-      version: data.version,
-      seq: line.seq,
-      value,
-      label,
-      from,
-      atMs: line.atMs,
-    });
+    object.versions.push(versionOf(data, line));
     if (object.versions.length > LIMITS.objectVersionsKeptMax) object.versions.shift();
-    bookBytes(state, data.from.pid, value);
+    bookBytes(state, data.from.pid, data.value);
   },
   "object.appended": ({ state }, data, line) => {
     const object = objectOf(state, data.id);
@@ -82,7 +71,9 @@ export const MEMORY = {
   "object.hidden": ({ state }, data, line) => {
     const space = namespaceOf(data.name);
     const at = state.namespaces[space];
-    if (at !== undefined) at.hidden[data.name.slice(space.length + 1)] = line.seq;
+    if (at === undefined) return;
+    keep(state, "namespaces", space);
+    at.hidden[data.name.slice(space.length + 1)] = line.seq;
   },
   "object.moved": (tree, data, line) => {
     const object = objectOf(tree.state, data.id);
@@ -98,9 +89,18 @@ export const MEMORY = {
   },
 } satisfies Partial<Handlers>;
 
+function versionOf(
+  { value, label, from, version }: Pick<Version, "from" | "label" | "value" | "version">,
+  { seq, atMs }: Line,
+): Version {
+  return { atMs, from, label, seq, value, version };
+}
+
+/** An object that is about to be changed. */
 function objectOf(state: State, id: ObjectRecord["id"]): ObjectRecord {
   const object = state.objects[id];
   assert(object !== undefined, `An event names object "${id}", which is not there`);
+  keep(state, "objects", id);
   return object;
 }
 
@@ -117,6 +117,7 @@ function bookBytes(
 /** Deletes an object; its record stays while a fork of its namespace still sees it. */
 function release(tree: Tree, object: ObjectRecord, seq: number): void {
   tree.objectCount -= 1;
+  keep(tree.state, "objects", object.id);
   object.deletedSeq = seq;
   if (tree.bases.has(namespaceOf(object.name)) || tree.prefixes.has(object.id)) return;
   tree.names.remove(object.name, object.id);

@@ -7,12 +7,14 @@ import type { Handlers } from "./apply_memory.ts";
 import { amendedText } from "./amend.ts";
 import { assert } from "./errors.ts";
 import type { State } from "./state.ts";
+import { keep } from "./trail.ts";
 import type { PersonAnswer } from "./world.ts";
 
 /** What events of people do to state. */
 export const PEOPLE = {
   "human.asked": ({ state }, data, line) => {
     const { pid, key, ...rest } = data;
+    keep(state, "requests", data.id);
     state.requests[data.id] = {
       ...rest,
       pid,
@@ -26,16 +28,19 @@ export const PEOPLE = {
     if (data.kind === "permission" || data.kind === "review") countAsked(state, pid);
   },
   "human.joined": ({ state }, data) => {
+    keep(state, "requests", data.id);
     state.requests[data.id]?.askers.push({ pid: data.pid, key: data.key, under: data.under });
     countAsked(state, data.pid);
   },
   "human.seconded": ({ state }, data) => {
     const request = state.requests[data.id];
+    keep(state, "requests", data.id);
     if (request !== undefined) request.first = { by: data.by, answer: data.answer };
   },
   "human.answered": ({ state }, data) => {
     const request = state.requests[data.id];
     assert(request?.status === "pending", `Request "${data.id}" was answered twice`);
+    keep(state, "requests", data.id);
     request.answer = data.answer;
     request.by = data.by;
     request.status = STATUS[data.answer.outcome];
@@ -44,6 +49,7 @@ export const PEOPLE = {
     const { args, note } = data.answer;
     const edited = { args, by: data.by, ...(note === undefined ? {} : { note }) };
     for (const { pid, key } of request.askers) {
+      keep(state, "processes", pid);
       const { parked } = state.processes[pid]!;
       const on = parked[key];
       if (on !== undefined) parked[key] = { ...on, edited };
@@ -52,11 +58,13 @@ export const PEOPLE = {
   "human.expired": ({ state }, data) => {
     const request = state.requests[data.id];
     if (request === undefined) return;
+    keep(state, "requests", data.id);
     request.status = "expired";
     if (request.kind === "notice") delete state.requests[data.id];
   },
   "human.escalated": ({ state }, data, line) => {
     const request = state.requests[data.id];
+    keep(state, "requests", data.id);
     if (request !== undefined) request.escalatedMs = line.atMs;
   },
   "policy.amended": (tree, data) => {
@@ -75,5 +83,6 @@ const STATUS = {
 } as const satisfies Record<PersonAnswer["outcome"], string>;
 
 function countAsked(state: State, pid: keyof State["processes"]): void {
+  keep(state, "processes", pid);
   state.processes[pid]!.calls.asked += 1;
 }

@@ -11,6 +11,7 @@ import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { BudgetLimits, Spending, SpentKind } from "./event.ts";
 import type { Process, State } from "./state.ts";
+import { keep } from "./trail.ts";
 
 /** The kinds that are spent by doing. */
 export const SPENT_KINDS: readonly SpentKind[] = [
@@ -65,6 +66,7 @@ function parentOf(state: State, process: Process): Process | undefined {
 /** Books spending with a process and all its ancestors. */
 export function book(state: State, process: Process, spent: Spending): void {
   for (let at: Process | undefined = process; at !== undefined; at = parentOf(state, at)) {
+    keep(state, "processes", at.pid);
     for (const kind in spent) at.spent[kind as SpentKind] += spent[kind as SpentKind]!;
   }
 }

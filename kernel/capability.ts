@@ -20,6 +20,7 @@ import { type Pattern, splitResource, within } from "./grammar.ts";
 import type { CapId, Pid, RequestId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
+import { keep } from "./trail.ts";
 
 export { authorize } from "./authorize.ts";
 export { CapabilityIndex } from "./capability_index.ts";
@@ -157,6 +158,7 @@ export function restore(index: CapabilityIndex, ids: readonly CapId[]): void {
 /** Applies a new capability. */
 export function hold(authority: Authority, index: CapabilityIndex, cap: Capability): void {
   const held = { ...cap, usesSpent: 0 };
+  keep(authority, "caps", cap.id);
   authority.caps[cap.id] = held;
   index.add(held);
 }
@@ -166,6 +168,7 @@ export function revoke(authority: Authority, index: CapabilityIndex, id: CapId):
   const gone = [id, ...index.descendants(id)].filter((one) => index.get(one) !== undefined);
   for (const one of gone.toReversed()) {
     index.remove(one);
+    keep(authority, "caps", one);
     delete authority.caps[one];
   }
   return gone;
@@ -179,6 +182,7 @@ export function bury(authority: Authority, index: CapabilityIndex, ids: readonly
     if (cap === undefined || cap.usesMax === null || cap.usesSpent < cap.usesMax) continue;
     if (index.hasChildren(id)) continue;
     index.remove(id);
+    keep(authority, "caps", id);
     delete authority.caps[id];
     gone.push(id);
   }

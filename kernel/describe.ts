@@ -6,7 +6,7 @@
 import type { Json } from "./json.ts";
 import { canonical } from "./json.ts";
 import { LIMITS } from "./limits.ts";
-import { type Collection, COLLECTIONS } from "./patch.ts";
+import { type Collection, COLLECTIONS } from "./state.ts";
 import { lifeState } from "./process.ts";
 import type { State } from "./state.ts";
 

@@ -57,6 +57,6 @@ export class Draft {
     const hash = sha256(text);
     this.blobs.set(hash, text);
     this.tree.values.set(hash, value, text.length);
-    return { hash, bytes: text.length };
+    return { bytes: text.length, hash };
   }
 }

@@ -98,6 +98,30 @@ function canonicalObject(value: Record<string, unknown>): string {
   return out + "}";
 }
 
+/**
+ * The same text as {@linkcode canonical} gives for data that is known to be JSON: several times as
+ * quick where all names of fields stand in their order.
+ */
+export function canonicalOfJson(value: unknown): string {
+  return isInOrder(value) ? JSON.stringify(value) : canonical(value);
+}
+
+function isInOrder(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (!isInOrder(value[i])) return false;
+    return true;
+  }
+  let last = "";
+  for (const name in value) {
+    if (name < last) return false;
+    last = name;
+    const field = (value as { readonly [name: string]: unknown })[name];
+    if (typeof field === "object" && field !== null && !isInOrder(field)) return false;
+  }
+  return true;
+}
+
 /** Canonical text of an object whose fields have the texts that `textOf` gives them. */
 export function canonicalFields(
   value: { readonly [key: string]: unknown },

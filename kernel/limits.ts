@@ -105,6 +105,10 @@ export const LIMITS = {
   // Checkpoints
   checkpointsPerTreeMax: 1_000,
   checkpointsAutoKept: 64,
+  /** Latest checkpoints of a tree in memory at which its state is known without reading. */
+  positionsKeptMax: 16,
+  /** Entries of a state that are kept for these, as they were, in all. */
+  positionEntriesKeptMax: 8_192,
   changesShownMax: 2_000,
   returnsPerTreeMax: 8,
   // Retention

@@ -105,9 +105,18 @@ function dataText(data: unknown, spots: Spots | undefined, payloads: Map<string,
   });
 }
 
+/** Canonical texts of values that were made of them. */
+const texts = new WeakMap<object, string>();
+
+/** Says what a value's canonical text is, as it stands in a line whatever becomes of the value. */
+export function textIs(value: object, text: string): void {
+  texts.set(value, text);
+}
+
 /** The text of a value in its line: its own, or its hash when it stands beside. */
 function valueText(value: unknown, payloads: Map<string, string>): string {
-  const text = canonical(value);
+  const known = typeof value === "object" && value !== null ? texts.get(value) : undefined;
+  const text = known ?? canonical(value);
   if (isInline(value, text)) return text;
   const hash = sha256(text);
   payloads.set(hash, text);

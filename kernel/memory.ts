@@ -127,7 +127,7 @@ function labelFor(writing: Writing, old: Label | null): Label {
 }
 
 function provenance(writing: Writing): Provenance {
-  return { pid: writing.process.pid, call: writing.call, sources: writing.sources };
+  return { call: writing.call, pid: writing.process.pid, sources: writing.sources };
 }
 
 /** Decides a new version of a mutable object (M1, M2). */

@@ -5,31 +5,8 @@
 
 import { copied, isSame } from "./copy.ts";
 import type { Json } from "./json.ts";
-import type { State } from "./state.ts";
-
-/** Parts of a state that are entries by key. */
-export const COLLECTIONS: readonly Collection[] = [
-  "images",
-  "processes",
-  "caps",
-  "objects",
-  "namespaces",
-  "requests",
-  "mail",
-  "tools",
-  "checkpoints",
-];
-/** A part of a state that is entries by key. */
-export type Collection =
-  | "images"
-  | "processes"
-  | "caps"
-  | "objects"
-  | "namespaces"
-  | "requests"
-  | "mail"
-  | "tools"
-  | "checkpoints";
+import { type Collection, COLLECTIONS, type State } from "./state.ts";
+import { keep } from "./trail.ts";
 
 /** The other parts that may change. Position, time and identity are never part of a patch. */
 const FIELDS = ["policy", "ceiling", "next"] as const;
@@ -68,9 +45,20 @@ function entriesOf(state: State, name: Collection): Entries {
   return state[name] as unknown as Entries;
 }
 
-/** Applies a patch; what it brings is copied, since it belongs to a line. */
-export function applyPatch(state: State, patch: StatePatch): void {
-  for (const [name, key] of patch.drop) delete entriesOf(state, name)[key];
-  for (const [name, key, value] of patch.set) entriesOf(state, name)[key] = copied(value);
-  Object.assign(state, copied(patch.fields));
+/** Applies a patch; what it brings is copied, since it belongs to a line, if not said otherwise. */
+export function applyPatch(
+  state: State,
+  patch: StatePatch,
+  values: "copied" | "shared" = "copied",
+): void {
+  const own = values === "copied" ? copied : <T>(value: T): T => value;
+  for (const [name, key] of patch.drop) {
+    keep(state, name, key);
+    delete entriesOf(state, name)[key];
+  }
+  for (const [name, key, value] of patch.set) {
+    keep(state, name, key);
+    entriesOf(state, name)[key] = own(value);
+  }
+  Object.assign(state, own(patch.fields));
 }

@@ -4,7 +4,7 @@
  */
 
 import { type TreeId, treeNumber } from "./ids.ts";
-import type { Json, JsonObject } from "./json.ts";
+import { canonical, type Json, type JsonObject } from "./json.ts";
 import type { State } from "./state.ts";
 
 /**
@@ -12,16 +12,52 @@ import type { State } from "./state.ts";
  * by hash keep what they say.
  */
 export function renamed(state: State, to: TreeId): State {
-  const from = treeNumber(state.tree);
-  const ids = new RegExp(`\\b(p|cap|obj|req|msg|ck)_${from}(?!\\d)`, "g");
-  const mark = `_${from}`;
-  const swap = (text: string): string =>
-    text.includes(mark) ? text.replace(ids, `$1_${treeNumber(to)}`) : text;
-  const copy = walk(state as unknown as Json, swap) as unknown as State;
+  const copy = walk(state as unknown as Json, swapOf(state.tree, to)) as unknown as State;
   return { ...copy, tree: to };
 }
 
+/**
+ * Canonical texts of values, with commas between them, and the ids of tree `to` for those of tree
+ * `from`. They are searched as they are, all at once; only where an id is in the name of a field,
+ * whose place may then be another, a value is read and written.
+ */
+export function renamedTexts(texts: readonly string[], from: TreeId, to: TreeId): string {
+  const all = texts.join(",");
+  const isName = new RegExp(`_${treeNumber(from)}(?!\\d)(?:[^"\\\\]|\\\\.)*":`);
+  if (!isName.test(all)) return inText(all, from, to);
+  const swap = swapOf(from, to);
+  const renamed = texts.map((text) =>
+    isName.test(text) ? canonical(walk(JSON.parse(text) as Json, swap)) : inText(text, from, to)
+  );
+  return renamed.join(",");
+}
+
+const IDS = "(?:p|cap|obj|req|msg|ck)";
+
+function inText(text: string, from: TreeId, to: TreeId): string {
+  const [old, now] = [`_${treeNumber(from)}`, `_${treeNumber(to)}`];
+  // What is rare in it is looked for first: that is several times as quick.
+  const marks = new RegExp(`${old}(?<=\\b${IDS}${old})(?!\\d)`, "g");
+  if (!text.includes("\\")) return text.replace(marks, now);
+  // The letter of an escape is no letter of a word: what follows it may be an id.
+  const escape = "\\\\(?:u[0-9a-f]{4}|[^u])";
+  const ids = new RegExp(`${escape}(?:${IDS}${old}(?!\\d))?|\\b${IDS}${old}(?!\\d)`, "g");
+  return text.replace(ids, (found) => {
+    return found.endsWith(old) ? `${found.slice(0, -old.length)}${now}` : found;
+  });
+}
+
+function idsOf(tree: TreeId): RegExp {
+  return new RegExp(`\\b(${IDS})_${treeNumber(tree)}(?!\\d)`, "g");
+}
+
 type Swap = (text: string) => string;
+
+function swapOf(from: TreeId, to: TreeId): Swap {
+  const ids = idsOf(from);
+  const [mark, now] = [`_${treeNumber(from)}`, `$1_${treeNumber(to)}`];
+  return (text) => text.includes(mark) ? text.replace(ids, now) : text;
+}
 
 function walk(value: Json, swap: Swap): Json {
   if (typeof value === "string") return swap(value);

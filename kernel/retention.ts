@@ -202,11 +202,12 @@ export function heldPayloads(state: State): Set<string> {
 /** What the events of retention do. */
 export const RETENTION = {
   "content.erased": (tree, { hashes }) => {
+    tree.trail.forget();
     strike(tree.state, new Set(hashes));
     forgetValues(tree);
   },
   // What the state holds is never redacted.
-  "payloads.redacted": () => {},
+  "payloads.redacted": ({ trail }) => trail.forget(),
   // Nor is what it refers to collected.
   "values.collected": () => {},
   "retention.set": ({ state }, { days, by, isDefault }) => {

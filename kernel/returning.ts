@@ -17,7 +17,6 @@ import { type Errno, SysError } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import { deliver } from "./message.ts";
-import { applyPatch } from "./patch.ts";
 import type { LaterEffect } from "./rewind.ts";
 import type { Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
@@ -101,9 +100,8 @@ export const RETURNING = {
   },
   "tree.restored": (tree, { patch, by }) => {
     const { state } = tree;
-    applyPatch(state, patch);
+    tree.patch(patch);
     if (state.going?.pid === by) state.returns = (state.returns ?? 0) + 1;
     delete state.going;
-    tree.reindex();
   },
 } satisfies Partial<Handlers>;

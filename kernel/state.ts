@@ -261,6 +261,30 @@ export interface State {
   retention?: Keeping;
 }
 
+/** Parts of a state that are entries by key. */
+export const COLLECTIONS: readonly Collection[] = [
+  "images",
+  "processes",
+  "caps",
+  "objects",
+  "namespaces",
+  "requests",
+  "mail",
+  "tools",
+  "checkpoints",
+];
+/** A part of a state that is entries by key. */
+export type Collection =
+  | "images"
+  | "processes"
+  | "caps"
+  | "objects"
+  | "namespaces"
+  | "requests"
+  | "mail"
+  | "tools"
+  | "checkpoints";
+
 /** How long a tree's payloads are kept, and how far they were taken away. */
 export interface Keeping {
   /** Days; null for as long as the log. */

@@ -22,10 +22,18 @@ import { type Found, listNames, lookUp, Names, resolve } from "./names.ts";
 import { parsePolicy, type Policy } from "./policy.ts";
 import { lineageOf } from "./process.ts";
 import type { HeldCapability } from "./capability.ts";
-import { emptyState, type Process, type State } from "./state.ts";
+import {
+  type Collection,
+  emptyState,
+  type ObjectRecord,
+  type Process,
+  type State,
+} from "./state.ts";
+import { applyPatch, type StatePatch } from "./patch.ts";
 import { Recent } from "./recent.ts";
 import { wants } from "./schedule.ts";
 import type { Batch, InboxItem } from "./store.ts";
+import { Trail } from "./trail.ts";
 import { ValueCache } from "./values.ts";
 
 /** What a tree needs to know that no log says: the syscalls which policy may name. */
@@ -55,6 +63,8 @@ export class Tree {
   readonly values: ValueCache = new ValueCache();
   /** The latest calls that were applied here. */
   readonly recent: Recent = new Recent();
+  /** What it was at its latest checkpoints. */
+  readonly trail: Trail;
   /** Namespaces that show through another. */
   readonly bases: Set<string> = new Set();
   /** How many lists continue each list. */
@@ -76,6 +86,7 @@ export class Tree {
   /** A tree in `state`, whose last line has the hash `head`. */
   constructor(state: State, head: string, context: TreeContext) {
     this.state = state;
+    this.trail = new Trail(state);
     this.context = context;
     this.#head = head;
     this.#policy = parsePolicy(state.policy.text, context);
@@ -91,17 +102,55 @@ export class Tree {
   reindex(): void {
     this.caps = new CapabilityIndex();
     this.names = new Names();
-    this.bases.clear();
     this.prefixes.clear();
     this.objectCount = 0;
     this.#lineages.clear();
     this.reloadPolicy();
     for (const cap of Object.values(this.state.caps)) this.caps.add(cap);
-    for (const object of Object.values(this.state.objects)) {
-      this.names.add(object.name, object.id);
-      if (object.deletedSeq === null) this.objectCount += 1;
-      if (object.prefix !== null) this.countPrefix(object.prefix.object, 1);
-    }
+    for (const object of Object.values(this.state.objects)) this.#know(object);
+    this.#findBases();
+  }
+
+  /** Changes state and what is derived from it as a patch says, and looks at nothing else. */
+  patch(patch: StatePatch): void {
+    const { state } = this;
+    const touched = [...patch.drop, ...patch.set].map(([name, key]) => [name, key] as const);
+    const each = <T>(name: Collection, see: (entry: T) => void): void => {
+      const entries = state[name] as { readonly [key: string]: unknown };
+      for (const [of, key] of touched) {
+        if (of === name && Object.hasOwn(entries, key)) see(entries[key] as T);
+      }
+    };
+    each<HeldCapability>("caps", (cap) => this.caps.remove(cap.id));
+    each<ObjectRecord>("objects", (object) => this.#unknow(object));
+    applyPatch(state, patch);
+    each<HeldCapability>("caps", (cap) => this.caps.add(cap));
+    each<ObjectRecord>("objects", (object) => this.#know(object));
+    if (touched.some(([name]) => name === "namespaces")) this.#findBases();
+    if (patch.fields.policy !== undefined) this.reloadPolicy();
+    this.#lineages.clear();
+  }
+
+  /** Becomes what a patch says that is nobody else's: what it brings is not copied. */
+  adopt(patch: StatePatch): void {
+    applyPatch(this.state, patch, "shared");
+    this.reindex();
+  }
+
+  #know(object: ObjectRecord): void {
+    this.names.add(object.name, object.id);
+    if (object.deletedSeq === null) this.objectCount += 1;
+    if (object.prefix !== null) this.countPrefix(object.prefix.object, 1);
+  }
+
+  #unknow(object: ObjectRecord): void {
+    this.names.remove(object.name, object.id);
+    if (object.deletedSeq === null) this.objectCount -= 1;
+    if (object.prefix !== null) this.countPrefix(object.prefix.object, -1);
+  }
+
+  #findBases(): void {
+    this.bases.clear();
     for (const { base } of Object.values(this.state.namespaces)) {
       if (base !== null) this.bases.add(base.name);
     }
@@ -187,6 +236,7 @@ export class Tree {
       };
       apply(this, line);
       this.recent.hear(line);
+      if (line.type === "checkpoint.taken") this.trail.mark();
       if (!isQuiet(this.state, line)) this.stirs += 1;
       this.#tail.push(line);
     }
@@ -228,6 +278,7 @@ export class Tree {
       const { text, hash } = encodeLine({ ...line, prev: this.#head }, payloads);
       lines.push(text);
       this.#head = hash;
+      if (line.type === "checkpoint.taken") this.trail.chained(line.seq, hash);
     }
     const batch: Batch = {
       tree: this.state.tree,

@@ -11,11 +11,10 @@
 
 import { branched, type BranchEdits } from "../kernel/branch.ts";
 import { findPosition } from "../kernel/checkpoint.ts";
-import { copied } from "../kernel/copy.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Message } from "../kernel/event.ts";
-import { isId, type Pid, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
+import { isId, type ObjectId, type Pid, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
 import { diffStates } from "../kernel/patch.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import { openIntents } from "../kernel/process.ts";
@@ -27,8 +26,8 @@ import {
   rewind,
   type Since,
 } from "../kernel/rewind.ts";
-import { renamed } from "../kernel/rename.ts";
-import { emptyState, type State } from "../kernel/state.ts";
+import { type Seed, seedOf, sown } from "../kernel/seed.ts";
+import type { State } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Hosted } from "./forest.ts";
 import { linesAfter, treeAt } from "./history.ts";
@@ -77,17 +76,17 @@ export async function standingStill<T>(
   }
 }
 
-/** What a tree was at a position, and what came after it that cannot be taken back. */
+/** A position of a tree, and what came after it that cannot be taken back. */
 export interface Position {
   readonly seq: number;
   /** SHA-256 of line `seq`. */
   readonly head: string;
-  /** Where nothing came after it, the state of the tree itself: not to be kept over a wait. */
-  readonly then: State;
+  /** What the tree was there; null where the tree in memory knows, see {@linkcode thenOf}. */
+  readonly read: State | null;
   readonly since: Since;
 }
 
-/** Looks a position up; what the tree is now is not read from the store. */
+/** Looks a position up; what the tree is now, or was at its latest checkpoints, is not read. */
 export async function pastOf(
   node: Node,
   { tree, durableSeq }: Hosted,
@@ -97,11 +96,37 @@ export async function pastOf(
   const { state } = tree;
   const seq = findPosition(state, at);
   if (seq === state.seq && seq === durableSeq) {
-    return { seq, head: tree.head, then: state, since: NOTHING_SINCE };
+    return { seq, head: tree.head, read: null, since: NOTHING_SINCE };
   }
-  const { tree: past, head } = await treeAt(store, state.tree, seq, context);
+  const known = tree.trail.head(seq);
+  const past = known === undefined ? await treeAt(store, state.tree, seq, context) : null;
+  const head = known ?? past!.head;
   const since = await readSince(linesAfter(store, state.tree, { seq, head }));
-  return { seq, head, then: past.state, since };
+  return { seq, head, read: past?.tree.state ?? null, since };
+}
+
+/**
+ * What a tree was at a position, to be used before the next wait (V3); undefined where the tree
+ * went on meanwhile and does not know it any more. `objects` are those that may differ from now;
+ * absent: all. Others are in the state only if it is to be whole.
+ */
+function thenOf(
+  { state, trail }: Tree,
+  { seq, read }: Position,
+  whole: boolean,
+): { readonly state: State; readonly objects?: Iterable<string> } | undefined {
+  if (read !== null) return { state: read };
+  if (state.seq !== seq) return trail.recall(seq, whole);
+  return whole ? { state } : { state: { ...state, objects: {} }, objects: [] };
+}
+
+/** A state that has of its objects only those with these ids. */
+function among(state: State, ids: Iterable<string>): State {
+  const objects: State["objects"] = {};
+  for (const id of ids as Iterable<ObjectId>) {
+    if (Object.hasOwn(state.objects, id)) objects[id] = state.objects[id]!;
+  }
+  return { ...state, objects };
 }
 
 /** Takes a tree back to a checkpoint, or to a line. Throws `ENOENT`, `ESTATE`. */
@@ -114,19 +139,33 @@ export async function restoreTree(node: Node, id: TreeId, given: {
   readonly went?: (tree: Tree, since: Since, from: number) => void;
 }): Promise<Restored> {
   return await standingStill(node, id, async (tree, hosted) => {
+    let files: readonly FileUndo[] | undefined;
     for (let i = 0; i < TRIES; i++) {
       const end = tree.state.seq;
-      const { seq, then, since } = await pastOf(node, hosted, given.to);
+      // V2: of what is not written yet nothing would be read.
+      if (hosted.durableSeq < end) {
+        await node.durable(tree);
+        continue;
+      }
+      const position = await pastOf(node, hosted, given.to);
+      const { seq, since } = position;
       // V2
       if (tree.state.seq !== end) {
         await node.durable(tree);
         continue;
       }
       refuseInDoubt(tree);
-      refuseGone(then);
-      const files = await fileWork(node, tree, { ...given, to: seq, touches: since.touches });
+      refuseGone(thenOf(tree, position, false)!.state);
+      files ??= await fileWork(node, tree, { ...given, to: seq, touches: since.touches });
+      // V2
+      if (tree.state.seq !== end) {
+        await node.durable(tree);
+        continue;
+      }
       const draft = new Draft(tree, node.options.world.clock.now());
-      const patch = diffStates(tree.state, rewind(then, tree.state, since));
+      const { state: then, objects } = thenOf(tree, position, false)!;
+      const now = objects === undefined ? tree.state : among(tree.state, objects);
+      const patch = diffStates(now, rewind(then, tree.state, since));
       draft.add("tree.restored", { to: seq, by: given.by, patch });
       tree.commit(draft);
       const at = tree.state.seq;
@@ -180,11 +219,11 @@ export async function forkTree(node: Node, id: TreeId, given: {
   const hosted = await node.hosted(id);
   const { edits, by } = given;
   if (edits.policy !== undefined) parsePolicy(edits.policy, node.options.context);
-  const { seq, head, state } = await branchOf(node, hosted, given);
+  const { seq, head, seed } = await branchOf(node, hosted, given);
   const nonce = node.options.world.random.bytes(16).toHex();
   return await node.plant(given.key ?? null, (draft) => {
     const to = draft.tree.state.tree;
-    const patch = diffStates(emptyState(to), renamed(state, to));
+    const patch = sown(seed, id, to);
     draft.add("tree.forked", { from: id, seq, head, nonce, by, ...whose(hosted.tree, by), patch });
     if (hosted.tree.state.retention !== undefined) {
       const { days, by, isDefault } = hosted.tree.state.retention;
@@ -204,16 +243,22 @@ function whose({ state }: Tree, by: string): { readonly owner?: string } {
 async function branchOf(node: Node, hosted: Hosted, { at, edits }: {
   readonly at: string | number;
   readonly edits: BranchEdits;
-}): Promise<{ readonly seq: number; readonly head: string; readonly state: State }> {
+}): Promise<{ readonly seq: number; readonly head: string; readonly seed: Seed }> {
   const { tree } = hosted;
   hosted.busy += 1;
   try {
-    await node.durable(tree);
-    const { seq, head, then, since } = await pastOf(node, hosted, at);
-    refuseGone(then);
-    const root: Pid = `p_${treeNumber(tree.state.tree)}`;
-    const state = copied(branched(rewind(then, tree.state, since), root, edits));
-    return { seq, head, state };
+    for (let i = 0; i < TRIES; i++) {
+      await node.durable(tree);
+      const position = await pastOf(node, hosted, at);
+      const then = thenOf(tree, position, true)?.state;
+      if (then === undefined) continue;
+      refuseGone(then);
+      const { seq, head, since } = position;
+      const root: Pid = `p_${treeNumber(tree.state.tree)}`;
+      return { seq, head, seed: seedOf(branched(rewind(then, tree.state, since), root, edits)) };
+    }
+    const id = tree.state.tree;
+    throw new SysError("EAGAIN", `Cannot branch off from tree "${id}": it does not come to rest`);
   } finally {
     hosted.busy -= 1;
   }

@@ -5,6 +5,8 @@
 
 import assert from "node:assert/strict";
 import { allow, ask, deny } from "../mod.ts";
+import { MemoryStore } from "../testing.ts";
+import type { Batch } from "../kernel/store.ts";
 import type { AgentProcess } from "../runtime/process.ts";
 import { codeOf, CountedFiles, errorOf, imageOf, inWorld, type World } from "./world_fixture.ts";
 
@@ -45,6 +47,84 @@ Deno.test("G3 a capability that was revoked since is not there after going back"
     await tell(world, agent, "a", "stop");
     assert.deepEqual((await world.ended(agent)).result, ["EPERM"]);
   }, { files: withFiles() });
+});
+
+Deno.test("G3 what is revoked while a tree goes back, and its files are looked at, stays revoked", async () => {
+  const files = withFiles();
+  await inWorld(async (world) => {
+    const image = imageOf(async ({ sys }) => {
+      await sys.message.receive({});
+      await sys.file.write({ path: "b", text: "new" });
+      await sys.message.receive({});
+    });
+    const grants = [allow("file.read", "./**"), allow("file.write", "./**")];
+    const agent = await world.start(image, { grants });
+    const { caps, seq } = (await world.tree()).state;
+    await tell(world, agent, "write");
+    const { id } = Object.values(caps).find(({ right }) => right === "file.read")!;
+    let revoked: Promise<void> | undefined;
+    files.before = async (what) => {
+      if (what === "digest b") await (revoked ??= agent.revoke(id, "no more"));
+    };
+    await agent.restore(seq);
+    files.before = () => {};
+    assert.ok(revoked !== undefined, "nothing was looked at");
+    assert.equal((await world.tree()).state.caps[id], undefined);
+  }, { files });
+});
+
+/** A store whose commits of lines of a type wait, one after the other, until they are let. */
+class Gated extends MemoryStore {
+  readonly gates: { readonly type: string; readonly open: Promise<void> }[] = [];
+  readonly met: string[] = [];
+
+  override async commit(batches: readonly Batch[]): Promise<void> {
+    const lines = batches.flatMap((batch) => batch.lines);
+    const [gate] = this.gates;
+    if (gate !== undefined && lines.some((line) => line.endsWith(`"type":"${gate.type}"}`))) {
+      this.gates.shift();
+      this.met.push(gate.type);
+      await gate.open;
+    }
+    await super.commit(batches);
+  }
+}
+
+Deno.test("G3 what is revoked, but not written yet, while a tree goes back stays revoked", async () => {
+  const store = new Gated();
+  await inWorld(async (world) => {
+    const agent = await world.start(reader(), { grants: [allow("file.read", "./**")] });
+    await agent.checkpoint("start");
+    const { caps } = (await world.tree()).state;
+    const { id } = Object.values(caps).find(({ right }) => right === "file.read")!;
+    const [one, other, last] = [0, 1, 2].map(() => Promise.withResolvers<void>());
+    const types = ["message.sent", "message.sent", "cap.revoked"];
+    store.gates.push(...[one!, other!, last!].map(({ promise }, i) => ({
+      type: types[i]!,
+      open: promise,
+    })));
+    const meet = async (count: number): Promise<void> => {
+      while (store.met.length < count) await world.clock.settle();
+    };
+    const jobs: Promise<unknown>[] = [agent.send("a")];
+    await meet(1);
+    jobs.push(agent.send("b"));
+    await world.clock.settle();
+    jobs.push(agent.restore("start"));
+    await world.clock.settle();
+    one!.resolve();
+    await meet(2);
+    jobs.push(agent.revoke(id, "no more"));
+    await world.clock.settle();
+    other!.resolve();
+    await meet(3);
+    await world.clock.settle();
+    last!.resolve();
+    await Promise.all(jobs);
+    const found = (await world.lines()).map(({ type }) => type);
+    assert.ok(found.lastIndexOf("tree.restored") > found.lastIndexOf("cap.revoked"));
+    assert.equal((await world.tree()).state.caps[id], undefined);
+  }, { files: withFiles(), store });
 });
 
 Deno.test("G3 what was derived from a revoked capability does not come back either", async () => {

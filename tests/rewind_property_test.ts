@@ -15,11 +15,10 @@ import { branched } from "../kernel/branch.ts";
 import { copied, isSame } from "../kernel/copy.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
-import { COLLECTIONS } from "../kernel/patch.ts";
-import { renamed } from "../kernel/rename.ts";
+import { renamed, renamedTexts } from "../kernel/rename.ts";
 import { NOTHING_SINCE, readSince, rewind } from "../kernel/rewind.ts";
 import type { Snapshot } from "../kernel/store.ts";
-import type { State } from "../kernel/state.ts";
+import { COLLECTIONS, type State } from "../kernel/state.ts";
 import { Tree } from "../kernel/tree.ts";
 import { MemoryStore } from "../providers/memory_store.ts";
 import { KEPT } from "../runtime/idle.ts";
@@ -103,6 +102,9 @@ async function branchOff(world: World, agent: AgentProcess, seq: number): Promis
   const at = (await world.lines(to)).find(({ type }) => type === "tree.forked")!.seq;
   assert.equal(partsOf(await foldTo(world, to, at)), partsOf(renamed(slow, to)));
   assert.equal((await world.tree(to)).state.tree, to);
+  for await (const { payloads } of world.store.read(to, 1)) {
+    for (const text of payloads.values()) assert.equal(text, canonical(JSON.parse(text)));
+  }
 }
 
 /** Answers what was asked, loads a policy, takes a capability away, or says something. */
@@ -111,7 +113,7 @@ async function happens(world: World, agent: AgentProcess, random: SeededRandom):
   const [request] = world.os.approvals.list().filter(({ pid }) => treeOf(pid) === "t_1");
   const { state } = await world.tree();
   const kind = pick(20);
-  if (kind === 0) await agent.checkpoint(`mark ${state.seq}`);
+  if (kind === 0 || kind > 15) await agent.checkpoint(`mark ${state.seq}`);
   else if (kind === 1 && request !== undefined) {
     await world.os.approvals.decide(request.id, { outcome: pick(2) === 0 ? "approve" : "deny" });
   } else if (kind === 2) {
@@ -135,12 +137,16 @@ for (let seed = 1; seed <= SEEDS; seed++) {
     await inWorld(async (world) => {
       const random = new SeededRandom(seed);
       const agent = await world.start(ACTOR, { grants: GRANTS });
+      const born = (await world.lines()).find(({ type }) => type === "process.spawned")!.seq;
       for (let round = 0; round < ROUNDS; round++) {
         await happens(world, agent, random);
         const { seq } = (await world.tree()).state;
-        // Where the tree is now, one line before, and anywhere since it has a root.
-        const far = 3 + random.bytes(1)[0]! % (seq - 3);
-        const at = [seq, seq - 1, far][random.bytes(1)[0]! % 3]!;
+        // Where the tree is now, one line before, a checkpoint, and anywhere since it has a root.
+        const far = born + random.bytes(1)[0]! % (seq - born);
+        const { trail } = await world.tree();
+        const marks = [...trail.seqs, seq];
+        const mark = marks[random.bytes(1)[0]! % marks.length]!;
+        const at = [seq, seq - 1, mark, mark, far][random.bytes(1)[0]! % 5]!;
         if (round % 5 === 4) await branchOff(world, agent, at);
         if (round % 7 === 6) await goBack(world, agent, at);
       }
@@ -175,6 +181,42 @@ Deno.test("Comparing and copying JSON agree with its canonical text", () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+Deno.test("Renaming texts gives what renaming values gives, whatever stands around an id", () => {
+  const part = fc.constantFrom(
+    ...'p_1 p_11 cap_1.5 obj_1 ck_1.2 xp_1 p_1x é _ \\ \\n " \n \t \u0001 : / 1 ,'.split(" "),
+    "\\\np_1",
+    '"p_1":',
+    "p_7",
+  );
+  const words = fc.array(part, { maxLength: 4 }).map((parts) => parts.join(""));
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { depthSize: "small" },
+      words,
+      fc.constantFrom(null, 0, true),
+      fc.array(tie("value"), { maxLength: 3 }),
+      fc.dictionary(words, tie("value"), { maxKeys: 3 }),
+    ),
+  }));
+  let changed = 0;
+  fc.assert(
+    fc.property(fc.array(value, { minLength: 1, maxLength: 3 }), (values) => {
+      const texts = values.map(canonical);
+      // Read again: of two names that become one, the later in the text stays.
+      const slow = renamed(
+        { tree: "t_1", values: texts.map((text) => JSON.parse(text)) } as never,
+        "t_7",
+      );
+      const { values: expected } = slow as unknown as { readonly values: unknown[] };
+      const found = renamedTexts(texts, "t_1", "t_7");
+      assert.equal(`[${found}]`, canonical(expected));
+      if (found !== texts.join()) changed += 1;
+    }),
+    { numRuns: 5_000 },
+  );
+  assert.ok(changed > 1_000, `only ${changed} were changed`);
 });
 
 /** A value nothing of which can be changed. */
@@ -231,13 +273,13 @@ Deno.test("A tree stays in memory while it is branched off from: a policy it loa
   const store = new Slow();
   await inWorld(async (world) => {
     const agent = await world.start(ACTOR, { grants: GRANTS });
-    await agent.checkpoint("here");
+    const here = (await world.tree()).state.seq;
     await agent.send({ word: "create", n: 1 });
     await world.os.runUntilIdle();
     const asked = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
     [store.asked, store.gate] = [asked.resolve, gate.promise];
-    const branching = agent.fork("here");
+    const branching = agent.fork(here);
     await asked.promise;
     store.gate = null;
     for (let turn = 0; turn < 4; turn++) {

@@ -10,8 +10,8 @@ import { MemoryStore, SeededRandom, VirtualClock } from "../testing.ts";
 import { RIGHTS } from "../broker/table.ts";
 import type { Workshop } from "../broker/sandbox.ts";
 import type { Line } from "../kernel/event.ts";
-import type { TreeId } from "../kernel/ids.ts";
-import { type Json, sha256 } from "../kernel/json.ts";
+import type { ObjectId, TreeId } from "../kernel/ids.ts";
+import { canonical, type Json, sha256 } from "../kernel/json.ts";
 import type { Store } from "../kernel/store.ts";
 import { Tree } from "../kernel/tree.ts";
 import type { Files, FileStat } from "../kernel/world.ts";
@@ -267,7 +267,27 @@ export async function checkWorld(world: Pick<World, "os" | "store">): Promise<vo
   for (const tree of node.trees) {
     const folded = await foldOf(world.store, tree.state.tree);
     assert.equal(tree.dump(), folded.dump(), `${tree.state.tree} is not what its log says`);
+    await checkTrail(world.store, tree);
   }
+}
+
+/** Checks that what a tree knows of its latest checkpoints is what its log says of them. */
+export async function checkTrail(store: Store, { state, trail }: Tree): Promise<void> {
+  const seqs = new Set(trail.seqs);
+  if (seqs.size === 0) return;
+  const then = Tree.empty(state.tree, { rights: RIGHTS });
+  for await (const line of readLines(store, state.tree)) {
+    then.replay(line);
+    if (!seqs.delete(line.seq)) continue;
+    const where = `line ${line.seq} of ${state.tree}`;
+    assert.equal(canonical(trail.recall(line.seq, true)!.state), then.dump(), where);
+    const changed = new Set(trail.recall(line.seq, false)!.objects);
+    for (const id of Object.keys(then.state.objects) as ObjectId[]) {
+      if (changed.has(id)) continue;
+      assert.equal(canonical(state.objects[id]), canonical(then.state.objects[id]), where);
+    }
+  }
+  assert.equal(seqs.size, 0, "a trail knows lines that are not there");
 }
 
 /** The state that a stored log gives, from its first line on. */

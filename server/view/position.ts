@@ -5,10 +5,10 @@
 
 import { byAge } from "../../kernel/checkpoint.ts";
 import { type Change, changesBetween, summaryOf } from "../../kernel/describe.ts";
-import type { Collection } from "../../kernel/patch.ts";
 import { lifeState } from "../../kernel/process.ts";
 import type {
   Checkpoint,
+  Collection,
   Namespace,
   ObjectRecord,
   Process,
