@@ -70,7 +70,7 @@ class Attached {
     using keys = this.#isTyping ? openKeys() : null;
     try {
       if (this.#isTyping) {
-        this.#print(`Attached to ${pid}: a line is a message to it; Ctrl-C detaches`);
+        this.#print(`Attached to ${oneLine(pid)}: a line is a message to it; Ctrl-C detaches`);
       }
       const jobs = [this.#follow(), this.#hear()];
       if (keys !== null) jobs.push(this.#type(keys.keys(), detach));
@@ -78,7 +78,7 @@ class Attached {
       await Promise.race([over, failed.promise]);
       this.#flush();
       if (this.#isTyping) this.#at.io.out("\r\x1b[K");
-      if (this.#exit !== EXIT.ok) this.#at.io.err(`Detached; ${pid} goes on\n`);
+      if (this.#exit !== EXIT.ok) this.#at.io.err(`Detached; ${oneLine(pid)} goes on\n`);
       return this.#exit;
     } finally {
       this.#over.abort();

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { oneLine } from "../providers/printable.ts";
 import type { Anchor } from "../kernel/seal.ts";
 import type { Fault } from "../kernel/history.ts";
 import type { TreeId } from "../kernel/ids.ts";
@@ -38,7 +39,7 @@ export async function verifyAny(at: Context, word: string): Promise<number> {
     return { found: whole, damage: word === "" ? await store.check() : [] };
   });
   listChecked(at, found);
-  for (const sentence of damage) at.io.err(`damage: ${sentence}\n`);
+  for (const sentence of damage) at.io.err(`damage: ${oneLine(sentence)}\n`);
   return damage.length > 0 || found.some(({ ok }) => !ok) ? EXIT.integrity : EXIT.ok;
 }
 

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { oneLine } from "../providers/printable.ts";
 import { resolve } from "node:path";
 import type { SysError } from "../kernel/errors.ts";
 import { HEAD } from "../kernel/seal.ts";
@@ -46,7 +47,7 @@ export async function auditOptionsOf(at: Context): Promise<{ readonly audit?: Au
   const keyFile = keyFileOf(at);
   if (!await isFile(at, keyFile)) return {};
   const anchor = anchorWord(at);
-  const onFault = ({ message }: SysError): void => at.io.err(`audit: ${message}\n`);
+  const onFault = ({ message }: SysError): void => at.io.err(`audit: ${oneLine(message)}\n`);
   return { audit: { keyFile, onFault, ...(anchor === undefined ? {} : { anchor }) } };
 }
 

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { oneLine } from "../providers/printable.ts";
 import { SysError } from "../kernel/errors.ts";
 import { readLeaf } from "../kernel/seal.ts";
 import type { AuditStore, KeyStatement } from "../kernel/seal.ts";
@@ -94,8 +95,8 @@ function tell(at: Context, sealed: Sealed, said: {
       `head    ${head.size} leaves, root ${head.root}`,
     ],
   });
-  for (const fault of faults) at.io.err(`NOT SEALED: ${faultText(fault)}\n`);
-  for (const why of unanchored) at.io.err(`not anchored: ${why}\n`);
+  for (const fault of faults) at.io.err(`NOT SEALED: ${oneLine(faultText(fault))}\n`);
+  for (const why of unanchored) at.io.err(`not anchored: ${oneLine(why)}\n`);
   if (faults.length > 0) return EXIT.integrity;
   return unanchored.length > 0 ? EXIT.error : EXIT.ok;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { oneLine } from "../providers/printable.ts";
 import { type Errno, SysError, toOutcome } from "../kernel/errors.ts";
 import { matchRight, type Pattern } from "../kernel/grammar.ts";
 import { canonical, type Json } from "../kernel/json.ts";
@@ -191,7 +192,7 @@ async function say(at: Context, said: PersonAnswer, pattern?: Pattern): Promise<
       await sayTo(at, said, one);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
-      at.io.err(`${one.id}: ${toOutcome(error).message} [${error.code}]\n`);
+      at.io.err(`${one.id}: ${oneLine(toOutcome(error).message)} [${error.code}]\n`);
       exit = exitOf(error.code);
     }
   }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { oneLine } from "../providers/printable.ts";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { HookBook } from "../providers/hook_book.ts";
@@ -41,7 +42,7 @@ export async function hooksFor(
 ): Promise<Pick<RuntimeOptions, "hooks" | "hookOptions">> {
   const hooks = [...ofOptions(at), ...await ofFile(at)];
   if (hooks.length === 0) return {};
-  return { hooks, hookOptions: { onFault: ({ message }) => at.io.err(`${message}\n`) } };
+  return { hooks, hookOptions: { onFault: ({ message }) => at.io.err(`${oneLine(message)}\n`) } };
 }
 
 /** What the book of hooks says; nothing where no hook ever was. */

@@ -68,7 +68,7 @@ export function printerOf(at: Context): (line: EventView) => void {
   return (line) => {
     if (at.format === "json" || at.format === "jsonl") return at.io.out(`${safeJson(line)}\n`);
     if (at.format === "yaml") return at.io.out(`---\n${safeYaml(line)}`);
-    if (at.format === "name") return at.io.out(`${line.tree}#${line.seq}\n`);
+    if (at.format === "name") return at.io.out(`${oneLine(`${line.tree}#${line.seq}`)}\n`);
     at.io.out(`${logText(line, paint)}\n`);
   };
 }
@@ -83,7 +83,7 @@ export function logText(line: EventView, paint: ReturnType<typeof painter>): str
   const number = Number((pid ?? "").split(".")[1] ?? 1);
   const head = HEAD_COLOURS[(number - 1) % HEAD_COLOURS.length]!;
   const shown = colour === undefined ? body : paint(body, colour);
-  return `${paint(padded(pid ?? tree, 7), pid === null ? "dim" : head)} │ ${shown}`;
+  return `${paint(padded(oneLine(pid ?? tree), 7), pid === null ? "dim" : head)} │ ${shown}`;
 }
 
 /** Where to begin: at a line, or at what happened a while ago. */
@@ -132,7 +132,7 @@ export const events: Command = {
 /** Prints a line, whole; as one JSON value they are kept until all are there. */
 function printEvent(at: Context, line: EventView, kept: EventView[]): void {
   if (at.format === "json") kept.push(line);
-  else if (at.format === "name") at.io.out(`${line.tree}#${line.seq}\n`);
+  else if (at.format === "name") at.io.out(`${oneLine(`${line.tree}#${line.seq}`)}\n`);
   else if (at.format === "yaml") at.io.out(`---\n${safeYaml(line)}`);
   else at.io.out(`${safeJson(line)}\n`);
 }

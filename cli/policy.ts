@@ -8,6 +8,7 @@ import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { formatPolicy, parsePolicy, type Policy } from "../kernel/policy.ts";
 import { ruleText } from "../broker/authorize.ts";
+import { printable } from "../providers/printable.ts";
 import { readLines } from "../runtime/load.ts";
 import type { Command, Context } from "./command.ts";
 import { policyThere } from "./evidence_there.ts";
@@ -89,7 +90,7 @@ function errorsOf(error: unknown): readonly Wrong[] | undefined {
 async function format(at: Context, file: string): Promise<number> {
   const text = formatPolicy(parsePolicy(await readText(at, file), TREE_CONTEXT));
   if (at.flags.on("write")) await writeText(at, file, text);
-  else at.io.out(text);
+  else at.io.out(at.io.isTerminal ? printable(text) : text);
   return EXIT.ok;
 }
 

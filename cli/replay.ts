@@ -25,6 +25,7 @@ import { EXIT, UsageError } from "./exit.ts";
 import { readText } from "./files.ts";
 import { startableOf } from "./image_file.ts";
 import { list, show } from "./output.ts";
+import { progressing } from "./progress.ts";
 import { findProcess, reading, TREE_CONTEXT } from "./store.ts";
 import { countOf, short } from "./words.ts";
 
@@ -84,13 +85,18 @@ async function again(at: Context, until: number | undefined): Promise<number> {
     tool: (name) => code.tools.get(name),
     call: (name) => Object.hasOwn(calls, name) ? calls[name] : undefined,
   };
-  const { tree, process, made, unrun } = await reading(at, async (store) => {
-    const { tree, process } = await findProcess(store, at.words[0]!);
-    const id = tree.state.tree;
-    const lines = readLines(store, id);
-    const made = await replayProcess(lines, process.pid, replayCode, until);
-    return { tree, process, made, unrun: await unrunTools(store, { tree, process, code }) };
-  });
+  const { tree, process, made, unrun } = await progressing(
+    at,
+    "Running again",
+    () =>
+      reading(at, async (store) => {
+        const { tree, process } = await findProcess(store, at.words[0]!);
+        const id = tree.state.tree;
+        const lines = readLines(store, id);
+        const made = await replayProcess(lines, process.pid, replayCode, until);
+        return { tree, process, made, unrun: await unrunTools(store, { tree, process, code }) };
+      }),
+  );
   refuseUnknown(made, code);
   const other = otherImage(tree, process, code);
   const found = { ...made, same: made.diverged === null, tree: tree.state.tree, unrun, other };

@@ -22,7 +22,7 @@ import { modelOf, spawnOptions, type Startable, startableOf } from "./image_file
 import { textOf } from "../runtime/line_text.ts";
 import { LiveView } from "./live.ts";
 import { operatorOf } from "./order.ts";
-import { safeJson } from "./output.ts";
+import { safeJson, safeYaml } from "./output.ts";
 import { matchesText } from "./request_text.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
@@ -307,6 +307,7 @@ class Session {
     const { io, format, flags } = this.#at;
     const { pid, outcome, result, spent } = status;
     if (format === "json") io.out(`${safeJson({ pid, outcome, result, spent }, 2)}\n`);
+    else if (format === "yaml") io.out(safeYaml({ pid, outcome, result, spent }));
     else if (format === "name") io.out(`${pid}\n`);
     else if (flags.on("quiet")) {
       if (result !== null) io.out(`${printable(textOf(result))}\n`);

@@ -124,15 +124,15 @@ async function tellEnd(at: Context, system: System, process: ProcessView): Promi
   const { io, format, flags } = at;
   const { pid, outcome, spent } = process;
   const result = await system.result(pid);
-  const text = oneLine(endText(outcome!));
+  const text = oneLine(`${pid} ${endText(outcome!)}`);
   if (format === "json") io.out(`${safeJson({ pid, outcome, result, spent }, 2)}\n`);
   else if (format === "jsonl") io.out(`${safeJson({ pid, outcome, result, spent })}\n`);
   else if (format === "yaml") io.out(safeYaml({ pid, outcome, result, spent }));
-  else if (format === "name") io.out(`${pid}\n`);
+  else if (format === "name") io.out(`${oneLine(pid)}\n`);
   else if (flags.on("quiet")) {
     if (result !== null) io.out(`${printable(textOf(result))}\n`);
   } else {
-    io.out(`${pid} ${text}\n`);
+    io.out(`${text}\n`);
     if (result !== null) io.out(`result\n${quoted(textOf(result), Infinity).text}\n`);
   }
   return exitFor(outcome!);

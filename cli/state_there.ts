@@ -206,7 +206,7 @@ async function isWanted(lines: readonly string[], question: string): Promise<boo
   const terminal = openTerminal();
   terminal.write(lines.map((line) => `${oneLine(line)}\n`).join(""));
   terminal.discard?.();
-  terminal.write(`${question} [yes] or nothing > `);
+  terminal.write(`${oneLine(question)} [yes] or nothing > `);
   const said = (await terminal.read())?.trim().toLowerCase();
   return said === "y" || said === "yes";
 }

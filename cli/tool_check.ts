@@ -11,7 +11,7 @@ import { oneLine, quoted } from "../providers/printable.ts";
 import { openWorkshop } from "../runtime/workshop.ts";
 import type { Context } from "./command.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
-import { painter, safeJson } from "./output.ts";
+import { painter, safeJson, safeYaml } from "./output.ts";
 import { cageOptions, problemLines, readTool, type ToolFile } from "./tool_file.ts";
 
 /** What `-o json` prints. */
@@ -105,6 +105,7 @@ function say({ io, format, flags }: Context, lines: readonly string[]): void {
 function end({ io, format }: Context, report: Report): ExitCode {
   if (format === "json") io.out(`${safeJson(report, 2)}\n`);
   else if (format === "jsonl") io.out(`${safeJson(report)}\n`);
+  else if (format === "yaml") io.out(safeYaml(report));
   else if (format === "name" && report.version !== null) io.out(`${report.version}\n`);
   return report.problems.length === 0 && report.failed === 0 ? EXIT.ok : EXIT.error;
 }

@@ -18,6 +18,7 @@ type Ids = Readonly<Record<string, { readonly theirs: string; readonly absent: s
 
 /** A body for each schema that a route of one thing takes. */
 const BODIES: Readonly<Record<string, (id: (name: string) => string) => unknown>> = {
+  Put: () => ({ name: "a", value: 1 }),
   Signal: () => ({ signal: "pause" }),
   Message: () => ({ data: 1 }),
   Grant: () => ({ rule: "clock.sleep(**)" }),
