@@ -4,8 +4,9 @@
  */
 
 import { diffText } from "../kernel/diff.ts";
-import { raised, rightsFor, type ToolLimits } from "../kernel/generated.ts";
-import { CAGE_LIMITS } from "../kernel/limits.ts";
+import { raised, rightsFor, type ToolLimits, type ToolTest } from "../kernel/generated.ts";
+import { canonical, type Json } from "../kernel/json.ts";
+import { CAGE_LIMITS, LIMITS } from "../kernel/limits.ts";
 import type { ToolRecord } from "../kernel/state.ts";
 import type { CallContext } from "./syscall.ts";
 
@@ -20,6 +21,7 @@ export async function reviewText(
 ): Promise<string> {
   const source = await at.load(record.source) as string;
   const changed = await changes(at, record, source);
+  const written = await at.load(record.tests) as unknown as readonly ToolTest[];
   // Nothing is waited for from here on, so that this is what an answer will be bound to.
   const rights = rightsFor(at.process, record).map((right) =>
     at.process.approved.includes(right) ? `  ${right}  (approved before)` : `  ${right}`
@@ -38,12 +40,23 @@ export async function reviewText(
     rights.length === 0 ? "it may use: nothing but its input" : "it may use, at most:",
     ...rights,
     `tests: ${tests}`,
+    ...written.map(testLine),
     ...(over.length === 0 ? [] : [`limits above the usual: ${over.join(", ")}`]),
     ...changed,
     `source, ${source.split("\n").length} lines:`,
     source,
   ];
   return lines.join("\n");
+}
+
+/** A test with all that it gives, expects and answers, in one line; a long one says that it is. */
+function testLine({ name, ...test }: ToolTest): string {
+  const text = canonical(test as unknown as Json).replace(LINE_ENDS, " ");
+  const most = LIMITS.toolTestShownCharsMax;
+  const shown = text.length > most
+    ? `${text.slice(0, most).toWellFormed()}… (${text.length} characters)`
+    : text;
+  return `  ${JSON.stringify(name).replace(LINE_ENDS, " ")}: ${shown}`;
 }
 
 /** What is different from the version that the process has now. */

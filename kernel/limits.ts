@@ -122,6 +122,7 @@ export const LIMITS = {
   toolSchemaBytesMax: 16_384,
   toolRightsMax: 64,
   toolTestsMax: 64,
+  toolTestShownCharsMax: 1_000,
   toolTestBytesMax: 262_144,
   toolVersionsPerTreeMax: 1_024,
   toolProblemsShownMax: 20,

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { allow, ask, type Json, type PersonAnswer, type Rule } from "../mod.ts";
 import { REVIEWS } from "../broker/sandbox.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { contract, FakeWorkshop, install } from "./fake_sandbox.ts";
 import { type Body, codeOf, errorOf, imageOf, inWorld, World } from "./world_fixture.ts";
 
@@ -251,6 +252,7 @@ Deno.test("A person is shown the rights as they hold, the tests, the source, and
     "  file.read(./sub/x)",
     "  object.read(p_1/notes/**)",
     "tests: 1 passed, 0 failed",
+    '  "t": {"calls":[],"input":{},"output":1}',
     "source, 3 lines:",
     "a",
     "b",
@@ -278,6 +280,28 @@ Deno.test("A person is shown what a new version changes in rights and source", a
     "B",
     "c",
   ]);
+});
+
+Deno.test("A person reads what the tests give and expect; a long one is cut, and says how long it is", async () => {
+  const long = "x".repeat(2 * LIMITS.toolTestShownCharsMax);
+  const tests = [
+    { name: "counts\u2028tests: 9 passed", input: { path: "a" }, output: 1 },
+    { name: "long", input: { long }, output: 1 },
+  ];
+  const { previews } = await reviewed("always", async ({ sys }) => {
+    const { tool } = await sys.tool.propose(contract("count", { source: "a\nb\nc", tests }));
+    await sys.tool.test({ tool });
+    await sys.tool.register({ tool });
+  });
+  const lines = previews[0]!.split(/[\n\u2028]/);
+  const from = lines.findIndex((line) => line.startsWith("tests: "));
+  const [, first, second] = lines.slice(from);
+  assert.equal(
+    first,
+    '  "counts tests: 9 passed": {"calls":[],"input":{"path":"a"},"output":1}',
+  );
+  assert.match(second!, /^  "long": .*x… \(\d+ characters\)$/);
+  assert.ok(second!.length < LIMITS.toolTestShownCharsMax + 100);
 });
 
 const FORGED = ["\n", "\r\n", "\u0085", "\u2028", "\u2029", "\u000b"];
