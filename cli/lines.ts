@@ -31,7 +31,7 @@ async function* linesHere(at: Context, word: string | undefined): AsyncGenerator
 
 async function* linesThere(client: Client, word: string | undefined): AsyncGenerator<Line> {
   for (const tree of await treesThere(client, word)) {
-    const query = { full: true, limit: 500 };
+    const query = { reveal: true, limit: 500 };
     const path = `/v1/trees/${tree}/events`;
     for await (const { seq, at, type, data, prev } of client.all<EventView>(path, query)) {
       yield { tree, seq, atMs: Date.parse(at), type, data, prev: prev ?? "" } as Line;
