@@ -97,6 +97,8 @@ export function doubt(broker: Broker, call: Call): Parked {
   wait(draft, process, { on, ...askedBy(call) });
   tree.commit(draft);
   broker.host.changed(tree);
+  // Nobody is shown a question that is not durable. A write that fails stops the tree by itself.
+  broker.host.durable(tree).catch(() => {});
   return new Parked(on);
 }
 

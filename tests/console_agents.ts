@@ -7,7 +7,8 @@ import { type AgentImage, type AgentProcess, allow, ask, defineImage, deny } fro
 import type { Model, Runtime } from "../mod.ts";
 import { scriptedModel } from "../testing.ts";
 
-const reader = defineImage({
+/** Reads, is refused, remembers, and waits. */
+export const reader = defineImage({
   name: "reader",
   program: async ({ sys }) => {
     await sys.file.read({ path: "./notes/monday.txt" });
@@ -23,7 +24,8 @@ const reader = defineImage({
   },
 });
 
-const publisher = defineImage({
+/** Writes what a person has to allow. */
+export const publisher = defineImage({
   name: "publisher",
   program: async ({ sys }) => {
     await sys.file.write({ path: "./out/report.md", text: "# Report\n" });

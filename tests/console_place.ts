@@ -34,6 +34,8 @@ export interface Opening {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
+  /** Whether the browser has a profile: without one it never shows a notification. */
+  readonly hasProfile?: boolean;
 }
 
 /** A console that is open in a browser. */
@@ -71,9 +73,14 @@ export function browserTest(name: string, run: () => Promise<void>): void {
 
 /** Opens one. */
 export async function consolePlace(
-  given: { readonly runtime?: RuntimeOptions; readonly serve?: ServeOptions } = {},
+  given: {
+    readonly runtime?: RuntimeOptions;
+    readonly serve?: ServeOptions;
+    /** One that is there already, instead. */
+    readonly os?: Runtime;
+  } = {},
 ): Promise<ConsolePlace> {
-  const runtime = await createRuntime({
+  const runtime = given.os ?? await createRuntime({
     store: ":memory:",
     workspace: null,
     approvals: "queue",
@@ -121,11 +128,18 @@ function linkFor(server: Served, role: Role): string {
 
 async function pageOf(browser: Browser, how: Opening, faults: string[]): Promise<Page> {
   const { width = 1200, height = 800, dark = false } = how;
-  const context = await browser.newContext({
+  const options = {
     viewport: { width, height },
     colorScheme: dark ? "dark" : "light",
     reducedMotion: "reduce",
-  });
+  } as const;
+  const context = how.hasProfile === true
+    ? await chromium.launchPersistentContext(await Deno.makeTempDir(), {
+      ...options,
+      executablePath: CHROMIUM,
+      args: QUIET,
+    })
+    : await browser.newContext(options);
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   page.on("pageerror", (error) => faults.push(`${error}`));
