@@ -201,7 +201,7 @@ browserTest(
 
     await page.getByRole("button", { name: /Roll back to/ }).first().click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByText("1 effects outside cannot be undone").waitFor();
+    await dialog.getByText("1 effect outside cannot be undone").waitFor();
     await dialog.getByText("written.txt").first().waitFor();
     const back = dialog.getByRole("button", { name: "Roll back" });
     assert.equal(await back.isDisabled(), true);

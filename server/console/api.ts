@@ -94,28 +94,53 @@ export type LiveState = "joining" | "live" | "lost" | "out";
 /** Milliseconds after which a stream that was refused is asked for again. */
 const RETRY_MS = 2_000;
 
-/** Hears of everything that happens; reconnects by itself, and says when events were missed. */
-export function listen(given: {
+/** Somebody who hears of what happens. */
+export interface Hearer {
   heard(event: StreamEvent): void;
-  /** Everything has to be read again. */
-  missed(): void;
+  /** Everything has to be read again; what comes is after `cursor`, where that is known. */
+  missed(cursor: string | null): void;
   state(state: LiveState): void;
-}): void {
-  const source = new EventSource("/v1/events");
-  source.onopen = () => given.state("live");
-  source.onerror = () => {
-    given.state("lost");
-    // The browser tries again by itself, but not when the server answered that it will not.
-    if (source.readyState === EventSource.CLOSED) setTimeout(again, RETRY_MS);
+}
+
+/**
+ * Hears of everything that happens after a cursor, or from now on; reconnects by itself, and says
+ * when events were missed. Returns how to stop.
+ */
+export function listen(since: string | null, given: Hearer): () => void {
+  let last = since;
+  let isOver = false;
+  let source: EventSource;
+  const open = (): void => {
+    if (isOver) return;
+    source = new EventSource(last === null ? "/v1/events" : `/v1/events?since=${last}`);
+    source.onopen = () => given.state("live");
+    source.onerror = () => {
+      given.state("lost");
+      // The browser tries again by itself, but not when the server answered that it will not.
+      if (source.readyState === EventSource.CLOSED) setTimeout(again, RETRY_MS);
+    };
+    source.addEventListener("reset", ({ data }: MessageEvent<string>) => {
+      const { cursor } = JSON.parse(data) as { readonly cursor: string | null };
+      last = cursor ?? last;
+      given.missed(cursor);
+    });
+    for (const kind of KINDS) source.addEventListener(kind, hear);
+  };
+  const hear = ({ data }: MessageEvent<string>): void => {
+    const event = JSON.parse(data) as StreamEvent;
+    last = event.id;
+    given.heard(event);
   };
   const again = (): Promise<void> =>
-    get("/v1/whoami").then(() => listen(given), (thrown) => {
+    get("/v1/whoami").then(open, (thrown) => {
       if (thrown instanceof ApiError && thrown.status === 401) given.state("out");
       else setTimeout(again, RETRY_MS);
     });
-  source.addEventListener("reset", () => given.missed());
-  const hear = (event: MessageEvent<string>): void => given.heard(JSON.parse(event.data));
-  for (const kind of KINDS) source.addEventListener(kind, hear);
+  open();
+  return () => {
+    isOver = true;
+    source.close();
+  };
 }
 
 const KINDS = [

@@ -39,7 +39,9 @@ export function Uses({ cap }: { readonly cap: CapabilityView }): JSX.Element {
       {used !== null && (
         <span class="dim">
           {" · "}
-          {used.calls === 0 ? "never used" : `${used.calls} calls, last `}
+          {used.calls === 0
+            ? "never used"
+            : `${used.calls} ${used.calls === 1 ? "call" : "calls"}, last `}
           {used.lastAt !== null && <Age at={used.lastAt} />}
         </span>
       )}
@@ -80,14 +82,16 @@ export function CapabilityTree({ caps, act }: {
         return (
           <li key={cap.id}>
             <div class="leaf">
-              <Via via={cap.via} />
-              <span class="id">{cap.id}</span>
-              <Rule cap={cap} />
               <span>
-                held by <Pid pid={cap.subject} />
-              </span>
-              <span class="dim">
-                by {visible(cap.by)} · <Uses cap={cap} />
+                <Via via={cap.via} />
+                <span class="id">{cap.id}</span>
+                <Rule cap={cap} />
+                <span>
+                  held by <Pid pid={cap.subject} />
+                </span>
+                <span class="dim">
+                  by {visible(cap.by)} · <Uses cap={cap} />
+                </span>
               </span>
               {act(cap)}
             </div>

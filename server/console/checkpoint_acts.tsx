@@ -132,7 +132,13 @@ function PreviewView({ preview }: { readonly preview: Preview }): JSX.Element {
   const { effects, messages, files } = preview;
   return (
     <>
-      <h3>{effects.length} effects outside cannot be undone</h3>
+      <h3>
+        {effects.length === 0
+          ? "Nothing outside was changed since"
+          : `${effects.length} ${
+            effects.length === 1 ? "effect" : "effects"
+          } outside cannot be undone`}
+      </h3>
       {effects.length > 0 && (
         <ul class="plain">
           {effects.slice(0, 100).map(({ seq, pid, what, ok }) => (

@@ -72,7 +72,7 @@ export function Code({ source, label }: {
 }
 
 const AROUND = 3;
-const GAP = "…\n";
+const GAP = "…";
 
 /** Lines that come and go, with a few around them; each says so by its mark, too. */
 export function CodeDiff({ lines, label }: {
@@ -88,7 +88,7 @@ export function CodeDiff({ lines, label }: {
         isNear(i)
           ? (
             <span key={i} class={mark === "+" ? "come" : mark === "-" ? "gone" : "same"}>
-              {mark} {visible(text)}{"\n"}
+              {mark} {visible(text)}
             </span>
           )
           : isNear(i - 1) || (i === 0 && lines.length > 0)

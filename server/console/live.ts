@@ -5,7 +5,8 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { StreamEvent } from "../schema/evidence.ts";
-import { type ApiError, get, listen, type LiveState, problemIn } from "./api.ts";
+import { type ApiError, get, type LiveState, problemIn } from "./api.ts";
+import { share } from "./share.ts";
 
 type Hearer = (event: StreamEvent | null) => void;
 const hearers = new Set<Hearer>();
@@ -19,11 +20,14 @@ export interface Live {
 const watchers = new Set<(live: Live) => void>();
 let live: Live = { state: "joining", since: new Date(Date.now()).toISOString() };
 
-/** Opens the stream; once. */
-export function goLive(): void {
+/** Opens the stream, or hears of that of another tab of the same session; once. */
+export function goLive(session: string): void {
   const missed = (): void => hearers.forEach((hear) => hear(null));
-  listen({
-    heard: (event) => hearers.forEach((hear) => hear(event)),
+  share(`libos ${session}`, {
+    heard: (event) => {
+      keep(event);
+      hearers.forEach((hear) => hear(event));
+    },
     missed,
     state: (state) => {
       if (state === live.state) return;
@@ -55,6 +59,28 @@ export function useEvents(hear: Hearer): void {
     hearers.add(each);
     return () => void hearers.delete(each);
   }, []);
+}
+
+const LATELY_MAX = 10;
+let lately: readonly StreamEvent[] = [];
+
+/** What happened last, the newest first; what models write is left out. */
+export function useLately(): readonly StreamEvent[] {
+  const [, redraw] = useState(0);
+  const isDue = useRef(false);
+  useEvents(() => {
+    if (isDue.current) return;
+    isDue.current = true;
+    setTimeout(() => {
+      isDue.current = false;
+      redraw((n) => n + 1);
+    }, PAUSE_MS);
+  });
+  return lately;
+}
+
+function keep(event: StreamEvent): void {
+  if (event.kind !== "process.text") lately = [event, ...lately].slice(0, LATELY_MAX);
 }
 
 /** What was read, or why not. */

@@ -11,6 +11,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, problemIn, signedIn, type Who } from "./api.ts";
 import { useKeys } from "./keys.ts";
 import { goLive, useLive } from "./live.ts";
+import { WaitCount } from "./notify.tsx";
 import { pageAt, PAGES } from "./pages.ts";
 import { Help, Palette } from "./palette.tsx";
 import { Problem } from "./parts.tsx";
@@ -34,6 +35,7 @@ function Shell({ who }: { readonly who: Who }): JSX.Element {
             <li key={path}>
               <a href={path} aria-current={pageAt(place).path === path ? "page" : undefined}>
                 {name}
+                {path === "/approvals" && <WaitCount />}
                 <kbd aria-hidden="true">{keys}</kbd>
               </a>
             </li>
@@ -88,7 +90,7 @@ function Console(): JSX.Element {
   useEffect(() => {
     signedIn().then((found) => {
       setWho(found);
-      goLive();
+      goLive(found.csrf ?? found.name);
     }, (thrown) => setError(problemIn(thrown)));
   }, []);
   if (error !== undefined) {

@@ -7,7 +7,7 @@ import type { JSX } from "preact";
 import { diffLines } from "../../kernel/diff.ts";
 import type { RequestView } from "../schema/request.ts";
 import { Block } from "./parts.tsx";
-import { addressIn, addressOf, exactJson, textsIn } from "./request_text.ts";
+import { addressIn, addressOf, exactJson, methodIn, textsIn } from "./request_text.ts";
 import { visible } from "./words.ts";
 
 /** Lines of a difference, each with its sign. */
@@ -57,13 +57,18 @@ export function Source({ text, label }: {
 }
 
 /** An address: who is spoken to stands out, and what is odd about it is said. */
-export function Url({ text }: { readonly text: string }): JSX.Element {
+export function Url({ text, method = null }: {
+  readonly text: string;
+  /** What is done there, where that is known: `GET`. */
+  readonly method?: string | null;
+}): JSX.Element {
   const address = addressOf(text);
   if (address === null) return <Block text={text} label="Address" />;
   const { scheme, user, host, port, path, warnings } = address;
   return (
     <div class="url">
       <p class="mono">
+        {method !== null && <span class="badge">{visible(method)}</span>}{" "}
         <span class="dim">{visible(scheme)}://</span>
         {user !== "" && <span class="gone">{visible(user)}@</span>}
         <strong>{visible(host)}</strong>
@@ -102,7 +107,7 @@ export function Preview({ view }: { readonly view: RequestView }): JSX.Element |
   return (
     <section aria-label="Preview">
       <h2>Preview</h2>
-      {address !== null && <Url text={address} />}
+      {address !== null && <Url text={address} method={methodIn(view)} />}
       {preview?.kind === "diff" && (
         <>
           <p class="dim">+{preview.added ?? 0} −{preview.removed ?? 0} lines</p>

@@ -105,61 +105,77 @@ function Goal({ text }: { readonly text: string }): JSX.Element {
 }
 
 function What({ view }: { readonly view: RequestView }): JSX.Element {
-  const { call, prompt, because, similar, createdAt, people } = view;
+  const { kind, call, prompt } = view;
   const says = call === null || prompt !== `${call.right}(${call.resource})`;
   return (
     <>
       {says && (
         <section aria-label="Why">
           <h2>
-            {call === null ? "What it says" : "Why"} <span class="badge">claimed by the agent</span>
+            {call === null ? "What it says" : "Why"}{" "}
+            <span class="badge">
+              {kind === "doubt" ? "said by the kernel" : "claimed by the agent"}
+            </span>
           </h2>
-          <Block text={prompt} label="What the agent says" />
+          <Block
+            text={prompt}
+            label={kind === "doubt" ? "What the kernel says" : "What the agent says"}
+          />
         </section>
       )}
       {call !== null && (
         <section aria-label="What">
           <h2>{visible(call.name)}</h2>
-          <Block text={exactJson(call.args)} label="Arguments, exactly" />
+          {exactJson(call.args) === "{}"
+            ? <p>It has no arguments but what it is about.</p>
+            : <Block text={exactJson(call.args)} label="Arguments, exactly" />}
           <p class="dim hash">
             bound to these arguments:{" "}
             <code title={call.argsHash}>{call.argsHash.slice(0, 16)}</code>
           </p>
         </section>
       )}
-      <dl class="known">
-        {because !== null && (
-          <>
-            <dt>Because of</dt>
-            <dd>
-              <code class="claimed">{visible(because)}</code>
-            </dd>
-          </>
-        )}
-        {similar !== null && (
-          <>
-            <dt>Others like it</dt>
-            <dd>
-              {similar.approved} approved, {similar.denied} denied, of the latest in this tree
-            </dd>
-          </>
-        )}
-        <dt>Asked</dt>
-        <dd>
-          <Age at={createdAt} /> ago
-        </dd>
-        {people.needed > 1 && (
-          <>
-            <dt>People</dt>
-            <dd>
-              {people.needed} have to agree; {people.agreed.length === 0
-                ? "nobody has yet"
-                : `${people.agreed.map(visible).join(", ")} agreed`}
-            </dd>
-          </>
-        )}
-      </dl>
+      <Known view={view} />
     </>
+  );
+}
+
+/** Why it is asked, how others were answered, since when, and how many have to agree. */
+function Known({ view }: { readonly view: RequestView }): JSX.Element {
+  const { because, similar, createdAt, people } = view;
+  return (
+    <dl class="known">
+      {because !== null && (
+        <>
+          <dt>Because of</dt>
+          <dd>
+            <code class="claimed">{visible(because)}</code>
+          </dd>
+        </>
+      )}
+      {similar !== null && (
+        <>
+          <dt>Others like it</dt>
+          <dd>
+            {similar.approved} approved, {similar.denied} denied, of the latest in this tree
+          </dd>
+        </>
+      )}
+      <dt>Asked</dt>
+      <dd>
+        <Age at={createdAt} /> ago
+      </dd>
+      {people.needed > 1 && (
+        <>
+          <dt>People</dt>
+          <dd>
+            {people.needed} have to agree; {people.agreed.length === 0
+              ? "nobody has yet"
+              : `${people.agreed.map(visible).join(", ")} agreed`}
+          </dd>
+        </>
+      )}
+    </dl>
   );
 }
 

@@ -80,6 +80,7 @@ export interface Address {
   readonly warnings: readonly string[];
 }
 
+const METHOD_MAX = 20;
 const ADDRESS = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#]*)@)?(\[[^\]]*\]|[^/?#:]*)(:\d*)?(.*)$/isu;
 
 /** Takes an address apart; null for what is none. */
@@ -108,6 +109,12 @@ export function addressIn({ call }: RequestView): string | null {
   const { url } = (call.args ?? {}) as { readonly url?: unknown };
   if (typeof url === "string" && addressOf(url) !== null) return url;
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(call.resource) ? call.resource : null;
+}
+
+/** What is done at the address, if the call says it. */
+export function methodIn({ call }: RequestView): string | null {
+  const { method } = (call?.args ?? {}) as { readonly method?: unknown };
+  return typeof method === "string" ? method.slice(0, METHOD_MAX) : null;
 }
 
 /** Texts of more than a line among the arguments, as lines. */

@@ -10,7 +10,7 @@ import type { Who } from "../api.ts";
 import { useInboxKeys } from "../approval_keys.ts";
 import { Batch } from "../batch.tsx";
 import { type DecidedView, Decision, type Wish } from "../decision.tsx";
-import { notify, NotifyButton } from "../notify.tsx";
+import { NotifyButton } from "../notify.tsx";
 import type { PageProps } from "../pages.ts";
 import { Empty, Page, Problem } from "../parts.tsx";
 import { Diff } from "../preview.tsx";
@@ -26,10 +26,7 @@ const SAID_MAX = 120;
 /** The page. */
 export function Approvals({ place, who }: PageProps): JSX.Element {
   const [said, say] = useState("");
-  const inbox = useInbox((news) => {
-    say(newsText(news));
-    notify(news);
-  });
+  const inbox = useInbox((news) => say(newsText(news)));
   const [filter, setFilter] = useState<Filter>({ kind: "", risk: "" });
   const [checked, setChecked] = useState<ReadonlyMap<string, RequestView>>(new Map());
   const [done, setDone] = useState<DecidedView | null>(null);
@@ -46,18 +43,21 @@ export function Approvals({ place, who }: PageProps): JSX.Element {
     setWish((now) => ({ key: key as Wish["key"], count: (now?.count ?? 0) + 1 }));
     return true;
   });
+  const sift = (next: Filter): void => {
+    setFilter(next);
+    at.leave(next);
+  };
   const decided = (view: DecidedView): void => {
     setDone(view);
     say(doneText(view));
     at.goOn(view.request.id);
   };
   return (
-    <Page title="Approvals" side={<NotifyButton />}>
-      <p class="said dim" role="status">{said}</p>
+    <Page title="Approvals" side={<Side said={said} />}>
       {inbox.error !== undefined && <Problem error={inbox.error} />}
       <div class={at.isOfList && checked.size < 2 ? "desk" : "desk has-one"}>
         <div class="left">
-          <Filters filter={filter} set={setFilter} />
+          <Filters filter={filter} set={sift} />
           <Rows
             inbox={inbox}
             rows={rows}
@@ -79,6 +79,15 @@ export function Approvals({ place, who }: PageProps): JSX.Element {
         </div>
       </div>
     </Page>
+  );
+}
+
+function Side({ said }: { readonly said: string }): JSX.Element {
+  return (
+    <>
+      <NotifyButton />
+      <p class="told dim" role="status" title={said}>{said}</p>
+    </>
   );
 }
 
@@ -110,6 +119,8 @@ interface Selected {
   /** Opens one; null for the list. `isStep` where going back should lead here again. */
   open(id: string | null, isStep?: boolean): void;
   goOn(from: string): void;
+  /** Opens none that another filter leaves out. */
+  leave(next: Filter): void;
 }
 
 /** That of the address is open, else the first; it stays open whatever comes in. */
@@ -134,6 +145,12 @@ function useSelected(inbox: Inbox, filter: Filter, place: Place): Selected {
     rows,
     isOfList: named === null,
     open,
+    leave: (next) => {
+      const shown = inbox.waiting?.find((one) => one.id === id);
+      if (shown === undefined || isShown(shown, next)) return;
+      pick(null);
+      open(null);
+    },
     goOn: (from) => {
       const index = rows.findIndex((one) => one.id === from);
       const others = rows.filter((one) => one.id !== from);

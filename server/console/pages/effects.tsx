@@ -41,12 +41,15 @@ export function Effects(): JSX.Element {
                 <Pid pid={one.pid} />
               </td>
               <td>
-                <b>{visible(one.name)}</b> <Claimed text={one.resource} max={300} />
+                <b>{visible(one.name)}</b>{" "}
+                <code>
+                  <Claimed text={one.resource} max={300} />
+                </code>
               </td>
               <td>
                 <Age at={one.at} />
               </td>
-              <td>
+              <td class="now">
                 {one.request === null
                   ? <span class="dim">under way</span>
                   : <a href={pathTo.request(one.request)}>Answer {one.request}</a>}

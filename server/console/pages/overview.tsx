@@ -5,9 +5,13 @@
 
 import type { JSX } from "preact";
 import type { OverviewView } from "../../schema/evidence.ts";
-import { useRead } from "../live.ts";
-import { Age, Page, Problem } from "../parts.tsx";
-import { countOf, moneyOf } from "../words.ts";
+import { useLately, useRead } from "../live.ts";
+import { Age, Empty, Page, Pid, Problem } from "../parts.tsx";
+import { Risk } from "../request_card.tsx";
+import { whatOf } from "../request_text.ts";
+import { useInbox } from "../requests.ts";
+import { pathTo } from "../route.ts";
+import { countOf, moneyOf, timeOf, visible } from "../words.ts";
 
 /** The page. */
 export function Overview(): JSX.Element {
@@ -36,7 +40,9 @@ export function Overview(): JSX.Element {
             href="/view/processes?state=ended"
             tone={data.failed > 0 ? "deny" : "calm"}
           />
-          <Tile name="Effects in doubt" value={countOf(data.inDoubt)} href="/view/effects" />
+          <Tile name="Open effects" value={countOf(data.inDoubt)} href="/view/effects">
+            no outcome yet
+          </Tile>
           <Tile name="Spent today" value={moneyOf(data.spentToday.usd)} href="/view/budgets">
             {countOf(data.spentToday.tokens)} tokens
           </Tile>
@@ -44,8 +50,75 @@ export function Overview(): JSX.Element {
           <Tile name="Isolation" value={data.tier ?? "none"} href="/view/tools" />
         </section>
       )}
+      <div class="cols">
+        <Waiting />
+        <Lately />
+      </div>
     </Page>
   );
+}
+
+const WAITING_MAX = 8;
+const WHAT_MAX = 120;
+
+/** What waits for a person, the most urgent first. */
+function Waiting(): JSX.Element {
+  const { waiting } = useInbox(() => {});
+  const rest = (waiting?.length ?? 0) - WAITING_MAX;
+  return (
+    <section class="card" aria-labelledby="waiting">
+      <h2 id="waiting">The most urgent requests</h2>
+      {waiting?.length === 0 && (
+        <Empty command="libos approvals">
+          Nothing waits for a person.
+        </Empty>
+      )}
+      <ul class="waits">
+        {waiting?.slice(0, WAITING_MAX).map((view) => (
+          <li key={view.id}>
+            <a href={pathTo.request(view.id)} data-row="">
+              <Risk risk={view.risk} />
+              <span class="mono">{visible(whatOf(view).slice(0, WHAT_MAX))}</span>
+              <span class="dim">
+                <Age at={view.createdAt} />
+              </span>
+            </a>
+          </li>
+        ))}
+      </ul>
+      {rest > 0 && <a href="/approvals">{rest} more</a>}
+    </section>
+  );
+}
+
+/** What happened since the page was loaded. */
+function Lately(): JSX.Element {
+  const events = useLately();
+  return (
+    <section class="card" aria-labelledby="lately">
+      <h2 id="lately">Lately</h2>
+      {events.length === 0 && <Empty command="libos logs -f">What happens is shown here.</Empty>}
+      <ul class="waits">
+        {events.map(({ id, at, pid, kind, summary }) => (
+          <li key={`${id} ${at}`} class="row">
+            <time class="dim" dateTime={at}>{timeOf(at)}</time>
+            {pid !== null && <Pid pid={pid} />}
+            <span>{kind}</span>
+            <span class="mono dim">{aboutOf(summary)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const ABOUT_MAX = 60;
+
+/** What an event is about, in a few words. */
+function aboutOf(summary: Readonly<Record<string, unknown>>): string {
+  const words = ["name", "resource", "state", "prompt", "outcome", "decision"]
+    .map((key) => summary[key]).filter((word) => typeof word === "string");
+  return visible(words.join(" ").slice(0, ABOUT_MAX));
 }
 
 function Tile({ name, value, href, tone = "calm", children }: {

@@ -59,9 +59,11 @@ export function Rights({ process: { pid, tree } }: Given): JSX.Element {
             <tr key={id}>
               <td class="id">{id}</td>
               <td>
-                <Claimed text={`${right}(${resource})`} max={500} />
+                <code>
+                  <Claimed text={`${right}(${resource})`} max={500} />
+                </code>
               </td>
-              <td>{via}, {by}</td>
+              <td>{via === by ? via : `${via}, by ${by}`}</td>
               <td>{usesMax === null ? "any" : `${usesSpent} of ${usesMax}`}</td>
               <td>{expiresAt === null ? "–" : timeOf(expiresAt)}</td>
             </tr>

@@ -215,10 +215,12 @@ function Axis({ laid, from, to, height }: {
   const isSeen = ({ x }: { readonly x: number }): boolean => x >= from && x <= to;
   return (
     <g aria-hidden="true">
-      {laid.ticks.filter(isSeen).map(({ x, at }) => (
+      {laid.ticks.map((tick, i) => ({ ...tick, i })).filter(isSeen).map(({ x, at, i }) => (
         <g key={x}>
           <line class="tick" x1={x} x2={x} y1={height - AXIS_PX} y2={height - AXIS_PX + 5} />
-          <text x={x} y={height - 5}>{timeOf(at)}</text>
+          {timeOf(at) !== timeOf(laid.ticks[i - 1]?.at ?? "") && (
+            <text x={x} y={height - 5}>{timeOf(at)}</text>
+          )}
         </g>
       ))}
       {laid.breaks.filter(isSeen).map(({ x, ms }) => (

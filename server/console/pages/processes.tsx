@@ -305,7 +305,7 @@ function Cells({ process, depth }: Branch): JSX.Element {
       </td>
       <td class="number step">{step}</td>
       <td class="number tokens">{countOf(spent.tokens ?? 0)}</td>
-      <td class="number cost">{moneyOf(spent.usd ?? 0)}</td>
+      <td class="number cost">{spent.usd ? moneyOf(spent.usd) : "–"}</td>
       <td class="budget">
         <BudgetMeter process={process} />
       </td>

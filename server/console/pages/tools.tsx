@@ -52,7 +52,7 @@ function List({ place }: PageProps): JSX.Element {
       {shown.length > 0 && (
         <Table
           label="Tools"
-          heads={["Name", "Version", "Tree", "Written by", "May use", "Tests", "Held by"]}
+          heads={["Name", "Version", "Tree", "Written by", "Declared", "Tests", "Held by"]}
         >
           {shown.map((one) => (
             <tr key={`${one.tree} ${one.hash}`}>
@@ -65,7 +65,9 @@ function List({ place }: PageProps): JSX.Element {
               <td>
                 <Author by={one.by} />, <Age at={one.at} /> ago
               </td>
-              <td>{one.declared.length === 0 ? "only its input" : one.declared.length}</td>
+              <td>
+                {declaredText(one)}
+              </td>
               <td>{testedOf(one)}</td>
               <td>
                 {one.holders.length === 0 ? "nobody" : one.holders.map((pid) => (
@@ -229,4 +231,9 @@ function RevokeTool({ tool, close, done }: {
       </Form>
     </Dialog>
   );
+}
+
+function declaredText({ declared }: ToolView): string {
+  if (declared.length === 0) return "only its input";
+  return `${declared.length} ${declared.length === 1 ? "right" : "rights"}`;
 }
