@@ -89,25 +89,3 @@ browserTest("Tabs of different sessions do not hear of each other's streams", as
   const next = await at.runtime.spawn(listener, { goal: "Listen" });
   await shows([two], next.pid);
 });
-
-browserTest(
-  "A tab that somebody looks at takes over from one that does not answer any more",
-  async () => {
-    await using at = await place();
-    const sleeper = await at.open("/");
-    await sleeper.locator(".live.live").waitFor();
-    // A tab that a browser has put to sleep: it has the lock, and tells nobody anything.
-    await sleeper.goto(`${at.server.url}/icon.svg`);
-    await sleeper.evaluate(`fetch("/v1/whoami").then((answer) => answer.json()).then(({ csrf }) =>
-      new Promise((done) => navigator.locks.request("libos " + csrf, () => {
-        done();
-        return new Promise(() => {});
-      }).catch(() => {})))`);
-    const page = await sleeper.context().newPage();
-    await page.goto(`${at.server.url}/view/processes`);
-    await page.locator(".live.joining").waitFor();
-    await page.locator(".live.live").waitFor();
-    const { pid } = await at.runtime.spawn(listener, { goal: "Listen" });
-    await shows([page], pid);
-  },
-);
