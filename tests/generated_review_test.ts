@@ -300,7 +300,7 @@ Deno.test("A person reads what the tests give and expect; a long one is cut, and
     first,
     '  "counts tests: 9 passed": {"calls":[],"input":{"path":"a"},"output":1}',
   );
-  assert.match(second!, /^  "long": .*x… \(\d+ characters\)$/);
+  assert.match(second!, /^ {2}"long": .*x… \(\d+ characters\)$/);
   assert.ok(second!.length < LIMITS.toolTestShownCharsMax + 100);
 });
 
