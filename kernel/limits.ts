@@ -47,6 +47,8 @@ export const LIMITS = {
   // People
   requestsPendingPerTreeMax: 256,
   requestPromptBytesMax: 8_192,
+  writePreviewBytesMax: 65_536,
+  writePreviewShownCharsMax: 16_384,
   requestExpiryMsDefault: 3_600_000,
   grantExpiryMsDefault: 900_000,
   grantExpiryMsImage: 8 * 3_600_000,

@@ -84,6 +84,13 @@ Deno.test("An approver's yes lets exactly the call through that was shown", asyn
     method: "get",
     path: "/v1/approvals/{id}",
   });
+  const { preview } = await (await at.ask("approver", `/v1/approvals/${one!.id}`)).json();
+  assert.deepEqual(preview, {
+    kind: "diff",
+    body: "@ a new file, 6 bytes afterwards\n+ hello\n+",
+    added: 2,
+    removed: 0,
+  });
   const answer = await decide("approver", one!, { outcome: "approve" });
   assert.equal(answer.status, 200, await answer.clone().text());
   const route = { method: "post", path: "/v1/approvals/{id}/decision" };

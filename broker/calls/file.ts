@@ -15,6 +15,7 @@ import type { Digest } from "../../kernel/touch.ts";
 import type { Files } from "../../kernel/world.ts";
 import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, type Need, type Reconciled, syscall } from "../syscall.ts";
+import { writePreview } from "../write_preview.ts";
 
 /** What files carry when no rule says otherwise: nobody vouches for what is written in them. */
 export const FILE_LABEL = { sensitivity: "internal", trust: "untrusted" } as const;
@@ -172,6 +173,10 @@ export const fileCalls = {
     needs: ({ path, text }, at) => [
       { ...need("file.write", at, path), bytes: text.length },
     ],
+    async preview(at, args) {
+      const bytes = encodeBytes(args.text, args.encoding);
+      return await writePreview(filesOf(at), inside(at, args.path).path, bytes);
+    },
     async prepare(at, args) {
       const bytes = encodeBytes(args.text, args.encoding);
       if (bytes.length > LIMITS.fileBytesMax) {
