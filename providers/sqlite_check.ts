@@ -7,6 +7,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import type { TreeId } from "../kernel/ids.ts";
 import { sha256 } from "../kernel/json.ts";
 import { findAuditDamage } from "./sqlite_audit.ts";
 import { numberIn, textIn } from "./sqlite_handle.ts";
@@ -88,34 +89,52 @@ const UNKNOWN_NEWEST: Question = {
   say: (row) => `Tree "${tree(row)}" has a batch beyond its end, at line ${numberIn(row, "seq")}`,
 };
 
+/** Rows of damage that are read when a file is opened; with more it is refused. */
+const DAMAGE_ROWS_MAX = 10_000;
+
 /**
- * Refuses a file whose pages or batches do not hold together: who runs on it would not notice for
- * long. Of a large one only the newest batches are looked at.
+ * Trees whose rows do not hold together, each with what is wrong: who ran on them would not notice
+ * for long. A file whose pages or seals do not, or which has rows of no tree, is refused with
+ * `EINTEGRITY`. Of a large one only the newest batches are looked at.
  */
-export function refuseDamaged(db: SqliteConnection, name: string, isLarge: boolean): void {
-  const what = isLarge ? firstOf(db, [UNKNOWN_NEWEST]) : firstDamage(db);
-  if (what === undefined) return;
-  throw new SysError(
-    "EINTEGRITY",
-    `Cannot open store "${name}": damaged (${what}), expected what was written; ` +
-      'read what is left with mode "read"',
-  );
-}
-
-function firstDamage(db: SqliteConnection): string | undefined {
-  const row = db.get("PRAGMA integrity_check(1)");
-  const sentence = row === undefined ? "ok" : textIn(row, "integrity_check");
-  if (sentence !== "ok") return sentence.replaceAll(/\s+/g, " ");
-  return firstOf(db, QUESTIONS.filter(({ isOfContent }) => isOfContent !== true)) ??
-    findAuditDamage(db)[0];
-}
-
-function firstOf(db: SqliteConnection, questions: readonly Question[]): string | undefined {
-  for (const { sql, say } of questions) {
-    const row = db.get(`${sql} LIMIT 1`);
-    if (row !== undefined) return say(row);
+export function damagedTrees(
+  db: SqliteConnection,
+  name: string,
+  isLarge: boolean,
+): ReadonlyMap<TreeId, string> {
+  const refuse = (what: string): never => {
+    throw new SysError(
+      "EINTEGRITY",
+      `Cannot open store "${name}": damaged (${what}), expected what was written; ` +
+        'read what is left with mode "read"',
+    );
+  };
+  if (!isLarge) {
+    const row = db.get("PRAGMA integrity_check(1)");
+    const sentence = row === undefined ? "ok" : textIn(row, "integrity_check");
+    if (sentence !== "ok") refuse(sentence.replaceAll(/\s+/g, " "));
   }
-  return undefined;
+  const damaged = new Map<TreeId, string>();
+  const questions = isLarge
+    ? [UNKNOWN_NEWEST]
+    : QUESTIONS.filter(({ isOfContent }) => isOfContent !== true);
+  for (const { sql, say } of questions) {
+    const rows = db.all(`${sql} LIMIT ${DAMAGE_ROWS_MAX}`);
+    for (const row of rows) {
+      const isThere = db.get("SELECT id FROM trees WHERE id = ?", numberIn(row, "tree"));
+      if (isThere === undefined || rows.length === DAMAGE_ROWS_MAX) refuse(say(row));
+      if (!damaged.has(tree(row))) damaged.set(tree(row), say(row));
+    }
+  }
+  const [seals] = isLarge ? [] : findAuditDamage(db);
+  if (seals !== undefined) refuse(seals);
+  return damaged;
+}
+
+/** A tree that is not run, and why. */
+export function damagedTree(id: TreeId, what: string): SysError {
+  const sentence = `Cannot run tree "${id}": damaged (${what}), expected what was written`;
+  return new SysError("EINTEGRITY", sentence, { tree: id });
 }
 
 /** Everything that is wrong; empty for a sound store. */
@@ -162,6 +181,6 @@ function textOf(db: SqliteConnection, row: SqliteRow, hash: string): string | un
   }
 }
 
-function tree(row: SqliteRow): string {
+function tree(row: SqliteRow): TreeId {
   return `t_${numberIn(row, "tree")}`;
 }

@@ -32,7 +32,7 @@ import type {
 import { removedBlob, thinned } from "../kernel/store.ts";
 import { insertSnapshot, noteOf, SqliteArchive } from "./sqlite_archive.ts";
 import { findAuditDamage, SqliteAuditStore } from "./sqlite_audit.ts";
-import { findDamage, refuseDamaged } from "./sqlite_check.ts";
+import { damagedTree, damagedTrees, findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
 import { batchAt, LogEnd, putItem, reachOf, stretch } from "./sqlite_log.ts";
@@ -61,6 +61,8 @@ interface Parts {
   readonly db: SqliteConnection;
   readonly mode: SqliteMode;
   readonly lock: StoreLock | undefined;
+  /** Trees that are not run, and why. */
+  readonly damaged?: ReadonlyMap<TreeId, string>;
 }
 
 /**
@@ -82,6 +84,7 @@ export class SqliteStore implements Store {
   readonly #mode: SqliteMode;
   readonly #lock: StoreLock | undefined;
   readonly #end: LogEnd;
+  readonly #damaged: ReadonlyMap<TreeId, string>;
   #closed = false;
 
   private constructor(parts: Parts) {
@@ -91,6 +94,7 @@ export class SqliteStore implements Store {
     this.#mode = parts.mode;
     this.#lock = parts.lock;
     this.#end = new LogEnd(parts.db);
+    this.#damaged = parts.damaged ?? new Map();
   }
 
   /**
@@ -116,10 +120,12 @@ export class SqliteStore implements Store {
       db = new SqliteConnection(openFile(path, mode), durability);
       prepareDatabase(db, { path, mode, keys: keysOf(encryption) });
       // A large one would be long in coming; its owner checks it with `check`.
-      if (lock !== undefined) {
-        refuseDamaged(db, path, Deno.statSync(path).size > LIMITS.checkAtOpenBytesMax);
+      if (lock === undefined) {
+        return new SqliteStore({ name: `sqlite ${path}`, path, db, mode, lock });
       }
-      return new SqliteStore({ name: `sqlite ${path}`, path, db, mode, lock });
+      const isLarge = Deno.statSync(path).size > LIMITS.checkAtOpenBytesMax;
+      const damaged = damagedTrees(db, path, isLarge);
+      return new SqliteStore({ name: `sqlite ${path}`, path, db, mode, lock, damaged });
     } catch (thrown) {
       db?.close();
       lock?.release();
@@ -250,9 +256,11 @@ export class SqliteStore implements Store {
     readonly steal?: boolean;
   }): Promise<{ readonly epoch: number } | undefined> {
     this.#end.forget(tree);
-    return this.#write("claim a tree of", () => claimTree(this.#db, { tree, node }, options), {
-      synced: false,
-    });
+    return this.#write("claim a tree of", () => {
+      const what = this.#damaged.get(tree);
+      if (what !== undefined) throw damagedTree(tree, what);
+      return claimTree(this.#db, { tree, node }, options);
+    }, { synced: false });
   }
 
   release(tree: TreeId, node: string, epoch: number): Promise<void> {

@@ -152,7 +152,7 @@ async function round(when: string, n: number): Promise<{ hasDied: boolean; outco
     await at.end();
     at = await life(folder, "never", 0);
     const { json } = (await ask(at, wait))!;
-    const list = (await ask(at, `/v1/trees/t_${pid.slice(2)}/events?limit=500&full=true`))!.json;
+    const list = (await ask(at, `/v1/trees/t_${pid.slice(2)}/events?limit=500&reveal=true`))!.json;
     const lines = list["items"] as readonly Line[];
     const claim = `${when} write ${n}: ${JSON.stringify([ada, cleo, json])}`;
     const decided = lines.filter(({ type }) => type === "human.answered");

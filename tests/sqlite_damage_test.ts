@@ -173,33 +173,47 @@ Deno.test("SqliteStore says EINTEGRITY for pages which were overwritten", async 
   });
 });
 
-/** What a disk leaves that kept pages of two times, where a large store shows it as well. */
+/** What a disk leaves that kept pages of two times, and where a large store shows it as well. */
 const TWO_TIMES: readonly (readonly [string, string, boolean])[] = [
-  ["a batch its tree does not know", "UPDATE trees SET last = 2, seq = 2 WHERE id = 1", true],
-  ["batches of no tree", "DELETE FROM trees WHERE id = 1", true],
+  ["a batch its tree does not know", "UPDATE trees SET last = 3, seq = 2 WHERE id = 1", true],
   ["a tree that forgot its end", "UPDATE trees SET last = NULL WHERE id = 1", true],
-  ["an old batch that is gone", "DELETE FROM batches WHERE seq = 2", false],
+  ["an old batch that is gone", "DELETE FROM batches WHERE tree = 1 AND seq = 2", false],
+  ["batches of no tree", "DELETE FROM trees WHERE id = 1", true],
 ];
 
-Deno.test("SqliteStore.open() refuses what a disk kept of two times", async () => {
+Deno.test("What a disk kept of two times is not run on: the tree whose it is, or the store", async () => {
   for (const [what, sql, isSeenInLarge] of TWO_TIMES) {
     for (const isLarge of [false, true]) {
       await withFolder(async (folder) => {
         const path = `${folder}/libos.db`;
         const store = await open(path);
-        const { tree } = await store.create(null);
+        const trees = [(await store.create(null)).tree, (await store.create(null)).tree] as const;
         const filler = isLarge ? "x".repeat(LIMITS.checkAtOpenBytesMax) : "x";
         for (let seq = 1; seq <= 4; seq++) {
           const lines = [JSON.stringify(seq === 1 ? filler : "x")];
-          await store.commit([batchOf(tree, { seq, lines })]);
+          await store.commit(trees.map((tree) => batchOf(tree, { seq, lines })));
         }
         await store.close();
-        await open(path).then((sound) => sound.close());
         make(path, sql);
-        if (isLarge && !isSeenInLarge) return await open(path).then((one) => one.close());
-        const error = await rejects(open(path), "EINTEGRITY");
-        assert.match(error.message, /damaged \(.+\), .+ mode "read"$/, what);
         await open(path, "read").then((one) => one.close());
+        if (sql.includes("DELETE FROM trees")) {
+          const error = await rejects(open(path), "EINTEGRITY");
+          assert.match(error.message, /damaged \(.+\), .+ mode "read"$/, what);
+          return;
+        }
+        const again = await open(path);
+        const claim = { nowMs: 0, ttlMs: 1_000 };
+        if (isLarge && !isSeenInLarge) await again.claim(trees[0], "node", claim);
+        else {
+          const error = await rejects(again.claim(trees[0], "node", claim), "EINTEGRITY");
+          assert.match(
+            error.message,
+            /^Cannot run tree "t_1": damaged \(Tree "t_1" has .+\)/,
+            what,
+          );
+        }
+        assert.equal((await again.claim(trees[1], "node", claim))?.epoch, 1);
+        await again.close();
       });
     }
   }
