@@ -41,9 +41,18 @@ export const FAULTS = {
   "inbox-eio-after": { loses: false, damages: false },
   "inbox-crash-before": { loses: false, damages: false },
   "inbox-crash-after": { loses: false, damages: false },
+  /** Two of these stay within the time of a request. */
   "clock-forward": { loses: false, damages: false },
   "clock-back": { loses: false, damages: false },
+  /** The time of every request is over. */
+  "clock-late": { loses: false, damages: false },
 } as const;
+
+const JUMP_MS: Partial<Readonly<Record<FaultKind, number>>> = {
+  "clock-forward": 1_500_000,
+  "clock-back": -7_200_000,
+  "clock-late": 7_200_000,
+};
 
 /** A fault's name. */
 export type FaultKind = keyof typeof FAULTS;
@@ -212,7 +221,7 @@ export class FaultStore extends MortalStore {
       }
       default:
         await this.#write(batches);
-        return this.#jump(kind === "clock-back" ? -7_200_000 : 7_200_000);
+        return this.#jump(JUMP_MS[kind] ?? 0);
     }
   }
 

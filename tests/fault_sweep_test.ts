@@ -195,8 +195,26 @@ function judge(endured: Endured, faults: readonly Fault[]): void {
   const once = [...endured.writes.keys()].filter((path) => path.startsWith("once/a"));
   assert.ok(once.length <= ONCE_MAX, `${told}: ${once.length} uses of ${ONCE_MAX}`);
   if (endured.isDamaged) return;
+  if (faults.some(({ kind }) => kind === "clock-late")) return judgeLate(endured, told);
   assert.deepEqual(endured.results, whole.results, told);
   assert.deepEqual(endured.contents, whole.contents, told);
+}
+
+/** What a person did not answer in time was not done; all else is as it would have been. */
+function judgeLate({ results, contents, struck }: Endured, told: string): void {
+  const isLate = (item: unknown): boolean => item === "unanswered";
+  const lists = results.map((outcome) => (outcome as { result: unknown[] }).result);
+  const late = lists.flat().filter(isLate).length;
+  assert.ok(late <= TREES.length * struck, `${told}: ${late} requests were over`);
+  const answered = results.map((outcome, i) => ({
+    ...outcome as object,
+    result: lists[i]!.filter((item) => !isLate(item)),
+  }));
+  assert.deepEqual(answered, whole.results, told);
+  const there = new Set(contents.map((file) => JSON.stringify(file)));
+  const left = whole.contents.map((file) => JSON.stringify(file)).filter((f) => !there.has(f));
+  assert.ok(left.length <= late, `${told}: ${left} are not there, ${late} requests were over`);
+  assert.equal(there.size, whole.contents.length - left.length, told);
 }
 
 for (const [i, kind] of KINDS.entries()) {
