@@ -76,7 +76,7 @@ Deno.test("approve for the policy prints the difference, and puts the rule into 
   await using place = await waiting();
   const listed = await place.libos("approvals");
   match(listed.out, /SUGGESTED/);
-  match(listed.out, /req_1\.1 .* file\.write \.\/out\/a\.md +once /);
+  match(listed.out, /req_1\.1 .* file\.write \.\/out\/a\.md \(\+1 −0\) +once /);
   const shown = await place.libos("approvals", "show", "req_1.1");
   match(shown.out, /Because: +ask file\.write\(\.\/out\/\*\*\) of the policy/);
   match(shown.out, /Could be: process file\.write\(\.\/out\/\*\.md\)/);

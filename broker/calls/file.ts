@@ -175,7 +175,8 @@ export const fileCalls = {
     ],
     async preview(at, args) {
       const bytes = encodeBytes(args.text, args.encoding);
-      return await writePreview(filesOf(at), inside(at, args.path).path, bytes);
+      const { files } = at.world;
+      return files === null ? "" : await writePreview(files, inside(at, args.path).path, bytes);
     },
     async prepare(at, args) {
       const bytes = encodeBytes(args.text, args.encoding);
