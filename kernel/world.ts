@@ -143,6 +143,30 @@ export interface ModelReply {
   readonly usd?: number;
 }
 
+/** For whom a model is asked: what stands in line before it is fair between trees. */
+export interface ModelAsker {
+  /** The tree. */
+  readonly tree: string;
+  /** The process. */
+  readonly pid: string;
+  /** Turns it gets against others, 1 to 100. */
+  readonly priority: number;
+}
+
+/** How a model is asked. */
+export interface ModelAsking {
+  /** Ends the attempt. */
+  readonly signal: AbortSignal;
+  /** Hears chunks as they come; together they are the reply's text. */
+  readonly onText?: (chunk: string) => void;
+  /** Hears the headers of an endpoint's answer, a refusal's too; their names in lower case. */
+  readonly onHead?: (head: Readonly<Record<string, string>>) => void;
+  /** Hears when the call begins to wait for its turn, and when it is sent: no time runs between. */
+  readonly onWait?: (waits: boolean) => void;
+  /** For whom. */
+  readonly asker?: ModelAsker;
+}
+
 /**
  * A model. Errors: `EAGAIN` with `detail.retryAfterMs` (rate limit), `ETIMEDOUT`, `EIO` (5xx, cut
  * stream), `EACCES` (401/403), `EINVAL` (4xx), `ECANCELED` (the signal).
@@ -151,13 +175,10 @@ export interface Model {
   /** `provider/model`, the resource of `model.generate`. */
   readonly id: string;
   /**
-   * Makes one attempt at the next turn. `onText` hears chunks as they come; together they are the
-   * reply's text.
+   * Makes one attempt at the next turn. A failure whose detail says `attempts` was tried again
+   * already, and is not to be.
    */
-  generate(
-    request: ModelRequest,
-    options: { readonly signal: AbortSignal; readonly onText?: (chunk: string) => void },
-  ): Promise<ModelReply>;
+  generate(request: ModelRequest, asking: ModelAsking): Promise<ModelReply>;
 }
 
 /** A request as a person sees it. */

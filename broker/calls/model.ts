@@ -173,22 +173,30 @@ async function conversation(
   return values.map(inOrder) as unknown as ModelMessage[];
 }
 
-/** Asks a model, again where it is busy: bounded in tries and in time, as it says itself. */
+/**
+ * Asks a model, again where it is busy: bounded in tries and in time, as it says itself. What a
+ * gate has tried again already is not.
+ */
 async function insist(at: CallContext, model: Model, given: {
   /** The request as it may be made now. */
   readonly request: () => ModelRequest;
   readonly timeoutMs: number;
 }): Promise<ModelReply> {
   const signal = AbortSignal.any([at.signal]);
+  const { pid, priority } = at.process;
+  const asker = { tree: at.tree.state.tree, pid, priority };
   for (let attempt = 1;; attempt++) {
     try {
-      return await bounded(at, given.timeoutMs, (limit) =>
+      return await bounded(at, given.timeoutMs, (limit, onWait) =>
         model.generate(given.request(), {
           signal: AbortSignal.any([signal, limit]),
           onText: (chunk) => at.stream(chunk),
+          onWait,
+          asker,
         }));
     } catch (error) {
-      const again = error instanceof SysError && error.retry && attempt < LIMITS.modelRetriesMax;
+      const again = error instanceof SysError && error.retry &&
+        error.detail?.["attempts"] === undefined && attempt < LIMITS.modelRetriesMax;
       if (!again || signal.aborted) throw error;
       const asked = error.detail?.["retryAfterMs"];
       const pause = typeof asked === "number" ? asked : 250 * 2 ** attempt;
@@ -198,20 +206,34 @@ async function insist(at: CallContext, model: Model, given: {
   }
 }
 
-/** Runs `job` under a time limit that the clock keeps, even when it ignores its signal. */
+/**
+ * Runs `job` under a time limit that the clock keeps, even when it ignores its signal. The time
+ * stands still while the job says that it waits, and begins anew when it does so no longer.
+ */
 async function bounded<T>(
   at: CallContext,
   timeoutMs: number,
-  job: (limit: AbortSignal) => Promise<T>,
+  job: (limit: AbortSignal, onWait: (waits: boolean) => void) => Promise<T>,
 ): Promise<T> {
   const limit = new AbortController();
   const over = new AbortController();
-  const late = at.world.clock.sleep(timeoutMs, over.signal).then(() => {
-    limit.abort(new SysError("ETIMEDOUT", "Cannot wait longer"));
-    const sentence = `Cannot get an answer of the model: none in ${timeoutMs} ms`;
-    throw new SysError("ETIMEDOUT", sentence);
-  });
-  late.catch(() => {});
+  const late = Promise.withResolvers<never>();
+  late.promise.catch(() => {});
+  let lap = new AbortController();
+  const start = (): void => {
+    lap = new AbortController();
+    at.world.clock.sleep(timeoutMs, AbortSignal.any([lap.signal, over.signal])).then(() => {
+      limit.abort(new SysError("ETIMEDOUT", "Cannot wait longer"));
+      const sentence = `Cannot get an answer of the model: none in ${timeoutMs} ms`;
+      late.reject(new SysError("ETIMEDOUT", sentence));
+    }, () => {});
+  };
+  const onWait = (waits: boolean): void => {
+    if (over.signal.aborted || limit.signal.aborted) return;
+    lap.abort();
+    if (!waits) start();
+  };
+  start();
   const stopped = new Promise<never>((_, reject) => {
     const stop = (): void =>
       reject(new SysError("ECANCELED", "Cannot get an answer of the model: stopped"));
@@ -220,7 +242,7 @@ async function bounded<T>(
   });
   stopped.catch(() => {});
   try {
-    return await Promise.race([job(limit.signal), late, stopped]);
+    return await Promise.race([job(limit.signal, onWait), late.promise, stopped]);
   } finally {
     over.abort();
   }

@@ -22,13 +22,14 @@ import { type Json, plain } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import type {
   Model,
+  ModelAsking,
   ModelCall,
   ModelMessage,
   ModelReply,
   ModelRequest,
 } from "../../kernel/world.ts";
 import { countRequestTokens, countTokens, turnOf } from "./scripted.ts";
-import { toFailure } from "./ai_sdk_failure.ts";
+import { tellHead, toFailure } from "./ai_sdk_failure.ts";
 
 const SPECIFICATIONS: readonly string[] = ["v2", "v3", "v4"];
 const FINISHES: readonly string[] = [
@@ -49,7 +50,10 @@ export interface LanguageModel {
   /** What the provider calls the model. */
   readonly modelId: string;
   /** Starts one attempt. */
-  doStream(options: never): PromiseLike<{ readonly stream: ReadableStream<unknown> }>;
+  doStream(options: never): PromiseLike<{
+    readonly stream: ReadableStream<unknown>;
+    readonly response?: { readonly headers?: Readonly<Record<string, string>> };
+  }>;
 }
 
 /** What tokens cost, in US dollars for a million. */
@@ -103,12 +107,13 @@ export function aiSdkModel(languageModel: LanguageModel, options: AiSdkOptions =
   }
   return {
     id,
-    async generate(request, { signal, onText }) {
+    async generate(request, { signal, onText, onHead }) {
       try {
-        const parts = await ask(languageModel, request, signal);
+        const parts = await ask(languageModel, request, { signal, onHead });
         const answer = await listen(parts, signal, onText);
         return replyOf(answer, request, options.pricing);
       } catch (thrown) {
+        tellHead(thrown, onHead);
         throw toFailure(thrown, id, signal);
       }
     },
@@ -129,7 +134,7 @@ type Part = Readonly<Record<string, unknown>>;
 async function ask(
   languageModel: LanguageModel,
   request: ModelRequest,
-  signal: AbortSignal,
+  { signal, onHead }: Pick<ModelAsking, "signal"> & { readonly onHead: ModelAsking["onHead"] },
 ): Promise<ReadableStreamDefaultReader<unknown>> {
   signal.throwIfAborted();
   const question = {
@@ -145,7 +150,8 @@ async function ask(
   };
   const opening = Promise.resolve(languageModel.doStream(question as never));
   const late = () => opening.then(({ stream }) => stream.cancel(signal.reason)).catch(() => {});
-  const { stream } = await untilAborted(opening, signal, late);
+  const { stream, response } = await untilAborted(opening, signal, late);
+  tellHead(response, onHead);
   return stream.getReader();
 }
 

@@ -10,6 +10,7 @@
  */
 
 import { type Errno, Panic, SysError } from "../../kernel/errors.ts";
+import type { ModelAsking } from "../../kernel/world.ts";
 
 const CAUSES_MAX = 8;
 const SENTENCE_CHARS_MAX = 300;
@@ -49,6 +50,17 @@ export function toFailure(thrown: unknown, id: string, signal: AbortSignal): Err
   const number = status === undefined ? "" : `status ${status}, `;
   const sentence = `Cannot generate with model "${id}": ${number}${wordsOf(causes)}`;
   return new SysError(code, sentence, Object.keys(detail).length === 0 ? undefined : detail);
+}
+
+/** Tells the headers that an answer came with, or the refusal that was made a failure. */
+export function tellHead(from: unknown, onHead: ModelAsking["onHead"]): void {
+  if (onHead === undefined) return;
+  for (const cause of causesOf(from)) {
+    const headers = field(cause, "responseHeaders") ?? field(cause, "headers");
+    if (typeof headers !== "object" || headers === null) continue;
+    const said = Object.entries(headers).filter(([, value]) => typeof value === "string");
+    return onHead(Object.fromEntries(said.map(([name, value]) => [name.toLowerCase(), value])));
+  }
 }
 
 function stopped(reason: unknown, id: string): Error {

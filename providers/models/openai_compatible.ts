@@ -65,17 +65,14 @@ export function openaiCompatibleModel(options: OpenAiCompatibleOptions): Model {
   }
   return {
     id,
-    async generate(request, { signal, onText }) {
+    async generate(request, { signal, ...asking }) {
       const watch = startWatch(id, options);
       try {
         const languageModel = await connect(name, options, watch);
         const { pricing } = options;
         const model = aiSdkModel(languageModel, pricing === undefined ? { id } : { id, pricing });
         const both = AbortSignal.any([signal, watch.signal]);
-        return await model.generate(request, {
-          signal: both,
-          ...(onText === undefined ? {} : { onText }),
-        });
+        return await model.generate(request, { ...asking, signal: both });
       } catch (thrown) {
         throw withoutKey(thrown, options.apiKey);
       } finally {
@@ -146,7 +143,11 @@ async function connect(
     modelId: provided.modelId,
     async doStream(question: Question) {
       const result = await provided.doStream({ ...question, includeRawChunks: true });
-      return { stream: result.stream.pipeThrough(withoutInventedIds()) };
+      const { headers } = result.response ?? {};
+      return {
+        stream: result.stream.pipeThrough(withoutInventedIds()),
+        response: headers === undefined ? {} : { headers },
+      };
     },
   };
 }
