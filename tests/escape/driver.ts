@@ -65,6 +65,8 @@ const GRACE_MS = 1_000;
 const LOST_MS = 4_000;
 const GOOD_MS_MAX = 1_000;
 const LAG_MS_MAX = 250;
+/** How often it is looked whether memory went back to the system. */
+const RETURN_LOOKS = 30;
 const GROWTH_BYTES_MAX = 50 * 2 ** 20;
 /** What a Worker takes that waits in this process. */
 const CAGE_BYTES = 10 * 2 ** 20;
@@ -292,8 +294,8 @@ class Target {
     await pause(QUIET_MS);
     const cpuMs = familyCpuMs(this.#children.gone) - startMs;
     let growth = this.#growth();
-    // What was freed goes back to the system a little later.
-    for (let i = 0; i < 6 && growth > GROWTH_BYTES_MAX; i++) {
+    // What was freed goes back to the system later: within a second where it has little to do.
+    for (let i = 0; i < RETURN_LOOKS && growth > GROWTH_BYTES_MAX; i++) {
       await pause(300);
       growth = this.#growth();
     }
