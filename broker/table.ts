@@ -33,7 +33,11 @@ export const SYSCALLS = {
 };
 
 /** Rights that no call is named for, but rules may name. */
-export const EXTRA_RIGHTS: readonly string[] = ["message.interrupt", "tool.limit"];
+export const EXTRA_RIGHTS: readonly string[] = [
+  "message.interrupt",
+  "tool.limit",
+  "credential.use",
+];
 
 /** All rights which policy may name. */
 export const RIGHTS: readonly string[] = [...Object.keys(SYSCALLS), ...EXTRA_RIGHTS];

@@ -89,6 +89,10 @@ export const LIMITS = {
   hookRetryMsMax: 600_000,
   hookInFlightMax: 4,
   hookTimeoutMsMax: 60_000,
+  // Credentials
+  credentialsMax: 64,
+  credentialBytesMax: 8_192,
+  credentialSecretCharsMin: 8,
   // Log
   batchLinesMax: 16_384,
   snapshotEveryLinesMin: 1_000,
