@@ -6,13 +6,19 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Model } from "../kernel/world.ts";
+import { modelLoop } from "../agents/model_loop.ts";
+import { privateFile } from "../providers/private_file.ts";
 import { openaiCompatibleModel } from "../providers/models/openai_compatible.ts";
 import { type AgentImage, type Budget, defineImage } from "../runtime/image.ts";
+import { loadValue } from "../runtime/load.ts";
+import { madeAgain, MadeImages, refOf } from "../server/image_book.ts";
 import type { SpawnOptions } from "../runtime/runtime.ts";
 import type { Context } from "./command.ts";
 import { SysError } from "../kernel/errors.ts";
 import { UsageError } from "./exit.ts";
 import { isFile } from "./files.ts";
+import { reading } from "./store.ts";
+import { imagesPath } from "./token.ts";
 import { budgetOf, rulesOf } from "./words.ts";
 
 const INSTRUCTIONS =
@@ -40,7 +46,7 @@ export function modelOf({ flags, io }: Context): Model | undefined {
   return openaiCompatibleModel({ url, modelId, ...(apiKey === undefined ? {} : { apiKey }) });
 }
 
-/** Loads what a word names: a module's file, or "agent". */
+/** Loads what a word names: a module's file, "agent", or an image made of a process. */
 export async function startableOf(at: Context, word: string): Promise<Startable> {
   if (word === "agent") {
     const model = modelOf(at);
@@ -51,11 +57,31 @@ export async function startableOf(at: Context, word: string): Promise<Startable>
     return { image: defineImage({ name: "agent", instructions: INSTRUCTIONS, model }), spawn: {} };
   }
   if (!await isFile(at, word)) {
-    const state = 'no such file, expected a TypeScript module, or "agent"';
+    const image = await imageMade(at, word);
+    if (image !== undefined) return { image, spawn: {} };
+    const state = 'no such file, expected a TypeScript module, "agent", or one of libos images';
     throw new SysError("ENOENT", `Cannot run "${word}": ${state}`);
   }
   const module: unknown = await import(pathToFileURL(resolve(at.io.cwd, word)).href);
   return exported(word, module);
+}
+
+/**
+ * An image that was made of a process of the store, by its ref; undefined where there is none. It
+ * runs here when it needs no code but what every runtime has.
+ */
+async function imageMade(at: Context, word: string): Promise<AgentImage | undefined> {
+  const made = new MadeImages(privateFile(imagesPath(at))).list();
+  const found = made.find((one) => refOf(one) === word);
+  if (found === undefined) return undefined;
+  return await reading(at, async (store) => {
+    const { image } = await madeAgain(store, {
+      program: (name) => name === "model-loop" ? modelLoop : undefined,
+      tool: () => undefined,
+      load: (tree, hash) => loadValue(store, tree, hash),
+    }, found);
+    return image;
+  });
 }
 
 function exported(word: string, module: unknown): Startable {

@@ -19,7 +19,7 @@ import { modelOf, startableOf } from "./image_file.ts";
 import { operatorOf } from "./order.ts";
 import { dbPath, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
-import { serverFile, tokensPath } from "./token.ts";
+import { imagesPath, serverFile, tokensPath } from "./token.ts";
 import { telemetryFor } from "./telemetry.ts";
 import { jitOptions } from "./tool_file.ts";
 
@@ -78,6 +78,7 @@ export const serve: Command = {
       hostNames: at.flags.texts("host-name"),
       tokens: privateFile(tokensPath(at)),
       images: distinct(images),
+      madeImages: privateFile(imagesPath(at)),
       selfApproval: at.flags.on("self-approval"),
       doctor: () => findingsOf(at),
       ...(tls === undefined ? {} : { tls }),

@@ -25,6 +25,11 @@ export function tokensPath(at: Context): string {
   return join(dirname(dbPath(at)), "tokens.json");
 }
 
+/** Where it is kept which images were made of processes of a store. */
+export function imagesPath(at: Context): string {
+  return join(dirname(dbPath(at)), "images.json");
+}
+
 /** Where a running server says where it is. */
 export function serverFile(at: Context): PrivateFile {
   return privateFile(join(dirname(dbPath(at)), "server.json"));

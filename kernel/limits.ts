@@ -140,6 +140,7 @@ export const LIMITS = {
   cageStartMsMax: 10_000,
   cageErrorBytesMax: 2_048,
   // Server
+  imagesMadeMax: 1_000,
   tokensMax: 1_000,
   tokenMsMax: 10 * 365 * 86_400_000,
   sessionsMax: 1_000,

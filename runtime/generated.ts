@@ -9,7 +9,12 @@ import type { ValueRef } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Process, ToolRecord } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
-import type { Node } from "./node.ts";
+
+/** Where values are that a tree names only by hash: a node, or whoever reads a store. */
+export interface Values {
+  /** The value; what is not there is refused. */
+  load(tree: Tree, hash: string): Promise<Json>;
+}
 
 /** A tool in a process's table. */
 export interface ToolInfo {
@@ -26,7 +31,7 @@ export interface ToolInfo {
 }
 
 /** The tools of a process, hidden ones included. */
-export async function toolsOf(node: Node, tree: Tree, process: Process): Promise<ToolInfo[]> {
+export async function toolsOf(values: Values, tree: Tree, process: Process): Promise<ToolInfo[]> {
   const found: ToolInfo[] = process.tools.map((name) => ({
     name,
     origin: "image",
@@ -36,7 +41,7 @@ export async function toolsOf(node: Node, tree: Tree, process: Process): Promise
   }));
   for (const [name, { hash, rights }] of Object.entries(process.generated)) {
     const record = tree.state.tools[hash]!;
-    const source = await load(node, tree, record.source) as string;
+    const source = await load(values, tree, record.source) as string;
     found.push({ name, origin: "generated", sha256: hash, rights, source });
   }
   return found;
@@ -44,7 +49,7 @@ export async function toolsOf(node: Node, tree: Tree, process: Process): Promise
 
 /** A generated tool of a process as data, for an image or another runtime. `ENOENT`. */
 export async function definitionOf(
-  node: Node,
+  values: Values,
   tree: Tree,
   process: Process,
   name: string,
@@ -54,10 +59,14 @@ export async function definitionOf(
     const sentence = `Cannot take tool "${name}": no generated tool of "${process.pid}"`;
     throw new SysError("ENOENT", sentence);
   }
-  return await readDefinition(node, tree, tree.state.tools[held.hash]!);
+  return await readDefinition(values, tree, tree.state.tools[held.hash]!);
 }
 
-async function readDefinition(node: Node, tree: Tree, record: ToolRecord): Promise<ToolDefinition> {
+async function readDefinition(
+  values: Values,
+  tree: Tree,
+  record: ToolRecord,
+): Promise<ToolDefinition> {
   const { name, description, inputSchema, outputSchema, rights } = record;
   return {
     name,
@@ -65,12 +74,12 @@ async function readDefinition(node: Node, tree: Tree, record: ToolRecord): Promi
     inputSchema,
     outputSchema,
     rights,
-    source: await load(node, tree, record.source) as string,
-    code: await load(node, tree, record.code) as string,
-    tests: await load(node, tree, record.tests) as unknown as readonly ToolTest[],
+    source: await load(values, tree, record.source) as string,
+    code: await load(values, tree, record.code) as string,
+    tests: await load(values, tree, record.tests) as unknown as readonly ToolTest[],
   };
 }
 
-async function load(node: Node, tree: Tree, ref: ValueRef): Promise<Json> {
-  return tree.peek(ref) ?? await node.load(tree, (ref as { readonly hash: string }).hash);
+async function load(values: Values, tree: Tree, ref: ValueRef): Promise<Json> {
+  return tree.peek(ref) ?? await values.load(tree, (ref as { readonly hash: string }).hash);
 }

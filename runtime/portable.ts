@@ -22,20 +22,22 @@ import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import { payloadRecord } from "../kernel/export.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
-import { canonical, sha256 } from "../kernel/json.ts";
+import { canonical, hashOf, sha256 } from "../kernel/json.ts";
 import { drain, openIntents, processOf } from "../kernel/process.ts";
 import { named } from "../kernel/proof.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Batch, Store } from "../kernel/store.ts";
 import { archiveOf } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
+import type { Tool } from "../broker/tool.ts";
 import { LIBC_CALLS, toolName } from "../tools/libc.ts";
 import { refsOf } from "./collect.ts";
-import { definitionOf } from "./generated.ts";
+import { definitionOf, type Values } from "./generated.ts";
 import { treeAt } from "./history.ts";
 import { type AgentImage, defineImage } from "./image.ts";
 import { headOf } from "./load.ts";
 import type { Node } from "./node.ts";
+import type { Program } from "./program.ts";
 import { CONTEXT, snapshotRecord, TreeReader } from "./portable_read.ts";
 import { standingStill } from "./rewind.ts";
 
@@ -152,11 +154,38 @@ function refuseOpen(id: TreeId, process: Process): void {
   throw new SysError("ESTATE", `${sentence}, expected its outcome; answer its request`);
 }
 
+/** What an image needs besides its data: code by name, and values by hash. */
+export interface Code extends Values {
+  /** The program of that name; undefined where it is not known. */
+  program(name: string): Program | undefined;
+  /** The tool of that name; undefined where it is not known. */
+  tool(name: string): Tool | undefined;
+}
+
+/** The code that a node knows. */
+export function codeOf(node: Node): Code {
+  return {
+    program: (name) => node.options.program(name),
+    tool: (name) => node.options.world.tool(name),
+    load: (tree, hash) => node.load(tree, hash),
+  };
+}
+
+/** An image of what a process is now, with the code of its node. Throws `EINVAL`, `ENOSYS`. */
+export async function commitImage(
+  node: Node,
+  tree: Tree,
+  pid: Pid,
+  given: { readonly name: string; readonly version: string },
+): Promise<AgentImage> {
+  return await imageOf(codeOf(node), tree, pid, given);
+}
+
 /**
- * An image of what a process is now: its instructions, its tools and its generated tools, as data
- * by hash. Its code stays with this runtime. Throws `EINVAL`, `ENOSYS`.
+ * An image of what a process is in a tree: its instructions, its tools and its generated tools, as
+ * data by hash. Its code stays with its runtime, under the name it has. Throws `EINVAL`, `ENOSYS`.
  */
-export async function commitImage(node: Node, tree: Tree, pid: Pid, given: {
+export async function imageOf(known: Code, tree: Tree, pid: Pid, given: {
   readonly name: string;
   readonly version: string;
 }): Promise<AgentImage> {
@@ -166,18 +195,18 @@ export async function commitImage(node: Node, tree: Tree, pid: Pid, given: {
   const { wallMs, ...limits } = budget;
   const builtIn = LIBC_CALLS.map(toolName);
   const isBuiltIn = (name: string): boolean => builtIn.includes(name);
-  const code = node.options.program(program);
+  const code = known.program(program);
   const generated = await Promise.all(
-    Object.keys(process.generated).sort().map((name) => definitionOf(node, tree, process, name)),
+    Object.keys(process.generated).sort().map((name) => definitionOf(known, tree, process, name)),
   );
   if (code === undefined) throw unknown("program", program);
-  return defineImage({
+  const image = defineImage({
     ...given,
     instructions,
     ...(model === null ? {} : { model }),
     libc: process.tools.filter(isBuiltIn),
     tools: process.tools.filter((name) => !isBuiltIn(name)).map((name) => {
-      const tool = node.options.world.tool(name);
+      const tool = known.tool(name);
       if (tool === undefined) throw unknown("tool", name);
       return tool;
     }),
@@ -189,10 +218,19 @@ export async function commitImage(node: Node, tree: Tree, pid: Pid, given: {
     generated,
     ...(program === "model-loop" ? {} : { program: code }),
   });
+  return program === "model-loop" ? image : withProgram(image, program);
+}
+
+/** The same image, of the program that is known by a name: its hash covers which. */
+function withProgram(image: AgentImage, program: string): AgentImage {
+  const { hash: _, ...own } = image.data;
+  const data = { ...own, program };
+  const sha256 = hashOf(data);
+  return { ...image, sha256, data: { ...data, hash: sha256 } };
 }
 
 function unknown(kind: string, name: string): SysError {
-  const sentence = `Cannot commit an image with ${kind} "${name}": this runtime does not know it`;
+  const sentence = `Cannot make an image with ${kind} "${name}": its code is not known here`;
   return new SysError("ENOSYS", `${sentence}, expected a registered one`);
 }
 

@@ -5,10 +5,10 @@
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Clock, Random } from "../kernel/world.ts";
-import type { AgentImage } from "../runtime/image.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Feed } from "./feed.ts";
 import type { Glances } from "./glance.ts";
+import type { ImageBook } from "./image_book.ts";
 import type { Streams } from "./stream.ts";
 import type { Principal } from "./principal.ts";
 import type { Reveals } from "./reveal.ts";
@@ -24,7 +24,7 @@ export interface House {
   readonly feed: Feed;
   readonly tokens: TokenBook;
   /** Images that may be started by name. */
-  readonly images: readonly AgentImage[];
+  readonly images: ImageBook;
   /** What this is: shown by `/v1/version`. */
   readonly version: string;
   readonly startedMs: number;

@@ -116,6 +116,19 @@ export class Client {
     return await this.send("POST", "/v1/processes", { body: wish, headers });
   }
 
+  /** Images that the server can start. */
+  async images(): Promise<wire.Image[]> {
+    return [...(await this.get<{ readonly items: readonly wire.Image[] }>("/v1/images")).items];
+  }
+
+  /**
+   * Makes an image of what a process is now: its instructions, tools and generated tools, by hash.
+   * The same again changes nothing; `EEXIST` when another image has that name and version.
+   */
+  async commit(pid: string, name: string, version = "1"): Promise<wire.Image> {
+    return await this.send("POST", "/v1/images", { body: { pid, name, version } });
+  }
+
   /** Sends a signal to a process and all below it. */
   async signal(
     pid: string,

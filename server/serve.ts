@@ -16,6 +16,7 @@ import type { Finding, House } from "./api.ts";
 import { type App, createApp } from "./app.ts";
 import { Feed } from "./feed.ts";
 import { Glances } from "./glance.ts";
+import { ImageBook } from "./image_book.ts";
 import { Reveals } from "./reveal.ts";
 import { Streams } from "./stream.ts";
 import { Tally } from "./tally.ts";
@@ -42,6 +43,8 @@ export interface ServeOptions {
   readonly tokens?: PrivateFile;
   /** Images that may be started by name. */
   readonly images?: readonly AgentImage[];
+  /** Where it is kept which images people made of processes; in memory when absent. */
+  readonly madeImages?: PrivateFile;
   /** Whether somebody may approve what agents ask for that they started; false when absent. */
   readonly selfApproval?: boolean;
   /** Shown by `/v1/version`. */
@@ -157,7 +160,7 @@ class Household implements House {
   audited: House["audited"] = null;
   readonly isSelfApproved: boolean;
   readonly isBehindTls: boolean;
-  readonly images: readonly AgentImage[];
+  readonly images: ImageBook;
   readonly version: string;
   readonly startedMs: number;
   readonly doctor: () => Promise<readonly Finding[]>;
@@ -178,15 +181,21 @@ class Household implements House {
     this.tokens = new TokenBook(options.tokens ?? memoryFile(), clock, random);
     this.isSelfApproved = options.selfApproval ?? false;
     this.isBehindTls = options.behindTls ?? false;
-    this.images = options.images ?? [];
     this.version = options.version ?? "0.1.0";
     this.startedMs = clock.now();
     this.doctor = options.doctor ?? (() => Promise.resolve([]));
     this.failed = options.failed ?? ((thrown) => console.error(thrown));
+    this.images = new ImageBook(runtime, {
+      images: options.images ?? [],
+      file: options.madeImages ?? memoryFile(),
+      failed: this.failed,
+    });
     this.glances = new Glances(runtime.node, clock);
     this.streams = new Streams(this);
     this.reveals = new Reveals(runtime, clock);
     this.tally = new Tally(runtime.node, clock);
+    // Processes of images that were made may be waiting for their code.
+    void this.images.all().catch(this.failed);
     void this.tally.readPast(runtime.node).catch(this.failed);
   }
 

@@ -508,8 +508,31 @@ export interface Image {
   readonly tools: readonly (string)[];
   /** Requests. */
   readonly requests: readonly (string)[];
+  /** Generated. */
+  readonly generated: readonly ({
+    readonly name: string;
+    readonly hash: string;
+  })[];
   /** Instructions. */
   readonly instructions: string;
+  /** Made. */
+  readonly made: {
+    readonly pid: string;
+    readonly seq: number;
+    readonly checkpoint: string;
+    readonly by: string;
+    readonly at: string;
+  } | null;
+}
+
+/** `ImageWish` of the API's document. */
+export interface ImageWish {
+  /** Pid. */
+  readonly pid: string;
+  /** Name. */
+  readonly name: string;
+  /** Version. */
+  readonly version?: string;
 }
 
 /** `Label` of the API's document. */

@@ -107,6 +107,7 @@ Deno.test("Every route that reads answers what the document says", async () => {
     ["/v1/checkpoints/{id}/preview", { id: checkpoint }],
     ["/v1/tools"],
     ["/v1/images"],
+    ["/v1/images/{image}", { image: "worker@1" }],
     ["/v1/tokens"],
   ];
   for (const [path, more, query] of READS) {

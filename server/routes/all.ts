@@ -7,6 +7,7 @@ import type { Api, House } from "../api.ts";
 import { authorityRoutes } from "./authority.ts";
 import { checkpointRoutes } from "./checkpoint.ts";
 import { evidenceRoutes } from "./evidence.ts";
+import { imageRoutes } from "./image.ts";
 import { memoryRoutes } from "./memory.ts";
 import { objectRoutes } from "./object.ts";
 import { overviewRoutes } from "./overview.ts";
@@ -35,6 +36,7 @@ export const ROUTES: readonly AddRoutes[] = [
   positionRoutes,
   checkpointRoutes,
   toolRoutes,
+  imageRoutes,
   evidenceRoutes,
   streamRoutes,
   tokenRoutes,

@@ -9,6 +9,7 @@ import { takeCheckpoint } from "../../kernel/checkpoint.ts";
 import { Draft } from "../../kernel/draft.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { type CheckpointId, type Pid, treeOf } from "../../kernel/ids.ts";
+import type { Checkpoint } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import { callText } from "../../runtime/line_text.ts";
 import { forkTree, pastOf, restoreTree } from "../../runtime/rewind.ts";
@@ -112,15 +113,25 @@ function naming(app: Api, house: House): void {
     async (c) => {
       const who = c.get("who");
       const { tree } = await seenProcess(house, who, c.req.valid("param").pid as Pid);
-      const { node } = house.runtime;
-      const draft = new Draft(tree, node.options.world.clock.now());
-      const id = takeCheckpoint(draft, { name: c.req.valid("json").name, by: who.name });
-      tree.commit(draft);
-      node.changed(tree);
-      await node.durable(tree);
-      return c.json(checkpointView(tree.state, tree.state.checkpoints[id]!), 201);
+      const { name } = c.req.valid("json");
+      const taken = await checkpointOf(house, tree, { name, by: who.name });
+      return c.json(checkpointView(tree.state, taken), 201);
     },
   );
+}
+
+/** Gives the position a tree is at a name; it is durable when this returns. */
+export async function checkpointOf(house: House, tree: Tree, given: {
+  readonly name: string;
+  readonly by: string;
+}): Promise<Checkpoint> {
+  const { node } = house.runtime;
+  const draft = new Draft(tree, node.options.world.clock.now());
+  const id = takeCheckpoint(draft, given);
+  tree.commit(draft);
+  node.changed(tree);
+  await node.durable(tree);
+  return tree.state.checkpoints[id]!;
 }
 
 function travel(app: Api, house: House): void {

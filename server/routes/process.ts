@@ -4,7 +4,6 @@
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { SysError } from "../../kernel/errors.ts";
 import { type Pid, treeOf } from "../../kernel/ids.ts";
 import type { Json } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
@@ -202,14 +201,7 @@ async function spawned(
   wish: z.output<typeof spawnShape>,
   key: string | undefined,
 ): Promise<string> {
-  const image = house.images.find(({ ref, data }) =>
-    ref === wish.image || data.name === wish.image
-  );
-  if (image === undefined) {
-    const known = house.images.map(({ ref }) => ref).join(", ") || "none";
-    const sentence = `Cannot start image "${wish.image}": unknown, expected one of ${known}`;
-    throw new SysError("ENOENT", sentence);
-  }
+  const { image } = await house.images.named(who, wish.image);
   const { goal, input, grants, labels, cwd, priority, budget } = wish;
   const { wallMs, ...limits } = budget ?? {};
   const process = await house.runtime.spawn(image, {

@@ -1,5 +1,5 @@
 /**
- * Generated tools and images: source, what was declared and what was seen, revoking.
+ * Generated tools: source, what was declared and what was seen, revoking.
  * @module
  */
 
@@ -8,13 +8,12 @@ import { SysError } from "../../kernel/errors.ts";
 import { diffText } from "../../kernel/diff.ts";
 import type { Line, ValueRef } from "../../kernel/event.ts";
 import type { Pid } from "../../kernel/ids.ts";
-import { formatPattern } from "../../kernel/grammar.ts";
 import type { ToolRecord } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import type { Principal } from "../principal.ts";
-import { imageShape, sourceShape, toolPage, toolShape, type ToolView } from "../schema/memory.ts";
+import { sourceShape, toolPage, toolShape, type ToolView } from "../schema/memory.ts";
 import { hashShape, pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { linesFrom } from "../lines.ts";
 import { pageOfTrees, seenTrees } from "../search.ts";
@@ -30,7 +29,6 @@ export function toolRoutes(app: Api, house: House): void {
   one(app, house);
   sources(app, house);
   revoking(app, house);
-  images(app, house);
 }
 
 /** A version of a tool in a tree that somebody may see. Throws `ENOENT`. */
@@ -168,31 +166,6 @@ function revoking(app: Api, house: House): void {
       }
       const { tree, tool } = await seenTool(house, who, hash);
       return c.json(toolView(tree.state, tool), 200);
-    },
-  );
-}
-
-function images(app: Api, house: House): void {
-  app.openapi(
-    createRoute({
-      method: "get",
-      path: "/v1/images",
-      summary: "Images that this server can start",
-      description: "Role: viewer.",
-      middleware: [need("viewer")] as const,
-      responses: { 200: json(z.object({ items: z.array(imageShape) }), "Images"), ...REFUSALS },
-    }),
-    (c) => {
-      const items = house.images.map(({ ref, data }) => ({
-        ref,
-        hash: data.hash,
-        program: data.program,
-        model: data.model,
-        tools: [...data.tools],
-        requests: data.requests.map(formatPattern),
-        instructions: data.instructions,
-      }));
-      return c.json({ items }, 200);
     },
   );
 }

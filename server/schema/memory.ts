@@ -171,7 +171,23 @@ export const imageShape = z.object({
   model: z.string().nullable(),
   tools: z.array(z.string()),
   requests: z.array(z.string()),
+  /** Generated tools that its processes have, by hash. */
+  generated: z.array(z.object({ name: z.string(), hash: hashShape })),
   instructions: z.string(),
+  /** The position of the process that it was made of; null for one that the server was given. */
+  made: z.object({
+    pid: pidShape,
+    seq: z.number().int(),
+    checkpoint: z.string(),
+    by: z.string(),
+    at: timeShape,
+  }).nullable(),
 }).openapi("Image");
+/** What is to be an image. */
+export const imageWishShape = z.strictObject({
+  pid: pidShape,
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/).openapi({ example: "reporter" }),
+  version: z.string().regex(/^[\w.-]{1,32}$/).default("1"),
+}).openapi("ImageWish");
 /** An image. */
 export type ImageView = z.infer<typeof imageShape>;
