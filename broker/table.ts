@@ -35,6 +35,7 @@ export const SYSCALLS = {
 /** Rights that no call is named for, but rules may name. */
 export const EXTRA_RIGHTS: readonly string[] = [
   "message.interrupt",
+  "net.connect",
   "tool.limit",
   "credential.use",
 ];

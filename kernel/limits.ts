@@ -166,6 +166,12 @@ export const LIMITS = {
   mcpRestartMsMax: 60_000,
   mcpRestartsMax: 12,
   mcpLockBytesMax: 16 * 2 ** 20,
+  // Confined programs
+  confineMountsMax: 512,
+  confineReadyMsMax: 10_000,
+  confineTmpBytesMax: 64 * 2 ** 20,
+  confineLookMs: 20,
+  confineGoneMsMax: 5_000,
   // Server
   imagesMadeMax: 1_000,
   tokensMax: 1_000,

@@ -26,10 +26,12 @@ const MAP = "0-10000 ---p 0 00:00 0\n10000-ffffffffffffffff rw-p 0 00:00 0 [stac
 
 /** Where the libraries may be, when the loader does not tell. */
 const LIBRARY_FOLDERS = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"];
+/** Where programs are, when nobody says. */
 const USUAL_PATH = "/usr/local/bin:/usr/bin:/bin";
 /** Nobody, to the program; to the host it is who started it, with no powers. */
 const NOBODY = "65534";
-const WALLS: readonly string[] = [
+/** What no jail is without, the network's wall included. */
+export const WALLS: readonly string[] = [
   "--unshare-user",
   "--unshare-pid",
   "--unshare-net",
@@ -158,7 +160,8 @@ async function librariesOf(program: string): Promise<readonly string[]> {
   }
 }
 
-function programAt(name: string): string | null {
+/** Where a program is that may be started; null for none. */
+export function programAt(name: string): string | null {
   if (name.includes("/")) return isProgram(name) ? name : null;
   let path = USUAL_PATH;
   try {

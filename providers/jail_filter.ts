@@ -3,7 +3,9 @@
  *
  * Namespaces do not cover all: some sockets reach the machine's host from every network namespace,
  * keys are inherited, and a namespace of one's own would give powers back. A cage has threads, and
- * no other process; so whatever starts one is refused too.
+ * no other process; so whatever starts one is refused too. A confined program may start others and
+ * open sockets of the internet, which lead nowhere without a network; the sockets of the machine
+ * and of its host it may not, nor put words into a terminal.
  * @module
  */
 
@@ -12,6 +14,10 @@ interface Machine {
   readonly audit: number;
   readonly clone: number;
   readonly refused: readonly number[];
+  /** Those of the refused that an ordinary program makes: fork, vfork, fifos, pidfds. */
+  readonly ordinary: readonly number[];
+  readonly socket: number;
+  readonly ioctl: number;
 }
 
 /** Numbers from 424 on are the same on all machines. */
@@ -49,6 +55,9 @@ const MACHINES: Readonly<Record<string, Machine>> = {
       // Only here: fork, vfork, mknod, modify_ldt, iopl, ioperm.
       57, 58, 133, 154, 172, 173,
     ],
+    ordinary: [57, 58, 133, 259, 434],
+    socket: 41,
+    ioctl: 16,
   },
   aarch64: {
     audit: 0xc00000b7,
@@ -58,6 +67,9 @@ const MACHINES: Readonly<Record<string, Machine>> = {
       198, 117, 270, 271, 272, 217, 218, 219, 97, 268, 51, 41, 40, 39, 33, 264, 265, 280, 241, 282,
       75, 105, 273, 106, 104, 294, 142, 224, 225, 89, 60, 116, 170, 238, 239,
     ],
+    ordinary: [33, 434],
+    socket: 198,
+    ioctl: 29,
   },
 };
 
@@ -65,6 +77,7 @@ const MACHINES: Readonly<Record<string, Machine>> = {
 const AT_NUMBER = 0;
 const AT_MACHINE = 4;
 const AT_FIRST = 16;
+const AT_SECOND = 24;
 const LOAD = 0x20;
 const JUMP_EQUAL = 0x15;
 const JUMP_FROM = 0x35;
@@ -74,7 +87,14 @@ const ALLOW = 0x7fff0000;
 const KILL = 0x80000000;
 const REFUSE = 0x00050000 | 1; // EPERM
 const UNKNOWN = 0x00050000 | 38; // ENOSYS: the C library then takes `clone`
+const WRONG_FAMILY = 0x00050000 | 97; // EAFNOSUPPORT
 const CLONE_THREAD = 0x00010000;
+/** Any namespace of one's own: mount, cgroup, uts, ipc, user, pid, net. */
+const CLONE_NEW = 0x7e020000;
+/** IPv4, IPv6, and questions to the system about its network. */
+const FAMILIES: readonly number[] = [2, 10, 16];
+/** TIOCSTI and TIOCLINUX: words that somebody seems to have typed. */
+const TYPING: readonly number[] = [0x5412, 0x541c];
 /** Where the numbers of another way to call begin on x86_64; elsewhere none are so large. */
 const OTHER_WAY = 0x40000000;
 
@@ -104,6 +124,55 @@ export function jailFilter(arch: string): Uint8Array<ArrayBuffer> | null {
     [RETURN, 0, 0, ALLOW],
     [RETURN, 0, 0, REFUSE],
     [RETURN, 0, 0, UNKNOWN],
+  ]);
+}
+
+/** The filter for a program that may start others; null for a machine that nobody knows. */
+export function confineFilter(arch: string): Uint8Array<ArrayBuffer> | null {
+  const machine = MACHINES[arch];
+  if (machine === undefined) return null;
+  const { audit, clone, socket, ioctl, ordinary } = machine;
+  const refused = [...machine.refused, ...REFUSED_EVERYWHERE]
+    .filter((number) => number !== socket && !ordinary.includes(number));
+  // Each block knows how long it is, so that the one before it can step over it.
+  const sockets: readonly Step[] = [
+    [JUMP_EQUAL, 0, FAMILIES.length + 3, socket],
+    [LOAD, 0, 0, AT_FIRST],
+    ...FAMILIES.map((family, i): Step => [JUMP_EQUAL, FAMILIES.length - i, 0, family]),
+    [RETURN, 0, 0, WRONG_FAMILY],
+    [RETURN, 0, 0, ALLOW],
+  ];
+  const typing: readonly Step[] = [
+    [JUMP_EQUAL, 0, 5, ioctl],
+    [LOAD, 0, 0, AT_SECOND],
+    [JUMP_EQUAL, 1, 0, TYPING[0]!],
+    [JUMP_EQUAL, 0, 1, TYPING[1]!],
+    [RETURN, 0, 0, REFUSE],
+    [RETURN, 0, 0, ALLOW],
+  ];
+  const clones: readonly Step[] = [
+    [JUMP_EQUAL, 0, 3, clone],
+    [LOAD, 0, 0, AT_FIRST],
+    [JUMP_SET, 0, 1, CLONE_NEW],
+    [RETURN, 0, 0, REFUSE],
+    [RETURN, 0, 0, ALLOW],
+  ];
+  return encoded([
+    [LOAD, 0, 0, AT_MACHINE],
+    [JUMP_EQUAL, 1, 0, audit],
+    [RETURN, 0, 0, KILL],
+    [LOAD, 0, 0, AT_NUMBER],
+    [JUMP_FROM, 0, 1, OTHER_WAY],
+    [RETURN, 0, 0, REFUSE],
+    ...refused.flatMap((number): Step[] => [
+      [JUMP_EQUAL, 0, 1, number],
+      [RETURN, 0, 0, REFUSE],
+    ]),
+    [JUMP_EQUAL, 0, 1, CLONE3],
+    [RETURN, 0, 0, UNKNOWN],
+    ...sockets,
+    ...typing,
+    ...clones,
   ]);
 }
 

@@ -1,0 +1,242 @@
+/**
+ * Reach: what of the workspace a program may see that a process starts, and whether it has a
+ * network. The system's jail around the program is made from it.
+ *
+ * A program asks nobody, so it gets only what its process could take at any time without being
+ * asked, and only in whole pieces: folders with all that is below them, and single files.
+ *
+ * Invariants:
+ *   R1. Nothing is in a reach that its process could not do by calls of its own. What is counted,
+ *       constrained, bound to one call or over too soon gives no reach.
+ *   R2. What a deny or an ask could touch, whatever its test of labels says, is not in it: a rule
+ *       on a plain path leaves a hole there, any other rule takes the piece.
+ *   R3. Who sees a folder may read, list and stat all of it; who writes it may also write, make,
+ *       move and remove all of it.
+ *   R4. What a program says is as secret as the most secret of what it sees, and nobody vouches for
+ *       it.
+ * @module
+ */
+
+import type { HeldCapability } from "./capability.ts";
+import { coversText, standing } from "./chain.ts";
+import { matchRight, overlaps, splitResource } from "./grammar.ts";
+import type { Pid } from "./ids.ts";
+import { joinLabels, type Label } from "./label.ts";
+import type { PolicyRule } from "./policy.ts";
+import type { Tree } from "./tree.ts";
+
+/** A piece of the workspace. */
+export interface Area {
+  /** Canonical: `.` or `./a/b`. */
+  readonly path: string;
+  /** A folder with all below it, or one file. */
+  readonly kind: "folder" | "file";
+  /** Whether it may be changed. */
+  readonly writes: boolean;
+  /** Paths in it, with all below them, that are not part of it. */
+  readonly holes: readonly string[];
+}
+
+/** What a program may see. */
+export interface Reach {
+  /** Those above before those below, and what is only read before what is written. */
+  readonly areas: readonly Area[];
+  /** Whether it has the network of the machine, without any door. */
+  readonly net: boolean;
+  /** What all that it says carries: it may have read whatever it sees. */
+  readonly label: Label;
+}
+
+/** What files carry that no rule labels, and whatever strangers' programs say. */
+const UNLABELLED: Label = { sensitivity: "internal", trust: "untrusted" };
+
+/** The reach of what may see nothing. */
+export const NO_REACH: Reach = { areas: [], net: false, label: UNLABELLED };
+
+/** Whose reach, and for how long. */
+export interface ReachQuery {
+  readonly pid: Pid;
+  readonly nowMs: number;
+  /** When the program will have ended; what is over before gives nothing. */
+  readonly untilMs: number;
+}
+
+const READS = ["file.read", "file.list", "file.stat"] as const;
+const CHANGES = ["file.write", "file.mkdir", "file.move", "file.remove"] as const;
+/** The right to a network without a door; no call has it. */
+const RAW_NET = "net.connect";
+
+/** What a program that the process starts may see. Pure. */
+export function reachOf(tree: Tree, query: ReachQuery): Reach {
+  const at: Looking = {
+    tree,
+    query,
+    image: tree.state.processes[query.pid]?.image,
+    held: [...tree.caps.heldBy(tree.reach(query.pid))],
+    rules: limiting(tree, query),
+  };
+  const found: Area[] = [];
+  for (const { path, kind } of candidates(at)) {
+    for (const writes of [false, true]) {
+      const area = areaOf(at, { path, kind, writes });
+      if (area !== null) found.push(area);
+    }
+  }
+  found.sort(byPlace);
+  const areas = found.filter((area) => !found.some((other) => contains(other, area)));
+  const net = isCovered(at, RAW_NET, "**") &&
+    !at.rules.some(({ pattern }) => meetsNoun(pattern.right, "net."));
+  return { areas, net, label: labelOf(tree, areas) };
+}
+
+/** The join of all that is in these areas. */
+function labelOf(tree: Tree, areas: readonly Area[]): Label {
+  let label = UNLABELLED;
+  for (const rule of tree.policy.labels) {
+    const meets = areas.some(({ path, kind }) =>
+      overlaps(rule.pattern, {
+        right: "file.read",
+        resource: kind === "folder" ? `${path}/**` : path,
+      })
+    );
+    if (meets) label = joinLabels(label, rule.label);
+  }
+  return label;
+}
+
+/** The folders and files of a reach as people read them. */
+export function describeReach(reach: Reach): string {
+  const areas = reach.areas.map(({ path, kind, writes, holes }) => {
+    const name = kind === "folder" ? `${path}/**` : path;
+    const without = holes.length === 0 ? "" : ` without ${holes.join(", ")}`;
+    return `${writes ? "writes" : "reads"} ${name}${without}`;
+  });
+  const files = areas.length === 0 ? "sees no file of the workspace" : areas.join("; ");
+  return `${files}; ${reach.net ? "has the network" : "no network"}`;
+}
+
+/** Whether `path` is `above` or lies below it. */
+export function isAtOrBelow(path: string, above: string): boolean {
+  return above === "." || path === above || path.startsWith(`${above}/`);
+}
+
+interface Looking {
+  readonly tree: Tree;
+  readonly query: ReachQuery;
+  readonly image: string | undefined;
+  readonly held: readonly HeldCapability[];
+  readonly rules: readonly PolicyRule[];
+}
+
+type Place = Pick<Area, "path" | "kind">;
+
+/** Rules that take something away, of the tree and of the process's line. */
+function limiting(tree: Tree, { pid, nowMs }: ReachQuery): readonly PolicyRule[] {
+  const inForce = (rules: readonly PolicyRule[], sinceMs: number) =>
+    rules.filter(({ effect, expiresMs }) =>
+      effect !== "allow" && (expiresMs === null || nowMs < sinceMs + expiresMs)
+    );
+  const found = [...inForce(tree.policy.rules, tree.state.policy.sinceMs)];
+  for (const one of tree.lineage(pid)) {
+    const process = tree.state.processes[one]!;
+    if (process.rules === "") continue;
+    found.push(...inForce(tree.rulesOf(process).rules, process.startedMs));
+  }
+  return found;
+}
+
+/** The pieces that capabilities name. */
+function candidates({ held }: Looking): readonly Place[] {
+  const places = new Map<string, Place>();
+  for (const { right, resource } of held) {
+    if (!matchRight(right, "file.read")) continue;
+    const place = placeOf(resource);
+    if (place !== null) places.set(`${place.kind} ${place.path}`, place);
+  }
+  return [...places.values()];
+}
+
+function placeOf(resource: string): Place | null {
+  if (resource === "**") return { path: ".", kind: "folder" };
+  const whole = resource.endsWith("/**");
+  const path = whole ? resource.slice(0, -3) : resource;
+  if (path.includes("*")) return null;
+  if (path !== "." && !path.startsWith("./")) return null;
+  return { path, kind: whole ? "folder" : "file" };
+}
+
+/** A piece as far as no rule takes it; null where nothing of it is left. */
+function areaOf(at: Looking, want: Omit<Area, "holes">): Area | null {
+  const { path, kind, writes } = want;
+  const pattern = kind === "folder" ? `${path}/**` : path;
+  const reads = kind === "folder" ? READS : [READS[0]];
+  const changes = kind === "folder" ? CHANGES : [CHANGES[0]];
+  const rights = writes ? [...reads, ...changes] : reads;
+  if (!rights.every((right) => isCovered(at, right, pattern))) return null;
+  const holes = new Set<string>();
+  for (const rule of at.rules) {
+    const { right, resource } = rule.pattern;
+    // Whoever reads a file or writes it sees how large it is; so a rule on stat counts, too.
+    const touched = [...READS, ...(writes ? CHANGES : [])].some((one) => matchRight(right, one));
+    if (!touched || !overlaps({ right: "*", resource }, { right: "*", resource: pattern })) {
+      continue;
+    }
+    const hole = literalOf(resource);
+    if (isAtOrBelow(path, hole)) return null;
+    holes.add(hole);
+  }
+  return { ...want, holes: outermost([...holes]) };
+}
+
+/** The path before the first `*` of a pattern. */
+function literalOf(resource: string): string {
+  const segments = splitResource(resource);
+  const star = segments.findIndex((segment) => segment.includes("*"));
+  const plain = star < 0 ? segments : segments.slice(0, star);
+  return plain.length === 0 ? "." : plain.join("/");
+}
+
+function outermost(paths: readonly string[]): readonly string[] {
+  return paths.filter((path) => !paths.some((other) => other !== path && isAtOrBelow(path, other)))
+    .sort();
+}
+
+/** Whether a capability, with its whole chain, gives a right on all of a pattern (R1). */
+function isCovered(at: Looking, right: string, pattern: string): boolean {
+  const segments = splitResource(pattern);
+  return at.held.some((cap) => {
+    for (let one: HeldCapability | undefined = cap; one !== undefined;) {
+      if (!isPlain(at, one) || !coversText(one, right, segments)) return false;
+      if (one.parent === null) return true;
+      one = at.tree.caps.get(one.parent);
+    }
+    return false;
+  });
+}
+
+/** Whether it opens whatever it covers, any number of times, for long enough. */
+function isPlain({ query, image }: Looking, cap: HeldCapability): boolean {
+  return standing(cap, query.untilMs) === null && cap.usesMax === null &&
+    cap.bytesMax === null && cap.constraint === null && (cap.grant?.argsHash ?? null) === null &&
+    (cap.image === undefined || cap.image === image);
+}
+
+/** Whether a pattern of rights may match one that begins so. */
+function meetsNoun(right: string, noun: string): boolean {
+  return right === "*" || right.startsWith(noun);
+}
+
+function byPlace(a: Area, b: Area): number {
+  const depth = a.path.split("/").length - b.path.split("/").length;
+  return depth || Number(a.writes) - Number(b.writes) || (a.path < b.path ? -1 : 1);
+}
+
+/** Whether all of `inner` is in `outer` as it is. */
+function contains(outer: Area, inner: Area): boolean {
+  if (outer === inner || outer.kind === "file" || (inner.writes && !outer.writes)) return false;
+  if (!isAtOrBelow(inner.path, outer.path)) return false;
+  return outer.holes.every((hole) =>
+    inner.holes.some((own) => isAtOrBelow(hole, own)) ||
+    !(isAtOrBelow(inner.path, hole) || isAtOrBelow(hole, inner.path))
+  );
+}

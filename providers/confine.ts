@@ -1,0 +1,268 @@
+/**
+ * The system's jail around a program of the machine: what its reach says of the workspace, the
+ * programs and libraries of the system, read-only, and nothing else.
+ *
+ * Inside are `/usr` with its links, the loader's cache, certificates, a `/tmp` of its own, `/dev`
+ * with null, zero and urandom, and a `/proc` that knows no other process. The workspace stands
+ * where it stands outside, as far as the reach goes.
+ *
+ * Invariants:
+ *   F1. What is not named here is not there: no home, no `/run`, no `/var`, no socket of the
+ *       machine.
+ *   F2. Nothing of the workspace is mounted through a link: a piece that is one, or is below one,
+ *       is left out, and what was mounted is compared before the program starts.
+ *   F3. A hole is never mounted; where it cannot be covered, what stands beside it is mounted one
+ *       by one.
+ * @module
+ */
+
+import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
+import { SysError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { type Area, isAtOrBelow, type Reach } from "../kernel/reach.ts";
+import { WALLS } from "./jail.ts";
+
+/** Where the list of users comes in, which names one. */
+export const USERS_FD = 4;
+/** What that list is. */
+export const USERS = "agent:x:65534:65534::/tmp:/bin/sh\n";
+
+/** What of the system a program needs; what is not there is left out. */
+const SYSTEM: readonly string[] = [
+  "/usr",
+  "/bin",
+  "/sbin",
+  "/lib",
+  "/lib32",
+  "/lib64",
+  "/libx32",
+  "/etc/ld.so.cache",
+  "/etc/alternatives",
+  "/etc/ssl/certs",
+  "/etc/ssl/openssl.cnf",
+  "/etc/pki/tls/certs",
+  "/etc/pki/ca-trust/extracted",
+  "/etc/ca-certificates",
+];
+/** The same, for who has a network. */
+const NETWORK: readonly string[] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"];
+const DEVICES: readonly string[] = ["/dev/null", "/dev/zero", "/dev/urandom"];
+/** Names whose meaning is the loader's or the shell's: they would change our own programs. */
+const LOADERS = new RegExp(
+  "^(?:(?:LD|DYLD|BASH)_.*|GCONV_PATH|GLIBC_TUNABLES|LOCPATH|NLSPATH|ENV|PS4|IFS|SHELLOPTS|" +
+    "BASHOPTS|CDPATH|POSIXLY_CORRECT)$",
+);
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** A folder or file of the workspace as it is mounted. */
+export interface Mount {
+  /** Where it is, outside and inside. */
+  readonly at: string;
+  readonly writes: boolean;
+  /** Which thing it was when it was looked at. */
+  readonly identity: string;
+}
+
+/** Where a program is to run. */
+export interface Place {
+  /** The workspace, an absolute path without links; null for none. */
+  readonly root: string | null;
+  /** The working directory in it, canonical. */
+  readonly cwd: string;
+  readonly reach: Reach;
+  /** More of the machine that it may read: absolute paths. */
+  readonly reads?: readonly string[];
+}
+
+/** Arguments of the jail's program, and what they mount of the workspace. */
+export interface Walls {
+  readonly args: readonly string[];
+  readonly mounts: readonly Mount[];
+}
+
+/** The walls of a place. Throws `EACCES` for a link, `ELIMIT` for too many pieces. */
+export function wallsOf(place: Place, proc: boolean): Walls {
+  const { root, reach, reads = [] } = place;
+  const mounting: Mounting = { root: root ?? "/", args: [], mounts: [], areas: reach.areas };
+  if (root !== null) { for (const area of reach.areas) mountArea(mounting, area); }
+  if (mounting.mounts.length > LIMITS.confineMountsMax) {
+    const most = `expected at most ${LIMITS.confineMountsMax}`;
+    throw new SysError(
+      "ELIMIT",
+      `Cannot confine a program: ${mounting.mounts.length} mounts, ${most}`,
+      {
+        limit: "confineMountsMax",
+      },
+    );
+  }
+  const cwd = root === null ? "/tmp" : hostPath(root, place.cwd);
+  const args = [
+    ...WALLS.filter((wall) => wall !== "--unshare-net" || !reach.net).filter((wall) =>
+      // The child's environment comes with the jail's own.
+      wall !== "--clearenv"
+    ),
+    ...[...SYSTEM, ...reach.net ? NETWORK : []].flatMap(ofSystem),
+    ...proc ? ["--proc", "/proc"] : [],
+    ...DEVICES.flatMap((device) => ["--dev-bind", device, device]),
+    ...["fd", "stdin", "stdout", "stderr"].flatMap((name, i) => [
+      "--symlink",
+      i === 0 ? "/proc/self/fd" : `/proc/self/fd/${i - 1}`,
+      `/dev/${name}`,
+    ]),
+    "--size",
+    String(LIMITS.confineTmpBytesMax),
+    "--tmpfs",
+    "/tmp",
+    "--ro-bind-data",
+    String(USERS_FD),
+    "/etc/passwd",
+    ...reads.flatMap((path) => ["--ro-bind", path, path]),
+    "--dir",
+    cwd,
+    ...mounting.args,
+    "--remount-ro",
+    "/",
+    "--chdir",
+    cwd,
+    "--",
+  ];
+  return { args, mounts: mounting.mounts };
+}
+
+/** Throws `EINVAL` for names of an environment that would change the programs around the child. */
+export function checkEnvironment(env: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    const wrong = !NAME.test(name) || LOADERS.test(name)
+      ? "a name that is not for programs alone"
+      : value.includes("\0")
+      ? "a NUL in its value"
+      : null;
+    if (wrong === null) continue;
+    throw new SysError("EINVAL", `Cannot set ${JSON.stringify(name)} for a program: ${wrong}`);
+  }
+}
+
+/** Where a canonical path of the workspace is on the machine. */
+export function hostPath(root: string, path: string): string {
+  return path === "." ? root : `${root === "/" ? "" : root}${path.slice(1)}`;
+}
+
+/** Which thing a plain path of the workspace is; null where it is absent or leads over a link. */
+export function identityOf(root: string, path: string): string | null {
+  const names = path === "." ? [] : path.slice(2).split("/");
+  let at = root;
+  let stat = statOf(at);
+  for (const [i, name] of names.entries()) {
+    if (stat === null || !stat.isDirectory()) return null;
+    at = `${at === "/" ? "" : at}/${name}`;
+    stat = statOf(at);
+    if (i < names.length - 1 && stat?.isDirectory() !== true) return null;
+  }
+  if (stat === null || !(stat.isDirectory() || stat.isFile())) return null;
+  return thing(stat);
+}
+
+/** The name of a thing, whatever leads to it. */
+export function thing({ dev, ino }: Pick<Stats, "dev" | "ino">): string {
+  return `${dev}:${ino}`;
+}
+
+interface Mounting {
+  readonly root: string;
+  readonly args: string[];
+  readonly mounts: Mount[];
+  readonly areas: readonly Area[];
+}
+
+function mountArea(into: Mounting, area: Area): void {
+  const { path, kind, holes } = area;
+  const stat = statOf(hostPath(into.root, path));
+  // Not there, or not what the grant says: nothing to show.
+  if (identityOf(into.root, path) === null) return;
+  if (kind === "file") {
+    if (stat?.isFile() === true && stat.nlink === 1) mount(into, path, area.writes);
+    return;
+  }
+  if (stat?.isFile() === true) mount(into, path, area.writes);
+  else if (holes.every((hole) => isCoverable(into, path, hole))) mountCovered(into, area);
+  else mountBeside(into, area, path);
+}
+
+/** Whether a hole can be covered for good: it is there, and its parent is what is mounted. */
+function isCoverable({ root }: Mounting, path: string, hole: string): boolean {
+  const parent = hole.slice(0, hole.lastIndexOf("/"));
+  return parent === path && identityOf(root, hole) !== null;
+}
+
+function mountCovered(into: Mounting, area: Area): void {
+  mount(into, area.path, area.writes);
+  for (const hole of area.holes) {
+    const readable = area.writes &&
+      into.areas.some((other) =>
+        !other.writes && other.kind === "folder" && isAtOrBelow(hole, other.path) &&
+        !other.holes.some((one) => isAtOrBelow(hole, one) || isAtOrBelow(one, hole))
+      );
+    if (readable) {
+      mount(into, hole, false);
+      continue;
+    }
+    const at = hostPath(into.root, hole);
+    if (statOf(at)?.isDirectory() === true) into.args.push("--tmpfs", at, "--remount-ro", at);
+    else into.args.push("--ro-bind", "/dev/null", at);
+  }
+}
+
+/** What stands beside the holes, one by one. */
+function mountBeside(into: Mounting, area: Area, folder: string): void {
+  for (const name of namesIn(hostPath(into.root, folder))) {
+    const path = `${folder}/${name}`;
+    if (area.holes.some((hole) => isAtOrBelow(path, hole))) continue;
+    const at = hostPath(into.root, path);
+    const stat = statOf(at);
+    if (stat?.isSymbolicLink() === true) {
+      // In a folder that was mounted already there is the link itself.
+      if (!area.writes && !into.args.includes(at)) {
+        into.args.push("--symlink", readlinkSync(at), at);
+      }
+      continue;
+    }
+    const leads = area.holes.some((hole) => isAtOrBelow(hole, path));
+    if (leads && stat?.isDirectory() === true) mountBeside(into, area, path);
+    else if (!leads) mount(into, path, area.writes);
+    if (into.mounts.length > LIMITS.confineMountsMax) return;
+  }
+}
+
+function mount(into: Mounting, path: string, writes: boolean): void {
+  const identity = identityOf(into.root, path);
+  if (identity === null) return;
+  const at = hostPath(into.root, path);
+  into.args.push(writes ? "--bind" : "--ro-bind", at, at);
+  into.mounts.push({ at, writes, identity });
+}
+
+/** A piece of the system as it is: a link stays one. */
+function ofSystem(path: string): readonly string[] {
+  const stat = statOf(path);
+  if (stat === null) return [];
+  if (stat.isSymbolicLink() && !path.startsWith("/etc/")) {
+    return ["--symlink", readlinkSync(path), path];
+  }
+  return ["--ro-bind-try", path, path];
+}
+
+function statOf(path: string): Stats | null {
+  try {
+    return lstatSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
+}
