@@ -3,7 +3,7 @@
  * @module
  */
 
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { SysError } from "../kernel/errors.ts";
 import type { Api, Env, House } from "./api.ts";
@@ -13,6 +13,19 @@ import { samePlace, SECURITY_HEADERS, wholeBody } from "./guard.ts";
 import { answerOnce } from "./once.ts";
 import { problemOf, problemResponse, Refusal } from "./problem.ts";
 import { ROUTES } from "./routes/all.ts";
+import { json, REFUSALS } from "./routes/answer.ts";
+
+const HEALTH = createRoute({
+  method: "get",
+  path: "/v1/health",
+  summary: "Whether the server answers",
+  description: "For everybody: no token is needed.",
+  security: [],
+  responses: {
+    200: json(z.object({ ok: z.literal(true) }).openapi("Health"), "It does"),
+    ...REFUSALS,
+  },
+});
 
 /** What a server answers with. */
 export interface App {
@@ -43,7 +56,7 @@ export function createApp(house: House, isOurs: (host: string) => boolean): App 
     if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
   });
   app.use("*", samePlace(isOurs));
-  app.get("/v1/health", (c) => c.json({ ok: true }));
+  app.openapi(HEALTH, (c) => c.json({ ok: true } as const, 200));
   app.use("/v1/*", whoAsks(house));
   app.use("/v1/*", wholeBody(house.clock));
   app.use("/v1/*", answerOnce(house.clock));

@@ -7,8 +7,7 @@
  * Invariants:
  *   N1. A tree in memory is shown as it is there, and one that is not as the store has it now.
  *   N2. Looking changes nothing: no claim, no line, and no tree leaves memory for it.
- * is only listed needs none of that: its snapshot and the lines after it say what there is to show.
- *       many lets others have their turn.
+ *   N3. Looking at many lets others have their turn.
  * @module
  */
 

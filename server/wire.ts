@@ -494,6 +494,12 @@ export interface Grant {
   readonly constraint?: { readonly [key: string]: unknown };
 }
 
+/** `Health` of the API's document. */
+export interface Health {
+  /** Ok. */
+  readonly ok: true;
+}
+
 /** `Image` of the API's document. */
 export interface Image {
   /** Ref. */

@@ -34,6 +34,7 @@ const BODIES: Readonly<Record<string, (id: (name: string) => string) => unknown>
   Rollback: () => ({ files: false }),
   Fork: () => ({}),
   Reason: () => ({ reason: "mine" }),
+  ImageWish: (id) => ({ pid: id("pid"), name: "mine" }),
 };
 
 /** Which kind of id a path has under `{id}`. */
@@ -100,6 +101,8 @@ async function place(): Promise<ServerPlace & { readonly ids: Ids; readonly head
     role: "admin",
     labels: { team: "a" },
   });
+  const made = await at.post("admin", "/v1/images", { pid: "p_1", name: "theirs" });
+  assert.equal(made.status, 201, await made.text());
   const first = async (list: string): Promise<Record<string, string>> => {
     const { items } = await (await at.ask("admin", `/v1/${list}`)).json();
     return items[0];
@@ -113,6 +116,7 @@ async function place(): Promise<ServerPlace & { readonly ids: Ids; readonly head
     req: { ...of("req"), theirs: (await first("approvals"))["id"]! },
     obj: { ...of("obj"), theirs: (await first("objects"))["id"]! },
     ck: { ...of("ck"), theirs: (await first("checkpoints"))["id"]! },
+    image: { theirs: "theirs@1", absent: "absent@1" },
     token: { theirs: at.server.tokens.list()[0]!.id, absent: "tok_000000000000" },
   };
   const dispose = at[Symbol.asyncDispose];

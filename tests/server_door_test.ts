@@ -315,3 +315,19 @@ Deno.test("The API describes itself: every route, with its refusals", async () =
   }
   assert(allow("file.read").effect === "allow");
 });
+
+Deno.test("Every route under /v1 is in the document: none is added beside it", async () => {
+  for await (const { name } of Deno.readDir(new URL("../server/routes", import.meta.url))) {
+    const text = await Deno.readTextFile(new URL(`../server/routes/${name}`, import.meta.url));
+    assert.doesNotMatch(text, /\bapp\.(?:get|post|put|delete|patch|all|on)\(/, name);
+  }
+  await using at = await serverPlace();
+  const { paths } = at.server.openapi() as {
+    readonly paths: Record<string, Record<string, { readonly responses: Record<string, unknown> }>>;
+  };
+  const end = await at.post("viewer", "/v1/session/end", {});
+  assert.deepEqual([end.status, await end.text()], [204, ""]);
+  assert(paths["/v1/session/end"]!["post"]!.responses["204"] !== undefined);
+  assert(paths["/v1/health"]!["get"] !== undefined);
+  assert.equal((await at.ask("viewer", "/v1/whoami")).status, 200, "a token has no session to end");
+});

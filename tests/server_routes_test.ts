@@ -67,6 +67,7 @@ Deno.test("Every route that reads answers what the document says", async () => {
   const { seq } = lines.find(({ type }) => type === "call.done")!;
   const given = { pid, tree, id: note.id, seq, n: 1 };
   const READS: readonly (readonly [string, Record<string, string | number>?, string?])[] = [
+    ["/v1/health"],
     ["/v1/version"],
     ["/v1/whoami"],
     ["/v1/nodes"],
@@ -114,7 +115,7 @@ Deno.test("Every route that reads answers what the document says", async () => {
     await get(at, document, path, { ...given, ...more }, query);
   }
   const asked = new Set([["/v1/objects"], ...READS].map(([path]) => path));
-  const STREAMS = ["/v1/events", "/v1/processes/{pid}/events", "/v1/tools/{hash}"];
+  const STREAMS = ["/v1/events", "/v1/processes/{pid}/events", "/v1/tools/{hash}", "/v1/audit"];
   const left = Object.entries(document.paths)
     .filter(([path, methods]) =>
       methods["get"] !== undefined && !asked.has(path) && !STREAMS.includes(path) &&

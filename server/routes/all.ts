@@ -4,6 +4,7 @@
  */
 
 import type { Api, House } from "../api.ts";
+import { auditRoutes } from "./audit.ts";
 import { authorityRoutes } from "./authority.ts";
 import { checkpointRoutes } from "./checkpoint.ts";
 import { evidenceRoutes } from "./evidence.ts";
@@ -38,6 +39,7 @@ export const ROUTES: readonly AddRoutes[] = [
   toolRoutes,
   imageRoutes,
   evidenceRoutes,
+  auditRoutes,
   streamRoutes,
   tokenRoutes,
 ];

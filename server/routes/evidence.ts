@@ -1,5 +1,5 @@
 /**
- * Evidence: logs, calls and their stories, timelines, proofs, effects in doubt.
+ * Evidence: logs, calls and their stories, timelines, effects in doubt.
  * @module
  */
 
@@ -14,7 +14,6 @@ import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { linesFrom } from "../lines.ts";
 import { cursorOf, toCursor } from "../page.ts";
-import { isConfined } from "../principal.ts";
 import { isRevealed, revealShape } from "../reveal.ts";
 import { pageOfTrees } from "../search.ts";
 import {
@@ -24,11 +23,11 @@ import {
   eventPage,
   storyShape,
 } from "../schema/evidence.ts";
-import { timelineShape, verifiedShape } from "../schema/evidence.ts";
+import { timelineShape } from "../schema/evidence.ts";
 import { pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { seenProcess, seenTree } from "../sight.ts";
 import { timelinePage } from "../timeline.ts";
-import { checkedView, eventView } from "../view/event.ts";
+import { eventView } from "../view/event.ts";
 import { storyView } from "../view/story.ts";
 import { timeText } from "../view/process.ts";
 import { json, REFUSALS } from "./answer.ts";
@@ -42,7 +41,6 @@ export function evidenceRoutes(app: Api, house: House): void {
   timelines(app, house);
   calls(app, house);
   openEffects(app, house);
-  proofs(app, house);
 }
 
 function logs(app: Api, house: House): void {
@@ -257,62 +255,4 @@ async function callAt(house: House, id: TreeId, seq: number): Promise<z.infer<ty
     at: timeText(found.atMs),
     ms: outcome === undefined ? null : outcome.atMs - found.atMs,
   };
-}
-
-function proofs(app: Api, house: House): void {
-  app.openapi(
-    createRoute({
-      method: "post",
-      path: "/v1/audit/verify",
-      summary: "Check every chain, that state is what the log says, the seals and the anchor",
-      description: "Role: viewer.",
-      middleware: [need("viewer")] as const,
-      responses: { 200: json(verifiedShape, "What was found"), ...REFUSALS },
-    }),
-    async (c) => {
-      if (isConfined(c.get("who"))) {
-        throw new SysError("EACCES", "Cannot check all trees: the token sees some labels only");
-      }
-      const checked = await house.runtime.verify();
-      const broken = checked.flatMap(({ tree, broken }) =>
-        broken === null ? [] : [{ tree: tree ?? "t_0", seq: null, why: broken }]
-      );
-      const trees = checked.filter(({ tree }) => tree !== null);
-      const ok = broken.length === 0;
-      const lines = trees.reduce((sum, { lines }) => sum + lines, 0);
-      house.audited = { ok, checkedAt: timeText(house.clock.now()), lines };
-      const views = checked.map(checkedView);
-      return c.json(
-        { ok, trees: trees.length, lines, sealed: null, broken, checked: views },
-        200,
-      );
-    },
-  );
-  app.get("/v1/audit", need("operator"), async (c) => {
-    const id = c.req.query("tree") as TreeId | undefined;
-    const { name: by } = c.get("who");
-    if (id !== undefined) await seenTree(house, c.get("who"), id);
-    else if (isConfined(c.get("who"))) {
-      throw new SysError("EACCES", "Cannot export all trees: the token sees some labels only");
-    }
-    const headers = { "content-type": "application/jsonl" };
-    if (c.req.method === "HEAD") return new Response(null, { headers });
-    const records = house.runtime.exportAudit(id === undefined ? {} : { tree: id });
-    const encoder = new TextEncoder();
-    const iterator = records[Symbol.asyncIterator]();
-    // What refuses the whole of it is said in an answer, and not by breaking off.
-    let first: IteratorResult<string> | null = await iterator.next();
-    // Of all trees, a line in each of their logs would wake every one of them.
-    if (id !== undefined) await house.reveals.noteOften(id, { what: "the log", by });
-    const stream = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        const { done, value } = first ?? await iterator.next();
-        first = null;
-        if (done === true) controller.close();
-        else controller.enqueue(encoder.encode(`${value}\n`));
-      },
-      cancel: async () => void await iterator.return?.(),
-    });
-    return new Response(stream, { headers });
-  });
 }

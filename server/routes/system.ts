@@ -78,14 +78,10 @@ export function systemRoutes(app: Api, house: House): void {
     }),
     async (c) => c.json({ items: [...await house.doctor()] }, 200),
   );
-  links(app, house);
-  app.post("/v1/session/end", (c) => {
-    signOut(c, house);
-    return c.body(null, 204);
-  });
+  sessions(app, house);
 }
 
-function links(app: Api, house: House): void {
+function sessions(app: Api, house: House): void {
   app.openapi(
     createRoute({
       method: "post",
@@ -109,6 +105,21 @@ function links(app: Api, house: House): void {
         { url: `${origin}/?t=${secret}`, expiresAt: new Date(expiresMs).toISOString() },
         201,
       );
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/session/end",
+      summary: "Sign the browser that asks out: its session is over, and its streams end",
+      description: "Other sessions and tokens stay; who asks with a token has no session to end. " +
+        "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      responses: { 204: { description: "It is over" }, ...REFUSALS },
+    }),
+    (c) => {
+      signOut(c, house);
+      return c.body(null, 204);
     },
   );
 }

@@ -1,0 +1,120 @@
+/**
+ * The audit: checking every chain, and taking logs away to be checked elsewhere.
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { SysError } from "../../kernel/errors.ts";
+import type { TreeId } from "../../kernel/ids.ts";
+import type { Api, House } from "../api.ts";
+import { need } from "../auth.ts";
+import { isConfined } from "../principal.ts";
+import { verifiedShape } from "../schema/evidence.ts";
+import { treeShape } from "../schema/shape.ts";
+import { seenTree } from "../sight.ts";
+import { checkedView } from "../view/event.ts";
+import { timeText } from "../view/process.ts";
+import { json, REFUSALS } from "./answer.ts";
+
+/** Lines of JSON: many values, which no schema of one describes. */
+const LINES: string = "application/jsonl";
+
+/** Adds them. */
+export function auditRoutes(app: Api, house: House): void {
+  checks(app, house);
+  exports(app, house);
+}
+
+function checks(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/audit/verify",
+      summary: "Check every chain, that state is what the log says, the seals and the anchor",
+      description: "Role: viewer.",
+      middleware: [need("viewer")] as const,
+      responses: { 200: json(verifiedShape, "What was found"), ...REFUSALS },
+    }),
+    async (c) => {
+      if (isConfined(c.get("who"))) {
+        throw new SysError("EACCES", "Cannot check all trees: the token sees some labels only");
+      }
+      const checked = await house.runtime.verify();
+      const broken = checked.flatMap(({ tree, broken }) =>
+        broken === null ? [] : [{ tree: tree ?? "t_0", seq: null, why: broken }]
+      );
+      const trees = checked.filter(({ tree }) => tree !== null);
+      const ok = broken.length === 0;
+      const lines = trees.reduce((sum, { lines }) => sum + lines, 0);
+      house.audited = { ok, checkedAt: timeText(house.clock.now()), lines };
+      const views = checked.map(checkedView);
+      return c.json(
+        { ok, trees: trees.length, lines, sealed: null, broken, checked: views },
+        200,
+      );
+    },
+  );
+}
+
+function exports(app: Api, house: House): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/audit",
+      summary: "The log of a tree, or of all, as lines of JSON to be checked elsewhere",
+      description:
+        "With its blobs and proofs, as `libos verify` reads it. Role: operator; of one " +
+        "tree, which its log says.",
+      middleware: [need("operator")] as const,
+      request: { query: z.object({ tree: treeShape.optional() }) },
+      responses: {
+        200: {
+          content: { [LINES]: { schema: z.string() } },
+          description: "A record a line",
+        },
+        ...REFUSALS,
+      },
+    }),
+    async (c) => {
+      const id = c.req.valid("query").tree as TreeId | undefined;
+      const who = c.get("who");
+      if (id !== undefined) await seenTree(house, who, id);
+      else if (isConfined(who)) {
+        throw new SysError("EACCES", "Cannot export all trees: the token sees some labels only");
+      }
+      const headers = { "content-type": LINES };
+      if (c.req.method === "HEAD") return new Response(null, { headers });
+      const records = house.runtime.exportAudit(id === undefined ? {} : { tree: id });
+      return new Response(
+        await linesOf(records, async () => {
+          // Of all trees, a line in each of their logs would wake every one of them.
+          if (id !== undefined) {
+            await house.reveals.noteOften(id, { what: "the log", by: who.name });
+          }
+        }),
+        { headers },
+      );
+    },
+  );
+}
+
+/** Records as a body; `begin` is run when there is a first, and before anybody has it. */
+async function linesOf(
+  records: AsyncIterable<string>,
+  begin: () => Promise<void>,
+): Promise<ReadableStream<Uint8Array>> {
+  const encoder = new TextEncoder();
+  const iterator = records[Symbol.asyncIterator]();
+  // What refuses the whole of it is said in an answer, and not by breaking off.
+  let first: IteratorResult<string> | null = await iterator.next();
+  await begin();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = first ?? await iterator.next();
+      first = null;
+      if (done === true) controller.close();
+      else controller.enqueue(encoder.encode(`${value}\n`));
+    },
+    cancel: async () => void await iterator.return?.(),
+  });
+}
