@@ -7,6 +7,8 @@
  * A resource is segments between "/". In a pattern a segment `**` is any number of segments, none
  * too, so that `./src/**` is `./src` and all below; `*` within a segment is any run of characters
  * of that one segment. A literal `*` cannot be written.
+ * The resource of a request over the net is `METHOD scheme://host:port/path`; its method is a
+ * segment of its own, and a pattern that names none holds for all: `https://x/**`, `GET https://x/**`.
  *
  * Invariants:
  *   M1. A pattern is itself a resource text: `within` is matching, with a child's `*` absorbed only
@@ -114,10 +116,19 @@ export function overlaps(a: Pattern, b: Pattern): boolean {
     segmentsMeet(splitResource(a.resource), splitResource(b.resource));
 }
 
-/** The segments of a resource or of a pattern of resources. */
+/** The segments of a resource or of a pattern of resources; of a URL's the method is the first. */
 export function splitResource(resource: string): string[] {
-  return resource.split("/");
+  const segments = resource.split("/");
+  if (segments[1] !== "" && segments[1] !== "**") return segments;
+  const head = URL_HEAD.exec(segments[0] ?? "");
+  if (head === null) return segments;
+  // A host alone is its first page, as it is when it is asked for.
+  if (segments.length === 3 && segments[2] !== "**") segments.push("");
+  segments.splice(0, 1, head[1] ?? "*", head[2] ?? "");
+  return segments;
 }
+
+const URL_HEAD = /^(?:([A-Z*]+) )?([a-z*][a-z0-9+.*-]*:)$/;
 
 /** Cuts a text at its stars. */
 export function compileGlob(text: string): Glob {
@@ -263,7 +274,7 @@ function checkResource(text: string, resource: string, start: number): void {
   const control = CONTROL.exec(resource);
   if (control !== null) refuse(text, start + control.index + 1, "a control character");
   if (!resource.isWellFormed()) refuse(text, start + 1, "a lone surrogate, expected Unicode text");
-  const segments = splitResource(resource);
+  const segments = resource.split("/");
   if (segments.length > LIMITS.resourceSegmentsMax) {
     const most = `expected at most ${LIMITS.resourceSegmentsMax}`;
     refuse(text, start + 1, `${segments.length} segments, ${most}`);

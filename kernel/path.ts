@@ -15,6 +15,7 @@
 import { SysError } from "./errors.ts";
 import { parsePattern, type Pattern } from "./grammar.ts";
 import { LIMITS } from "./limits.ts";
+import { isNetRight, netPattern } from "./net.ts";
 
 /** Whether resources of this right, or pattern of rights, are paths of files. */
 export function isPathRight(right: string): boolean {
@@ -104,8 +105,11 @@ function refuse(what: string, path: string, found: string): never {
 
 /** Reads a grant; paths are relative to `cwd`. */
 export function parseGrant(text: string, cwd: string): Pattern {
-  const pattern = parsePattern(text);
-  return isPathRight(pattern.right)
-    ? { right: pattern.right, resource: resolvePatternPath(cwd, pattern.resource) }
-    : pattern;
+  return spellPattern(parsePattern(text), cwd);
+}
+
+/** A pattern in the spelling that the resources of its right have. */
+export function spellPattern({ right, resource }: Pattern, cwd: string): Pattern {
+  if (isPathRight(right)) return { right, resource: resolvePatternPath(cwd, resource) };
+  return { right, resource: isNetRight(right) ? netPattern(resource) : resource };
 }

@@ -21,7 +21,7 @@ import { formatPattern, matchRight, parsePattern, type Pattern, splitResource } 
 import { sha256 } from "./json.ts";
 import { type Label, SENSITIVITIES, type Sensitivity, type Trust, TRUSTS } from "./label.ts";
 import { LIMITS } from "./limits.ts";
-import { isPathRight, resolvePatternPath } from "./path.ts";
+import { spellPattern } from "./path.ts";
 import { PatternIndex } from "./pattern_index.ts";
 import type { Comparison, LabelRule, LabelTest, Policy, PolicyRule, Risk } from "./policy.ts";
 import { suggest } from "./suggest.ts";
@@ -145,10 +145,9 @@ function endOfPattern(text: string): number {
 
 function readPattern(text: string, context: PolicyContext): Pattern {
   if (text === "") throw new Wrong('no right, expected "right(resource)"');
-  const { right, resource } = parsePattern(text);
-  checkRightIsKnown(right, context);
-  if (!isPathRight(right)) return { right, resource };
-  return { right, resource: resolvePatternPath(".", resource) };
+  const pattern = parsePattern(text);
+  checkRightIsKnown(pattern.right, context);
+  return spellPattern(pattern, ".");
 }
 
 function checkRightIsKnown(right: string, context: PolicyContext): void {

@@ -55,7 +55,7 @@ export function bestOf(suggestions: readonly Suggestion[]): Suggestion | undefin
 
 /** What lies beside a resource and is of its kind; undefined where nothing is known to be. */
 function siblingsOf(right: string, resource: string): string | undefined {
-  const segments = splitResource(resource);
+  const segments = resource.split("/");
   const last = segments.pop() ?? "";
   // Neither a host, nor all there is, nor what is hidden.
   const isTop = segments.length === 0 || (resource.includes("://") && segments.length < 3);
