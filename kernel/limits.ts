@@ -73,6 +73,18 @@ export const LIMITS = {
   modelTimeoutMsDefault: 300_000,
   modelRepairsMax: 3,
   toolResultBytesMax: 65_536,
+  // Gates before models
+  gateConcurrencyMax: 1_024,
+  gateLineMax: 10_000,
+  gateTriesDefault: 8,
+  gateTriesMax: 64,
+  gateWaitMsDefault: 3_600_000,
+  gateWaitMsMax: 7 * 86_400_000,
+  gateHoldMsMax: 3_600_000,
+  gateCoolMsMax: 300_000,
+  gateBodyBytesMax: 16 * 2 ** 20,
+  gateRefusalBytesMax: 65_536,
+  gateNameBytesMax: 64,
   // Context
   contextWindowTokensDefault: 100_000,
   contextWindowTokensMin: 64,
@@ -258,6 +270,8 @@ assert(LIMITS.inlineBytesMax < LIMITS.callArgumentBytesMax, "No argument would e
 assert(LIMITS.toolResultBytesMax < LIMITS.modelContextBytesMax, "One result fills a context");
 assert(2 * LIMITS.processesPerTreeMax < LIMITS.batchLinesMax, "A full tree cannot be ended");
 assert(LIMITS.snapshotEveryLinesMin < LIMITS.tailLinesMax, "A tail would end before its snapshot");
+assert(LIMITS.gateWaitMsDefault <= LIMITS.gateWaitMsMax, "A gate waits longer than it may");
+assert(LIMITS.modelContextBytesMax < LIMITS.gateBodyBytesMax, "A gate refuses a whole context");
 assert(
   LIMITS.grantExpiryMsDefault <= LIMITS.grantExpiryMsMax,
   "The default grant outlives the max",
