@@ -1,7 +1,7 @@
 /**
  * What an endpoint says of its rate limits in the headers of an answer.
  *
- * Three families are read: `anthropic-ratelimit-requests-remaining`, `x-ratelimit-remaining-requests`
+ * Three families: `anthropic-ratelimit-requests-remaining`, `x-ratelimit-remaining-requests`
  * (OpenAI and most others), and `x-ratelimit-remaining` or `ratelimit-remaining`, which count
  * requests. Times become lengths of time, so that nobody compares two clocks later.
  *

@@ -13,7 +13,8 @@
  *       the heaviest call of each: so nobody starves, whatever others ask for.
  *   Q4. The line goes on by its share at each call, so that no stream of newcomers, however long,
  *       keeps a tree from its turn.
- *   Q5. What is kept of those who left is bounded, and nothing once the line is empty.
+ *   Q5. A call that was served already goes before all others: its tree has paid for it.
+ *   Q6. What is kept of those who left is bounded, and nothing once the line is empty.
  * @module
  */
 
@@ -24,7 +25,7 @@ export interface Standing {
   readonly pid: string;
   /** 1 to 100; what it weighs counts for less the higher it is. */
   readonly priority: number;
-  /** What being served costs its tree: at least 1, and 0 for one that was served before. */
+  /** What being served costs its tree, at least 1. */
   readonly weight: number;
   /** Since when it waits: of those that are equally far behind, who waited longest is next. */
   readonly sinceMs: number;
@@ -50,6 +51,7 @@ interface Lane {
 /** The line before a gate. */
 export class Line {
   readonly #trees = new Map<string, Flow<Lane>>();
+  readonly #again: Standing[] = [];
   /** How far those had come who left ahead of the line. */
   readonly #left = new Map<string, number>();
   #clock = 0;
@@ -61,8 +63,10 @@ export class Line {
     return this.#size;
   }
 
-  /** Adds a call behind those of its process; one that was sent already goes before them. */
+  /** Adds a call behind those of its process; one that was served already goes before all (Q5). */
   push(call: Standing, again = false): void {
+    this.#size += 1;
+    if (again) return void this.#again.push(call);
     let tree = this.#trees.get(call.tree);
     if (tree === undefined) {
       const pass = Math.max(this.#clock, this.#left.get(call.tree) ?? 0);
@@ -74,13 +78,12 @@ export class Line {
     const flow = flows.get(call.pid);
     if (flow === undefined) {
       flows.set(call.pid, { pass: clock, order: call.sinceMs, waits: [call] });
-    } else if (again) flow.waits.unshift(call);
-    else flow.waits.push(call);
-    this.#size += 1;
+    } else flow.waits.push(call);
   }
 
   /** Who is next, without serving it. */
   peek(): Standing | undefined {
+    if (this.#again.length > 0) return this.#again[0];
     const tree = furthestBehind(this.#trees);
     if (tree === undefined) return undefined;
     return furthestBehind(tree[1].waits.flows)?.[1].waits[0];
@@ -88,12 +91,14 @@ export class Line {
 
   /** Serves the next. */
   shift(): Standing | undefined {
+    if (this.#again.length > 0) this.#size -= 1;
+    if (this.#again.length > 0) return this.#again.shift();
     const found = furthestBehind(this.#trees);
     if (found === undefined) return undefined;
     const [, tree] = found;
     const [, flow] = furthestBehind(tree.waits.flows)!;
     const call = flow.waits[0]!;
-    const step = Math.max(0, call.weight) / Math.min(100, Math.max(1, call.priority));
+    const step = Math.max(1, call.weight) / Math.min(100, Math.max(1, call.priority));
     this.#clock = Math.max(tree.pass, this.#clock + step / this.#trees.size);
     tree.waits.clock = Math.max(flow.pass, tree.waits.clock + step / tree.waits.flows.size);
     flow.pass += step;
@@ -116,6 +121,12 @@ export class Line {
 
   /** Takes a call out of the line. */
   remove(call: Standing): void {
+    const at = this.#again.findIndex(({ id }) => id === call.id);
+    if (at >= 0) {
+      this.#again.splice(at, 1);
+      this.#size -= 1;
+      return;
+    }
     const waits = this.#trees.get(call.tree)?.waits.flows.get(call.pid)?.waits;
     if (waits?.some(({ id }) => id === call.id)) this.#drop(call);
   }

@@ -6,10 +6,10 @@
  * wherever the endpoint's own window begins.
  *
  * Invariants:
- *   R1. What is left is the least an endpoint said in this window to attempts that were out together,
- *       less all that is out now: whoever heard more was counted before. So it is never more than
- *       there is, if the endpoint speaks the truth and counts nobody else, and exactly what there
- *       is once nothing is out.
+ *   R1. What is left is the least an endpoint said in this window to attempts that were out
+ *       together, less all that is out now: whoever heard more was counted before. So it is never
+ *       more than there is, if the endpoint speaks the truth and counts nobody else, and exactly
+ *       what there is once nothing is out.
  *   R2. In no window's length more is sent than the limit that was given, but for one attempt that
  *       is larger than all of it.
  *   R3. Whoever waits is told a time, or that something which is out has to end first; with nothing

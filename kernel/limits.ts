@@ -82,9 +82,11 @@ export const LIMITS = {
   gateWaitMsMax: 7 * 86_400_000,
   gateHoldMsMax: 3_600_000,
   gateCoolMsMax: 300_000,
+  gatePauseMsMax: 30_000,
   gateBodyBytesMax: 16 * 2 ** 20,
   gateRefusalBytesMax: 65_536,
   gateNameBytesMax: 64,
+  gateTreesMax: 10_000,
   // Context
   contextWindowTokensDefault: 100_000,
   contextWindowTokensMin: 64,

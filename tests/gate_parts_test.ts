@@ -285,15 +285,17 @@ Deno.test("Of trees that are equally far behind, who waited longest is next", ()
   assert.deepEqual(served(line), ["t_10", "t_20", "t_30"]);
 });
 
-Deno.test("A call that is sent again goes before those of its process, and costs its tree nothing", () => {
+Deno.test("A call that is sent again goes before all others, and costs its tree nothing more", () => {
   const line = new Line();
   const [first, second] = [standing("t_1"), standing("t_1")];
-  line.push(first);
-  line.push(second);
-  line.push(standing("t_2"));
+  for (const one of [first, second, standing("t_2"), standing("t_2")]) line.push(one);
   assert.equal(line.shift(), first);
-  line.push({ ...first, weight: 0 }, true);
-  assert.deepEqual(served(line), ["t_2", "t_1", "t_1"]);
+  line.push(first, true);
+  assert.equal(line.size, 4);
+  assert.deepEqual(served(line), ["t_1", "t_2", "t_1", "t_2"]);
+  line.push(first, true);
+  line.remove(first);
+  assert.deepEqual([line.size, line.peek()], [0, undefined]);
 });
 
 Deno.test("A call leaves the line once, whoever takes it out", () => {
