@@ -5,7 +5,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { StreamEvent } from "../schema/evidence.ts";
-import { type ApiError, get, type LiveState, problemIn } from "./api.ts";
+import { type ApiError, get, type LiveState, problemIn, type Who } from "./api.ts";
 import { share } from "./share.ts";
 
 type Hearer = (event: StreamEvent | null) => void;
@@ -20,10 +20,15 @@ export interface Live {
 const watchers = new Set<(live: Live) => void>();
 let live: Live = { state: "joining", since: new Date(Date.now()).toISOString() };
 
+/** What the tabs of one session call it. */
+export function sessionOf({ csrf, name }: Who): string {
+  return `libos ${csrf ?? name}`;
+}
+
 /** Opens the stream, or hears of that of another tab of the same session; once. */
-export function goLive(session: string): void {
+export function goLive(who: Who): void {
   const missed = (): void => hearers.forEach((hear) => hear(null));
-  share(`libos ${session}`, {
+  share(sessionOf(who), {
     heard: (event) => {
       keep(event);
       hearers.forEach((hear) => hear(event));

@@ -8,14 +8,16 @@
 
 import { type JSX, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type ApiError, problemIn, signedIn, type Who } from "./api.ts";
+import { type ApiError, problemIn, send, signedIn, type Who } from "./api.ts";
+import { Said, useAct } from "./forms.tsx";
 import { useKeys } from "./keys.ts";
-import { goLive, useLive } from "./live.ts";
+import { goLive, sessionOf, useLive } from "./live.ts";
 import { WaitCount } from "./notify.tsx";
 import { pageAt, PAGES } from "./pages.ts";
 import { Help, Palette } from "./palette.tsx";
 import { Problem } from "./parts.tsx";
 import { followLinks, usePlace } from "./route.ts";
+import { leave } from "./share.ts";
 import { timeOf } from "./words.ts";
 
 function Shell({ who }: { readonly who: Who }): JSX.Element {
@@ -47,6 +49,7 @@ function Shell({ who }: { readonly who: Who }): JSX.Element {
           </button>
           <Connection />
           <p class="who">{who.name} · {who.role}</p>
+          <SignOut who={who} />
         </div>
       </nav>
       <main id="main">
@@ -54,6 +57,23 @@ function Shell({ who }: { readonly who: Who }): JSX.Element {
       </main>
       {open === "help" && <Help close={close} />}
       {open === "find" && <Palette close={close} />}
+    </>
+  );
+}
+
+/** Ends the session: no tab of it shows anything any more. */
+function SignOut({ who }: { readonly who: Who }): JSX.Element {
+  const act = useAct();
+  const end = async (): Promise<void> => {
+    await send("POST", "/v1/session/end");
+    leave(sessionOf(who));
+  };
+  return (
+    <>
+      <button type="button" class="quiet" disabled={act.isBusy} onClick={() => act.run(end)}>
+        Sign out
+      </button>
+      <Said act={act} />
     </>
   );
 }
@@ -90,7 +110,7 @@ function Console(): JSX.Element {
   useEffect(() => {
     signedIn().then((found) => {
       setWho(found);
-      goLive(found.csrf ?? found.name);
+      goLive(found);
     }, (thrown) => setError(problemIn(thrown)));
   }, []);
   if (error !== undefined) {

@@ -17,7 +17,8 @@ type Said =
   | { readonly is: "event"; readonly event: StreamEvent }
   | { readonly is: "missed"; readonly cursor: string | null }
   | { readonly is: "state"; readonly state: LiveState; readonly cursor: string | null }
-  | { readonly is: "asked" };
+  | { readonly is: "asked" }
+  | { readonly is: "over" };
 
 /** How often a tab looks whether it is told anything (H3). */
 const LOOK_MS = 3_000;
@@ -31,6 +32,19 @@ export function share(name: string, given: Hearer): void {
     return void listen(null, given);
   }
   new Tab(name, given);
+}
+
+/** Tells all tabs of one `name`, this one too, that nobody is signed in any more. */
+export function leave(name: string): void {
+  if ("BroadcastChannel" in globalThis) {
+    new BroadcastChannel(name).postMessage({ is: "over" } satisfies Said);
+  }
+  goOut();
+}
+
+/** Whatever a page held is gone with it; the next one says how somebody is let in. */
+function goOut(): void {
+  globalThis.location.replace("/");
 }
 
 class Tab {
@@ -48,6 +62,7 @@ class Tab {
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }: MessageEvent<Said>) => {
       this.#looks = 0;
+      if (data.is === "over") return goOut();
       if (data.is === "asked") this.#answer();
       else this.#hear(data);
     };
