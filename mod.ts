@@ -100,6 +100,8 @@ export type { Args, Method, Noun, Nouns, Reply, Sys, SyscallName, Verb } from ".
 export type { Tool, ToolContext } from "./broker/tool.ts";
 export type * from "./kernel/event.ts";
 export type * from "./kernel/world.ts";
+export type { Media, MediaFacts } from "./kernel/media.ts";
+export type { Prices, Pricing } from "./kernel/price.ts";
 export type * from "./kernel/store.ts";
 export type { Capability, CapabilityGrant } from "./kernel/capability.ts";
 export type { Pattern } from "./kernel/grammar.ts";
@@ -122,12 +124,9 @@ export { SqliteStore } from "./providers/sqlite_store.ts";
 export { encryptStore, rekeyStore, storeEncryption } from "./providers/sqlite_rekey.ts";
 export type { Encryption, EncryptionState } from "./providers/sqlite_vault.ts";
 export { StoreKey } from "./providers/store_key.ts";
-export {
-  aiSdkModel,
-  type AiSdkOptions,
-  type LanguageModel,
-  type Pricing,
-} from "./providers/models/ai_sdk.ts";
+export { aiSdkModel, type AiSdkOptions, type LanguageModel } from "./providers/models/ai_sdk.ts";
+export { anthropicModel, type AnthropicOptions } from "./providers/models/anthropic.ts";
+export type { EndpointOptions } from "./providers/models/endpoint.ts";
 export {
   openaiCompatibleModel,
   type OpenAiCompatibleOptions,

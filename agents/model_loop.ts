@@ -12,6 +12,7 @@ import { SysError } from "../kernel/errors.ts";
 import { canonical, type Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { ModelCall, ModelReply } from "../kernel/world.ts";
+import { pictured, type Shown } from "./pictured.ts";
 import { calibrate, compactWhenDue, FATAL, type Windowed } from "./compaction.ts";
 
 /** What the loop needs of a step. */
@@ -85,10 +86,16 @@ async function hear(sys: Sys): Promise<void> {
 /** Makes the calls of a turn in order; false when none of them was usable. */
 async function doAll(sys: Sys, calls: readonly ModelCall[]): Promise<boolean> {
   let usable = false;
+  const shown: Shown[] = [];
   for (const call of calls) {
-    const { output, isError, malformed } = await doOne(sys, call);
+    const { output, isError, malformed } = await doOne(sys, call, shown);
     if (!malformed) usable = true;
     await say(sys, { role: "tool", id: call.id, name: call.name, output, isError });
+  }
+  // Results are words; what can be seen or heard follows them, by name.
+  if (shown.length > 0) {
+    const names = shown.map(({ object }) => `"${object}"`).join(", ");
+    await say(sys, { role: "user", text: `[Shown, as asked for: ${names}]`, parts: shown });
   }
   return usable;
 }
@@ -100,13 +107,18 @@ interface Done {
   readonly malformed: boolean;
 }
 
-async function doOne(sys: Sys, call: ModelCall): Promise<Done> {
+async function doOne(sys: Sys, call: ModelCall, shown: Shown[]): Promise<Done> {
   if (call.input === undefined) {
     const message = "Cannot read the arguments: not valid JSON, expected one JSON object";
     return { output: { error: "EINVAL", message }, isError: true, malformed: true };
   }
   try {
     const { output, edited = [] } = await sys.tool.call({ name: call.name, input: call.input });
+    const seen = pictured(call, output as Json);
+    if (seen !== null) {
+      shown.push(seen.part);
+      return { output: seen.output, isError: false, malformed: false };
+    }
     const told = edited.length === 0 ? output : { output, changed: edited.map(changedText) };
     return { output: bounded(told as Json), isError: false, malformed: false };
   } catch (error) {

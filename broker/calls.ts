@@ -379,6 +379,8 @@ export interface Calls {
       readonly path: string;
       /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
       readonly name: string;
+      /** What it has to be; what its content says when absent. */
+      readonly type?: "text" | "image" | "audio" | "video" | "document" | undefined;
     };
     /** What it answers. */
     readonly reply: {
@@ -388,6 +390,9 @@ export interface Calls {
       readonly version: number;
       /** The bytes. */
       readonly bytes: number;
+      /** The type. */
+      readonly type: string;
+      readonly [key: string]: Json | undefined;
     };
   };
   /** Write an object's value into a file, without it passing through the caller. */
@@ -802,6 +807,8 @@ export interface Calls {
       readonly temperature?: number | undefined;
       /** The timeout in milliseconds. */
       readonly timeoutMs?: number | undefined;
+      /** Media that the model does not take: told to it in words, or refused. */
+      readonly unsupported?: "say" | "refuse" | undefined;
       /** Most tokens of the prompt: pins, turns and what is recalled are fitted. */
       readonly window?: number | undefined;
       /** How many passages to recall at most. */

@@ -6,6 +6,7 @@
  */
 
 import type { Json } from "../kernel/json.ts";
+import { isMediaKind } from "../kernel/media.ts";
 import { itemsOf, lengthAt, versionAt } from "../kernel/memory.ts";
 import type { ObjectRecord } from "../kernel/state.ts";
 import type { ValueRef } from "../kernel/event.ts";
@@ -49,7 +50,10 @@ export async function find(at: CallContext, options: {
   for (const { name, object, asOf } of at.tree.listNames(options.space)) {
     if (!name.startsWith(options.under) || object === undefined) continue;
     const length = object.list ? lengthAt(object, asOf) : 0;
-    const refs = object.list
+    // Media are found by their names alone.
+    const refs = isMediaKind(object.type)
+      ? []
+      : object.list
       ? itemsOf(at.tree.state, object, Math.max(0, length - ITEMS_MAX), length)
         .map((item) => item.value)
       : [versionAt(object, asOf).value];

@@ -11,6 +11,7 @@ import type { ObjectId } from "../kernel/ids.ts";
 import { canonical, type Json } from "../kernel/json.ts";
 import { joinLabels, type Label } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { isMediaKind } from "../kernel/media.ts";
 import { itemsOf, lengthAt } from "../kernel/memory.ts";
 import { type Found, fullName } from "../kernel/names.ts";
 import { piecesOf, Recall, wordsOf } from "../kernel/recall.ts";
@@ -237,7 +238,8 @@ function sourcesOf(at: CallContext, made: Kept["made"]): {
     all.push(source);
   };
   for (const { name, object, asOf } of namesOf(at)) {
-    if (name.includes("/.")) continue;
+    // Media are no words: what is said of them stands where they are named.
+    if (name.includes("/.") || isMediaKind(object.type)) continue;
     const { id, createdSeq } = object;
     if (!object.list) {
       const version = versionOf({ name, object, asOf });

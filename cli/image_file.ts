@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Model } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
+import { anthropicModel } from "../providers/models/anthropic.ts";
 import { privateFile } from "../providers/private_file.ts";
 import { openaiCompatibleModel } from "../providers/models/openai_compatible.ts";
 import { type AgentImage, type Budget, defineImage } from "../runtime/image.ts";
@@ -43,7 +44,19 @@ export function modelOf({ flags, io }: Context): Model | undefined {
     );
   }
   const apiKey = io.env("LIBOS_MODEL_KEY");
-  return openaiCompatibleModel({ url, modelId, ...(apiKey === undefined ? {} : { apiKey }) });
+  return modelAt(url, { modelId, ...(apiKey === undefined ? {} : { apiKey }) });
+}
+
+/** A model at an address: "anthropic", or what is behind "anthropic:", speaks Messages. */
+export function modelAt(
+  url: string,
+  options: { readonly modelId: string; readonly apiKey?: string },
+): Model {
+  if (url === "anthropic") return anthropicModel(options);
+  const [, messages] = /^anthropic:(.+)$/.exec(url) ?? [];
+  return messages === undefined
+    ? openaiCompatibleModel({ ...options, url })
+    : anthropicModel({ ...options, url: messages });
 }
 
 /** Loads what a word names: a module's file, "agent", or an image made of a process. */

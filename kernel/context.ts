@@ -114,13 +114,17 @@ export function estimateTokens(text: string): number {
   return Math.ceil(bytes / 3);
 }
 
+/** A stated estimate of what an image or a sound costs: what a large picture does. */
+const PART_TOKENS = 1_600;
+
 /** Tokens of a message, with what surrounds it. */
 export function tokensOf(message: ModelMessage, count: Count): number {
   if (message.role === "tool") {
     return MESSAGE_TOKENS + count(`${message.id}${message.name}${canonical(message.output)}`);
   }
   const calls = message.role === "assistant" ? message.calls ?? [] : [];
-  const text = count(message.text ?? "");
+  const parts = message.role === "user" ? message.parts?.length ?? 0 : 0;
+  const text = count(message.text ?? "") + parts * PART_TOKENS;
   return calls.reduce((sum, call) => sum + count(canonical(call)) + 1, MESSAGE_TOKENS + text);
 }
 
@@ -201,6 +205,11 @@ export function groupsOf(turns: readonly ModelMessage[]): Group[] {
 /** A message of at most `max` tokens: what is too long is cut in its middle, and says so. */
 export function shorten(message: ModelMessage, max: number, count: Count): ModelMessage {
   if (tokensOf(message, count) <= max) return message;
+  if (message.role === "user" && (message.parts?.length ?? 0) > 0) {
+    const names = message.parts!.map(({ object }) => `"${object}"`).join(", ");
+    const text = `${message.text}\n[No room to show: ${names}]`;
+    return shorten({ role: "user", text }, max, count);
+  }
   let low = 0;
   let high = canonical(message as unknown as Json).length;
   while (low < high) {

@@ -73,6 +73,9 @@ export const LIMITS = {
   modelTimeoutMsDefault: 300_000,
   modelRepairsMax: 3,
   toolResultBytesMax: 65_536,
+  /** Base64 of it, with what is said of it, fits into an object. */
+  mediaBytesMax: 3 * 2 ** 20 - 4_096,
+  partsPerMessageMax: 32,
   // Gates before models
   gateConcurrencyMax: 1_024,
   gateLineMax: 10_000,
@@ -269,6 +272,7 @@ export const CAGE_LIMITS_MAX = {
 assert(LIMITS.callArgumentBytesMax <= LIMITS.objectBytesMax, "An object holds less than one call");
 assert(LIMITS.objectBytesMax < LIMITS.valuesInMemoryBytesMax, "An object fills the cache");
 assert(LIMITS.inlineBytesMax < LIMITS.callArgumentBytesMax, "No argument would ever be a payload");
+assert(LIMITS.mediaBytesMax * 4 / 3 + 1_024 < LIMITS.objectBytesMax, "Media outgrows its object");
 assert(LIMITS.toolResultBytesMax < LIMITS.modelContextBytesMax, "One result fills a context");
 assert(2 * LIMITS.processesPerTreeMax < LIMITS.batchLinesMax, "A full tree cannot be ended");
 assert(LIMITS.snapshotEveryLinesMin < LIMITS.tailLinesMax, "A tail would end before its snapshot");

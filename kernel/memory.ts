@@ -18,6 +18,7 @@ import type { ObjectId, Pid } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { joinLabels, type Label } from "./label.ts";
 import { LIMITS } from "./limits.ts";
+import { isMediaKind, MEDIA_TYPES, wrongMedia } from "./media.ts";
 import { type Found, namespaceOf } from "./names.ts";
 import { spend } from "./budget.ts";
 import type { Item, ObjectRecord, Process, State } from "./state.ts";
@@ -33,6 +34,7 @@ export const BUILT_IN_TYPES: { readonly [name: string]: JsonObject } = {
     required: ["role"],
     properties: { role: { enum: ["system", "user", "assistant", "tool"] } },
   },
+  ...MEDIA_TYPES,
 };
 
 /** Who writes, in which call, from what. */
@@ -62,7 +64,9 @@ function checkType(draft: Draft, process: Process, type: string, value: Json): v
     const known = [...Object.keys(BUILT_IN_TYPES), ...Object.keys(image?.types ?? {})].join(", ");
     throw new SysError("EINVAL", `Cannot use type "${type}": unknown, expected one of ${known}`);
   }
-  const wrong = checkAgainst(schema, value);
+  const isBuiltIn = Object.hasOwn(BUILT_IN_TYPES, type);
+  const wrong = checkAgainst(schema, value) ??
+    (isBuiltIn && isMediaKind(type) ? wrongMedia(type, value) : null);
   if (wrong !== null) {
     throw new SysError("EINVAL", `Cannot keep a value of type "${type}": ${wrong}`);
   }

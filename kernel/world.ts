@@ -9,6 +9,8 @@
 import type { Json, JsonObject } from "./json.ts";
 import type { RequestKind } from "./human_event.ts";
 import type { RequestId } from "./ids.ts";
+import type { Media } from "./media.ts";
+import type { Pricing } from "./price.ts";
 
 /** Time. */
 export interface Clock {
@@ -73,9 +75,24 @@ export interface Files {
   digest(path: string): Promise<string | null>;
 }
 
+/** An object that a message brings with it, by name: a conversation holds no content of media. */
+export interface ModelPart {
+  /** Its name, as the process writes it. */
+  readonly object: string;
+  /** Which version of it; the newest when absent. */
+  readonly version?: number;
+  /** What it holds; there only in what is sent to a model. */
+  readonly media?: Media;
+}
+
 /** One turn of a conversation with a model. */
 export type ModelMessage =
-  | { readonly role: "system" | "user"; readonly text: string }
+  | {
+    readonly role: "system" | "user";
+    readonly text: string;
+    /** Of a user's message: what comes with it. */
+    readonly parts?: readonly ModelPart[];
+  }
   | {
     readonly role: "assistant";
     readonly text: string;
@@ -139,8 +156,14 @@ export interface ModelReply {
   readonly inputTokens: number;
   /** Tokens it wrote. */
   readonly outputTokens: number;
+  /** How many of the tokens that it read the provider had in its cache; none when absent. */
+  readonly cachedTokens?: number;
+  /** How many of them the provider put into its cache; none when absent. */
+  readonly cacheWriteTokens?: number;
   /** Cost in US dollars, where the provider says. */
   readonly usd?: number;
+  /** The model that answered, where it stands in for the one that was asked. */
+  readonly answeredBy?: string;
 }
 
 /** For whom a model is asked: what stands in line before it is fair between trees. */
@@ -174,6 +197,10 @@ export interface ModelAsking {
 export interface Model {
   /** `provider/model`, the resource of `model.generate`. */
   readonly id: string;
+  /** What its tokens cost, where that is known. */
+  readonly pricing?: Pricing;
+  /** Media types it takes, such as `image/*` and `application/pdf`; none when absent. */
+  readonly takes?: readonly string[];
   /**
    * Makes one attempt at the next turn. A failure whose detail says `attempts` was tried again
    * already, and is not to be.

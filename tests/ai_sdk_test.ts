@@ -58,6 +58,7 @@ Deno.test("aiSdkModel() reads replies of v2, v3 and v4 alike", async () => {
       finish: "tool-calls",
       inputTokens: 8,
       outputTokens: 2,
+      cachedTokens: 4,
       usd: (4 * 10 + 4 * 5 + 2 * 100) / 1_000_000,
     });
   }

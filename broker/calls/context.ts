@@ -29,6 +29,7 @@ import type { ObjectId } from "../../kernel/ids.ts";
 import type { Json } from "../../kernel/json.ts";
 import { joinLabels, type Label } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { isMediaKind } from "../../kernel/media.ts";
 import {
   append,
   create,
@@ -99,6 +100,10 @@ export const contextCalls = {
       const object = existing(found, "pin");
       const refused = `Cannot pin object "${ref}"`;
       if (object.list) throw new SysError("EINVAL", `${refused}: a list, expected a value`);
+      if (isMediaKind(object.type)) {
+        const expected = "expected words; name it in a message to show it";
+        throw new SysError("EINVAL", `${refused}: ${object.type}, ${expected}`);
+      }
       const name = shownName(at.pid, found.name);
       if (!held.has(name) && held.size >= LIMITS.contextPinsMax) {
         throw new SysError("ELIMIT", `${refused}: ${held.size} are pinned, expected fewer`, {

@@ -9,6 +9,7 @@ import { SysError } from "../../kernel/errors.ts";
 import { hashOf, type Json, sha256 } from "../../kernel/json.ts";
 import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { factsOf } from "../../kernel/media.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
 import type { Digest } from "../../kernel/touch.ts";
@@ -41,8 +42,11 @@ export function decodeText(path: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    const expected = 'expected text; read it with encoding "base64"';
-    throw new SysError("EINVAL", `Cannot read file "${path}" as text: not UTF-8, ${expected}`);
+    const type = factsOf(bytes)?.mediaType;
+    const found = type === undefined ? "not UTF-8" : `not UTF-8 but ${type}`;
+    const other = type === undefined ? "" : ", or keep it with object.import";
+    const expected = `expected text; read it with encoding "base64"${other}`;
+    throw new SysError("EINVAL", `Cannot read file "${path}" as text: ${found}, ${expected}`);
   }
 }
 

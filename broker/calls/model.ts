@@ -21,6 +21,7 @@ import type {
 import { jsonShape, objectShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
 import { assemble, current, type Manifest, type Prompt, taintWith } from "../assemble.ts";
+import { attach, type Attached, withParts } from "../parts.ts";
 import { inOrder } from "../reading.ts";
 import { visibleTools } from "../tools_of.ts";
 import { contextNeeds, windowArgs } from "../window.ts";
@@ -44,12 +45,19 @@ export const modelCalls = {
       maxOutputTokens: z.number().int().min(1).optional(),
       temperature: z.number().min(0).max(2).optional(),
       timeoutMs: z.number().int().min(1).default(LIMITS.modelTimeoutMsDefault),
+      unsupported: z.enum(["say", "refuse"]).optional()
+        .describe("Media that the model does not take: told to it in words, or refused"),
       ...windowArgs,
     }),
     reply: z.looseObject({ text: z.string(), calls: z.array(jsonShape) }),
     cost: () => ({ modelCalls: 1, tokens: 0, usd: 0 }),
-    needs: ({ model, context, window }, at) => [
+    needs: ({ model, context, window, messages }, at) => [
       { right: "model.generate", resource: model },
+      ...named(messages).map((object) => ({
+        right: "object.read",
+        resource: at.tree.resolve(at.process.pid, object).name,
+        shown: object,
+      })),
       ...(window !== undefined ? contextNeeds(context, at) : context === undefined ? [] : [{
         right: "object.read",
         resource: at.tree.resolve(at.process.pid, context).name,
@@ -70,23 +78,27 @@ export const modelCalls = {
         const wanted = { ...args, window, context, length, query, system, given, tools };
         const prompt = await assemble(at, { ...wanted, counting: model, again: madeBefore(at) });
         taintWith(at, prompt);
-        mustFit(args.model, current(at, prompt).messages);
-        return { model, prompt, messages: [], tools };
+        const { messages } = current(at, prompt);
+        mustFit(args.model, messages);
+        const attached = await attach(at, messages, prompt.manifest.seq);
+        return { model, prompt, messages: [], tools, attached };
       }
       const messages = [...system, ...await conversation(at, args.context, args.length), ...given];
       mustFit(args.model, messages);
-      return { model, prompt: null, messages, tools };
+      const attached = await attach(at, messages, null);
+      return { model, prompt: null, messages, tools, attached };
     },
     // With it the same prompt can be made again: after a crash, or by whoever reads the log.
     before: ({ prompt }: Prepared) => (prompt?.manifest ?? null) as unknown as Json,
-    async run(at, args, { model, prompt, messages, tools }) {
+    async run(at, args, { model, prompt, messages, tools, attached }) {
+      const { unsupported = "say" } = args;
       let withdrawn = 0;
       const request = (): ModelRequest => {
         const now = prompt === null ? { messages, withdrawn: 0 } : current(at, prompt);
         withdrawn = now.withdrawn;
         return {
           model: args.model,
-          messages: now.messages,
+          messages: withParts(at, now.messages, { attached, model, unsupported }),
           tools,
           idempotencyKey: at.idempotencyKey,
           ...(args.maxOutputTokens === undefined ? {} : { maxOutputTokens: args.maxOutputTokens }),
@@ -112,6 +124,15 @@ interface Prepared {
   readonly prompt: Prompt | null;
   readonly messages: readonly ModelMessage[];
   readonly tools: readonly ModelTool[];
+  /** What the messages name. */
+  readonly attached: Attached;
+}
+
+/** Objects that messages name. */
+function named(messages: readonly unknown[] = []): readonly string[] {
+  const parts = messages.flatMap((message) => (message as { parts?: unknown }).parts ?? []);
+  const names = parts.map((part) => (part as { object?: unknown } | null)?.object);
+  return [...new Set(names.filter((name) => typeof name === "string"))];
 }
 
 /** What the prompt was made of, when this very call was under way before a crash. */

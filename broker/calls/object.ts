@@ -9,6 +9,7 @@ import type { ValueRef } from "../../kernel/event.ts";
 import { type Json, sha256 } from "../../kernel/json.ts";
 import { labelFor } from "../../kernel/policy.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { isMediaKind, kindOf, MEDIA_KINDS, mediaOf } from "../../kernel/media.ts";
 import {
   append,
   create,
@@ -247,8 +248,13 @@ export const objectCalls = {
   "object.import": syscall({
     about: "Keep a file's content as an object, without it passing through the caller",
     effect: "mutate",
-    args: z.strictObject({ path: pathShape, name: objectShape }),
-    reply: z.strictObject({ object: objectIdShape, version, bytes: version }),
+    args: z.strictObject({
+      path: pathShape,
+      name: objectShape,
+      type: z.enum(["text", ...MEDIA_KINDS]).optional()
+        .describe("What it has to be; what its content says when absent"),
+    }),
+    reply: z.looseObject({ object: objectIdShape, version, bytes: version, type: z.string() }),
     needs: ({ path, name }, at) => [
       need("file.read", at, path),
       { right: "object.create", resource: fullName(at.process.pid, name) },
@@ -259,21 +265,14 @@ export const objectCalls = {
         bytesMax: LIMITS.fileBytesMax,
       });
       const label = labelFor(at.tree.policy, "file.read", resource) ?? FILE_LABEL;
-      return { text: decodeText(resource, bytes), bytes: bytes.length, resource, label };
+      const from = `file:${resource}@${sha256(bytes)}`;
+      return { ...imported(resource, bytes, args.type), bytes: bytes.length, from, label };
     },
-    run(at, args, { text, bytes, resource, label }) {
-      const made = create(
-        at.draft,
-        { ...writing(at, [`file:${resource}@${sha256(text)}`]), label },
-        {
-          name: fullName(at.pid, args.name),
-          type: "text",
-          mutable: false,
-          list: false,
-          value: text,
-        },
-      );
-      return { ...made, bytes };
+    run(at, args, { type, value, facts, bytes, from, label }) {
+      const name = fullName(at.pid, args.name);
+      const spec = { name, type, mutable: false, list: false, value };
+      const made = create(at.draft, { ...writing(at, [from]), label }, spec);
+      return { ...made, bytes, type, ...facts };
     },
   }),
   "object.export": syscall({
@@ -311,6 +310,29 @@ export const objectCalls = {
   }),
 };
 
+/** A file's content as the value of an object: what its header says it is, else text. */
+function imported(path: string, bytes: Uint8Array, wanted: string | undefined): {
+  readonly type: string;
+  readonly value: Json;
+  readonly facts: Readonly<Record<string, unknown>>;
+} {
+  const media = wanted === "text" ? undefined : mediaOf(bytes);
+  const type = media === undefined ? "text" : kindOf(media.mediaType);
+  if (wanted !== undefined && wanted !== type) {
+    const found = media?.mediaType ?? "nothing with a header that is known";
+    throw new SysError("EINVAL", `Cannot import "${path}": ${found}, expected "${wanted}"`);
+  }
+  if (media === undefined) return { type, value: decodeText(path, bytes), facts: {} };
+  const { base64: _, ...facts } = media;
+  return { type, value: media as unknown as Json, facts };
+}
+
+/** Media are written as what they are; all else as text. */
+function written(type: string, value: Json): Uint8Array {
+  if (isMediaKind(type)) return encodeBytes((value as { base64: string }).base64, "base64");
+  return encodeBytes(typeof value === "string" ? value : JSON.stringify(value, null, 2), "utf8");
+}
+
 async function exported(at: CallContext, ref: string): Promise<Uint8Array> {
   const found = at.tree.resolve(at.pid, ref);
   const object = existing(found, "export");
@@ -319,7 +341,7 @@ async function exported(at: CallContext, ref: string): Promise<Uint8Array> {
   }
   at.taint(object.label);
   const value = await at.load(versionAt(object, found.asOf).value);
-  return encodeBytes(typeof value === "string" ? value : JSON.stringify(value, null, 2), "utf8");
+  return written(object.type, value);
 }
 
 /** Calls on namespaces. */

@@ -20,16 +20,19 @@
 import { SysError } from "../../kernel/errors.ts";
 import { type Json, plain } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { priceOf, type Pricing } from "../../kernel/price.ts";
 import type {
   Model,
   ModelAsking,
   ModelCall,
-  ModelMessage,
   ModelReply,
   ModelRequest,
 } from "../../kernel/world.ts";
 import { countRequestTokens, countTokens, turnOf } from "./scripted.ts";
 import { tellHead, toFailure } from "./ai_sdk_failure.ts";
+import { promptOf } from "./ai_sdk_prompt.ts";
+
+export type { Pricing };
 
 const SPECIFICATIONS: readonly string[] = ["v2", "v3", "v4"];
 const FINISHES: readonly string[] = [
@@ -56,22 +59,14 @@ export interface LanguageModel {
   }>;
 }
 
-/** What tokens cost, in US dollars for a million. */
-export interface Pricing {
-  /** For what is sent. */
-  readonly inputUsd: number;
-  /** For what is written. */
-  readonly outputUsd: number;
-  /** For input which the provider had in its cache; `inputUsd` when absent. */
-  readonly cachedInputUsd?: number;
-}
-
 /** How an AI SDK model is used. */
 export interface AiSdkOptions {
   /** Makes replies say `usd`. */
   readonly pricing?: Pricing;
   /** `<provider>/<model>` when absent, without what follows a dot in the provider's name. */
   readonly id?: string;
+  /** Media types that the model takes, such as `image/*`; none when absent. */
+  readonly takes?: readonly string[];
 }
 
 /**
@@ -107,6 +102,8 @@ export function aiSdkModel(languageModel: LanguageModel, options: AiSdkOptions =
   }
   return {
     id,
+    ...(options.takes === undefined ? {} : { takes: options.takes }),
+    ...(options.pricing === undefined ? {} : { pricing: options.pricing }),
     async generate(request, { signal, onText, onHead }) {
       try {
         const parts = await ask(languageModel, request, { signal, onHead });
@@ -138,7 +135,7 @@ async function ask(
 ): Promise<ReadableStreamDefaultReader<unknown>> {
   signal.throwIfAborted();
   const question = {
-    prompt: promptOf(request.messages),
+    prompt: promptOf(request.messages, languageModel.specificationVersion),
     ...(request.tools.length === 0 ? {} : {
       tools: request.tools.map((tool) => ({ type: "function", ...tool })),
       toolChoice: { type: "auto" },
@@ -245,15 +242,18 @@ function replyOf(
   const usage = usageOf(finish.usage);
   const inputTokens = usage.input ?? countRequestTokens(request);
   const outputTokens = usage.output ?? countTokens(text + asked.map((call) => call.input).join());
+  const counted = {
+    inputTokens,
+    outputTokens,
+    ...(usage.cached === 0 ? {} : { cachedTokens: usage.cached }),
+    ...(usage.put === 0 ? {} : { cacheWriteTokens: usage.put }),
+  };
   return {
     text,
     calls,
     finish: finishOf(finish.reason, calls),
-    inputTokens,
-    outputTokens,
-    ...(pricing === undefined
-      ? {}
-      : { usd: priceOf({ inputTokens, outputTokens, cached: usage.cached }, pricing) }),
+    ...counted,
+    ...(pricing === undefined ? {} : { usd: priceOf(counted, pricing) }),
   };
 }
 
@@ -290,7 +290,12 @@ function argumentsOf(text: string): Json | undefined {
 }
 
 /** Reads usage: a number each in v2, `{ total, … }` each since v3. */
-function usageOf(usage: unknown): { input?: number; output?: number; cached: number } {
+function usageOf(usage: unknown): {
+  readonly input?: number;
+  readonly output?: number;
+  readonly cached: number;
+  readonly put: number;
+} {
   const input = field(usage, "inputTokens");
   const output = field(usage, "outputTokens");
   const inputTotal = countOf(input) ?? countOf(field(input, "total"));
@@ -300,69 +305,7 @@ function usageOf(usage: unknown): { input?: number; output?: number; cached: num
     ...(inputTotal === undefined ? {} : { input: inputTotal }),
     ...(outputTotal === undefined ? {} : { output: outputTotal }),
     cached: cached ?? 0,
-  };
-}
-
-function priceOf(
-  used: { inputTokens: number; outputTokens: number; cached: number },
-  pricing: Pricing,
-): number {
-  const cached = Math.min(used.cached, used.inputTokens);
-  const input = (used.inputTokens - cached) * pricing.inputUsd +
-    cached * (pricing.cachedInputUsd ?? pricing.inputUsd);
-  return (input + used.outputTokens * pricing.outputUsd) / 1_000_000;
-}
-
-/** The conversation in the SDK's form; results which follow each other are one message there. */
-function promptOf(messages: readonly ModelMessage[]): readonly Part[] {
-  const prompt: Part[] = [];
-  let results: Part[] | undefined;
-  for (const message of messages) {
-    if (message.role === "tool") {
-      if (results === undefined) prompt.push({ role: "tool", content: results = [] });
-      results.push(resultOf(message));
-      continue;
-    }
-    results = undefined;
-    prompt.push(messageOf(message));
-  }
-  return prompt;
-}
-
-function messageOf(message: Exclude<ModelMessage, { readonly role: "tool" }>): Part {
-  switch (message.role) {
-    case "system":
-      return { role: "system", content: message.text };
-    case "user":
-      return { role: "user", content: [{ type: "text", text: message.text }] };
-    case "assistant": {
-      const text = message.text === "" ? [] : [{ type: "text", text: message.text }];
-      const calls = message.calls.map((call) => ({
-        type: "tool-call",
-        toolCallId: call.id,
-        toolName: call.name,
-        input: inputOf(call),
-      }));
-      return { role: "assistant", content: [...text, ...calls] };
-    }
-  }
-}
-
-/** Arguments as they go back to a model: always an object, since many endpoints refuse others. */
-function inputOf({ input, raw }: ModelCall): unknown {
-  if (typeof input === "object" && input !== null && !Array.isArray(input)) return input;
-  return { malformed: raw ?? input ?? null };
-}
-
-function resultOf(message: Extract<ModelMessage, { readonly role: "tool" }>): Part {
-  const { output, isError } = message;
-  const kind = typeof output === "string" ? "text" : "json";
-  const type = isError ? `error-${kind}` : kind;
-  return {
-    type: "tool-result",
-    toolCallId: message.id,
-    toolName: message.name,
-    output: { type, value: output },
+    put: countOf(field(input, "cacheWrite")) ?? 0,
   };
 }
 
