@@ -36,8 +36,7 @@ export class RemoteSystem implements System {
 
   /** Processes, in order of tree and number. */
   async processes({ all, state, labels, tree }: ProcessQuery): Promise<ProcessView[]> {
-    const query = { all, state, label: labels, tree };
-    return await Array.fromAsync(this.#client.all<ProcessView>("/v1/processes", query));
+    return await this.#client.ps({ all, state, label: labels, tree }) as ProcessView[];
   }
 
   /** One process. */

@@ -231,6 +231,7 @@ export const LIMITS = {
   streamQueueBytesMax: 512 * 2 ** 10,
   streamLookMs: 1_000,
   glancesKept: 2_048,
+  glancesAhead: 1_000,
   glanceLinesMax: 256,
   timelineLinesMax: 20_000,
   revealNoteMs: 60_000,

@@ -98,7 +98,8 @@ export class Client {
 
   /** Processes; `all` shows those that ended too. */
   async ps(query: Query = {}): Promise<wire.Process[]> {
-    return await Array.fromAsync(this.all<wire.Process>("/v1/processes", query));
+    const all = this.all<wire.Process>("/v1/processes", { limit: 500, ...query });
+    return await Array.fromAsync(all);
   }
 
   /** One process. */

@@ -196,7 +196,14 @@ class Household implements House {
     this.tally = new Tally(runtime.node, clock);
     // Processes of images that were made may be waiting for their code.
     void this.images.all().catch(this.failed);
-    void this.tally.readPast(runtime.node).catch(this.failed);
+    void this.#readAhead().catch(this.failed);
+  }
+
+  /** What lists and plots show first, read before somebody asks. */
+  async #readAhead(): Promise<void> {
+    const { node } = this.runtime;
+    await this.glances.ahead(this.stopping);
+    await this.tally.readPast(node, this.stopping);
   }
 
   /** Waits for nobody any longer. */

@@ -4,6 +4,7 @@
  *
  * Invariants:
  *   T1. A day is kept, a row a key, and the fewest keys are dropped when there are too many.
+ *   T2. Reading the past lets others have their turn, and ends with the server.
  * @module
  */
 
@@ -20,6 +21,8 @@ const KEYS_MAX = 64;
 const FAILURES_MAX = 1_000;
 const PAST_TREES_MAX = 200;
 const PAST_LINES_MAX = 2_000;
+/** Lines that are read between two turns of the event loop. */
+const LINES_A_TURN = 256;
 
 /** What can be plotted. */
 export type SeriesName = SeriesView["name"];
@@ -49,12 +52,18 @@ export class Tally {
   }
 
   /** Counts what the logs of live trees say of the last day, the latest lines of each. */
-  async readPast(node: Node): Promise<void> {
+  async readPast(node: Node, stopping: AbortSignal): Promise<void> {
     const { store } = node.options;
     const heads = await store.list({ live: true, limit: PAST_TREES_MAX });
     const sinceMs = this.#clock.now() - DAY_MS;
+    let read = 0;
     for (const { tree, seq } of heads) {
       for await (const line of linesFrom(store, tree, Math.max(1, seq - PAST_LINES_MAX))) {
+        read += 1;
+        if (read % LINES_A_TURN === 0) {
+          await new Promise<void>((next) => this.#clock.soon(next));
+        }
+        if (stopping.aborted) return;
         if (line.seq > seq) break;
         if (line.atMs >= sinceMs) this.#hear(line);
       }

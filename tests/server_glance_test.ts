@@ -5,6 +5,9 @@
 
 import assert from "node:assert/strict";
 import { allow, createRuntime } from "../mod.ts";
+import { realClock } from "../providers/clock.ts";
+import { SqliteStore } from "../providers/sqlite_store.ts";
+import { Glances } from "../server/glance.ts";
 import { sleeper } from "./server_attack_place.ts";
 import { serverPlace } from "./server_place.ts";
 
@@ -79,4 +82,28 @@ Deno.test("What a list shows of a tree is what the tree shows when it is opened,
   assert.equal((await list()).at(-1).state, "paused");
   const some = await (await at.ask("viewer", "/v1/processes?label=part=1&limit=500")).json();
   assert.equal(some.items.length, TREES / 2);
+});
+
+Deno.test("What lists show first is read when the server starts, and nobody who asks waits for it", async () => {
+  const store = SqliteStore.open(await cold(), { mode: "own" });
+  let reads = 0;
+  const read = store.read.bind(store);
+  store.read = (tree, from) => {
+    reads += 1;
+    return read(tree, from);
+  };
+  await using os = await createRuntime({ store, workspace: null });
+  const glances = new Glances(os.node, realClock);
+  reads = 0;
+  const stop = new AbortController();
+  await glances.ahead(stop.signal);
+  assert.equal(reads, TREES);
+  for (const head of await store.list({ live: true, limit: TREES })) {
+    assert((await glances.at(head)) !== undefined);
+  }
+  assert.equal(reads, TREES, "each was there already");
+  stop.abort();
+  await new Glances(os.node, realClock).ahead(stop.signal);
+  assert.equal(reads, TREES, "a server that stops reads no more");
+  assert.equal(os.node.trees.length, 0);
 });
