@@ -12,8 +12,9 @@ import { ask } from "../kernel/human.ts";
 import type { Pid } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { type PolicyRule, type Risk, RISKS } from "../kernel/policy.ts";
+import { sinkReason, type SinkRule, sinkText } from "../kernel/sink.ts";
 import { wait } from "../kernel/process.ts";
-import { askedHash, ruleSource, ruleText, type Verdict } from "./authorize.ts";
+import { ruleSource, ruleText, type Verdict } from "./authorize.ts";
 import { askedBy, type Call, toolOf } from "./call.ts";
 import type { AnySyscall } from "./syscall.ts";
 
@@ -23,12 +24,13 @@ export function askPerson(draft: Draft, call: Call, given: {
   readonly preview: string | undefined;
 }): void {
   const { process, name, args, def, key } = call;
-  const { need, rule, under } = given.judged;
+  const { need, rule, sink, under } = given.judged;
   if (!ceilingAllows(draft.tree.state.ceiling, need)) {
     const sentence = `Cannot call "${name}": ${need.right}(${need.resource}) is over the ceiling`;
     throw new SysError("EPERM", `${sentence} of the tree, which no person is asked about`);
   }
-  const ruled = rule === undefined ? undefined : asking(draft, process.pid, rule);
+  const by = sink ?? rule;
+  const ruled = by === undefined ? undefined : asking(draft, process.pid, by);
   const request = ask(draft, process, key, {
     kind: need.ask === undefined ? "permission" : "review",
     ...toolOf(call),
@@ -38,13 +40,13 @@ export function askPerson(draft: Draft, call: Call, given: {
       right: need.right,
       resource: need.resource,
       args,
-      argsHash: askedHash(call, need.binds),
+      argsHash: given.judged.argsHash,
       under,
     },
     schema: null,
     choices: [],
     // A rule may make a call look worse than it is, never better: an agent may have written it.
-    risk: worse(rule?.risk ?? "low", def.risk ?? "medium"),
+    risk: worse(worse(rule?.risk ?? "low", sink?.risk ?? "low"), def.risk ?? "medium"),
     preview: [because(draft, process.pid, given.judged), given.preview ?? ""].join("\n").trimEnd(),
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
     ...(ruled === undefined ? {} : { rule: ruled }),
@@ -53,13 +55,21 @@ export function askPerson(draft: Draft, call: Call, given: {
   wait(draft, process, { on: { reason: "person", key, request }, ...askedBy(call) });
 }
 
-function asking(draft: Draft, pid: Pid, rule: PolicyRule): RequestRule {
-  const source = ruleSource(draft.tree, draft.tree.lineage(pid), rule);
-  return { text: ruleText(rule), source: source === "the policy" ? "policy" : source as Pid };
+function asking(draft: Draft, pid: Pid, rule: PolicyRule | SinkRule): RequestRule {
+  const said = ruleSource(draft.tree, draft.tree.lineage(pid), rule);
+  const source = said === "the policy" ? "policy" : said as Pid;
+  if ("otherwise" in rule) return { text: sinkText(rule), source, sink: true };
+  return { text: ruleText(rule), source };
 }
 
 function because(draft: Draft, pid: Pid, judged: Verdict & { is: "ask" }): string {
-  const { need, rule } = judged;
+  const { need, rule, sink, label } = judged;
+  if (sink !== undefined) {
+    const source = ruleSource(draft.tree, draft.tree.lineage(pid), sink);
+    const first = `because sink ${sinkReason(sink, label)}, says ${source}`;
+    if (rule === undefined && need.ask === undefined) return first;
+    return `${first}\n${because(draft, pid, { ...judged, sink: undefined })}`;
+  }
   if (rule === undefined) return `because ${need.ask}`;
   const source = ruleSource(draft.tree, draft.tree.lineage(pid), rule);
   const reason = rule.reason === null ? "" : `: ${rule.reason}`;

@@ -6,16 +6,18 @@
  *       exists.
  *   A2. A rule can only take away: without a covering capability no rule is even looked at.
  *   A3. Where a rule says ask, only a grant that a person gave for this call will do.
+ *   A4. Where a sink does not take what the caller has seen, only a release of exactly this call.
  * @module
  */
 
-import { authorize, ceilingAllows, leastGrant } from "../kernel/capability.ts";
+import { authorize, ceilingAllows, type HeldCapability, leastGrant } from "../kernel/capability.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Decision } from "../kernel/event.ts";
 import type { CapId, Pid } from "../kernel/ids.ts";
 import { hashOf, type Json } from "../kernel/json.ts";
-import { judge, type PolicyRule } from "../kernel/policy.ts";
+import { judge, type Policy, type PolicyRule } from "../kernel/policy.ts";
 import type { Label } from "../kernel/label.ts";
+import { sinkAgainst, sinkReason, type SinkRule, sinkText } from "../kernel/sink.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Need } from "./syscall.ts";
@@ -30,6 +32,8 @@ export interface Question {
   readonly nowMs: number;
   /** The join of all that the process and this call have seen. */
   readonly label: Label;
+  /** What is sent besides the arguments, which only name it. */
+  readonly sends?: (() => Json) | undefined;
 }
 
 /** Let through, with what covered it; or a person has to be asked; or refused. */
@@ -39,8 +43,14 @@ export type Verdict =
     readonly is: "ask";
     readonly need: Need;
     readonly under: CapId;
-    /** The rule that says ask; undefined when the call itself wants a person's word. */
+    /** What the answer is bound to. */
+    readonly argsHash: string;
+    /** The rule that says ask; undefined when a sink or the call itself wants a person's word. */
     readonly rule: PolicyRule | undefined;
+    /** The sink that does not take what the caller has seen, unless a person releases it. */
+    readonly sink: SinkRule | undefined;
+    /** What the caller has seen. */
+    readonly label: Label;
   }
   | { readonly is: "refused"; readonly decision: Decision; readonly error: SysError };
 
@@ -58,7 +68,7 @@ export function judgeCall(question: Question): Verdict {
   const reach = tree.reach(process.pid);
   const by: (readonly CapId[])[] = [];
   const spends: CapId[] = [];
-  let decided: PolicyRule | undefined;
+  let decided: string | undefined;
   let argsHash: string | undefined;
   const hash = (): string => argsHash ??= askedHash(question, undefined);
   for (const need of needs) {
@@ -78,17 +88,24 @@ export function judgeCall(question: Question): Verdict {
     if (!held.ok) return refuse(question, need, "EPERM");
     const ruled = ruleFor(tree, lineage, { need, nowMs: question.nowMs, label: question.label });
     if (ruled?.effect === "deny") return refuse(question, need, "EACCES", ruled);
+    const sink = sinkFor(tree, lineage, { need, label: question.label });
+    if (sink?.otherwise === "deny") return refuse(question, need, "EACCES", sink);
     let chosen = held;
-    if (ruled?.effect === "ask" || need.ask !== undefined) {
-      const granted = authorize(tree.caps, {
-        ...query,
-        needsGrant: need.ask === undefined ? true : "shown",
-      });
-      const rule = ruled?.effect === "ask" ? ruled : undefined;
-      if (!granted.ok) return { is: "ask", need, under: held.cap.id, rule };
+    const rule = ruled?.effect === "ask" ? ruled : undefined;
+    if (rule !== undefined || sink !== undefined || need.ask !== undefined) {
+      const wanted = sink === undefined
+        ? { needsGrant: need.ask === undefined ? true : "shown" as const }
+        : { needsGrant: "released" as const, argsHash: () => releaseHash(question, need) };
+      const granted = authorize(tree.caps, { ...query, ...wanted });
+      if (!granted.ok) {
+        const argsHash = (wanted.argsHash ?? query.argsHash)();
+        const { label } = question;
+        return { is: "ask", need, under: ownOf(held.cap), argsHash, rule, sink, label };
+      }
       chosen = granted;
     }
-    decided = ruled ?? decided;
+    if (sink !== undefined) decided = sinkText(sink);
+    else if (ruled !== undefined) decided = ruleText(ruled);
     by.push(chosen.chain);
     for (const id of chosen.chain) {
       if (tree.cap(id)?.usesMax != null && !spends.includes(id)) spends.push(id);
@@ -98,9 +115,26 @@ export function judgeCall(question: Question): Verdict {
     needs: needs.map(({ right, resource }) => ({ right, resource })),
     by,
     effect: "allow",
-    ...(decided === undefined ? {} : { rule: ruleText(decided) }),
+    ...(decided === undefined ? {} : { rule: decided }),
   };
   return { is: "allowed", decision, spends };
+}
+
+/** The sink of the tree's or the lineage's rules that does not take what the caller has seen. */
+export function sinkFor(
+  tree: Tree,
+  lineage: readonly Pid[],
+  at: { readonly need: Need; readonly label: Label },
+): SinkRule | undefined {
+  const query = { right: at.need.right, resource: at.need.resource, label: at.label };
+  let found = sinkAgainst(tree.policy.sinks, query);
+  for (let i = lineage.length - 1; i >= 0 && found?.otherwise !== "deny"; i--) {
+    const process = tree.state.processes[lineage[i]!]!;
+    if (process.rules === "") continue;
+    const own = sinkAgainst(tree.rulesOf(process).sinks, query);
+    if (found === undefined || own?.otherwise === "deny") found = own;
+  }
+  return found;
 }
 
 /** What a person's answer to a call is bound to: it, its arguments, and what the need says. */
@@ -109,6 +143,22 @@ export function askedHash(
   binds: Json | undefined,
 ): string {
   return hashOf({ name, args, ...(binds === undefined ? {} : { binds }) });
+}
+
+/** What a release is bound to besides: what its sender had seen, and all that is sent (A4). */
+export function releaseHash(
+  { name, args, label, sends }: Pick<Question, "args" | "label" | "name" | "sends">,
+  { binds }: Pick<Need, "binds">,
+): string {
+  const { sensitivity, trust } = label;
+  const sent = sends === undefined ? {} : { sends: sends() };
+  const seen = { sensitivity, trust };
+  return hashOf({ name, args, ...(binds === undefined ? {} : { binds }), seen, ...sent });
+}
+
+/** What a release hangs under: never an answer to the call itself, which is bound otherwise. */
+function ownOf({ id, parent, grant }: HeldCapability): CapId {
+  return grant?.argsHash != null && parent !== null ? parent : id;
 }
 
 /**
@@ -148,11 +198,17 @@ export function ruleFor(
 }
 
 /** Whose rule it is: the policy's, or those of the process that was started with it. */
-export function ruleSource(tree: Tree, lineage: readonly Pid[], rule: PolicyRule): string {
-  if (tree.policy.rules.includes(rule)) return "the policy";
+export function ruleSource(
+  tree: Tree,
+  lineage: readonly Pid[],
+  rule: PolicyRule | SinkRule,
+): string {
+  const has = ({ rules, sinks }: Policy): boolean =>
+    [...rules, ...sinks].some((each) => each === rule);
+  if (has(tree.policy)) return "the policy";
   const pid = lineage.find((each) => {
     const process = tree.state.processes[each]!;
-    return process.rules !== "" && tree.rulesOf(process).rules.includes(rule);
+    return process.rules !== "" && has(tree.rulesOf(process));
   });
   return pid ?? "nobody";
 }
@@ -166,22 +222,24 @@ function refuse(
   question: Question,
   need: Need,
   code: "EPERM" | "EACCES",
-  rule?: PolicyRule,
+  by?: PolicyRule | SinkRule,
 ): Verdict {
   const resource = need.shown ?? need.resource;
   const what = `${need.right}(${resource})`;
   const call = `Cannot call "${question.name}"`;
-  const sentence = rule === undefined
+  const rule = by === undefined ? undefined : "otherwise" in by ? sinkText(by) : ruleText(by);
+  const sentence = by === undefined
     ? `${call}: no capability of "${question.process.pid}" covers ${what}, expected one; ` +
       `capability.request asks a person`
-    : `${call}: rule "${ruleText(rule)}" refuses ${what}${
-      rule.reason === null ? "" : ` because ${rule.reason}`
-    }`;
+    : "otherwise" in by
+    ? `${call}: ${sinkReason(by, question.label)}, expected a process that has not seen it`
+    : `${call}: rule "${rule}" refuses ${what}${by.reason === null ? "" : ` because ${by.reason}`}`;
   const least = leastGrant(need.right, resource);
   const error = new SysError(code, sentence, {
     right: need.right,
     resource,
-    ...(rule === undefined ? { least } : { rule: ruleText(rule) }),
+    ...(rule === undefined ? { least } : { rule }),
+    ...(by !== undefined && "otherwise" in by ? { label: question.label } : {}),
   });
   return {
     is: "refused",
@@ -189,7 +247,7 @@ function refuse(
       needs: [{ right: need.right, resource: need.resource }],
       by: [],
       effect: "deny",
-      ...(rule === undefined ? {} : { rule: ruleText(rule) }),
+      ...(rule === undefined ? {} : { rule }),
     },
     error,
   };

@@ -38,6 +38,7 @@ import {
   type Host,
   mustAwaitTheSame,
   mustRepeat,
+  newNotes,
   replyOf,
   settle,
 } from "./call.ts";
@@ -94,7 +95,7 @@ export class Broker {
     const cwd = recorded?.state === "open" ? recorded.intent.cwd : process.cwd;
     const dot = key.lastIndexOf(".");
     const frame = dot < 0 ? undefined : run.frames.get(key.slice(0, dot));
-    const notes = { label: null, spent: {} };
+    const notes = newNotes();
     let def = NO_CALL;
     let args: Json | undefined;
     try {
@@ -160,7 +161,13 @@ export class Broker {
   #cleared(call: Call, goOn: (judged: Verdict & { is: "allowed" }) => unknown): unknown {
     const judged = judgeAtDoor(this, call);
     if (judged.is === "refused") return this.#fail(call, judged.error, judged.decision);
-    if (judged.is === "ask") return this.#ask(call, judged);
+    if (judged.is === "ask") {
+      // What it sends is a part of what is asked about, so it is put together first.
+      const { prepare, sends } = call.def;
+      const isReady = judged.sink === undefined || sends === undefined || prepare === undefined;
+      if (isReady || call.notes.sends !== undefined) return this.#ask(call, judged);
+      return this.#prepared(call, prepare);
+    }
     try {
       affordCall(this, call);
     } catch (error) {
@@ -178,6 +185,8 @@ export class Broker {
     let prepared: unknown;
     try {
       prepared = await prepare(this.context(call), call.args);
+      const { sends } = call.def;
+      if (sends !== undefined) call.notes.sends = () => sends(prepared);
     } catch (error) {
       return this.#failWith(call, error);
     }

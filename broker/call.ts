@@ -7,6 +7,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { AskingTool, CallResult, EditNote, Spending } from "../kernel/event.ts";
 import { canonical, hashOf, type Json, plain, sha256 } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
+import type { Pattern } from "../kernel/grammar.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Process, Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -41,7 +42,23 @@ export interface Call {
   /** The generated tool that makes it; undefined for trusted code. */
   readonly frame: Frame | undefined;
   /** What handlers noted on the way. */
-  readonly notes: { label: Label | null; spent: Spent };
+  readonly notes: Notes;
+}
+
+/** What is noted of a call on its way. */
+export interface Notes {
+  /** What it has seen itself. */
+  label: Label | null;
+  spent: Spent;
+  /** What it was judged to need: where what it reads comes from. */
+  needs: readonly Pattern[];
+  /** What it sends besides its arguments, once that is put together. */
+  sends: (() => Json) | undefined;
+}
+
+/** The notes of a call of which nothing is known yet. */
+export function newNotes(needs: readonly Pattern[] = []): Notes {
+  return { label: null, spent: {}, needs, sends: undefined };
 }
 
 /** Copies, bounds and checks what a caller gave: `EINVAL` or `ELIMIT`. */

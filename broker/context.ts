@@ -7,7 +7,7 @@ import type { Draft } from "../kernel/draft.ts";
 import type { AskingTool, Spending, ValueRef } from "../kernel/event.ts";
 import type { Pid } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
-import { joinLabels, type Label } from "../kernel/label.ts";
+import { joinLabels, type Label, originAmong, withOrigin } from "../kernel/label.ts";
 import type { Risk } from "../kernel/policy.ts";
 import type { ParkedCall, Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -81,8 +81,9 @@ export class Context implements CallContext {
       await this.#door.host.load(tree, (ref as { readonly hash: string }).hash);
   }
 
-  taint(label: Label): void {
+  taint(what: Label): void {
     const { notes } = this.#call;
+    const label = withOrigin(what, originAmong(notes.needs));
     notes.label = notes.label === null ? label : joinLabels(notes.label, label);
   }
 

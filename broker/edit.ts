@@ -16,8 +16,9 @@ import type { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { CapId } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
+import { sinkReason, sinkText } from "../kernel/sink.ts";
 import type { Process } from "../kernel/state.ts";
-import { askedHash, ruleFor, ruleText } from "./authorize.ts";
+import { askedHash, releaseHash, ruleFor, ruleText, sinkFor } from "./authorize.ts";
 import { worse } from "./ask.ts";
 import { decode } from "./call.ts";
 import type { AnySyscall, Need, World } from "./syscall.ts";
@@ -45,16 +46,20 @@ export function editJudge(door: {
       const at = { def, name, args, process, need, request: request.id };
       const under = need.right === right ? asker.under : null;
       const asks = judgeNeed(draft, { ...at, under });
-      people = Math.max(people, asks);
-      if (asks === 0 || need.right !== right) continue;
+      people = Math.max(people, asks.people);
+      if (asks.people === 0 || need.right !== right) continue;
       const { resource } = need;
-      grants.push({ right, resource, argsHash: askedHash({ name, args }, need.binds) });
+      // What is not in the arguments nobody has seen: where such is sent, it is asked about again.
+      const argsHash = asks.sink
+        ? releaseHash({ name, args, label: process.label }, need)
+        : askedHash({ name, args }, need.binds);
+      grants.push({ right, resource, argsHash });
     }
     return { args, grants, people };
   };
 }
 
-/** How many people a need of an edited call takes, 0 for none; throws what refuses it (E2). */
+/** Whom a need of an edited call takes, and whether a sink says so; throws what refuses it (E2). */
 function judgeNeed(draft: Draft, at: {
   readonly def: AnySyscall;
   readonly name: string;
@@ -63,7 +68,7 @@ function judgeNeed(draft: Draft, at: {
   readonly need: Need;
   readonly request: string;
   readonly under: CapId | null;
-}): number {
+}): { readonly people: number; readonly sink: boolean } {
   const { tree, nowMs } = draft;
   const { name, args, process, need } = at;
   const what = `${need.right}(${need.resource})`;
@@ -95,11 +100,20 @@ function judgeNeed(draft: Draft, at: {
       rule: ruleText(rule),
     });
   }
-  if (rule?.effect !== "ask" && need.ask === undefined) return 0;
+  const sink = sinkFor(tree, lineage, { need, label: process.label });
+  if (sink?.otherwise === "deny") {
+    const sentence = `${refused} is refused: ${sinkReason(sink, process.label)}`;
+    throw new SysError("EACCES", sentence, { rule: sinkText(sink) });
+  }
+  if (rule?.effect !== "ask" && need.ask === undefined && sink === undefined) {
+    return { people: 0, sink: false };
+  }
   if (!ceilingAllows(tree.state.ceiling, need)) {
     throw new SysError("EPERM", `${refused} is over the tree's ceiling`);
   }
-  const risk = worse(rule?.risk ?? "low", at.def.risk ?? "medium");
+  const ruled = worse(rule?.risk ?? "low", sink?.risk ?? "low");
+  const risk = worse(ruled, at.def.risk ?? "medium");
   const { destructiveApprovers = 1 } = tree.context;
-  return Math.max(rule?.people ?? 1, risk === "destructive" ? destructiveApprovers : 1);
+  const people = Math.max(rule?.people ?? 1, risk === "destructive" ? destructiveApprovers : 1);
+  return { people, sink: sink !== undefined };
 }

@@ -20,7 +20,7 @@ import type { Touched } from "../kernel/touch.ts";
 import type { OpenIntent } from "../kernel/state.ts";
 import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
-import { type Call, callId, editedOf, idempotencyKey, replyOf } from "./call.ts";
+import { type Call, callId, editedOf, idempotencyKey, newNotes, replyOf } from "./call.ts";
 import { answered, doubt } from "./doubt.ts";
 import type { Run } from "./run.ts";
 import type { AnySyscall, Parked } from "./syscall.ts";
@@ -52,6 +52,7 @@ export async function sendEffect(broker: Broker, call: Call, given: {
     spends,
     before: def.before?.(given.prepared) ?? null,
     ...touching(draft, def, given.prepared),
+    ...(call.notes.label === null ? {} : { label: call.notes.label }),
   });
   tree.commit(draft);
   await broker.host.durable(tree);
@@ -152,6 +153,7 @@ export async function settleLost(
 ): Promise<CallResult | Parked> {
   const def = call.def as Emitting;
   const { spends } = intent;
+  call.notes.needs = intent.decision.needs;
   if (def.lost === "safe") return await repeat(broker, call, { spends, via: "repeated" });
   const said = answered(call);
   if (said === "retry") return await resend(broker, call, intent);
@@ -261,7 +263,7 @@ export async function recoverStopped(broker: Broker, run: Run): Promise<void> {
   for (const [key, recorded] of Object.entries(process.journal)) {
     if (recorded.state !== "open") continue;
     const { name, args } = recorded;
-    const notes = { label: null, spent: {} };
+    const notes = newNotes(recorded.intent.decision.needs);
     const def = broker.lookUp(name);
     const { cwd } = recorded.intent;
     const { tree } = run;

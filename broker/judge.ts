@@ -27,9 +27,10 @@ export function judgeAtDoor(door: {
     if (!(error instanceof SysError)) throw error;
     return { is: "refused", decision: { needs: [], by: [], effect: "deny" }, error };
   }
-  const { label: seen } = call.notes;
+  call.notes.needs = needs;
+  const { label: seen, sends } = call.notes;
   const label = seen === null ? process.label : joinLabels(process.label, seen);
-  return judgeCall({ tree, process, name, args, needs, nowMs: door.now(tree), label });
+  return judgeCall({ tree, process, name, args, needs, nowMs: door.now(tree), label, sends });
 }
 
 /** Refuses with `EBUDGET` what the budget does not bear. */

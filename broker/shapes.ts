@@ -35,6 +35,8 @@ export const jsonObjectShape = z.record(z.string(), jsonShape) as unknown as z.Z
 export const labelShape = z.strictObject({
   sensitivity: z.enum(SENSITIVITIES),
   trust: z.enum(TRUSTS),
+  origin: z.array(z.string().max(LIMITS.labelOriginCharsMax))
+    .max(LIMITS.labelOriginsMax + 1).readonly().optional(),
 });
 /** A rule of authority: a right on a resource. */
 export const ruleShape = z.string().min(3).max(LIMITS.ruleBytesMax)

@@ -95,7 +95,7 @@ export interface CallContext {
   readonly idempotencyKey: string;
   /** Fetches a value that is not in memory. */
   load(ref: ValueRef): Promise<Json>;
-  /** Joins a label into the caller's, since what it reads carries it. */
+  /** Joins a label into the caller's, since what it reads carries it. Says where it is from. */
   taint(label: Label): void;
   /** Books spending that is known only afterwards. */
   book(spent: Spending): void;
@@ -170,6 +170,8 @@ interface Common<A, P> {
   cost?(args: A): Spending;
   /** Reads what the decision needs, before the last check. */
   prepare?(at: CallContext, args: A): Promise<P>;
+  /** What it sends that its arguments only name: a release by a person is bound to it. */
+  sends?(prepared: P): Json;
 }
 
 /** A call that reads. */

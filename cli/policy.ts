@@ -59,11 +59,12 @@ async function test(at: Context, file: string, pid: string): Promise<number> {
 async function check(at: Context, file: string): Promise<number> {
   const text = await readText(at, file);
   try {
-    const { rules, labels } = parsePolicy(text, TREE_CONTEXT);
-    const counts = { file, rules: rules.length, labels: labels.length, errors: [] };
+    const read = parsePolicy(text, TREE_CONTEXT);
+    const [rules, labels, sinks] = [read.rules.length, read.labels.length, read.sinks.length];
+    const counts = { file, rules, labels, sinks, errors: [] };
     show(at, counts, {
       name: file,
-      lines: [`${file}: ${rules.length} rules, ${labels.length} labels, no errors`],
+      lines: [`${file}: ${rules} rules, ${labels} labels, ${sinks} sinks, no errors`],
     });
     return EXIT.ok;
   } catch (error) {

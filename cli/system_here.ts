@@ -19,6 +19,7 @@ import { pendingRequests } from "../runtime/people.ts";
 import { pidOf } from "../runtime/line_text.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
+import { PERSON } from "../kernel/label.ts";
 import { fullName } from "../kernel/names.ts";
 import type { Put } from "../kernel/put.ts";
 import type { CheckpointView, ObjectView } from "../server/schema/memory.ts";
@@ -141,7 +142,7 @@ export class LocalSystem implements System {
       data,
       interrupt,
       replyTo: null,
-      label: { sensitivity: "public", trust: "user" },
+      label: { ...PERSON },
     });
   }
 

@@ -288,6 +288,7 @@ const CALL = {
     settleParked(tree.state, at, data.key);
     spendUses(tree, data.spends);
     if (data.spent !== undefined) book(tree.state, at, data.spent);
+    if (data.label !== undefined) at.label = joinLabels(at.label, data.label);
     at.calls.allowed += 1;
   },
   "call.outcome": (tree, data, line) => {

@@ -18,8 +18,7 @@ export function authorize(index: CapabilityIndex, query: AuthorityQuery): Author
   const considered: Considered[] = [];
   let best: Authorization & { ok: true } | null = null;
   for (const cap of found) {
-    const isShort = query.needsGrant === "shown" ? cap.parent === null : false;
-    if (query.needsGrant !== false && (cap.grant === null || isShort)) {
+    if (isShort(query.needsGrant, cap)) {
       consider(considered, cap, WHY.notGranted);
       continue;
     }
@@ -35,6 +34,14 @@ export function authorize(index: CapabilityIndex, query: AuthorityQuery): Author
     best ??= answer;
   }
   return best ?? { ok: false, considered };
+}
+
+/** Whether a person's word is needed that this is not, whatever it covers. */
+function isShort(needs: AuthorityQuery["needsGrant"], cap: HeldCapability): boolean {
+  if (needs === false) return false;
+  if (cap.grant === null) return true;
+  if (needs === "shown") return cap.parent === null;
+  return needs === "released" && cap.grant.argsHash === null;
 }
 
 function consider(into: Considered[], cap: HeldCapability, why: string): void {

@@ -12,7 +12,7 @@ import type { BudgetLimits, ImageData, Message } from "./event.ts";
 import { SysError } from "./errors.ts";
 import type { CapId, MessageId, Pid } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
-import type { Label } from "./label.ts";
+import { type Label, PERSON } from "./label.ts";
 import { loosened, type Process, type State } from "./state.ts";
 
 /** What is different in the new tree. */
@@ -75,7 +75,7 @@ function edit(state: State, pid: Pid, edits: BranchEdits): void {
     throw new SysError("ESTATE", `Cannot fork "${state.tree}": its root does not live there`);
   }
   const { goal = root.goal, model, budget, policy, message } = edits;
-  if (message !== undefined) say(state, pid, message, edits.sender ?? PERSON);
+  if (message !== undefined) say(state, pid, message, edits.sender ?? OPERATOR);
   if (budget !== undefined) root.limits = { ...root.limits, ...budget };
   if (policy !== undefined) state.policy = { ...state.policy, text: policy };
   const image = model === undefined ? root.image : withModel(state, root.image, model);
@@ -92,10 +92,7 @@ function withModel(state: State, from: string, model: string): string {
   return hash;
 }
 
-const PERSON = {
-  from: "person:operator",
-  label: { sensitivity: "public", trust: "user" },
-} as const;
+const OPERATOR = { from: "person:operator", label: PERSON } as const;
 
 function say(
   state: State,

@@ -102,8 +102,9 @@ export interface AuthorityQuery {
   /**
    * Whether a rule said "ask": then only a person's answer will do. "shown": one that was given to
    * the call itself, whose matter the person saw, and not to a request for the right alone.
+   * "released": one that was given for exactly this call with these arguments.
    */
-  readonly needsGrant: boolean | "shown";
+  readonly needsGrant: boolean | "shown" | "released";
   /** How many bytes the call moves, where that is known beforehand. */
   readonly bytes?: number;
   /** Hash of the caller's image. */

@@ -251,6 +251,8 @@ export interface EventMap extends HumanEvents, ToolEvents, TreeEvents {
     readonly before: Json;
     /** What it does to files, so that it can be taken back. */
     readonly touches?: readonly Touched[];
+    /** What was read to put it together: whatever comes of it, the caller has seen that. */
+    readonly label?: Label;
   };
   /** How an effect came out. */
   "call.outcome": {

@@ -159,6 +159,9 @@ export function checkScope(draft: Draft, request: RequestRecord, said: Approval)
   if (request.risk === "destructive" && scope !== "once") {
     throw new SysError("EACCES", `${refused}: destructive, expected scope "once"`);
   }
+  if (request.rule?.sink === true && scope !== "once") {
+    throw new SysError("EACCES", `${refused}: a release to a sink, expected scope "once"`);
+  }
   if (request.kind === "review" && (scope === "image" || scope === "policy")) {
     throw new SysError("EINVAL", `${refused}: a review, expected a scope of who was shown it`);
   }

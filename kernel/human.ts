@@ -72,6 +72,8 @@ function isSame(request: RequestRecord, asking: Asking): boolean {
   const wantsWord = asking.kind === "permission" || asking.kind === "review";
   return request.kind === asking.kind && wantsWord &&
     request.call !== null && asking.call !== null &&
+    // Whoever may say yes to a call was not told what else its sender has seen.
+    request.rule?.sink === asking.rule?.sink &&
     // Who is asked is told which tool asks: another one asks another thing.
     request.tool?.name === asking.tool?.name && request.tool?.hash === asking.tool?.hash &&
     request.call.argsHash === asking.call.argsHash && request.call.name === asking.call.name &&

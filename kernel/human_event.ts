@@ -40,6 +40,8 @@ export interface RequestRule {
   readonly text: string;
   /** "policy" for the tree's, else the process that was started with it. */
   readonly source: "policy" | Pid;
+  /** Set when it is a sink: only exactly what was shown can be released. */
+  readonly sink?: true;
 }
 
 /** What can happen between a tree and people. */

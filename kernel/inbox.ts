@@ -21,6 +21,7 @@ import { answer } from "./answer.ts";
 import type { BudgetLimits, Message } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { SENSITIVITIES, TRUSTS } from "./label.ts";
+import { LIMITS } from "./limits.ts";
 import { deliver } from "./message.ts";
 import { parsePolicy } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
@@ -83,7 +84,11 @@ const ORDERS = z.discriminatedUnion("kind", [
     data: json,
     interrupt: z.boolean(),
     replyTo: z.custom<`msg_${string}`>((value) => isId("msg", value)).nullable(),
-    label: z.strictObject({ sensitivity: z.enum(SENSITIVITIES), trust: z.enum(TRUSTS) }),
+    label: z.strictObject({
+      sensitivity: z.enum(SENSITIVITIES),
+      trust: z.enum(TRUSTS),
+      origin: z.array(z.string()).max(LIMITS.labelOriginsMax + 1).optional(),
+    }),
   }),
   z.strictObject({
     kind: z.literal("grant"),

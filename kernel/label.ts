@@ -1,11 +1,15 @@
 /**
- * Labels: how secret a value is and how far it can be trusted.
+ * Labels: how secret a value is, how far it can be trusted, and where it came from.
  *
  * Invariants:
  *   L1. Joining never makes a label less secret or more trusted than either side.
  *   L2. Joining is associative, commutative and idempotent, and `BOTTOM` changes nothing.
+ *   L3. No origin is lost by joining: what is not named any more is stood for by `MORE`.
  * @module
  */
+
+import type { Pattern } from "./grammar.ts";
+import { LIMITS } from "./limits.ts";
 
 /** How much harm it does when a value gets out, least first. */
 export const SENSITIVITIES = ["public", "internal", "confidential", "secret"] as const;
@@ -23,32 +27,111 @@ export interface Label {
   readonly sensitivity: Sensitivity;
   /** Who vouches for the value. */
   readonly trust: Trust;
+  /** Where it came from, such as `file:./hr`; sorted. Absent where nobody knows. */
+  readonly origin?: readonly string[];
 }
 
 /** The label of what nobody has labelled: joining it with another gives that other. */
 export const BOTTOM: Label = { sensitivity: "public", trust: "trusted" };
 
+/** What a person says of whom nothing more is known. */
+export const PERSON: Label = { sensitivity: "public", trust: "user", origin: ["person"] };
+
+/** Among origins: and others, which are too many to name. */
+export const MORE = "…";
+
 /** The label of something made from both: as secret as the more secret, as trusted as the less. */
 export function joinLabels(a: Label, b: Label): Label {
-  if (within(b, a)) return a;
-  if (within(a, b)) return b;
+  const origin = joinOrigins(a.origin, b.origin);
+  if (origin === a.origin && fits(b, a)) return a;
+  if (origin === b.origin && fits(a, b)) return b;
   return {
     sensitivity: rankOfSensitivity(a) >= rankOfSensitivity(b) ? a.sensitivity : b.sensitivity,
     trust: rankOfTrust(a) <= rankOfTrust(b) ? a.trust : b.trust,
+    ...(origin === undefined ? {} : { origin }),
   };
 }
 
 /** Position of the label's sensitivity, 0 for "public". */
-export function rankOfSensitivity(label: Label): number {
+export function rankOfSensitivity(label: Pick<Label, "sensitivity">): number {
   return SENSITIVITIES.indexOf(label.sensitivity);
 }
 
 /** Position of the label's trust, 0 for "untrusted". */
-export function rankOfTrust(label: Label): number {
+export function rankOfTrust(label: Pick<Label, "trust">): number {
   return TRUSTS.indexOf(label.trust);
 }
 
-function within(low: Label, high: Label): boolean {
+/** Whether joining `low` into `high` makes it neither more secret nor less trusted. */
+export function fits(low: Label, high: Label): boolean {
   return rankOfSensitivity(low) <= rankOfSensitivity(high) &&
     rankOfTrust(low) >= rankOfTrust(high);
+}
+
+/** A label as people read it: `secret, untrusted; from file:./hr`. */
+export function formatLabel({ sensitivity, trust, origin = [] }: Label): string {
+  const from = origin.length === 0 ? "" : `; from ${origin.join(", ")}`;
+  return `${sensitivity}, ${trust}${from}`;
+}
+
+/** A label with an origin, where it names none yet. */
+export function withOrigin(label: Label, origin: string | null): Label {
+  return label.origin !== undefined || origin === null ? label : { ...label, origin: [origin] };
+}
+
+/** Where what a call reads comes from that has these needs; null for what is inside. */
+export function originAmong(needs: readonly Readonly<Pattern>[]): string | null {
+  for (const { right, resource } of needs) {
+    const origin = originOf(right, resource);
+    if (origin !== null) return origin;
+  }
+  return null;
+}
+
+/**
+ * Where what is read by a right comes from; null for what is inside: that carries its own label.
+ * A folder stands for its files, and a server for all it has, so that there are few.
+ */
+export function originOf(right: string, resource: string): string | null {
+  const [noun = "", server = ""] = right.split(".");
+  switch (noun) {
+    case "file":
+      if (right === "file.list") return tag("file", resource);
+      return right === "file.read" ? tag("file", folderOf(resource)) : null;
+    case "net":
+      return tag("net", /^[a-z+.-]+:\/\/([^/]*)/.exec(resource)?.[1] ?? resource);
+    case "mcp":
+      return tag("mcp", server);
+    case "shell":
+    case "program":
+      return tag(noun, resource);
+    case "human":
+      return "person";
+    default:
+      return null;
+  }
+}
+
+function tag(kind: string, name: string): string {
+  return `${kind}:${name}`.slice(0, LIMITS.labelOriginCharsMax).toWellFormed();
+}
+
+function folderOf(path: string): string {
+  const end = path.lastIndexOf("/");
+  return end <= 0 ? "." : path.slice(0, end);
+}
+
+type Origins = readonly string[] | undefined;
+
+/** L3: the first in order are kept, whichever way they were joined. */
+function joinOrigins(a: Origins, b: Origins): Origins {
+  if (a === b || b === undefined || holdsAll(a, b)) return a;
+  if (a === undefined || holdsAll(b, a)) return b;
+  const named = [...new Set([...a, ...b])].filter((one) => one !== MORE).sort();
+  const isMore = named.length > LIMITS.labelOriginsMax || a.includes(MORE) || b.includes(MORE);
+  return isMore ? [...named.slice(0, LIMITS.labelOriginsMax), MORE] : named;
+}
+
+function holdsAll(all: Origins, some: readonly string[]): boolean {
+  return all !== undefined && some.every((one) => all.includes(one));
 }

@@ -33,6 +33,9 @@ export const LIMITS = {
   resourceSegmentsMax: 64,
   policyRulesMax: 2_048,
   policyBytesMax: 262_144,
+  // Labels
+  labelOriginsMax: 16,
+  labelOriginCharsMax: 256,
   // Memory
   objectBytesMax: 4 * 2 ** 20,
   objectsPerTreeMax: 100_000,

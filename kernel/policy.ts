@@ -23,6 +23,7 @@ import {
 } from "./label.ts";
 import { isPathRight } from "./path.ts";
 import { PatternIndex } from "./pattern_index.ts";
+import type { SinkRule } from "./sink.ts";
 
 export { formatPolicy, formatRule, parsePolicy, type PolicyContext } from "./policy_text.ts";
 export { suggest } from "./suggest.ts";
@@ -79,6 +80,7 @@ export interface Policy {
   readonly hash: string;
   readonly rules: readonly PolicyRule[];
   readonly labels: readonly LabelRule[];
+  readonly sinks: readonly SinkRule[];
 }
 
 /** What a policy says to a call. */

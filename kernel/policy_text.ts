@@ -4,6 +4,7 @@
  * `allow|ask|deny right(resource) [when test] [expires 8h] [risk high] [people 2] [because reason]`
  * `allow right(resource) unasked [when test] [expires 8h] [because reason]`
  * `label right(resource) sensitivity=secret trust=untrusted`
+ * `sink right(resource) [sensitivity<=internal] [trust>=user] [else deny] [risk high] [because …]`
  *
  * A test is `sensitivity>=secret` or `trust<=untrusted`, with `>=`, `<=` or `=`. White space
  * between words is free. `#` at the start of a line or after white space begins a comment, but not
@@ -24,6 +25,7 @@ import { LIMITS } from "./limits.ts";
 import { spellPattern } from "./path.ts";
 import { PatternIndex } from "./pattern_index.ts";
 import type { Comparison, LabelRule, LabelTest, Policy, PolicyRule, Risk } from "./policy.ts";
+import { formatSink, type SinkRule, sinkText } from "./sink.ts";
 import { suggest } from "./suggest.ts";
 
 /** What the text is read against. */
@@ -42,6 +44,7 @@ interface Reading {
   readonly context: PolicyContext;
   readonly rules: PolicyRule[];
   readonly labels: LabelRule[];
+  readonly sinks: SinkRule[];
   readonly errors: PolicyError[];
 }
 
@@ -54,9 +57,10 @@ export function parsePolicy(text: string, context: PolicyContext): Policy {
     const found = `${text.length} characters, expected at most ${LIMITS.policyBytesMax}`;
     throw new SysError("EINVAL", `Cannot load policy: ${found}`, { limit: "policyBytesMax" });
   }
-  const reading: Reading = { context, rules: [], labels: [], errors: [] };
+  const reading: Reading = { context, rules: [], labels: [], sinks: [], errors: [] };
   for (const [i, line] of text.split(/\r?\n/).entries()) readLine(reading, line, i + 1);
-  const count = reading.rules.length + reading.labels.length;
+  const { rules, labels, sinks } = reading;
+  const count = rules.length + labels.length + sinks.length;
   if (count > LIMITS.policyRulesMax) {
     const message = `${count} rules, expected at most ${LIMITS.policyRulesMax}`;
     reading.errors.unshift({ line: 1, message });
@@ -64,17 +68,19 @@ export function parsePolicy(text: string, context: PolicyContext): Policy {
     checkTogether(reading);
   }
   if (reading.errors.length > 0) throw allErrors(reading.errors);
-  return { text, hash: sha256(text), rules: reading.rules, labels: reading.labels };
+  return { text, hash: sha256(text), rules, labels, sinks };
 }
 
 /** Writes a policy's rules one a line, in their order, without comments. */
 export function formatPolicy(policy: Policy): string {
-  const lines = [...policy.rules, ...policy.labels].sort((a, b) => a.line - b.line);
+  const { rules, labels, sinks } = policy;
+  const lines = [...rules, ...labels, ...sinks].sort((a, b) => a.line - b.line);
   return lines.map((rule) => `${formatRule(rule)}\n`).join("");
 }
 
 /** Writes one rule. */
-export function formatRule(rule: PolicyRule | LabelRule): string {
+export function formatRule(rule: PolicyRule | LabelRule | SinkRule): string {
+  if ("otherwise" in rule) return formatSink(rule);
   const pattern = formatPattern(rule.pattern);
   if ("label" in rule) {
     return `label ${pattern} sensitivity=${rule.label.sensitivity} trust=${rule.label.trust}`;
@@ -114,8 +120,9 @@ function readLine(reading: Reading, line: string, number: number): void {
 
 function readRule(reading: Reading, text: string, line: number): void {
   const word = /^\S*/.exec(text)?.[0] ?? "";
-  if (!isOneOf(["allow", "ask", "deny", "label"] as const, word)) {
-    throw new Wrong(`"${word}", expected "allow", "ask", "deny" or "label"${near(word, VERBS)}`);
+  if (!isOneOf(VERBS, word)) {
+    const known = '"allow", "ask", "deny", "label" or "sink"';
+    throw new Wrong(`"${word}", expected ${known}${near(word, VERBS)}`);
   }
   const after = text.slice(word.length).trimStart();
   const end = endOfPattern(after);
@@ -123,12 +130,14 @@ function readRule(reading: Reading, text: string, line: number): void {
   const rest = after.slice(end);
   if (word === "label") {
     reading.labels.push({ line, pattern, label: readLabel(rest) });
+  } else if (word === "sink") {
+    reading.sinks.push({ line, pattern, ...readSink(rest) });
   } else {
     reading.rules.push({ line, effect: word, pattern, ...readClauses(word, rest) });
   }
 }
 
-const VERBS = ["allow", "ask", "deny", "label"];
+const VERBS = ["allow", "ask", "deny", "label", "sink"] as const;
 
 /** Where `right(resource)` ends: after its closing parenthesis, or at white space without one. */
 function endOfPattern(text: string): number {
@@ -257,6 +266,52 @@ function readLabel(text: string): Label {
   return { sensitivity, trust };
 }
 
+const SINK_WORDS = ["sensitivity<=…", "trust>=…", "else", "risk", "because"] as const;
+
+function readSink(text: string): Omit<SinkRule, "line" | "pattern"> {
+  const sink: { -readonly [K in keyof SinkRule]?: SinkRule[K] } = {};
+  const once = <K extends keyof SinkRule>(word: string, field: K, value: SinkRule[K]): void => {
+    if (sink[field] !== undefined) throw new Wrong(`"${word}" again, expected once`);
+    sink[field] = value;
+  };
+  for (let rest = text;;) {
+    const [word, after] = nextWord(rest);
+    if (word === "") break;
+    if (word === "because") {
+      sink.reason = readReason(after);
+      break;
+    }
+    const value = word.replace(/^[^=]*=/, "");
+    rest = after;
+    if (word.startsWith("sensitivity<=")) {
+      once(word, "sensitivityMax", readSensitivity(value));
+    } else if (word.startsWith("trust>=")) {
+      once(word, "trustMin", readTrust(value));
+    } else {
+      if (word !== "else" && word !== "risk") {
+        const known = SINK_WORDS.map((each) => `"${each}"`).join(", ");
+        const meant = near(word.replace(/=.*/s, "=…"), SINK_WORDS);
+        throw new Wrong(`"${word}" in a sink, expected ${known}${meant}`);
+      }
+      const [what, behind] = nextWord(after);
+      if (word === "risk") once(word, "risk", readRisk(what));
+      else once(word, "otherwise", readOne(["ask", "deny"] as const, what, "else"));
+      rest = behind;
+    }
+  }
+  const { sensitivityMax = null, trustMin = null, otherwise = "ask" } = sink;
+  if (sensitivityMax === null && trustMin === null) {
+    throw new Wrong('a sink that takes everything, expected "sensitivity<=…" or "trust>=…"');
+  }
+  return {
+    sensitivityMax,
+    trustMin,
+    otherwise,
+    risk: sink.risk ?? null,
+    reason: sink.reason ?? null,
+  };
+}
+
 function readSensitivity(text: string): Sensitivity {
   return readOne(SENSITIVITIES, text, "sensitivity");
 }
@@ -306,11 +361,13 @@ function near(word: string, known: Iterable<string>): string {
 }
 
 /** Rules that other rules make useless. */
-function checkTogether({ rules, labels, errors }: Reading): void {
+function checkTogether({ rules, labels, sinks, errors }: Reading): void {
   const lines = new Map<string, number>();
-  for (const rule of [...rules, ...labels]) {
+  for (const rule of [...rules, ...labels, ...sinks]) {
     const key = "label" in rule
       ? `label ${formatPattern(rule.pattern)}`
+      : "otherwise" in rule
+      ? sinkText(rule)
       : formatRule({ ...rule, reason: null, risk: null, expiresMs: null });
     const first = lines.get(key);
     if (first === undefined) lines.set(key, rule.line);

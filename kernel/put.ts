@@ -11,6 +11,7 @@ import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { Pid } from "./ids.ts";
 import type { Json } from "./json.ts";
+import { PERSON } from "./label.ts";
 import { append, create, versionAt, write, type Writing } from "./memory.ts";
 import { fullName } from "./names.ts";
 import { processOf } from "./process.ts";
@@ -41,7 +42,7 @@ export function put(draft: Draft, { pid, name, type, value, from, by }: Put): vo
     process,
     call: `person:${by}`,
     sources: [],
-    label: { sensitivity: "public", trust: "user" },
+    label: PERSON,
   };
   const { object } = found;
   if (object === undefined || from === 0) {

@@ -5,6 +5,7 @@
 
 import type { CallHead, CallResult, EndOutcome, EventMap, Line, Wait } from "../kernel/event.ts";
 import { canonical } from "../kernel/json.ts";
+import { formatLabel } from "../kernel/label.ts";
 import type { PersonAnswer } from "../kernel/world.ts";
 import { short, spanOf } from "./wording.ts";
 
@@ -74,7 +75,7 @@ const TELLERS: Tellers = {
   "process.canceling": ({ by, reason }) => ["cancel", `by ${by}${because(reason)}`],
   "process.ended": ({ outcome }) => ["end", outcomeText(outcome)],
   "process.moved": ({ cwd }) => ["chdir", cwd],
-  "process.labeled": ({ label }) => ["label", `${label.sensitivity}, ${label.trust}`],
+  "process.labeled": ({ label }) => ["label", formatLabel(label)],
   "call.done": (data) => ["call", `${callText(data)}  ${doneText(data)}`],
   "call.intent": (data) => ["intent", `${callText(data)}  ${decisionText(data)}`],
   "call.outcome": ({ step, key, result, via }) => [

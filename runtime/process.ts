@@ -11,6 +11,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits, EndOutcome, Line, SpentKind, Wait } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
+import { PERSON } from "../kernel/label.ts";
 import { type LifeState, lifeState, processOf, type Signal } from "../kernel/process.ts";
 import type { Process, State } from "../kernel/state.ts";
 import type { ToolDefinition } from "../kernel/generated.ts";
@@ -202,7 +203,7 @@ export class AgentProcess {
       data,
       interrupt: options.interrupt ?? false,
       replyTo: null,
-      label: { sensitivity: "public", trust: "user" },
+      label: { ...PERSON },
     });
   }
 

@@ -21,7 +21,7 @@ import { type Scope, SCOPES, type Suggestion } from "../kernel/world.ts";
 /** How far a request may be approved; empty where there is nothing that could reach further. */
 export function scopesOf(request: RequestRecord): Scope[] {
   if (request.call === null || request.kind === "budget") return [];
-  if (request.risk === "destructive") return ["once"];
+  if (request.risk === "destructive" || request.rule?.sink === true) return ["once"];
   const isReview = request.kind === "review";
   const isRuled = request.rule?.source === "policy";
   return SCOPES.filter((scope) =>

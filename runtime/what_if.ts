@@ -8,7 +8,8 @@ import type { CallHead, Line } from "../kernel/event.ts";
 import { formatPattern, type Pattern, within } from "../kernel/grammar.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { joinLabels, type Label } from "../kernel/label.ts";
-import { judge, parsePolicy } from "../kernel/policy.ts";
+import { judge, type JudgeQuery, parsePolicy, type Policy } from "../kernel/policy.ts";
+import { sinkAgainst, sinkText } from "../kernel/sink.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 
 /** A call that a policy would have treated otherwise. */
@@ -52,18 +53,32 @@ export async function whatIf(
         : joinLabels(own, head.label);
       for (const { right, resource } of label === undefined ? [] : decision.needs) {
         const query = { right, resource, label: label!, nowMs: line.atMs, sinceMs: line.atMs };
-        const { effect, rule } = judge(policy, query);
-        if (effect === "allow" || rule === undefined || decision.effect === "deny") continue;
-        const was = decision.rule?.startsWith("ask ") === true ? "ask" : decision.effect;
-        if (was === effect) continue;
+        const said = saidBy(policy, query);
+        if (said === null || decision.effect === "deny") continue;
+        const was = wasAsked(decision) ? "ask" : decision.effect;
+        if (was === said.would) continue;
         const call = `${pid}#${step}.${key}`;
-        const at = { seq: line.seq, pid, call, right, resource };
-        found.push({ ...at, was, would: effect, rule: ruleText(rule) });
+        found.push({ seq: line.seq, pid, call, right, resource, was, ...said });
       }
     }
     tree.replay(line);
   }
   return found;
+}
+
+/** What a policy says against a call, and by which line; null for nothing. */
+function saidBy(policy: Policy, query: JudgeQuery): Pick<Otherwise, "rule" | "would"> | null {
+  const { effect, rule } = judge(policy, query);
+  const sink = sinkAgainst(policy.sinks, query);
+  if (sink !== undefined && effect !== "deny") {
+    return { would: sink.otherwise, rule: sinkText(sink) };
+  }
+  return effect === "allow" || rule === undefined ? null : { would: effect, rule: ruleText(rule) };
+}
+
+/** Whether a person had to say yes. */
+function wasAsked({ rule = "" }: CallHead["decision"]): boolean {
+  return rule.startsWith("ask ") || rule.startsWith("sink ");
 }
 
 /** A right that a history needed, and what for. */
@@ -104,7 +119,7 @@ export async function leastFor(
         const pattern = { right: need.right, resource: need.resource };
         const key = formatPattern(pattern);
         const known = uses.get(key) ?? { pattern, asked: true, lines: [] };
-        known.asked &&= decision.rule?.startsWith("ask ") === true;
+        known.asked &&= wasAsked(decision);
         known.lines.push(line.seq);
         uses.set(key, known);
       }

@@ -547,6 +547,8 @@ export interface Label {
   readonly sensitivity: string;
   /** Trust. */
   readonly trust: string;
+  /** Origin. */
+  readonly origin?: readonly (string)[];
 }
 
 /** `Limits` of the API's document. */

@@ -198,7 +198,8 @@ Deno.test("A summary has the labels of what it is made from, and the prompt hand
     const tree = await world.tree();
     const objects = Object.values(tree.state.objects);
     const summary = objects.find(({ name }) => name.endsWith("/.summaries/1"))!;
-    assert.deepEqual(summary.label, { sensitivity: "internal", trust: "untrusted" });
+    const origin = ["file:."];
+    assert.deepEqual(summary.label, { sensitivity: "internal", trust: "untrusted", origin });
     const talk = objects.find(({ name }) => name.endsWith("/context"))!;
     assert.deepEqual(summary.links, [{ relation: "summarizes", to: talk.id }]);
     assert.deepEqual(summary.from.sources, [`${talk.id}@3`]);

@@ -201,7 +201,7 @@ interface Flow {
 }
 
 const LABELS = "label file.read(./secret/**) sensitivity=secret trust=trusted";
-const SECRET = { sensitivity: "secret", trust: "trusted" };
+const SECRET = { sensitivity: "secret", trust: "trusted", origin: ["file:./secret"] };
 const NO_LEAK =
   `${LABELS}\ndeny file.write(./out/**) when sensitivity>=secret because it is secret`;
 const leak: Body = ({ sys }) => codeOf(sys.file.write({ path: "out/a", text: "x" }));
@@ -221,7 +221,7 @@ const FLOWS: Readonly<Record<string, Flow>> = {
       await sys.file.read({ path: "plain" });
       return (await sys.process.inspect({}))["label"];
     },
-    result: { sensitivity: "internal", trust: "untrusted" },
+    result: { sensitivity: "internal", trust: "untrusted", origin: ["file:."] },
   },
   "labels join and never fall": {
     policy: LABELS,
@@ -230,7 +230,11 @@ const FLOWS: Readonly<Record<string, Flow>> = {
       await sys.file.read({ path: "plain" });
       return (await sys.process.inspect({}))["label"];
     },
-    result: { sensitivity: "secret", trust: "untrusted" },
+    result: {
+      sensitivity: "secret",
+      trust: "untrusted",
+      origin: ["file:.", "file:./secret"],
+    },
   },
   "a sink is shut to who has read a secret": {
     policy: NO_LEAK,

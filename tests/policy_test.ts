@@ -18,6 +18,7 @@ import {
   RISKS,
   suggest,
 } from "../kernel/policy.ts";
+import type { SinkRule } from "../kernel/sink.ts";
 
 const context = {
   rights: [
@@ -112,6 +113,18 @@ const BAD: readonly (readonly [text: string, says: RegExp])[] = [
   ["ask file.read(./a/b)\ndeny file.*(./a/**)", /can never match/],
   [`allow file.read(${"a".repeat(1_024)})`, /at most 1024/],
   ["ask clock.now(\u0000)", /control character/],
+  ["sinc file.write(./a) trust>=user", /did you mean "sink"\?/],
+  ["sink file.wirte(./a) trust>=user", /did you mean "file\.write"\?/],
+  ["sink file.write(./a)", /a sink that takes everything, expected "sensitivity<=…" or "trust>=…"/],
+  ["sink file.write(./a) trust<=user", /"trust<=user" in a sink.*did you mean "trust>=…"\?/],
+  ["sink file.write(./a) sensitivity>=secret", /did you mean "sensitivity<=…"\?/],
+  ["sink file.write(./a) sensitivity<=secrt", /did you mean "secret"\?/],
+  ["sink file.write(./a) trust>=usr", /did you mean "user"\?/],
+  ["sink file.write(./a) trust>=user trust>=user", /again, expected once/],
+  ["sink file.write(./a) trust>=user esle deny", /did you mean "else"\?/],
+  ["sink file.write(./a) trust>=user else allow", /else "allow", expected one of ask, deny/],
+  ["sink file.write(./a) trust>=user risk hihg", /did you mean "high"\?/],
+  ["sink file.write(./a) trust>=user\nsink file.write(./a) trust>=user", /again, expected once/],
 ];
 
 Deno.test("parsePolicy() refuses what could never match, and says why", () => {
@@ -219,14 +232,25 @@ const rule: fc.Arbitrary<PolicyRule> = fc.record({
 const rules = fc.array(rule, { maxLength: 8 }).map((all) =>
   all.map((one, i) => ({ ...one, line: i + 1 }))
 );
+const sink: fc.Arbitrary<SinkRule> = fc.record({
+  line: fc.constant(0),
+  pattern: fc.record({ right: rights, resource: resources }, { noNullPrototype: true }),
+  sensitivityMax: fc.option(fc.constantFrom(...SENSITIVITIES)),
+  trustMin: fc.option(fc.constantFrom(...TRUSTS)),
+  otherwise: fc.constantFrom("ask" as const, "deny" as const),
+  reason: fc.option(fc.constantFrom("x", "see #4 (and 5)", "else deny")),
+  risk: fc.option(fc.constantFrom(...RISKS)),
+}, { noNullPrototype: true })
+  .filter(({ sensitivityMax, trustMin }) => sensitivityMax !== null || trustMin !== null);
 const label: fc.Arbitrary<Label> = fc.record({
   sensitivity: fc.constantFrom(...SENSITIVITIES),
   trust: fc.constantFrom(...TRUSTS),
 });
 
 Deno.test("parsePolicy() reads what formatPolicy() wrote", () => {
-  fc.assert(fc.property(rules, (all) => {
-    const text = formatPolicy({ text: "", hash: "", rules: all, labels: [] });
+  fc.assert(fc.property(rules, fc.array(sink, { maxLength: 4 }), (all, some) => {
+    const sinks = some.map((one, i) => ({ ...one, line: all.length + i + 1 }));
+    const text = formatPolicy({ text: "", hash: "", rules: all, labels: [], sinks });
     let policy: Policy;
     try {
       policy = parsePolicy(text, context);
@@ -236,6 +260,7 @@ Deno.test("parsePolicy() reads what formatPolicy() wrote", () => {
       return;
     }
     assert.deepEqual(policy.rules, all);
+    assert.deepEqual(policy.sinks, sinks);
     assert.equal(formatPolicy(policy), text);
   }));
 });
@@ -251,7 +276,7 @@ Deno.test("judge() agrees with a scan, whatever the order of the rules", () => {
         (one.expiresMs === null || nowMs < one.expiresMs);
       const matching = all.filter(applies);
       const query = { right: r, resource: on, label: has, nowMs, sinceMs: 0 };
-      const policy = { text: "", hash: "", rules: all, labels: [] };
+      const policy = { text: "", hash: "", rules: all, labels: [], sinks: [] };
       const expected = ["deny", "ask", "allow"].find((effect) =>
         matching.some((one) => one.effect === effect)
       );

@@ -11,10 +11,12 @@ import { parsePattern } from "../../kernel/grammar.ts";
 import type { CapId } from "../../kernel/ids.ts";
 import { hashOf } from "../../kernel/json.ts";
 import { ask } from "../../kernel/human.ts";
+import { formatLabel } from "../../kernel/label.ts";
 import { GRANT_MS } from "../../kernel/grant.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { processOf } from "../../kernel/process.ts";
 import { parseGrant } from "../../kernel/path.ts";
+import { sinkText } from "../../kernel/sink.ts";
 import {
   capIdShape,
   jsonObjectShape,
@@ -23,7 +25,7 @@ import {
   ruleShape,
   timeoutShape,
 } from "../shapes.ts";
-import { ruleFor, ruleText, underCeiling } from "../authorize.ts";
+import { ruleFor, ruleText, sinkFor, underCeiling } from "../authorize.ts";
 import { refusedByPerson } from "../ask.ts";
 import { type CallContext, Parked, syscall } from "../syscall.ts";
 
@@ -221,13 +223,14 @@ export function explainCall(
     nowMs: at.nowMs,
     label: at.process.label,
   });
+  const sink = ruled?.effect === "deny" ? undefined : sinkFor(at.tree, lineage, {
+    need: { right, resource },
+    label: at.process.label,
+  });
   const { decision: capability, ...rest } = held;
-  const decision = capability === "none" ? "none" : ruled?.effect ?? "allow";
-  return {
-    decision,
-    right,
-    resource,
-    ...rest,
-    ...(ruled === undefined ? {} : { rule: ruleText(ruled), line: ruled.line }),
-  };
+  const decision = capability === "none" ? "none" : sink?.otherwise ?? ruled?.effect ?? "allow";
+  const said = sink === undefined
+    ? ruled === undefined ? {} : { rule: ruleText(ruled), line: ruled.line }
+    : { rule: sinkText(sink), line: sink.line, seen: formatLabel(at.process.label) };
+  return { decision, right, resource, ...rest, ...said };
 }

@@ -6,8 +6,8 @@
 
 import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
-import { hashOf, type Json, sha256 } from "../../kernel/json.ts";
-import { joinLabels } from "../../kernel/label.ts";
+import { type Json, sha256 } from "../../kernel/json.ts";
+import { fits } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { factsOf } from "../../kernel/media.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
@@ -257,7 +257,7 @@ export const fileCalls = {
       }
       const label = labelFor(at.tree.policy, "file.read", from.resource) ?? FILE_LABEL;
       const there = labelFor(at.tree.policy, "file.read", to.resource) ?? FILE_LABEL;
-      if (hashOf(joinLabels(label, there)) !== hashOf(there)) {
+      if (!fits(label, there)) {
         const lost = "its label would be lost there, expected a place with the same label rule";
         throw new SysError("EACCES", `Cannot move "${args.from}" to "${args.to}": ${lost}`);
       }

@@ -8,7 +8,7 @@
 
 import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
-import type { Json, JsonObject } from "../../kernel/json.ts";
+import { hashOf, type Json, type JsonObject } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { existing, itemsOf, lengthAt } from "../../kernel/memory.ts";
 import type {
@@ -81,13 +81,15 @@ export const modelCalls = {
         const { messages } = current(at, prompt);
         mustFit(args.model, messages);
         const attached = await attach(at, messages, prompt.manifest.seq);
-        return { model, prompt, messages: [], tools, attached };
+        return { model, prompt, messages, tools, attached };
       }
       const messages = [...system, ...await conversation(at, args.context, args.length), ...given];
       mustFit(args.model, messages);
       const attached = await attach(at, messages, null);
       return { model, prompt: null, messages, tools, attached };
     },
+    sends: ({ messages, tools, attached }: Prepared) =>
+      hashOf({ messages, tools, attached: [...attached] } as unknown as Json),
     // With it the same prompt can be made again: after a crash, or by whoever reads the log.
     before: ({ prompt }: Prepared) => (prompt?.manifest ?? null) as unknown as Json,
     async run(at, args, { model, prompt, messages, tools, attached }) {
@@ -122,6 +124,7 @@ interface Prepared {
   readonly model: Model;
   /** A prompt that was put together under a window; null for `messages` as they are. */
   readonly prompt: Prompt | null;
+  /** What is sent, less what is deleted or revoked until then. */
   readonly messages: readonly ModelMessage[];
   readonly tools: readonly ModelTool[];
   /** What the messages name. */

@@ -8,6 +8,7 @@ import { SysError } from "../../kernel/errors.ts";
 import type { ValueRef } from "../../kernel/event.ts";
 import { type Json, sha256 } from "../../kernel/json.ts";
 import { labelFor } from "../../kernel/policy.ts";
+import { originOf, withOrigin } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { isMediaKind, kindOf, MEDIA_KINDS, mediaOf } from "../../kernel/media.ts";
 import {
@@ -264,7 +265,10 @@ export const objectCalls = {
       const bytes = await filesOf(at).read(toProviderPath(resource), {
         bytesMax: LIMITS.fileBytesMax,
       });
-      const label = labelFor(at.tree.policy, "file.read", resource) ?? FILE_LABEL;
+      const label = withOrigin(
+        labelFor(at.tree.policy, "file.read", resource) ?? FILE_LABEL,
+        originOf("file.read", resource),
+      );
       const from = `file:${resource}@${sha256(bytes)}`;
       return { ...imported(resource, bytes, args.type), bytes: bytes.length, from, label };
     },
@@ -286,11 +290,12 @@ export const objectCalls = {
       need("file.write", at, path),
     ],
     async prepare(at, args) {
-      const bytes = await exported(at, args.object);
+      const { bytes, from } = await exported(at, args.object);
       const path = toProviderPath(resolvePath(at.cwd, args.path));
       const wanted = sha256(bytes);
-      return { bytes, path, wanted, was: await seen(filesOf(at), path) };
+      return { bytes, from, path, wanted, was: await seen(filesOf(at), path) };
     },
+    sends: ({ from, wanted }) => ({ ...from, sha256: wanted }),
     before: ({ wanted, was }) => ({ wanted, before: was.digest }),
     touches: ({ path, wanted, was }) => [
       { path, before: was.digest, after: wanted, content: was.content },
@@ -333,15 +338,20 @@ function written(type: string, value: Json): Uint8Array {
   return encodeBytes(typeof value === "string" ? value : JSON.stringify(value, null, 2), "utf8");
 }
 
-async function exported(at: CallContext, ref: string): Promise<Uint8Array> {
+async function exported(at: CallContext, ref: string): Promise<{
+  readonly bytes: Uint8Array;
+  /** Which version of what it is. */
+  readonly from: { readonly object: string; readonly version: number };
+}> {
   const found = at.tree.resolve(at.pid, ref);
   const object = existing(found, "export");
   if (object.list) {
     throw new SysError("EINVAL", `Cannot export object "${found.name}": a list, expected a value`);
   }
   at.taint(object.label);
-  const value = await at.load(versionAt(object, found.asOf).value);
-  return written(object.type, value);
+  const { version, value: kept } = versionAt(object, found.asOf);
+  const value = await at.load(kept);
+  return { bytes: written(object.type, value), from: { object: object.id, version } };
 }
 
 /** Calls on namespaces. */

@@ -6,6 +6,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Pid, treeOf } from "../../kernel/ids.ts";
 import type { Json } from "../../kernel/json.ts";
+import { PERSON } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { parseRule } from "../../runtime/rule.ts";
 import type { Api, House } from "../api.ts";
@@ -187,7 +188,7 @@ function talking(app: Api, house: House): void {
         data: data as Json,
         interrupt,
         replyTo: null,
-        label: { sensitivity: "public", trust: "user" },
+        label: { ...PERSON },
       });
       return c.json(await shown(house, who, pid), 200);
     },
