@@ -238,6 +238,8 @@ export const LIMITS = {
   glanceLinesMax: 256,
   timelineLinesMax: 20_000,
   revealNoteMs: 60_000,
+  auditChecksAtOnceMax: 2,
+  auditChecksPerMinute: 6,
   revealsKept: 4_096,
   streamBeatMs: 15_000,
   feedEventsKept: 10_000,

@@ -14,6 +14,7 @@ import { readLeaf } from "../kernel/seal.ts";
 import type { Anchor, AuditStore, KeyStatement, SignedHead, Trust } from "../kernel/seal.ts";
 import type { StoredBatch } from "../kernel/store.ts";
 import { headOf } from "./load.ts";
+import type { Pace } from "./pace.ts";
 import { type Audited, PAGE, treesOf, walkStore } from "./seal.ts";
 
 /** The lines of a tree from one number to another, each as its place in its batch. */
@@ -147,9 +148,15 @@ export interface AuditReport {
   readonly faults: readonly Fault[];
 }
 
+/** What is checked of a store, at which pace. */
+export interface Checking extends Audited {
+  readonly anchors?: readonly Anchor[];
+  readonly pace?: Pace;
+}
+
 /** Checks all trees, the history, and that it has all that the anchors know. Nothing is changed. */
 export async function verifyStore(
-  { store, audit, anchors = [] }: Audited & { readonly anchors?: readonly Anchor[] },
+  { store, audit, anchors = [], pace }: Checking,
   trust: Trust,
 ): Promise<AuditReport> {
   // In this order: beside a running kernel each may grow after it was read.
@@ -164,7 +171,7 @@ export async function verifyStore(
   for await (const head of treesOf(store)) {
     rest.delete(head.tree);
     const walk = new LineWalk(head.tree, history.stretches.get(head.tree) ?? []);
-    const broken = await walkStore(store, head, walk);
+    const broken = await walkStore(store, head, walk, pace);
     if (broken !== null) faults.push(broken);
     trees += 1;
     lines += walk.seq;

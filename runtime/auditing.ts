@@ -29,11 +29,15 @@ import { MemoryStore } from "../providers/memory_store.ts";
 import { realRandom } from "../providers/random.ts";
 import { checkSignature, FileAnchor, SigningKey } from "../providers/signing.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
-import { type AuditReport, exportAudit, verifyStore } from "./audit.ts";
+import { type AuditReport, type Checking, exportAudit, verifyStore } from "./audit.ts";
 import { type Verified, verifyTree } from "./load.ts";
 import type { Node } from "./node.ts";
+import { type Pace, paceOf } from "./pace.ts";
 import { type Duration, milliseconds } from "./rule.ts";
 import { type Audited, seal, type Sealed, type Sealing, treesOf } from "./seal.ts";
+
+/** Lines that are checked between two turns of the event loop. */
+const LINES_A_TURN = 256;
 
 /**
  * How a runtime keeps its store under seal.
@@ -118,7 +122,7 @@ export function anchorOf(given: Anchor | string): Anchor {
 
 /** A store's check that answers whatever it finds, a history that cannot be read included. */
 export async function auditReport(
-  parts: Audited & { readonly anchors?: readonly Anchor[] },
+  parts: Checking,
   trust: Trust,
 ): Promise<AuditReport> {
   try {
@@ -282,9 +286,14 @@ export class Auditing {
   }
 
   /** Checks the logs, the seals and the anchor. */
-  report(): Promise<AuditReport> {
+  report(pace?: Pace): Promise<AuditReport> {
     const keys = [this.#signer().keys[0]!.key];
-    return auditReport({ ...this.parts, anchors: this.#anchors }, { keys, check: checkSignature });
+    const parts = {
+      ...this.parts,
+      anchors: this.#anchors,
+      ...(pace === undefined ? {} : { pace }),
+    };
+    return auditReport(parts, { keys, check: checkSignature });
   }
 
   /** Ends the timer and seals for the last time. */
@@ -346,10 +355,14 @@ export function asked(auditing: Auditing | null): Auditing {
 /** Checks every tree's chain, that its state is what its log says, and the seals, if there are. */
 export async function verifyAll(node: Node, auditing: Auditing | null): Promise<Checked[]> {
   await Promise.all(node.trees.map((tree) => node.durable(tree)));
-  const { store, context } = node.options;
+  const { store, context, world } = node.options;
+  // A store may be large, and whoever has it checked must not hold up all that runs on it.
+  const pace = paceOf(world.clock, LINES_A_TURN);
   const found: Checked[] = [];
-  for await (const { tree } of treesOf(store)) found.push(await verifyTree(store, tree, context));
-  return auditing === null ? found : withSeals(found, await auditing.report());
+  for await (const { tree } of treesOf(store)) {
+    found.push(await verifyTree(store, tree, context, pace));
+  }
+  return auditing === null ? found : withSeals(found, await auditing.report(pace));
 }
 
 /** Tells of the faults of a report where they belong. */

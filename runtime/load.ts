@@ -11,6 +11,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
+import type { Pace } from "./pace.ts";
 
 /** A tree as it was loaded. */
 export interface Loaded {
@@ -121,21 +122,30 @@ export interface Verified {
 
 const TRIES = 3;
 
-/** Checks a whole chain, and that state is what the log says: fold and snapshot agree. */
+/**
+ * Checks a whole chain, and that state is what the log says: fold and snapshot agree. `pace` lets
+ * others have their turn after so many lines.
+ */
 export async function verifyTree(
   store: Store,
   id: TreeId,
   context: TreeContext,
+  pace?: Pace,
 ): Promise<Verified> {
   for (let tries = 1;; tries++) {
-    const found = await verifyOnce(store, id, context);
+    const found = await verifyOnce(store, id, context, pace);
     if (found.broken === null || tries >= TRIES) return found;
     // Beside a running kernel what was taken away meanwhile is said by lines written since.
     if ((await headOf(store, id)).seq === found.lines) return found;
   }
 }
 
-async function verifyOnce(store: Store, id: TreeId, context: TreeContext): Promise<Verified> {
+async function verifyOnce(
+  store: Store,
+  id: TreeId,
+  context: TreeContext,
+  pace?: Pace,
+): Promise<Verified> {
   const head = await headOf(store, id);
   const snapshot = await store.getSnapshot(id);
   const tree = Tree.empty(id, context);
@@ -143,6 +153,7 @@ async function verifyOnce(store: Store, id: TreeId, context: TreeContext): Promi
   let broken: string | null = null;
   try {
     for await (const line of linesOf(store, { head, reader })) {
+      await pace?.();
       replay(tree, line);
       if (snapshot !== undefined && line.seq === snapshot.seq && tree.dump() !== snapshot.state) {
         broken = `Snapshot at line ${line.seq} differs from what the log says`;

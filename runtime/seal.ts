@@ -188,12 +188,12 @@ async function stretchOf(
   return { type: "libos.seal/1", tree, from: after.seq, seq, head, lines: hashes.root(), at };
 }
 
-/** Walks on to the end of a tree; `each` hears the hash of every line. */
+/** Walks on to the end of a tree; `each` hears the hash of every line, and may be waited for. */
 export async function walkStore(
   store: Store,
   end: TreeHead,
   walk: LineWalk,
-  each?: (hash: string) => void,
+  each?: (hash: string) => Promise<void> | void,
 ): Promise<Fault | null> {
   const { tree } = end;
   try {
@@ -203,7 +203,7 @@ export async function walkStore(
       for (let i = Math.max(0, walk.seq + 1 - batch.seq); i < batch.lines.length; i++) {
         const fault = walk.push(batch.lines[i]!);
         if (fault !== null) return fault;
-        each?.(walk.head);
+        await each?.(walk.head);
       }
       for (const [hash, text] of batch.payloads) {
         if (sha256(text) === hash) continue;

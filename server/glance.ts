@@ -23,6 +23,7 @@ import type { Clock } from "../kernel/world.ts";
 import type { Run } from "../broker/run.ts";
 import { loadTree } from "../runtime/load.ts";
 import type { Node } from "../runtime/node.ts";
+import { type Pace, paceOf } from "../runtime/pace.ts";
 
 /** A tree, and which of its processes run here. */
 export interface Glance {
@@ -37,14 +38,13 @@ const NOBODY: ReadonlyMap<Pid, Run> = new Map();
 /** Looks at trees. */
 export class Glances {
   readonly #node: Node;
-  readonly #clock: Clock;
+  readonly #pace: Pace;
   readonly #kept = new Map<TreeId, Tree>();
-  #reads = 0;
 
   /** Nothing was looked at yet. */
   constructor(node: Node, clock: Clock) {
     this.#node = node;
-    this.#clock = clock;
+    this.#pace = paceOf(clock, READS_A_TURN);
   }
 
   /** A tree; undefined for one that broke, or that is not there: it has nothing to show. */
@@ -77,10 +77,7 @@ export class Glances {
   }
 
   async #read({ tree: id }: Pick<TreeHead, "tree">): Promise<Tree> {
-    this.#reads += 1;
-    if (this.#reads % READS_A_TURN === 0) {
-      await new Promise<void>((next) => this.#clock.soon(next));
-    }
+    await this.#pace();
     const { store, context } = this.#node.options;
     const { tree, snapshotBytes } = await loadTree(store, id, context, "tail");
     const isSmall = snapshotBytes === 0 && tree.state.seq <= LIMITS.glanceLinesMax;

@@ -208,7 +208,7 @@ export class Rate {
   }
 }
 
-/** U4: so many requests of a caller that take their time, at once. */
+/** U4: so many requests of a caller that take their time, at once; or of all, under one name. */
 export class Held {
   readonly #what: string;
   readonly #most: number;

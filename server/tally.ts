@@ -11,6 +11,7 @@
 import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Node } from "../runtime/node.ts";
+import { paceOf } from "../runtime/pace.ts";
 import { linesFrom } from "./lines.ts";
 import type { SeriesView } from "./schema/evidence.ts";
 
@@ -56,13 +57,10 @@ export class Tally {
     const { store } = node.options;
     const heads = await store.list({ live: true, limit: PAST_TREES_MAX });
     const sinceMs = this.#clock.now() - DAY_MS;
-    let read = 0;
+    const pace = paceOf(this.#clock, LINES_A_TURN);
     for (const { tree, seq } of heads) {
       for await (const line of linesFrom(store, tree, Math.max(1, seq - PAST_LINES_MAX))) {
-        read += 1;
-        if (read % LINES_A_TURN === 0) {
-          await new Promise<void>((next) => this.#clock.soon(next));
-        }
+        await pace();
         if (stopping.aborted) return;
         if (line.seq > seq) break;
         if (line.atMs >= sinceMs) this.#hear(line);

@@ -6,8 +6,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import type { TreeId } from "../../kernel/ids.ts";
+import { LIMITS } from "../../kernel/limits.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
+import { Held, Rate } from "../guard.ts";
 import { isConfined } from "../principal.ts";
 import { verifiedShape } from "../schema/evidence.ts";
 import { treeShape } from "../schema/shape.ts";
@@ -26,12 +28,17 @@ export function auditRoutes(app: Api, house: House): void {
 }
 
 function checks(app: Api, house: House): void {
+  const perMinute = LIMITS.auditChecksPerMinute;
+  const rate = new Rate(house.clock, perMinute / 60, perMinute);
+  const own = new Held("checks of all trees by one token", 1);
+  const all = new Held("checks of all trees", LIMITS.auditChecksAtOnceMax);
   app.openapi(
     createRoute({
       method: "post",
       path: "/v1/audit/verify",
       summary: "Check every chain, that state is what the log says, the seals and the anchor",
-      description: "Role: viewer.",
+      description: "It reads all there is: one at a time for each token, and so many a minute; " +
+        "more are refused with 429 and Retry-After. Role: viewer.",
       middleware: [need("viewer")] as const,
       responses: { 200: json(verifiedShape, "What was found"), ...REFUSALS },
     }),
@@ -39,7 +46,11 @@ function checks(app: Api, house: House): void {
       if (isConfined(c.get("who"))) {
         throw new SysError("EACCES", "Cannot check all trees: the token sees some labels only");
       }
-      const checked = await house.runtime.verify();
+      const { token } = c.get("who");
+      const checked = await own.hold(token, () => {
+        rate.take(token);
+        return all.hold("", () => house.runtime.verify());
+      });
       const broken = checked.flatMap(({ tree, broken }) =>
         broken === null ? [] : [{ tree: tree ?? "t_0", seq: null, why: broken }]
       );
