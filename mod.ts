@@ -127,6 +127,7 @@ export { StoreKey } from "./providers/store_key.ts";
 export { aiSdkModel, type AiSdkOptions, type LanguageModel } from "./providers/models/ai_sdk.ts";
 export { anthropicModel, type AnthropicOptions } from "./providers/models/anthropic.ts";
 export type { EndpointOptions } from "./providers/models/endpoint.ts";
+export { fallbackModel, pricedModel } from "./providers/models/fallback.ts";
 export {
   openaiCompatibleModel,
   type OpenAiCompatibleOptions,

@@ -184,7 +184,7 @@ export class Broker {
   ): Promise<unknown> {
     let prepared: unknown;
     try {
-      prepared = await prepare(this.context(call), call.args);
+      prepared = call.notes.prepared = await prepare(this.context(call), call.args);
       const { sends } = call.def;
       if (sends !== undefined) call.notes.sends = () => sends(prepared);
     } catch (error) {

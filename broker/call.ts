@@ -54,6 +54,8 @@ export interface Notes {
   needs: readonly Pattern[];
   /** What it sends besides its arguments, once that is put together. */
   sends: (() => Json) | undefined;
+  /** What its handler put together beforehand. */
+  prepared?: unknown;
 }
 
 /** The notes of a call of which nothing is known yet. */

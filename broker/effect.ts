@@ -22,17 +22,24 @@ import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
 import { type Call, callId, editedOf, idempotencyKey, newNotes, replyOf } from "./call.ts";
 import { answered, doubt } from "./doubt.ts";
+import { holding } from "./holding.ts";
 import type { Run } from "./run.ts";
 import type { AnySyscall, Parked } from "./syscall.ts";
 
 type Emitting = AnySyscall & { effect: "emit" };
 type Via = EventMap["call.outcome"]["via"];
 
-/** Sends an effect for the first time. Runs to its outcome even when the caller is gone. */
-export async function sendEffect(broker: Broker, call: Call, given: {
+interface Sent {
   readonly judged: Verdict & { is: "allowed" };
   readonly prepared: unknown;
-}): Promise<CallResult> {
+}
+
+/** Sends an effect for the first time. Runs to its outcome even when the caller is gone. */
+export function sendEffect(broker: Broker, call: Call, given: Sent): Promise<CallResult> {
+  return holding(call, given.prepared, () => send(broker, call, given));
+}
+
+async function send(broker: Broker, call: Call, given: Sent): Promise<CallResult> {
   const { tree, process, key, name, args } = call;
   const def = call.def as Emitting;
   const { decision, spends } = given.judged;
@@ -235,7 +242,7 @@ async function repeat(
   attempt: Omit<Attempt, "prepared">,
 ): Promise<CallResult> {
   const prepared = await call.def.prepare?.(broker.context(call), call.args);
-  return await act(broker, call, { ...attempt, prepared });
+  return await holding(call, prepared, () => act(broker, call, { ...attempt, prepared }));
 }
 
 /** Sends again what a person said to retry: under a new intent, so that a crash asks once more. */

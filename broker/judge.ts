@@ -9,6 +9,7 @@ import { joinLabels } from "../kernel/label.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { judgeCall, type Verdict } from "./authorize.ts";
 import type { Call } from "./call.ts";
+import { affordMost } from "./holding.ts";
 import { refusedUndeclared, undeclared } from "./port.ts";
 import type { Need, World } from "./syscall.ts";
 
@@ -42,4 +43,5 @@ export function affordCall(door: { now(tree: Tree): number }, call: Call): void 
   const toolCalls = (cost.toolCalls ?? 0) + call.run.composing;
   const wanted = cost.toolCalls === undefined ? cost : { ...cost, toolCalls };
   afford(tree.state, process, wanted, door.now(tree));
+  affordMost(call, call.notes.prepared);
 }

@@ -18,6 +18,7 @@ import type { ParkedCall, Process, State } from "../kernel/state.ts";
 import type { Touched } from "../kernel/touch.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
+import type { Most } from "./holding.ts";
 import type { Port, PortRights } from "./port.ts";
 import type { Workshop } from "./sandbox.ts";
 import type { Tool } from "./tool.ts";
@@ -198,6 +199,12 @@ export interface Emit<A, P> extends Common<A, P> {
   /** What the world looked like before, kept with the intent for reconciling. */
   before?(prepared: P): Json;
   run(at: CallContext, args: A, prepared: P): Promise<unknown>;
+  /** What it may cost at most, in money, as things stand; undefined where nobody knows. */
+  most?(
+    of: { readonly tree: Tree; readonly process: Process },
+    args: A,
+    prepared: P,
+  ): Most | undefined;
   /** What it will do to files, so that it can be taken back. */
   touches?(prepared: P): readonly Touching[];
   /** After a crash: "safe" may simply be sent again; a function asks the provider. */

@@ -4,12 +4,15 @@
  * Invariants:
  *   B1. What a process spends, each of its ancestors spends too.
  *   B2. A call that would need more than is left is refused before it does anything.
+ *   B3. Where the price of a model is known, what a turn may cost at most is held while it is under
+ *       way, so that turns at once do not spend the same money.
  * @module
  */
 
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { BudgetLimits, Spending, SpentKind } from "./event.ts";
+import type { Pid } from "./ids.ts";
 import type { Process, State } from "./state.ts";
 import { keep } from "./trail.ts";
 
@@ -49,6 +52,52 @@ export function afford(state: State, process: Process, wanted: Spending, nowMs: 
       refuse(at, "wallMs", `${nowMs - at.startedMs} of ${limits.wallMs} used`);
     }
   }
+}
+
+/** Money that is held for a call under way. */
+export interface Held {
+  readonly pid: Pid;
+  readonly usd: number;
+}
+
+/** What is left to spend in US dollars beside what is held; undefined where there is no limit. */
+export function leftOf(state: State, process: Process, held: readonly Held[]): number | undefined {
+  let least: number | undefined;
+  for (let at: Process | undefined = process; at !== undefined; at = parentOf(state, at)) {
+    if (at.limits.usd === undefined) continue;
+    const left = at.limits.usd - at.spent.usd - heldBelow(state, at, held);
+    least = Math.min(least ?? Infinity, left);
+  }
+  return least === undefined ? undefined : Math.max(0, least);
+}
+
+/** Refuses with `EBUDGET` what is more than is left beside what is held for others. */
+export function affordBeside(state: State, process: Process, wanted: {
+  readonly usd: number;
+  readonly held: readonly Held[];
+}): void {
+  for (let at: Process | undefined = process; at !== undefined; at = parentOf(state, at)) {
+    const { limits, spent } = at;
+    const beside = limits.usd === undefined ? 0 : heldBelow(state, at, wanted.held);
+    if (limits.usd === undefined || spent.usd + beside + wanted.usd <= limits.usd) continue;
+    const also = beside === 0 ? "" : `, ${dollars(beside)} held for calls under way`;
+    const asked = `${dollars(wanted.usd)} asked for`;
+    refuse(at, "usd", `${dollars(spent.usd)} of ${limits.usd} used${also}, ${asked}`);
+  }
+}
+
+function dollars(usd: number): string {
+  return String(Number(usd.toPrecision(4)));
+}
+
+function heldBelow(state: State, process: Process, held: readonly Held[]): number {
+  let sum = 0;
+  for (const { pid, usd } of held) {
+    let at: Process | undefined = state.processes[pid];
+    while (at !== undefined && at !== process) at = parentOf(state, at);
+    if (at === process) sum += usd;
+  }
+  return sum;
 }
 
 function refuse(process: Process, kind: string, state: string): never {

@@ -75,6 +75,11 @@ export const LIMITS = {
   modelRetryMsMax: 60_000,
   modelTimeoutMsDefault: 300_000,
   modelRepairsMax: 3,
+  /** Money for as many tokens is held where a turn has no bound of its own. */
+  outputTokensHeld: 8_192,
+  /** Too few to be an answer: a turn that could write no more is refused. */
+  outputTokensMin: 32,
+  modelsTriedMax: 8,
   toolResultBytesMax: 65_536,
   /** Base64 of it, with what is said of it, fits into an object. */
   mediaBytesMax: 3 * 2 ** 20 - 4_096,

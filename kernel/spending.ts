@@ -9,7 +9,10 @@ export interface BudgetLimits {
   readonly modelCalls?: number | undefined;
   /** Tokens read and written by models. Counted afterwards, so the last call may exceed it. */
   readonly tokens?: number | undefined;
-  /** US dollars. Counted afterwards, and only where the model says what it cost. */
+  /**
+   * US dollars. Where the model's price is known, what a turn may cost is held before it is sent,
+   * and what it did cost is booked after; else it is counted afterwards, where the model says it.
+   */
   readonly usd?: number | undefined;
   /** Calls to tools. */
   readonly toolCalls?: number | undefined;

@@ -39,6 +39,7 @@ const MODULES = [
   "providers/memory_store.ts",
   "providers/models/ai_sdk.ts",
   "providers/models/anthropic.ts",
+  "providers/models/fallback.ts",
   "providers/models/openai_compatible.ts",
   "providers/models/recorded.ts",
   "providers/models/scripted.ts",

@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { estimateTokens, totalOf } from "../../kernel/context.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { hashOf, type Json, type JsonObject } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
@@ -21,6 +22,7 @@ import type {
 import { jsonShape, objectShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
 import { assemble, current, type Manifest, type Prompt, taintWith } from "../assemble.ts";
+import { mostOfTurn } from "../holding.ts";
 import { attach, type Attached, withParts } from "../parts.ts";
 import { inOrder } from "../reading.ts";
 import { visibleTools } from "../tools_of.ts";
@@ -81,19 +83,28 @@ export const modelCalls = {
         const { messages } = current(at, prompt);
         mustFit(args.model, messages);
         const attached = await attach(at, messages, prompt.manifest.seq);
-        return { model, prompt, messages, tools, attached };
+        const read = readBy(model, messages, tools);
+        return { model, prompt, messages, tools, attached, read };
       }
       const messages = [...system, ...await conversation(at, args.context, args.length), ...given];
       mustFit(args.model, messages);
       const attached = await attach(at, messages, null);
-      return { model, prompt: null, messages, tools, attached };
+      const read = readBy(model, messages, tools);
+      return { model, prompt: null, messages, tools, attached, read };
+    },
+    most(of, { maxOutputTokens }, prepared: Prepared) {
+      const turn = { inputTokens: prepared.read, outputTokens: maxOutputTokens };
+      const most = mostOfTurn(of, prepared.model.pricing, turn);
+      // What is written is bounded by what is held for it.
+      prepared.bound = most?.outputTokens;
+      return most;
     },
     sends: ({ messages, tools, attached }: Prepared) =>
       hashOf({ messages, tools, attached: [...attached] } as unknown as Json),
     // With it the same prompt can be made again: after a crash, or by whoever reads the log.
     before: ({ prompt }: Prepared) => (prompt?.manifest ?? null) as unknown as Json,
-    async run(at, args, { model, prompt, messages, tools, attached }) {
-      const { unsupported = "say" } = args;
+    async run(at, args, { model, prompt, messages, tools, attached, bound }) {
+      const { unsupported = "say", maxOutputTokens = bound } = args;
       let withdrawn = 0;
       const request = (): ModelRequest => {
         const now = prompt === null ? { messages, withdrawn: 0 } : current(at, prompt);
@@ -103,7 +114,7 @@ export const modelCalls = {
           messages: withParts(at, now.messages, { attached, model, unsupported }),
           tools,
           idempotencyKey: at.idempotencyKey,
-          ...(args.maxOutputTokens === undefined ? {} : { maxOutputTokens: args.maxOutputTokens }),
+          ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
           ...(args.temperature === undefined ? {} : { temperature: args.temperature }),
         };
       };
@@ -129,6 +140,19 @@ interface Prepared {
   readonly tools: readonly ModelTool[];
   /** What the messages name. */
   readonly attached: Attached;
+  /** About how many tokens it reads, where that has a price. */
+  readonly read: number;
+  /** The most tokens that it may write, for the money that is held. */
+  bound?: number | undefined;
+}
+
+function readBy(
+  model: Model,
+  messages: readonly ModelMessage[],
+  tools: readonly ModelTool[],
+): number {
+  if (model.pricing === undefined) return 0;
+  return totalOf(messages, estimateTokens) + estimateTokens(JSON.stringify(tools));
 }
 
 /** Objects that messages name. */

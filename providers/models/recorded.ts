@@ -66,8 +66,11 @@ export function memoryTape(text = ""): MemoryTape {
  * ```
  */
 export function recordModel(model: Model, tape: Tape): Model {
+  const { id, pricing, takes } = model;
   return {
-    id: model.id,
+    id,
+    ...(pricing === undefined ? {} : { pricing }),
+    ...(takes === undefined ? {} : { takes }),
     async generate(request, options) {
       try {
         const reply = await model.generate(request, options);
