@@ -25,6 +25,7 @@ export type { RetentionOptions } from "./runtime/redaction.ts";
 export { createRuntime } from "./runtime/create.ts";
 export { Runtime, type RuntimeOptions, type SpawnOptions } from "./runtime/runtime.ts";
 export type { JitOptions } from "./runtime/workshop.ts";
+export type { ShellOptions } from "./providers/shell.ts";
 export type { ToolInfo } from "./runtime/generated.ts";
 export type { ToolDefinition, ToolTest, ToolTestCall } from "./kernel/generated.ts";
 export type { HumanEvents } from "./kernel/human_event.ts";

@@ -89,6 +89,7 @@ export class Stage implements AsyncDisposable {
         model: () => undefined,
         tool: () => undefined,
         workshop: null,
+        shell: null,
         history: () => Promise.reject(new Error("no history here")),
         branches: {
           reserve: () => Promise.reject(new Error("no branches here")),

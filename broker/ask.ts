@@ -10,6 +10,7 @@ import type { RequestRule } from "../kernel/event.ts";
 import { matchRight } from "../kernel/grammar.ts";
 import { ask } from "../kernel/human.ts";
 import type { Pid } from "../kernel/ids.ts";
+import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { type PolicyRule, type Risk, RISKS } from "../kernel/policy.ts";
 import { sinkReason, type SinkRule, sinkText } from "../kernel/sink.ts";
@@ -32,7 +33,7 @@ export function askPerson(draft: Draft, call: Call, given: {
   const by = sink ?? rule;
   const ruled = by === undefined ? undefined : asking(draft, process.pid, by);
   const request = ask(draft, process, key, {
-    kind: need.ask === undefined ? "permission" : "review",
+    kind: need.ask === undefined ? "permission" : need.kind ?? "review",
     ...toolOf(call),
     prompt: `${need.right}(${need.resource})`,
     call: {
@@ -46,7 +47,7 @@ export function askPerson(draft: Draft, call: Call, given: {
     schema: null,
     choices: [],
     // A rule may make a call look worse than it is, never better: an agent may have written it.
-    risk: worse(worse(rule?.risk ?? "low", sink?.risk ?? "low"), def.risk ?? "medium"),
+    risk: worse(worse(rule?.risk ?? "low", sink?.risk ?? "low"), riskOfCall(def, args)),
     preview: [because(draft, process.pid, given.judged), given.preview ?? ""].join("\n").trimEnd(),
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
     ...(ruled === undefined ? {} : { rule: ruled }),
@@ -79,6 +80,11 @@ function because(draft: Draft, pid: Pid, judged: Verdict & { is: "ask" }): strin
 /** The worse of two. */
 export function worse(a: Risk, b: Risk): Risk {
   return RISKS.indexOf(a) > RISKS.indexOf(b) ? a : b;
+}
+
+/** How much harm a call with these arguments could do. */
+export function riskOfCall(def: AnySyscall, args: Json): Risk {
+  return def.weigh?.(args) ?? def.risk ?? "medium";
 }
 
 /** How much harm a right could do: that of the worst call it opens. */

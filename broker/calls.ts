@@ -777,6 +777,53 @@ export interface Calls {
     /** What it answers. */
     readonly reply: Record<string, never>;
   };
+  /** Run a program with arguments, without a shell, and wait for its end. */
+  readonly "shell.run": {
+    /** What it takes. */
+    readonly args: {
+      /** A name ("git"), or a path in the workspace ("./run.sh"). */
+      readonly program: string;
+      /** Each as the program gets it; nothing in them is expanded. */
+      readonly args?: readonly (string)[] | undefined;
+      /** The working directory; the own one by default. */
+      readonly cwd?: string | undefined;
+      /** What it reads. */
+      readonly stdin?: string | undefined;
+      /** Names beside PATH, HOME and LANG. */
+      readonly env?: { readonly [key: string]: string | undefined } | undefined;
+      /** It is ended after so long. */
+      readonly timeMs?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The code. */
+      readonly code: number;
+      /** The signal. */
+      readonly signal: Json;
+      /** The stdout. */
+      readonly stdout: string;
+      /** The stderr. */
+      readonly stderr: string;
+      /** Bytes of each that were left out in its middle. */
+      readonly cut: {
+        /** The stdout. */
+        readonly stdout: number;
+        /** The stderr. */
+        readonly stderr: number;
+      };
+      /** The limit for which it was ended. */
+      readonly exceeded: Json;
+      /** The program. */
+      readonly program: {
+        /** The path. */
+        readonly path: string;
+        /** The sha256. */
+        readonly sha256: string;
+      };
+      /** Whether it saw no more than the caller may. */
+      readonly confined: boolean;
+    };
+  };
   /** Let a model take the next turn of a conversation. */
   readonly "model.generate": {
     /** What it takes. */

@@ -19,7 +19,7 @@ import type { Json } from "../kernel/json.ts";
 import { sinkReason, sinkText } from "../kernel/sink.ts";
 import type { Process } from "../kernel/state.ts";
 import { askedHash, releaseHash, ruleFor, ruleText, sinkFor } from "./authorize.ts";
-import { worse } from "./ask.ts";
+import { riskOfCall, worse } from "./ask.ts";
 import { decode } from "./call.ts";
 import type { AnySyscall, Need, World } from "./syscall.ts";
 
@@ -112,7 +112,7 @@ function judgeNeed(draft: Draft, at: {
     throw new SysError("EPERM", `${refused} is over the tree's ceiling`);
   }
   const ruled = worse(rule?.risk ?? "low", sink?.risk ?? "low");
-  const risk = worse(ruled, at.def.risk ?? "medium");
+  const risk = worse(ruled, riskOfCall(at.def, args));
   const { destructiveApprovers = 1 } = tree.context;
   const people = Math.max(rule?.people ?? 1, risk === "destructive" ? destructiveApprovers : 1);
   return { people, sink: sink !== undefined };

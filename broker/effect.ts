@@ -18,6 +18,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { drain, processOf } from "../kernel/process.ts";
 import type { Touched } from "../kernel/touch.ts";
 import type { OpenIntent } from "../kernel/state.ts";
+import { riskOfCall } from "./ask.ts";
 import type { Verdict } from "./authorize.ts";
 import type { Broker } from "./broker.ts";
 import { type Call, callId, editedOf, idempotencyKey, newNotes, replyOf } from "./call.ts";
@@ -44,7 +45,7 @@ async function send(broker: Broker, call: Call, given: Sent): Promise<CallResult
   const def = call.def as Emitting;
   const { decision, spends } = given.judged;
   const draft = new Draft(tree, broker.now(tree));
-  if (def.risk === "destructive") takeAutomatic(draft, process.pid, "destructive");
+  if (riskOfCall(def, args) === "destructive") takeAutomatic(draft, process.pid, "destructive");
   draft.add("call.intent", {
     pid: process.pid,
     step: process.step,

@@ -15,6 +15,7 @@ import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import type { Risk } from "../kernel/policy.ts";
 import type { ParkedCall, Process, State } from "../kernel/state.ts";
+import type { Shell } from "../kernel/shell.ts";
 import type { Touched } from "../kernel/touch.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
@@ -28,6 +29,8 @@ export interface World {
   readonly clock: Clock;
   readonly random: Random;
   readonly files: Files | null;
+  /** Runs programs of the machine; null when this runtime runs none. */
+  readonly shell: Shell | null;
   /** The model behind an id or pattern, or undefined. */
   model(id: string): Model | undefined;
   /** The code of a tool, or undefined when this node does not have it. */
@@ -70,6 +73,8 @@ export interface Need {
   readonly ask?: string;
   /** What that word is bound to, besides the arguments. */
   readonly binds?: Json;
+  /** What that word is asked for as; a review by default. */
+  readonly kind?: "permission" | "review";
 }
 
 /** What a handler knows about the call it handles. */
@@ -158,7 +163,9 @@ interface Common<A, P> {
   /** After it the running step is over, also when it is answered from the log. */
   readonly ends?: boolean;
   /** How much harm a wrong call could do, as people are shown it. */
-  readonly risk?: "low" | "medium" | "high" | "destructive";
+  readonly risk?: Risk;
+  /** How much harm a call with these arguments could do, where that differs. */
+  weigh?(args: A): Risk;
   readonly args: z.ZodType<A>;
   readonly reply: z.ZodType;
   /** Rights the call needs; empty means that only the caller's own things are touched. */

@@ -9,6 +9,7 @@ import { fileCalls } from "./calls/file.ts";
 import { modelCalls } from "./calls/model.ts";
 import { namespaceCalls, objectCalls } from "./calls/object.ts";
 import { processCalls } from "./calls/process.ts";
+import { shellCalls } from "./calls/shell.ts";
 import { checkpointCalls } from "./calls/checkpoint.ts";
 import { humanCalls, messageCalls } from "./calls/talk.ts";
 import { budgetCalls, clockCalls, randomCalls } from "./calls/time.ts";
@@ -25,6 +26,7 @@ export const SYSCALLS = {
   ...clockCalls,
   ...randomCalls,
   ...fileCalls,
+  ...shellCalls,
   ...modelCalls,
   ...contextCalls,
   ...toolCalls,

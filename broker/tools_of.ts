@@ -33,7 +33,9 @@ function allTools(at: At): ListedTool[] {
     if (tool === undefined) continue;
     // Where nothing can be made, models are not told how.
     if (at.world.workshop === null && tool.uses.some((use) => MAKING.has(use))) continue;
-    tools.push(tool);
+    const { shell } = at.world;
+    if (!tool.uses.includes("shell.run")) tools.push(tool);
+    else if (shell !== null) tools.push(shell.confinement().works ? tool : unconfined(tool));
   }
   for (const name of Object.keys(at.process.generated).sort()) {
     const made = generatedTool(at, name);
@@ -44,6 +46,12 @@ function allTools(at: At): ListedTool[] {
     tools.push({ name, description, inputSchema, uses, generated: held });
   }
   return tools;
+}
+
+/** The tool as it is listed where nothing confines what it starts. */
+function unconfined(tool: Tool): Tool {
+  const description = `${tool.description} (unconfined: what could do harm is asked about)`;
+  return { ...tool, description };
 }
 
 const MAKING: ReadonlySet<string> = new Set([

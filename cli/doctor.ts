@@ -8,6 +8,7 @@ import type { SqliteStore } from "../providers/sqlite_store.ts";
 import { StoreLock } from "../providers/store_lock.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { cageFindings, type Finding } from "./doctor_cages.ts";
+import { programFinding } from "./doctor_programs.ts";
 import type { Command, Context } from "./command.ts";
 import { doctorThere } from "./evidence_there.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
@@ -21,7 +22,7 @@ export const doctor: Command = {
   name: "doctor",
   group: "start",
   usage: "",
-  about: "Check Deno, permissions, cages for tools, the store, its lock and its chains",
+  about: "Check Deno, permissions, cages and walls, the store, its lock and its chains",
   examples: ["libos doctor", "libos doctor -o json"],
   options: {},
   words: [0, 0],
@@ -51,6 +52,7 @@ export async function findingsOf(at: Context): Promise<Finding[]> {
     await workspaceFinding(at),
     terminalFinding(at),
     ...await cageFindings(),
+    programFinding(),
   ];
 }
 

@@ -98,6 +98,7 @@ async function runtimeOf(
     approvals: person,
     operator: operatorOf(at),
     jit: jitOptions(at),
+    shell: true,
     ...await auditOptionsOf(at),
     ...telemetryFor(at),
     ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),

@@ -65,6 +65,7 @@ export const serve: Command = {
       approvals: "queue",
       operator: operatorOf(at),
       jit: jitOptions(at),
+      shell: true,
       ...await auditOptionsOf(at),
       ...telemetryFor(at),
       ...await hooksFor(at),

@@ -13,7 +13,7 @@
  *   R3. Who sees a folder may read, list and stat all of it; who writes it may also write, make,
  *       move and remove all of it.
  *   R4. What a program says is as secret as the most secret of what it sees, and nobody vouches for
- *       it.
+ *       it. Who sees what is more secret than files are has no network.
  * @module
  */
 
@@ -21,6 +21,7 @@ import type { HeldCapability } from "./capability.ts";
 import { coversText, standing } from "./chain.ts";
 import { matchRight, overlaps, splitResource } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
+import { hashOf } from "./json.ts";
 import { joinLabels, type Label } from "./label.ts";
 import type { PolicyRule } from "./policy.ts";
 import type { Tree } from "./tree.ts";
@@ -84,9 +85,10 @@ export function reachOf(tree: Tree, query: ReachQuery): Reach {
   }
   found.sort(byPlace);
   const areas = found.filter((area) => !found.some((other) => contains(other, area)));
-  const net = isCovered(at, RAW_NET, "**") &&
+  const label = labelOf(tree, areas);
+  const net = isCovered(at, RAW_NET, "**") && hashOf(label) === hashOf(UNLABELLED) &&
     !at.rules.some(({ pattern }) => meetsNoun(pattern.right, "net."));
-  return { areas, net, label: labelOf(tree, areas) };
+  return { areas, net, label };
 }
 
 /** The join of all that is in these areas. */
@@ -113,6 +115,19 @@ export function describeReach(reach: Reach): string {
   });
   const files = areas.length === 0 ? "sees no file of the workspace" : areas.join("; ");
   return `${files}; ${reach.net ? "has the network" : "no network"}`;
+}
+
+/** Whether a path of the workspace is in a reach. */
+export function isSeen({ areas }: Reach, path: string): boolean {
+  return areas.some((area) =>
+    isAtOrBelow(path, area.path) && (area.kind === "folder" || path === area.path) &&
+    !area.holes.some((hole) => isAtOrBelow(path, hole))
+  );
+}
+
+/** What a program may say carries that sees all of the workspace. */
+export function labelOfAll(tree: Tree): Label {
+  return labelOf(tree, [{ path: ".", kind: "folder", writes: false, holes: [] }]);
 }
 
 /** Whether `path` is `above` or lies below it. */

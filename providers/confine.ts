@@ -83,6 +83,10 @@ export interface Walls {
 /** The walls of a place. Throws `EACCES` for a link, `ELIMIT` for too many pieces. */
 export function wallsOf(place: Place, proc: boolean): Walls {
   const { root, reach, reads = [] } = place;
+  if (root === "/") {
+    const expected = "expected a folder in it";
+    throw new SysError("EACCES", `Cannot confine a program: its workspace is "/", ${expected}`);
+  }
   const mounting: Mounting = { root: root ?? "/", args: [], mounts: [], areas: reach.areas };
   if (root !== null) { for (const area of reach.areas) mountArea(mounting, area); }
   if (mounting.mounts.length > LIMITS.confineMountsMax) {

@@ -59,6 +59,7 @@ export class Programs {
   /** Starts a program. Throws `EIO` when it does not start, `ENOSYS` where there are no walls. */
   async start(spec: ProgramSpec): Promise<Program> {
     checkEnvironment(spec.env);
+    if (!mayStart()) throw new SysError("ENOSYS", `Cannot start "${spec.program}": ${MAY_NOT}`);
     const { works, why } = spec.confined ? this.confinement() : { works: true, why: "" };
     if (!works) throw new SysError("ENOSYS", `Cannot confine "${spec.program}": ${why}`);
     const folder = Deno.makeTempDirSync({ prefix: "libos-" });
@@ -106,6 +107,7 @@ export class Programs {
 
   #try(): Confinement {
     const no = (why: string): Confinement => ({ works: false, why });
+    if (!mayStart()) return no(MAY_NOT);
     if (Deno.build.os !== "linux") return no(`no jail on ${Deno.build.os}, expected Linux`);
     const found = programAt(this.#jailPath);
     if (found === null) {
@@ -151,6 +153,13 @@ export class Programs {
       discard(folder);
     }
   }
+}
+
+const MAY_NOT = "children cannot be started without --allow-run for all";
+
+/** To end a child takes the whole permission, whatever a flag with names starts. */
+function mayStart(): boolean {
+  return Deno.permissions.querySync({ name: "run" }).state === "granted";
 }
 
 /**

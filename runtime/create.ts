@@ -6,6 +6,7 @@
 import { LIMITS } from "../kernel/limits.ts";
 import { RootedFiles } from "../providers/files.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
+import { LocalShell } from "../providers/shell.ts";
 import { openAuditing } from "./auditing.ts";
 import { closeAll } from "./closing.ts";
 import { openStore } from "./open_store.ts";
@@ -57,6 +58,7 @@ async function open(
   const files = options.workspace === null
     ? null
     : await RootedFiles.open(options.workspace ?? ".");
+  const shell = openShell(options);
   const store = openStore(options);
   // A store that was handed in is its owner's to close.
   if (typeof options.store !== "object") opened.push(() => store.close());
@@ -69,11 +71,17 @@ async function open(
   opened.push(async () => {
     await Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]);
   });
-  const parts = { options, store, files, workshop, alone, auditing, watchers, book };
+  const parts = { options, store, files, workshop, shell, alone, auditing, watchers, book };
   const runtime = new Runtime(parts);
   opened.push(() => runtime.node.stop({ drain: false }));
   await watchers.start(runtime.node);
   await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();
   return runtime;
+}
+
+/** Programs of the machine, where they are wanted; nothing is looked at yet. */
+function openShell({ shell, workspace }: RuntimeOptions): LocalShell | null {
+  if (shell === undefined || shell === false) return null;
+  return new LocalShell(workspace === undefined ? "." : workspace, shell === true ? {} : shell);
 }

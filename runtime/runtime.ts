@@ -20,6 +20,7 @@ import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Proof } from "../kernel/proof.ts";
 import type { TreeContext } from "../kernel/tree.ts";
+import type { Shell } from "../kernel/shell.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
@@ -94,6 +95,7 @@ export class Runtime implements AsyncDisposable {
     readonly store: Store;
     readonly files: Files | null;
     readonly workshop: Workshop | null;
+    readonly shell?: Shell | null;
     readonly alone: boolean;
     readonly auditing?: Auditing | null;
     readonly book?: RuleBook | null;
@@ -127,6 +129,7 @@ export class Runtime implements AsyncDisposable {
         clock,
         random: this.#random,
         files,
+        shell: parts.shell ?? null,
         model: (id) => this.#models.get(id),
         tool: (name) => this.#tools.get(name),
         workshop: parts.workshop,

@@ -8,6 +8,7 @@ import type { Json } from "../kernel/json.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
 import type { LanguageModel } from "../providers/models/ai_sdk.ts";
+import type { ShellOptions } from "../providers/shell.ts";
 import type { Encryption } from "../providers/sqlite_vault.ts";
 import type { AuditOptions } from "./auditing.ts";
 import type { AgentImage, Budget } from "./image.ts";
@@ -58,6 +59,11 @@ export interface RuntimeOptions {
   readonly operator?: string;
   /** Generated tools: how they are caged and reviewed. None run without it. */
   readonly jit?: false | JitOptions;
+  /**
+   * Programs of the machine: true, or more folders to find them in. None run without it. They see
+   * what their process may, where the system has walls; where not, a person is asked.
+   */
+  readonly shell?: boolean | ShellOptions;
   /** Signs what the log says, so that changes show to strangers. Nothing is signed without it. */
   readonly audit?: AuditOptions;
   /** Who is told when somebody is needed: by requests, or by running commands. */

@@ -72,6 +72,7 @@ class Place {
         model: () => undefined,
         tool: () => undefined,
         workshop: null,
+        shell: null,
         history: () => Promise.reject(new Error("no history here")),
         branches: {
           reserve: () => Promise.reject(new Error("no branches here")),

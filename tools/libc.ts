@@ -24,6 +24,7 @@ export const LIBC_CALLS = [
   "file.mkdir",
   "file.move",
   "file.remove",
+  "shell.run",
   "object.create",
   "object.read",
   "object.write",
