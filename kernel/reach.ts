@@ -8,8 +8,8 @@
  * Invariants:
  *   R1. Nothing is in a reach that its process could not do by calls of its own. What is counted,
  *       constrained, bound to one call or over too soon gives no reach.
- *   R2. What a deny or an ask could touch, whatever its test of labels says, is not in it: a rule
- *       on a plain path leaves a hole there, any other rule takes the piece.
+ *   R2. What a deny, an ask or a sink could touch, whatever it says of labels, is not in it: one
+ *       on a plain path leaves a hole there, any other takes the piece.
  *   R3. Who sees a folder may read, list and stat all of it; who writes it may also write, make,
  *       move and remove all of it.
  *   R4. What a program says is as secret as the most secret of what it sees, and nobody vouches for
@@ -19,11 +19,11 @@
 
 import type { HeldCapability } from "./capability.ts";
 import { coversText, standing } from "./chain.ts";
-import { matchRight, overlaps, splitResource } from "./grammar.ts";
+import { matchRight, overlaps, type Pattern, splitResource } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
 import { hashOf } from "./json.ts";
 import { joinLabels, type Label } from "./label.ts";
-import type { PolicyRule } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 import type { Tree } from "./tree.ts";
 
 /** A piece of the workspace. */
@@ -74,7 +74,7 @@ export function reachOf(tree: Tree, query: ReachQuery): Reach {
     query,
     image: tree.state.processes[query.pid]?.image,
     held: [...tree.caps.heldBy(tree.reach(query.pid))],
-    rules: limiting(tree, query),
+    limits: limiting(tree, query),
   };
   const found: Area[] = [];
   for (const { path, kind } of candidates(at)) {
@@ -87,7 +87,7 @@ export function reachOf(tree: Tree, query: ReachQuery): Reach {
   const areas = found.filter((area) => !found.some((other) => contains(other, area)));
   const label = labelOf(tree, areas);
   const net = isCovered(at, RAW_NET, "**") && hashOf(label) === hashOf(UNLABELLED) &&
-    !at.rules.some(({ pattern }) => meetsNoun(pattern.right, "net."));
+    !at.limits.some(({ right }) => meetsNoun(right, "net."));
   return { areas, net, label };
 }
 
@@ -140,22 +140,25 @@ interface Looking {
   readonly query: ReachQuery;
   readonly image: string | undefined;
   readonly held: readonly HeldCapability[];
-  readonly rules: readonly PolicyRule[];
+  /** What rules and sinks are about that take something away. */
+  readonly limits: readonly Pattern[];
 }
 
 type Place = Pick<Area, "path" | "kind">;
 
-/** Rules that take something away, of the tree and of the process's line. */
-function limiting(tree: Tree, { pid, nowMs }: ReachQuery): readonly PolicyRule[] {
-  const inForce = (rules: readonly PolicyRule[], sinceMs: number) =>
-    rules.filter(({ effect, expiresMs }) =>
+/** What takes something away, of the tree and of the process's line. */
+function limiting(tree: Tree, { pid, nowMs }: ReachQuery): readonly Pattern[] {
+  const inForce = ({ rules, sinks }: Policy, sinceMs: number): Pattern[] => [
+    ...rules.filter(({ effect, expiresMs }) =>
       effect !== "allow" && (expiresMs === null || nowMs < sinceMs + expiresMs)
-    );
-  const found = [...inForce(tree.policy.rules, tree.state.policy.sinceMs)];
+    ).map(({ pattern }) => pattern),
+    ...sinks.map(({ pattern }) => pattern),
+  ];
+  const found = inForce(tree.policy, tree.state.policy.sinceMs);
   for (const one of tree.lineage(pid)) {
     const process = tree.state.processes[one]!;
     if (process.rules === "") continue;
-    found.push(...inForce(tree.rulesOf(process).rules, process.startedMs));
+    found.push(...inForce(tree.rulesOf(process), process.startedMs));
   }
   return found;
 }
@@ -189,8 +192,7 @@ function areaOf(at: Looking, want: Omit<Area, "holes">): Area | null {
   const rights = writes ? [...reads, ...changes] : reads;
   if (!rights.every((right) => isCovered(at, right, pattern))) return null;
   const holes = new Set<string>();
-  for (const rule of at.rules) {
-    const { right, resource } = rule.pattern;
+  for (const { right, resource } of at.limits) {
     // Whoever reads a file or writes it sees how large it is; so a rule on stat counts, too.
     const touched = [...READS, ...(writes ? CHANGES : [])].some((one) => matchRight(right, one));
     if (!touched || !overlaps({ right: "*", resource }, { right: "*", resource: pattern })) {

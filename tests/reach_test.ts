@@ -121,6 +121,18 @@ const TABLE:
       "deny file.write when trust<=untrusted",
     ],
     [
+      "a sink for what is written",
+      [allow("file.*", "./a/**")],
+      "reads ./a/**; no network",
+      "sink file.write(./a/**) trust>=user",
+    ],
+    [
+      "a sink for what is sent",
+      [allow("net.connect")],
+      "sees no file of the workspace; no network",
+      "sink net.*(**) sensitivity<=public",
+    ],
+    [
       "a rule elsewhere",
       [allow("file.*", "./a/**"), deny("file.read", "./b/**")],
       "writes ./a/**; no network",
