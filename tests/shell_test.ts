@@ -272,6 +272,7 @@ walled(
     assert.deepEqual((outcome?.data as { label?: unknown }).label, {
       sensitivity: "secret",
       trust: "untrusted",
+      origin: ["shell:true"],
     });
   },
 );
