@@ -133,6 +133,12 @@ export {
   openaiCompatibleModel,
   type OpenAiCompatibleOptions,
 } from "./providers/models/openai_compatible.ts";
+export type { AttemptEnd, GateState } from "./kernel/gate.ts";
+export type { BreakerOptions, BreakerState } from "./kernel/gate_breaker.ts";
+export type { Rates, Told } from "./kernel/gate_head.ts";
+export type { GateOptions } from "./kernel/gate_options.ts";
+export type { RateState } from "./kernel/gate_rate.ts";
+export { Gate, gated } from "./providers/gate.ts";
 export {
   Client,
   connect,

@@ -251,7 +251,7 @@ async function resend(broker: Broker, call: Call, intent: OpenIntent): Promise<C
   const { tree } = call;
   const def = call.def as Emitting;
   const prepared = await def.prepare?.(broker.context(call), call.args);
-  const { seq: _, ...old } = intent;
+  const { seq: _, atMs: __, ...old } = intent;
   const draft = new Draft(tree, broker.now(tree));
   // Its uses were spent with the first intent.
   draft.add("call.intent", {

@@ -282,7 +282,7 @@ const CALL = {
   },
   "call.intent": (tree, data, line) => {
     const at = process(tree.state, data.pid);
-    const intent = { ...data, seq: line.seq };
+    const intent = { ...data, seq: line.seq, atMs: line.atMs };
     at.journal[data.key] = { ...madeAs(data), state: "open", intent };
     noteInner(at, data.key);
     settleParked(tree.state, at, data.key);

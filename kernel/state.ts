@@ -64,6 +64,8 @@ export interface OpenIntent extends CallHead {
   readonly spends: readonly CapId[];
   readonly before: Json;
   readonly seq: number;
+  /** When it was written; absent in states that are older. */
+  readonly atMs?: number;
 }
 
 /** A call that waited, what it was, and whether it was interrupted. */

@@ -174,6 +174,8 @@ export interface ModelAsker {
   readonly pid: string;
   /** Turns it gets against others, 1 to 100. */
   readonly priority: number;
+  /** Since when, also from before a restart. */
+  readonly sinceMs?: number;
 }
 
 /** How a model is asked. */

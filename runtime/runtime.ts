@@ -24,6 +24,7 @@ import type { Shell } from "../kernel/shell.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
+import { gatesOf } from "../providers/gate.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { libc } from "../tools/libc.ts";
@@ -77,6 +78,7 @@ export class Runtime implements AsyncDisposable {
   readonly approvals: Approvals;
   readonly #images = new Map<string, AgentImage>();
   readonly #models = new Map<string, Model>();
+  readonly #gate: (model: Model) => Model;
   readonly #tools = new Map<string, Tool>();
   readonly #programs = new Map<string, Program>([["model-loop", modelLoop]]);
   readonly #policy: string;
@@ -113,6 +115,7 @@ export class Runtime implements AsyncDisposable {
     parsePolicy(this.#policy, { rights: RIGHTS });
     const [days, daysMin] = retentionOf(options);
     for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);
+    this.#gate = options.gate === undefined ? (model) => model : gatesOf(options.gate, clock);
     for (const model of options.models ?? []) this.#know(asModel(model));
     this.node = new Node({
       id: `node-${this.#random.bytes(6).toHex()}`,
@@ -176,7 +179,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   #know(model: Model): void {
-    this.#models.set(model.id, model);
+    this.#models.set(model.id, this.#gate(model));
   }
 
   /** Starts a tree: a root process with the authority given, and no more. */

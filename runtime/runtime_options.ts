@@ -7,6 +7,7 @@ import type { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
+import type { GateOptions } from "../kernel/gate_options.ts";
 import type { LanguageModel } from "../providers/models/ai_sdk.ts";
 import type { ShellOptions } from "../providers/shell.ts";
 import type { Encryption } from "../providers/sqlite_vault.ts";
@@ -45,6 +46,11 @@ export interface RuntimeOptions {
   readonly onBudget?: "ask" | "fail";
   /** Models besides those of images. */
   readonly models?: readonly (Model | LanguageModel)[];
+  /**
+   * Puts each model behind a gate, which waits its turn for it; `{}` heeds what its endpoint says.
+   * Models that share an endpoint's rates go behind one by `gated`. None without it.
+   */
+  readonly gate?: GateOptions;
   /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
   readonly approvals?: "queue" | "terminal" | "deny" | Person;
   /** Steps that run at the same time. */

@@ -37,6 +37,7 @@ const MODULES = [
   "kernel/proof.ts",
   "providers/anchor.ts",
   "providers/clock.ts",
+  "providers/gate.ts",
   "providers/memory_store.ts",
   "providers/models/ai_sdk.ts",
   "providers/models/anthropic.ts",

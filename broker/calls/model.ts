@@ -12,6 +12,7 @@ import { SysError } from "../../kernel/errors.ts";
 import { hashOf, type Json, type JsonObject } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { existing, itemsOf, lengthAt } from "../../kernel/memory.ts";
+import type { Recorded } from "../../kernel/state.ts";
 import type {
   Model,
   ModelMessage,
@@ -164,11 +165,13 @@ function named(messages: readonly unknown[] = []): readonly string[] {
 
 /** What the prompt was made of, when this very call was under way before a crash. */
 function madeBefore(at: CallContext): Manifest | undefined {
-  const recorded = Object.hasOwn(at.process.journal, at.key)
-    ? at.process.journal[at.key]
-    : undefined;
+  const recorded = recordedOf(at);
   if (recorded?.state !== "open" || recorded.intent.before === null) return undefined;
   return recorded.intent.before as unknown as Manifest;
+}
+
+function recordedOf({ process, key }: CallContext): Recorded | undefined {
+  return Object.hasOwn(process.journal, key) ? process.journal[key] : undefined;
 }
 
 function said(manifest: Manifest, withdrawn: number): Manifest {
@@ -232,7 +235,9 @@ async function insist(at: CallContext, model: Model, given: {
 }): Promise<ModelReply> {
   const signal = AbortSignal.any([at.signal]);
   const { pid, priority } = at.process;
-  const asker = { tree: at.tree.state.tree, pid, priority };
+  const recorded = recordedOf(at);
+  const sinceMs = recorded?.state === "open" ? recorded.intent.atMs ?? at.nowMs : at.nowMs;
+  const asker = { tree: at.tree.state.tree, pid, priority, sinceMs };
   for (let attempt = 1;; attempt++) {
     try {
       return await bounded(at, given.timeoutMs, (limit, onWait) =>

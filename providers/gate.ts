@@ -1,0 +1,251 @@
+/**
+ * A gate before a rate-limited endpoint: what waits for its turn, is sent, and is sent again.
+ *
+ * Invariants:
+ *   G1. Whoever waits costs no timer of its own: there is one, and none while none is needed.
+ *   G2. A call that is stopped leaves at once, from wherever it is.
+ *   G3. What the last attempt failed with is what the caller hears, with how often it was tried.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { Admission, type AttemptEnd, type Entering, type GateState } from "../kernel/gate.ts";
+import { type Head, ratesOf } from "../kernel/gate_head.ts";
+import type { GateOptions } from "../kernel/gate_options.ts";
+import type { Clock, Model, ModelReply } from "../kernel/world.ts";
+import { realClock } from "./clock.ts";
+import { countRequestTokens } from "./models/scripted.ts";
+
+/** One attempt, as whoever made it saw it. */
+export type Attempt<T> =
+  & {
+    readonly how: AttemptEnd["how"];
+    /** The headers of its answer. */
+    readonly head: Head;
+    /** Tokens it took. */
+    readonly tokens?: number;
+  }
+  & ({ readonly value: T } | { readonly error: unknown });
+
+/** How a call passes. */
+export interface Passing<T> {
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Hears when it begins to wait, and when it is sent. */
+  readonly onWait?: ((waits: boolean) => void) | undefined;
+  /** Makes an attempt; it does not throw. */
+  attempt(): Promise<Attempt<T>>;
+}
+
+/**
+ * A gate: one for each endpoint and key, shared by all that ask there.
+ *
+ * @example
+ * ```ts
+ * import { gated, Gate } from "@agent-libos/core";
+ * import { scriptedModel } from "@agent-libos/core/testing";
+ * const gate = new Gate({ requestsPerMinute: 50, concurrency: 4 });
+ * const model = gated(scriptedModel(["Hello!"]), gate);
+ * const request = { model: model.id, messages: [], tools: [], idempotencyKey: "1" };
+ * const { text } = await model.generate(request, { signal: AbortSignal.timeout(10_000) });
+ * console.assert(text === "Hello!" && gate.state().counts.passed === 1);
+ * ```
+ */
+export class Gate {
+  readonly #rules: Admission;
+  readonly #clock: Clock;
+  readonly #turns = new Map<number, Waiting>();
+  #wakeAtMs: number | null = null;
+  #sleep = new AbortController();
+
+  /** Opens one. Throws `EINVAL` for a setting that is out of range. */
+  constructor(options: GateOptions & { readonly clock?: Clock } = {}) {
+    this.#rules = new Admission(options);
+    this.#clock = options.clock ?? realClock;
+  }
+
+  /** How it stands. */
+  state(): GateState {
+    return this.#rules.state(this.#clock.now());
+  }
+
+  /**
+   * Sends a call when it is its turn, and again where that may help.
+   * @internal
+   */
+  async pass<T>(call: Entering, passing: Passing<T>): Promise<T> {
+    const { signal, onWait } = passing;
+    if (signal.aborted) throw stopped(signal);
+    const id = this.#rules.enter(call, this.#clock.now());
+    let waits = false;
+    let last: { readonly error: unknown } | undefined;
+    try {
+      for (;;) {
+        const turn = this.#turn(id, signal);
+        this.#pump();
+        if (!waits && this.#turns.has(id)) onWait?.(waits = true);
+        if (!await turn) throw this.#late(id, call, last?.error);
+        if (waits) onWait?.(waits = false);
+        const made = await passing.attempt();
+        const attempts = this.#rules.attempts(id);
+        if (signal.aborted && !("value" in made) && !isLate(signal.reason)) throw made.error;
+        const fate = this.#ended(id, made);
+        if ("value" in made) return made.value;
+        if (fate === "over") throw triedOften(made.error, attempts);
+        if (signal.aborted) throw made.error;
+        last = made;
+      }
+    } finally {
+      this.#turns.delete(id);
+      this.#rules.leave(id, this.#clock.now());
+      this.#pump();
+    }
+  }
+
+  #ended<T>(id: number, { how, head, tokens }: Attempt<T>): "over" | "again" {
+    const nowMs = this.#clock.now();
+    const end = { how, rates: ratesOf(head, nowMs), ...(tokens === undefined ? {} : { tokens }) };
+    return this.#rules.ended(id, end, nowMs);
+  }
+
+  /** Resolves to true when it is its turn, to false when its time is over. */
+  #turn(id: number, signal: AbortSignal): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const stop = (): void => reject(stopped(signal));
+    const settle = (isSent: boolean): void => {
+      signal.removeEventListener("abort", stop);
+      this.#turns.delete(id);
+      resolve(isSent);
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+    this.#turns.set(id, settle);
+    return promise;
+  }
+
+  /** Does what is to be done now, and sleeps until it has to be looked at again. */
+  #pump(): void {
+    const { send, over, wakeAtMs } = this.#rules.next(this.#clock.now());
+    for (const id of over) this.#turns.get(id)?.(false);
+    for (const id of send) this.#turns.get(id)?.(true);
+    if (wakeAtMs === this.#wakeAtMs) return;
+    this.#wakeAtMs = wakeAtMs;
+    this.#sleep.abort();
+    if (wakeAtMs === null) return;
+    const sleep = this.#sleep = new AbortController();
+    this.#clock.sleep(wakeAtMs - this.#clock.now(), sleep.signal).then(() => {
+      if (sleep.signal.aborted) return;
+      this.#wakeAtMs = null;
+      this.#pump();
+    }, () => {});
+  }
+
+  #late(id: number, { tree }: Entering, error: unknown): unknown {
+    const attempts = this.#rules.attempts(id);
+    if (error !== undefined) return triedOften(error, attempts);
+    const sentence = `Cannot ask a model for "${tree}": no turn came in time`;
+    return new SysError("EAGAIN", `${sentence}, expected a gate with fewer calls`, { attempts: 0 });
+  }
+}
+
+type Waiting = (isSent: boolean) => void;
+
+/**
+ * A model behind a gate: asked when it is the asker's turn, fair between trees.
+ *
+ * @example
+ * ```ts
+ * import { gated, Gate } from "@agent-libos/core";
+ * import { scriptedModel } from "@agent-libos/core/testing";
+ * const model = gated(scriptedModel(["Hello!"]), new Gate());
+ * console.assert(model.id === "scripted/model");
+ * ```
+ */
+export function gated(model: Model, gate: Gate): Model {
+  const behind: Model = {
+    id: model.id,
+    generate(request, asking) {
+      const { tree, pid, priority, sinceMs } = asking.asker ?? NOBODY;
+      const tokens = countRequestTokens(request);
+      const since = sinceMs === undefined ? {} : { sinceMs };
+      return gate.pass({ tree, pid, priority, tokens, ...since }, {
+        signal: asking.signal,
+        onWait: asking.onWait,
+        attempt: () => attempted(model, request, asking),
+      });
+    },
+  };
+  GATED.add(behind);
+  return behind;
+}
+
+/** Puts each model behind a gate of its own, by its id; none that is behind one already. */
+export function gatesOf(options: GateOptions, clock: Clock): (model: Model) => Model {
+  const gates = new Map<string, Gate>();
+  new Gate(options);
+  return (model) => {
+    if (GATED.has(model)) return model;
+    const gate = gates.get(model.id) ?? new Gate({ ...options, clock });
+    gates.set(model.id, gate);
+    return gated(model, gate);
+  };
+}
+
+const GATED = new WeakSet<Model>();
+const NOBODY = { tree: "-", pid: "-", priority: 1, sinceMs: undefined };
+
+async function attempted(
+  model: Model,
+  request: Parameters<Model["generate"]>[0],
+  asking: Parameters<Model["generate"]>[1],
+): Promise<Attempt<ModelReply>> {
+  let head: Head = {};
+  const onHead = (said: Head): void => {
+    head = said;
+    asking.onHead?.(said);
+  };
+  try {
+    const value = await model.generate(request, { ...asking, onHead });
+    const tokens = counted(value.inputTokens) + counted(value.outputTokens);
+    return { how: "passed", head, tokens, value };
+  } catch (error) {
+    return { how: howOf(error), head: { ...toldIn(error), ...head }, error };
+  }
+}
+
+/** What a failure says of the endpoint. */
+function howOf(error: unknown): AttemptEnd["how"] {
+  if (!(error instanceof SysError)) return "refused";
+  if (error.code === "EAGAIN") return "limited";
+  const status = error.detail?.["status"];
+  if (status === 503 || status === 529) return "overloaded";
+  return error.retry ? "failed" : "refused";
+}
+
+/** When to come again, of models that tell no headers. */
+function toldIn(error: unknown): Head {
+  const ms = error instanceof SysError ? error.detail?.["retryAfterMs"] : undefined;
+  return typeof ms === "number" ? { "retry-after-ms": String(Math.max(0, Math.ceil(ms))) } : {};
+}
+
+function counted(tokens: number): number {
+  return Number.isFinite(tokens) && tokens > 0 ? tokens : 0;
+}
+
+/** The failure, and how often it was tried: whoever hears that does not try again. */
+function triedOften(error: unknown, attempts: number): unknown {
+  if (!(error instanceof SysError) || !error.retry) return error;
+  const times = attempts === 1 ? "once" : `${attempts} times`;
+  const sentence = `${error.message} (tried ${times})`;
+  return new SysError(error.code, sentence, { ...error.detail, attempts });
+}
+
+/** Whether an attempt was ended since it took too long, which is the endpoint's fault. */
+function isLate(reason: unknown): boolean {
+  return reason instanceof SysError && reason.code === "ETIMEDOUT";
+}
+
+function stopped(signal: AbortSignal): unknown {
+  if (signal.reason instanceof SysError) return signal.reason;
+  return new SysError("ECANCELED", "Cannot ask a model: the call was stopped");
+}
