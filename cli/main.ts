@@ -22,6 +22,7 @@ import { cost } from "./cost.ts";
 import { overview as overviewOf } from "./evidence_there.ts";
 import { explain } from "./explain.ts";
 import { hooks } from "./hook_again.ts";
+import { gate } from "./gate.ts";
 import { helpOf, overview } from "./help.ts";
 import { images } from "./images.ts";
 import { type Io, realIo } from "./io.ts";
@@ -60,6 +61,7 @@ const ALL: readonly Command[] = [
     run,
     spawn,
     serve,
+    gate,
     console,
     images,
     doctor,

@@ -18,6 +18,7 @@ import type { Command, Context } from "./command.ts";
 import { POLICY_FILE } from "./decided.ts";
 import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
 import { isFile } from "./files.ts";
+import { GATE_OPTION, gateFor } from "./gate_words.ts";
 import { modelOf, spawnOptions, type Startable, startableOf } from "./image_file.ts";
 import { textOf } from "../runtime/line_text.ts";
 import { LiveView } from "./live.ts";
@@ -48,6 +49,7 @@ export const run: Command = {
     budget: { type: "string", multiple: true },
     model: { type: "string" },
     "model-id": { type: "string" },
+    ...GATE_OPTION,
     timeout: { type: "string" },
     "no-wait": { type: "boolean" },
     key: { type: "string" },
@@ -95,6 +97,7 @@ async function runtimeOf(
     workspace: workspaceOf(at),
     images: [image, ...spawn.images ?? []],
     models: model === undefined ? [] : [model],
+    ...gateFor(at),
     approvals: person,
     operator: operatorOf(at),
     jit: jitOptions(at),

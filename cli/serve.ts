@@ -15,6 +15,7 @@ import { findingsOf } from "./doctor.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
 import { HOOK_OPTIONS, hooksFor } from "./hooks.ts";
+import { GATE_OPTION, gateFor } from "./gate_words.ts";
 import { modelOf, startableOf } from "./image_file.ts";
 import { operatorOf } from "./order.ts";
 import { dbPath, workspaceOf } from "./store.ts";
@@ -22,6 +23,7 @@ import { encryptionFor } from "./store_key.ts";
 import { imagesPath, serverFile, tokensPath } from "./token.ts";
 import { telemetryFor } from "./telemetry.ts";
 import { jitOptions } from "./tool_file.ts";
+import { portOf } from "./words.ts";
 
 const PORT_DEFAULT = 7777;
 
@@ -43,6 +45,7 @@ export const serve: Command = {
     "host-name": { type: "string", multiple: true },
     model: { type: "string" },
     "model-id": { type: "string" },
+    ...GATE_OPTION,
     jit: { type: "boolean" },
     isolation: { type: "string" },
     review: { type: "string" },
@@ -62,6 +65,7 @@ export const serve: Command = {
       workspace: workspaceOf(at),
       images,
       models: model === undefined ? [] : [model],
+      ...gateFor(at),
       approvals: "queue",
       operator: operatorOf(at),
       jit: jitOptions(at),
@@ -73,7 +77,7 @@ export const serve: Command = {
     });
     await using server = serveRuntime(runtime, {
       hostname: at.flags.text("listen") ?? "127.0.0.1",
-      port: portOf(at),
+      port: portOf(at.flags.text("port") ?? String(PORT_DEFAULT)),
       insecure: at.flags.on("insecure"),
       behindTls: at.flags.on("behind-tls"),
       hostNames: at.flags.texts("host-name"),
@@ -130,16 +134,6 @@ function revokeLast(server: Served, text: string | null): void {
   }
   const last = typeof secret === "string" ? server.tokens.check(secret) : undefined;
   if (last !== undefined) server.tokens.revoke(last.token);
-}
-
-function portOf(at: Context): number {
-  const text = at.flags.text("port");
-  if (text === undefined) return PORT_DEFAULT;
-  const port = Number(text);
-  if (!/^\d{1,5}$/.test(text) || port > 65_535) {
-    throw new UsageError(`Cannot listen on port "${text}": expected 0 to 65535`);
-  }
-  return port;
 }
 
 async function tlsOf(at: Context): Promise<{ cert: string; key: string } | undefined> {

@@ -24,6 +24,13 @@ export function countOf(word: string | undefined, what: string): number | undefi
   throw new UsageError(`Cannot use ${what} "${word}": expected a whole number from 1`);
 }
 
+/** A port of this machine; 0 for any that is free. */
+export function portOf(word: string): number {
+  const port = Number(word);
+  if (/^\d{1,5}$/.test(word) && port <= 65_535) return port;
+  throw new UsageError(`Cannot listen on port "${word}": expected 0 to 65535`);
+}
+
 /** A pattern like `file.read(./src/**)`. */
 export function patternOf(word: string): Pattern {
   return usage(() => parsePattern(word.replace(/^allow\s+/, "")));

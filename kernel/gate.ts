@@ -62,15 +62,19 @@ export interface Turn {
 
 /** How a gate stands. */
 export interface GateState {
+  /** Whether it sends, sends nothing for a while, or tries one alone. */
   readonly breaker: BreakerState;
   /** How many may be out. */
   readonly width: number;
+  /** How many are out. */
   readonly out: number;
   /** How many stand in line, those at rest included. */
   readonly waiting: number;
   /** Until when nothing is sent, since the endpoint said so. */
   readonly heldUntilMs: number | null;
+  /** The rate of requests. */
   readonly requests: RateState;
+  /** The rate of tokens. */
   readonly tokens: RateState;
   /** Attempts that were sent, and how they ended. */
   readonly counts: Readonly<Record<AttemptEnd["how"] | "sent", number>>;
@@ -167,12 +171,21 @@ export class Admission {
     this.#end(id, call, 0);
   }
 
+  /** The headers of an answer have come, which may be long before its end. */
+  heard(id: number, rates: Rates, nowMs: number): void {
+    const out = this.#calls.get(id)?.out;
+    if (out == null) return;
+    if (rates.requests !== undefined) this.#requests.heard(out.request, rates.requests, nowMs);
+    if (rates.tokens !== undefined) this.#tokens.heard(out.tokens, rates.tokens, nowMs);
+  }
+
   /** An attempt has ended; whether its call is over, or is sent again later. */
   ended(id: number, end: AttemptEnd, nowMs: number): "over" | "again" {
     const call = this.#calls.get(id);
     if (call?.out == null) return "over";
     const { out } = call;
     const together = this.#out;
+    this.heard(id, end.rates ?? {}, nowMs);
     this.#settle(out, end, nowMs);
     this.#counts[end.how] += 1;
     this.#isKnown ||= end.how !== "failed";
@@ -260,13 +273,9 @@ export class Admission {
   }
 
   #settle(out: Out, end: Partial<AttemptEnd>, nowMs: number): void {
-    const { requests, tokens } = end.rates ?? {};
     const cost = end.how === "passed" ? 1 : 0;
-    const told = requests === undefined ? {} : { told: requests };
-    this.#requests.ended(out.request, { cost, ...told }, nowMs);
-    const toldTokens = tokens === undefined ? {} : { told: tokens };
-    const took = cost * (end.tokens ?? out.tokens.amount);
-    this.#tokens.ended(out.tokens, { cost: took, ...toldTokens }, nowMs);
+    this.#requests.ended(out.request, cost, nowMs);
+    this.#tokens.ended(out.tokens, cost * (end.tokens ?? out.tokens.amount), nowMs);
     this.#out -= 1;
   }
 
@@ -308,7 +317,7 @@ export class Admission {
 
   /** Half to one and a half of what doubles each time, so that calls do not come back together. */
   #pauseMs(call: Call): number {
-    const pauseMs = (this.#set.retryMs ?? 500) * 2 ** Math.max(0, call.tries - 1);
+    const pauseMs = (this.#set.retryMs ?? 250) * 2 ** Math.max(0, call.tries - 1);
     const share = ((call.standing.id + call.attempts) * GOLDEN) % 1;
     return Math.ceil(Math.min(pauseMs, LIMITS.gatePauseMsMax) * (0.5 + share));
   }

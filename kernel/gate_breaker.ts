@@ -16,10 +16,10 @@ export const BREAKER = {
   closed: { pass: "closed", fail: "closed", trip: "open", cool: "closed" },
   open: { pass: "open", fail: "open", trip: "open", cool: "trying" },
   trying: { pass: "closed", fail: "open", trip: "open", cool: "trying" },
-} as const;
+} as const satisfies Readonly<Record<BreakerState, Readonly<Record<string, BreakerState>>>>;
 
 /** A state of a breaker. */
-export type BreakerState = keyof typeof BREAKER;
+export type BreakerState = "closed" | "open" | "trying";
 /** What happens to one. */
 export type BreakerEvent = keyof (typeof BREAKER)["closed"];
 

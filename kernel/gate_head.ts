@@ -28,7 +28,9 @@ export interface Told {
 
 /** What was said of all. */
 export interface Rates {
+  /** Of requests. */
   readonly requests?: Told;
+  /** Of tokens. */
   readonly tokens?: Told;
   /** In how many milliseconds to come again. */
   readonly retryAfterMs?: number;

@@ -27,7 +27,7 @@ export interface GateOptions {
   readonly lineMax?: number;
   /** Most tokens of one tree while this gate is open. */
   readonly tokensPerTree?: number;
-  /** The pause after a first failure, doubled after each; 500 by default. */
+  /** The pause after a first failure, doubled after each; 250 by default. */
   readonly retryMs?: number;
   /** When it stops sending for a while. */
   readonly breaker?: BreakerOptions;

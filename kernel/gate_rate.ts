@@ -22,10 +22,11 @@ import type { Told } from "./gate_head.ts";
 // A window is remembered in so many parts, so that memory is bounded whatever is sent in it.
 const PARTS = 240;
 
-/** What was sent: how much, and where it stands among all that were. */
+/** What was sent: how much, where it stands among all, and whether it heard of the rate yet. */
 export interface Sent {
   readonly amount: number;
   readonly order: number;
+  hasHeard: boolean;
 }
 
 /** How a rate stands. */
@@ -74,19 +75,31 @@ export class Rate {
     this.#out += amount;
     this.#add(amount, nowMs);
     this.#sentLast += 1;
-    return { amount, order: this.#sentLast };
+    return { amount, order: this.#sentLast, hasHeard: false };
   }
 
-  /** An attempt has ended: what it cost in truth, none where it failed; and what was said then. */
-  ended(sent: Sent, end: { readonly cost?: number; readonly told?: Told }, nowMs: number): void {
+  /** An attempt hears what is left: before its end, where its answer takes long. */
+  heard(sent: Sent, told: Told, nowMs: number): void {
     this.#pass(nowMs);
+    if (sent.hasHeard || sent.order <= this.#windowAfter) return;
+    sent.hasHeard = true;
     this.#out -= sent.amount;
-    const { cost = 0, told } = end;
+    const isNewer = sent.order > this.#saidAfter;
+    if (!isNewer && told.left >= this.#said) return;
+    this.#limit = told.limit ?? this.#limit;
+    this.#said = told.left;
+    this.#unsaid = 0;
+    this.#saidAfter = this.#sentLast;
+    if (told.resetInMs !== undefined) this.#resetAtMs = nowMs + told.resetInMs;
+  }
+
+  /** An attempt has ended; what it cost in truth, 0 where it failed. */
+  ended(sent: Sent, cost: number, nowMs: number): void {
+    this.#pass(nowMs);
     if (cost > sent.amount) this.#add(cost - sent.amount, nowMs);
-    if (told !== undefined && sent.order > this.#windowAfter) {
-      const isNewer = sent.order > this.#saidAfter;
-      if (isNewer || told.left < this.#said) return this.#hear(told, nowMs);
-    } else this.#unsaid += cost;
+    if (!sent.hasHeard) this.#out -= sent.amount;
+    // What was counted when it heard is not counted again.
+    this.#unsaid += sent.hasHeard ? Math.max(0, cost - sent.amount) : cost;
   }
 
   /** How it stands. */
@@ -103,14 +116,6 @@ export class Rate {
 
   #left(): number {
     return this.#said - this.#out - this.#unsaid;
-  }
-
-  #hear(told: Told, nowMs: number): void {
-    this.#limit = told.limit ?? this.#limit;
-    this.#said = told.left;
-    this.#unsaid = 0;
-    this.#saidAfter = this.#sentLast;
-    if (told.resetInMs !== undefined) this.#resetAtMs = nowMs + told.resetInMs;
   }
 
   #byGiven(amount: number): number {

@@ -95,8 +95,9 @@ export const LIMITS = {
   gateCoolMsMax: 300_000,
   gatePauseMsMax: 30_000,
   gateBodyBytesMax: 16 * 2 ** 20,
-  gateRefusalBytesMax: 65_536,
   gateNameBytesMax: 64,
+  gateTailBytesMax: 8_192,
+  gateSilenceMsMax: 120_000,
   gateTreesMax: 10_000,
   // Context
   contextWindowTokensDefault: 100_000,

@@ -12,7 +12,7 @@ import { SysError } from "../kernel/errors.ts";
 import { Admission, type AttemptEnd, type Entering, type GateState } from "../kernel/gate.ts";
 import { type Head, ratesOf } from "../kernel/gate_head.ts";
 import type { GateOptions } from "../kernel/gate_options.ts";
-import type { Clock, Model, ModelReply } from "../kernel/world.ts";
+import type { Clock, Model, ModelAsking, ModelReply } from "../kernel/world.ts";
 import { realClock } from "./clock.ts";
 import { countRequestTokens } from "./models/scripted.ts";
 
@@ -33,8 +33,8 @@ export interface Passing<T> {
   readonly signal: AbortSignal;
   /** Hears when it begins to wait, and when it is sent. */
   readonly onWait?: ((waits: boolean) => void) | undefined;
-  /** Makes an attempt; it does not throw. */
-  attempt(): Promise<Attempt<T>>;
+  /** Makes an attempt; it does not throw. What its headers say may be told before its end. */
+  attempt(onHead: (head: Head) => void): Promise<Attempt<T>>;
 }
 
 /**
@@ -86,7 +86,7 @@ export class Gate {
         if (!waits && this.#turns.has(id)) onWait?.(waits = true);
         if (!await turn) throw this.#late(id, call, last?.error);
         if (waits) onWait?.(waits = false);
-        const made = await passing.attempt();
+        const made = await passing.attempt((head) => this.#heard(id, head));
         const attempts = this.#rules.attempts(id);
         if (signal.aborted && !("value" in made) && !isLate(signal.reason)) throw made.error;
         const fate = this.#ended(id, made);
@@ -100,6 +100,12 @@ export class Gate {
       this.#rules.leave(id, this.#clock.now());
       this.#pump();
     }
+  }
+
+  #heard(id: number, head: Head): void {
+    const nowMs = this.#clock.now();
+    this.#rules.heard(id, ratesOf(head, nowMs), nowMs);
+    this.#pump();
   }
 
   #ended<T>(id: number, { how, head, tokens }: Attempt<T>): "over" | "again" {
@@ -162,8 +168,11 @@ type Waiting = (isSent: boolean) => void;
  * ```
  */
 export function gated(model: Model, gate: Gate): Model {
+  const { id, pricing, takes } = model;
   const behind: Model = {
-    id: model.id,
+    id,
+    ...(pricing === undefined ? {} : { pricing }),
+    ...(takes === undefined ? {} : { takes }),
     generate(request, asking) {
       const { tree, pid, priority, sinceMs } = asking.asker ?? NOBODY;
       const tokens = countRequestTokens(request);
@@ -171,7 +180,7 @@ export function gated(model: Model, gate: Gate): Model {
       return gate.pass({ tree, pid, priority, tokens, ...since }, {
         signal: asking.signal,
         onWait: asking.onWait,
-        attempt: () => attempted(model, request, asking),
+        attempt: (onHead) => attempted(model, request, { asking, onHead }),
       });
     },
   };
@@ -197,15 +206,15 @@ const NOBODY = { tree: "-", pid: "-", priority: 1, sinceMs: undefined };
 async function attempted(
   model: Model,
   request: Parameters<Model["generate"]>[0],
-  asking: Parameters<Model["generate"]>[1],
+  { asking, onHead }: { readonly asking: ModelAsking; readonly onHead: (head: Head) => void },
 ): Promise<Attempt<ModelReply>> {
   let head: Head = {};
-  const onHead = (said: Head): void => {
-    head = said;
+  const hear = (said: Head): void => {
+    onHead(head = said);
     asking.onHead?.(said);
   };
   try {
-    const value = await model.generate(request, { ...asking, onHead });
+    const value = await model.generate(request, { ...asking, onHead: hear });
     const tokens = counted(value.inputTokens) + counted(value.outputTokens);
     return { how: "passed", head, tokens, value };
   } catch (error) {

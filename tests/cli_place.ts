@@ -21,6 +21,8 @@ export interface Running {
   interrupt(): void;
   /** Resolves once standard output holds `text`. */
   shows(text: string): Promise<void>;
+  /** What standard output holds by now. */
+  out(): string;
   /** Exit codes of `exitNow`. */
   readonly exits: readonly number[];
 }
@@ -155,6 +157,7 @@ export class Place implements AsyncDisposable {
     return {
       said,
       exits,
+      out: () => held.out,
       interrupt: () => listeners.forEach((listener) => listener()),
       shows: (text) => {
         const shown = new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 /**
- * The parts of a gate: its breaker, what it reads in headers, its line, its rates.
+ * The parts of a gate: its breaker, what it reads in headers, its line.
  * @module
  */
 
@@ -8,7 +8,6 @@ import fc from "fast-check";
 import { BREAKER, Breaker, type BreakerEvent, type BreakerState } from "../kernel/gate_breaker.ts";
 import { type Head, ratesOf } from "../kernel/gate_head.ts";
 import { Line, type Standing } from "../kernel/gate_line.ts";
-import { Rate } from "../kernel/gate_rate.ts";
 import { LIMITS } from "../kernel/limits.ts";
 
 const SMALL = { attempts: 4, threshold: 0.5, coolMs: 1_000 };
@@ -314,82 +313,4 @@ Deno.test("A call leaves the line once, whoever takes it out", () => {
     for (let next = line.shift(); next !== undefined; next = line.shift()) found.push(next.id);
     assert.deepEqual(found.toSorted((a, b) => a - b), left.toSorted((a, b) => a - b));
   }));
-});
-
-Deno.test("In no window's length more is sent than the limit that was given", () => {
-  const gaps = fc.array(fc.integer({ min: 0, max: 400 }), { minLength: 1, maxLength: 200 });
-  fc.assert(fc.property(fc.integer({ min: 1, max: 20 }), gaps, (most, steps) => {
-    const rate = new Rate({ most, windowMs: 1_000 });
-    const sent: number[] = [];
-    let nowMs = 0;
-    for (const step of steps) {
-      nowMs += step;
-      const readyAtMs = rate.readyAtMs(1, nowMs);
-      assert.ok(readyAtMs === 0 || (readyAtMs > nowMs && readyAtMs <= nowMs + 1_000));
-      if (readyAtMs > 0) continue;
-      rate.ended(rate.sent(1, nowMs), { cost: 1 }, nowMs);
-      sent.push(nowMs);
-      assert.ok(sent.filter((atMs) => atMs > nowMs - 1_000).length <= most);
-    }
-  }));
-});
-
-const MOVES = fc.array(fc.record({ send: fc.boolean(), which: fc.nat(100) }), { maxLength: 120 });
-
-Deno.test("What an endpoint says is left is never overdrawn, in whatever order its answers come", () => {
-  fc.assert(fc.property(fc.integer({ min: 2, max: 15 }), MOVES, (limit, moves) => {
-    const rate = new Rate({ windowMs: 60_000 });
-    const out: { sent: ReturnType<Rate["sent"]>; left: number }[] = [];
-    let counted = 0;
-    for (const { send, which } of moves) {
-      // The first tells; nobody knows anything before it has.
-      if (send && (counted === 0 || (out.length < counted && rate.readyAtMs(1, 0) === 0))) {
-        counted += 1;
-        assert.ok(counted <= limit, "More was sent than there was");
-        out.push({ sent: rate.sent(1, 0), left: limit - counted });
-      } else if (!send && out.length > 0) {
-        const [{ sent, left }] = out.splice(which % out.length, 1) as [typeof out[number]];
-        rate.ended(sent, { cost: 1, told: { limit, left, resetInMs: 60_000 } }, 0);
-      }
-    }
-    if (out.length > 0 || counted === 0) return;
-    assert.equal(rate.state(0).left, limit - counted, "Some of the window is lost");
-    assert.equal(rate.readyAtMs(1, 60_000), 0);
-    assert.equal(rate.state(60_000).left, limit);
-  }));
-});
-
-Deno.test("What is heard late of a window that is over says nothing of the next", () => {
-  const rate = new Rate({ windowMs: 60_000 });
-  const [early, late] = [rate.sent(1, 0), rate.sent(1, 0)];
-  rate.ended(early, { cost: 1, told: { limit: 2, left: 1, resetInMs: 1_000 } }, 0);
-  rate.ended(late, { cost: 1, told: { limit: 2, left: 0, resetInMs: 0 } }, 1_001);
-  assert.equal(rate.readyAtMs(1, 1_001), 0);
-});
-
-Deno.test("Where a rate fills up again as time goes, later answers say more", () => {
-  const rate = new Rate({ windowMs: 60_000 });
-  const hear = (left: number, nowMs: number) =>
-    rate.ended(rate.sent(1, nowMs), { cost: 1, told: { left, resetInMs: 60_000 } }, nowMs);
-  hear(1, 0);
-  hear(5, 5_000);
-  assert.equal(rate.state(5_000).left, 5);
-});
-
-Deno.test("With nothing left, no time known and nothing out, one is sent to find out", () => {
-  const rate = new Rate({ windowMs: 60_000 });
-  const [first, second] = [rate.sent(1, 0), rate.sent(1, 0)];
-  rate.ended(first, { told: { left: 0 } }, 0);
-  assert.equal(rate.readyAtMs(1, 0), Infinity);
-  rate.ended(second, { told: { left: 0 } }, 0);
-  assert.equal(rate.readyAtMs(1, 0), 0);
-});
-
-Deno.test("A rate takes what an attempt cost in truth, and lets one through that is above it all", () => {
-  const rate = new Rate({ most: 100, windowMs: 1_000 });
-  assert.equal(rate.readyAtMs(500, 0), 0);
-  rate.ended(rate.sent(10, 0), { cost: 90 }, 0);
-  assert.equal(rate.state(0).left, 10);
-  assert.equal(rate.readyAtMs(20, 1), 1_000);
-  assert.equal(rate.readyAtMs(500, 1_000), 0);
 });

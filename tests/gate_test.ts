@@ -81,6 +81,19 @@ Deno.test("A gated model is asked in turn, and who waits says so", async () => {
   assert.equal(clock.pending(), 0);
 });
 
+Deno.test("A gated model says of itself what the model says", () => {
+  const given: Required<Omit<Model, "generate">> = {
+    id: "test/rich",
+    pricing: { inputUsd: 1, outputUsd: 2 },
+    takes: ["image/png"],
+  };
+  const { generate: _, ...said } = gated(
+    { ...given, generate: () => Promise.resolve(REPLY) },
+    new Gate(),
+  );
+  assert.deepEqual(said, given);
+});
+
 Deno.test("A call that is stopped leaves the line at once, and the line goes on", async () => {
   const clock = new VirtualClock();
   const { model, out } = handModel();
