@@ -89,6 +89,16 @@ Deno.test("Bars of a timeline never stand on each other, and a week is no wider 
   }
 });
 
+Deno.test("A bar that took no time is not drawn over those of the same moment", () => {
+  const { placed } = layout(
+    timeline(["model", 0, 0], ["syscalls", 0, 0], ["syscalls", 0, 60], ["syscalls", 60, 60]),
+    22,
+  );
+  const [first, second, third, last] = placed;
+  for (const one of [first, second, last]) assert.equal(one!.end, one!.x);
+  assert(third!.end > third!.x && third!.end <= last!.x);
+});
+
 Deno.test("Keys lead along a lane, and to the nearest bar of the next lane that has any", () => {
   const { placed } = layout(
     timeline(["model", 0, 1], ["model", 100, 101], ["people", 110, 111], ["model", 900, 901]),

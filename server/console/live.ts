@@ -3,9 +3,10 @@
  * @module
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { StreamEvent } from "../schema/evidence.ts";
 import { type ApiError, get, type LiveState, problemIn, type Who } from "./api.ts";
+import { Pace, PAUSE_MS } from "./pace.ts";
 import { share } from "./share.ts";
 
 type Hearer = (event: StreamEvent | null) => void;
@@ -96,16 +97,6 @@ export interface Read<T> {
   again(): void;
 }
 
-/** Fewest milliseconds between two reads of the same thing. */
-const PAUSE_MS = 150;
-/** Reading takes a fifth of the time at most: what is slow to read is read less often. */
-const PAUSE_SHARE = 4;
-
-/** How long to wait before something is read again that took so long at that time. */
-export function pauseAfter(atMs: number, tookMs: number, leastMs = PAUSE_MS): number {
-  return Math.max(0, atMs + Math.max(leastMs, tookMs * PAUSE_SHARE) - performance.now());
-}
-
 /**
  * Reads a path, and again when an event concerns it: at once after a silence, and at most every
  * 150 ms, or `leastMs`, while much happens; less often what takes long. null reads nothing.
@@ -119,36 +110,22 @@ export function useRead<T>(
     path: null,
   });
   const [count, setCount] = useState(0);
-  const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const last = useRef({ atMs: 0, tookMs: 0 });
   const again = (): void => setCount((n) => n + 1);
+  const pace = useMemo(() => new Pace(again, leastMs), []);
   useEffect(() => {
     if (path === null) return;
     const stop = new AbortController();
-    const atMs = performance.now();
-    last.current = { atMs, tookMs: 0 };
-    get<T>(path, stop.signal).then(
-      (data) => {
-        last.current = { atMs, tookMs: performance.now() - atMs };
-        set({ path, data });
-      },
-      (error) => {
-        if (stop.signal.aborted) return;
-        const known = problemIn(error);
-        set((now) => now.path === path ? { ...now, error: known } : { path, error: known });
-      },
-    );
+    pace.begin();
+    get<T>(path, stop.signal).then((data) => set({ path, data }), (error) => {
+      if (stop.signal.aborted) return;
+      const known = problemIn(error);
+      set((now) => now.path === path ? { ...now, error: known } : { path, error: known });
+    }).finally(() => stop.signal.aborted || pace.end());
     return () => stop.abort();
   }, [path, count]);
-  useEffect(() => () => clearTimeout(due.current), []);
+  useEffect(() => () => pace.stop(), []);
   useEvents((event) => {
-    if (path === null || (event !== null && !concerns(event))) return;
-    if (due.current !== undefined) return;
-    const waitMs = pauseAfter(last.current.atMs, last.current.tookMs, leastMs);
-    due.current = setTimeout(() => {
-      due.current = undefined;
-      again();
-    }, waitMs);
+    if (path !== null && (event === null || concerns(event))) pace.wish();
   });
   const mine = read.path === path ? read : undefined;
   return { data: mine?.data, error: mine?.error, again };

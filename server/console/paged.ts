@@ -3,10 +3,11 @@
  * @module
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { StreamEvent } from "../schema/evidence.ts";
 import { ApiError, get } from "./api.ts";
 import { useEvents } from "./live.ts";
+import { Pace } from "./pace.ts";
 import type { Place } from "./route.ts";
 
 const LIMIT = 100;
@@ -41,39 +42,60 @@ export function usePages<T>(
   const [got, set] = useState<Got<T>>({ hasMore: false });
   const [wish, setWish] = useState({ path, count: 1, round: 0 });
   const [isBusy, setBusy] = useState(false);
-  const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const count = wish.path === path ? wish.count : 1;
   const again = (): void => setWish((now) => ({ ...now, round: now.round + 1 }));
+  const pace = useMemo(() => new Pace(again, PAUSE_MS), []);
+  const last = useRef<Last<T> | undefined>(undefined);
   useEffect(() => {
     if (path === null) return;
     const stop = new AbortController();
     setBusy(true);
-    load<T>(path, { count, limit }, stop.signal).then(set, (thrown) => {
+    pace.begin();
+    const { round } = wish;
+    // One page more is read alone; what was read before it stays.
+    const before = last.current?.path === path && last.current.round === round
+      ? last.current
+      : null;
+    load<T>(path, { before, count, limit }, stop.signal).then((read) => {
+      if (stop.signal.aborted) return;
+      last.current = { path, round, ...read };
+      set({ items: read.items, hasMore: read.after !== null });
+    }, (thrown) => {
       if (!stop.signal.aborted) set((now) => ({ ...now, error: known(thrown) }));
-    }).finally(() => stop.signal.aborted || setBusy(false));
+    }).finally(() => {
+      if (stop.signal.aborted) return;
+      pace.end();
+      setBusy(false);
+    });
     return () => stop.abort();
   }, [path, count, wish.round]);
-  useEffect(() => () => clearTimeout(due.current), []);
+  useEffect(() => () => pace.stop(), []);
   useEvents((event) => {
-    if (path === null || due.current !== undefined) return;
-    if (event !== null && !concerns(event)) return;
-    due.current = setTimeout(() => {
-      due.current = undefined;
-      again();
-    }, PAUSE_MS);
+    if (path !== null && (event === null || concerns(event))) pace.wish();
   });
   const more = (): void => setWish(({ round }) => ({ path, count: count + 1, round }));
   return { items: got.items, hasMore: got.hasMore, error: got.error, isBusy, more, again };
 }
 
+/** What was read last: where it goes on, and how much of it is there. */
+interface Last<T> {
+  readonly path: string;
+  readonly round: number;
+  readonly pages: number;
+  readonly items: readonly T[];
+  readonly after: string | null;
+}
+
 async function load<T>(
   path: string,
-  { count, limit }: { readonly count: number; readonly limit: number },
+  given: { readonly before: Last<T> | null; readonly count: number; readonly limit: number },
   signal: AbortSignal,
-): Promise<Got<T>> {
-  const items: T[] = [];
-  let after: string | null = null;
-  for (let i = 0; i < count; i++) {
+): Promise<Pick<Last<T>, "items" | "after" | "pages">> {
+  const { before, count, limit } = given;
+  const items = [...before?.items ?? []];
+  let after = before?.after ?? null;
+  let pages = before?.pages ?? 0;
+  while (pages < count && (pages === 0 || after !== null)) {
     const query: string = after === null ? "" : `&after=${after}`;
     const page: { items: T[]; next?: string | null } = await get(
       `${path}${path.includes("?") ? "&" : "?"}limit=${limit}${query}`,
@@ -81,9 +103,9 @@ async function load<T>(
     );
     items.push(...page.items);
     after = page.next ?? null;
-    if (after === null) break;
+    pages++;
   }
-  return { items, hasMore: after !== null };
+  return { items, after, pages };
 }
 
 /** What went wrong, as the console tells it. */

@@ -8,10 +8,11 @@
  * @module
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ProcessView } from "../schema/process.ts";
 import { ApiError, get, problemIn } from "./api.ts";
-import { pauseAfter, useEvents } from "./live.ts";
+import { useEvents } from "./live.ts";
+import { Pace } from "./pace.ts";
 
 /** Processes that one page holds at most; of more, it holds the first. */
 const ROWS_MAX = 2_000;
@@ -38,8 +39,6 @@ export function useProcesses(query: string): Processes {
   const [held, setHeld] = useState<Held | undefined>();
   const [isCut, setCut] = useState(false);
   const [error, setError] = useState<ApiError | undefined>();
-  const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const last = useRef({ atMs: 0, tookMs: 0 });
   const changed = useRef<Set<string> | "all">("all");
   const latest = useRef<Held>(new Map());
 
@@ -51,38 +50,45 @@ export function useProcesses(query: string): Processes {
   const read = async (signal: AbortSignal): Promise<void> => {
     const what = changed.current;
     changed.current = new Set();
-    const atMs = performance.now();
-    const leastMs = what === "all" ? 0 : what.size * SINGLE_MS;
-    last.current = { atMs, tookMs: leastMs };
+    pace.begin();
     try {
       if (what === "all" || what.size > SINGLES_MAX) {
         const found = await readAll(query, signal);
+        if (signal.aborted) return;
         setCut(found.isCut);
         show(found.held);
-      } else show(await readSome(latest.current, what, { query, signal }));
+      } else {
+        const held = await readSome(latest.current, what, { query, signal });
+        if (signal.aborted) return;
+        show(held);
+      }
     } catch (thrown) {
-      if (!signal.aborted) setError(problemIn(thrown));
+      if (signal.aborted) return;
+      // Nobody knows any more which of them are as they are shown.
+      changed.current = "all";
+      setError(problemIn(thrown));
     }
-    last.current = { atMs, tookMs: Math.max(leastMs, performance.now() - atMs) };
+    pace.end(what === "all" ? 0 : what.size * SINGLE_MS);
   };
+  const latestRead = useRef(read);
+  latestRead.current = read;
+  const signal = useRef(new AbortController().signal);
+  const pace = useMemo(() => new Pace(() => void latestRead.current(signal.current)), []);
   useEffect(() => {
     const stop = new AbortController();
+    signal.current = stop.signal;
     changed.current = "all";
     void read(stop.signal);
     return () => {
       stop.abort();
-      clearTimeout(due.current);
-      due.current = undefined;
+      pace.stop();
     };
   }, [query]);
   useEvents((event) => {
     if (event === null || event.summary.state === "restored") changed.current = "all";
     else if (event.pid === null || event.kind === "process.text") return;
     else if (changed.current !== "all") changed.current.add(event.pid);
-    due.current ??= setTimeout(() => {
-      due.current = undefined;
-      void read(new AbortController().signal);
-    }, pauseAfter(last.current.atMs, last.current.tookMs));
+    pace.wish();
   });
   return { all: [...held?.values() ?? []], isCut, isNew: held === undefined, error };
 }

@@ -82,10 +82,11 @@ export function layout(bars: readonly BarView[], step: number): Layout {
     let high = known.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (known[middle]!.ms <= ms) low = middle + 1;
+      // What began when it was over is not what went on meanwhile.
+      if (known[middle]!.ms < ms) low = middle + 1;
       else high = middle;
     }
-    const before = known[low - 1]!;
+    const before = known[Math.max(0, low - 1)]!;
     const free = (known[low]?.x ?? width - EDGE_PX) - before.x;
     return before.x + Math.min(free, (ms - before.ms) / STEP_MS * step);
   }
