@@ -14,6 +14,7 @@ import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { list, show } from "./output.ts";
 import { amountText } from "./process_text.ts";
+import type { UnusedRule } from "../runtime/unused_rules.ts";
 import { onlyOne, treesThere } from "./system_there.ts";
 import { printTokens } from "./token_text.ts";
 import { durationOf, labelsOf, spanOf } from "./words.ts";
@@ -70,16 +71,33 @@ async function lineOf(client: Client, tree: string, call: string): Promise<numbe
   throw new SysError("ENOENT", `Cannot explain call "${call}": ${state}`);
 }
 
-/** `policy show`. */
+/** `policy show | unused`. */
 export async function policyThere(at: Context, client: Client): Promise<number> {
   const [verb, word = at.flags.text("tree")] = at.words;
-  if (verb !== "show") {
-    throw new UsageError(`Cannot run "policy ${verb}" on a server: expected policy show`);
+  if (verb !== "show" && verb !== "unused") {
+    throw new UsageError(`Cannot run "policy ${verb}" on a server: expected policy show or unused`);
   }
   const tree = await treeOf(client, word);
+  if (verb === "unused") {
+    const { items } = await client.get<wire.UnusedRules>(`/v1/trees/${tree}/policy/unused`);
+    return listUnused(at, items);
+  }
   const found = await client.get<wire.Policy>(`/v1/trees/${tree}/policy`);
   const lines = found.text === "" ? [`# ${tree} has no policy`] : found.text.trimEnd().split("\n");
   show(at, found, { name: tree, lines });
+  return EXIT.ok;
+}
+
+/** Prints rules that decided no call. */
+export function listUnused(at: Context, rules: readonly UnusedRule[]): number {
+  list(at, rules, {
+    columns: [
+      { head: "LINE", of: ({ line }) => String(line) },
+      { head: "RULE", of: ({ rule }) => rule },
+    ],
+    name: ({ rule }) => rule,
+    none: "Every rule has decided a call",
+  });
   return EXIT.ok;
 }
 

@@ -4,18 +4,17 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
-import { formatPolicy, parsePolicy, type Policy } from "../kernel/policy.ts";
-import { ruleText } from "../broker/authorize.ts";
+import { formatPolicy, parsePolicy } from "../kernel/policy.ts";
 import { printable } from "../providers/printable.ts";
 import { readLines } from "../runtime/load.ts";
+import { unusedRules } from "../runtime/unused_rules.ts";
 import type { Command, Context } from "./command.ts";
-import { policyThere } from "./evidence_there.ts";
+import { listUnused, policyThere } from "./evidence_there.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { readText, writeText } from "./files.ts";
 import { give, operatorOf } from "./order.ts";
-import { list, show } from "./output.ts";
+import { show } from "./output.ts";
 import { replay } from "./replay.ts";
 import { findTree, headsOf, reading, TREE_CONTEXT, treeIn } from "./store.ts";
 
@@ -132,33 +131,8 @@ async function load(at: Context, file: string): Promise<number> {
 async function unused(at: Context, word: string | undefined): Promise<number> {
   const rules = await reading(at, async (store) => {
     const id = await findTree(store, word);
-    const tree = await treeIn(store, id);
-    const used = new Set<string>();
-    for await (const line of readLines(store, id)) {
-      const rule = decidingRule(line);
-      if (rule !== undefined) used.add(rule);
-    }
-    return unusedOf(tree.policy, used);
+    const { policy } = await treeIn(store, id);
+    return await unusedRules(policy, readLines(store, id));
   });
-  list(at, rules, {
-    columns: [
-      { head: "LINE", of: ({ line }) => String(line) },
-      { head: "RULE", of: ({ rule }) => rule },
-    ],
-    name: ({ rule }) => rule,
-    none: "Every rule has decided a call",
-  });
-  return EXIT.ok;
-}
-
-function unusedOf({ rules }: Policy, used: ReadonlySet<string>): { line: number; rule: string }[] {
-  return rules.map((rule) => ({ line: rule.line, rule: ruleText(rule) }))
-    .filter(({ rule }) => !used.has(rule));
-}
-
-function decidingRule({ type, data }: Line): string | undefined {
-  if (type === "call.done" || type === "call.intent") return (data as CallHead).decision.rule;
-  if (type !== "human.asked") return undefined;
-  const { preview } = data as EventMap["human.asked"];
-  return /because of rule "([^"]*)"/.exec(preview ?? "")?.[1];
+  return listUnused(at, rules);
 }

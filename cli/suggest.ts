@@ -6,10 +6,12 @@
 import { parsePattern } from "../kernel/grammar.ts";
 import { leastFor, type Needed } from "../runtime/what_if.ts";
 import { readLines } from "../runtime/load.ts";
-import type { Command } from "./command.ts";
+import type { LeastAuthority } from "../server/client.ts";
+import type { Command, Context } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { aligned, safeJson, show } from "./output.ts";
 import { findProcess, reading, TREE_CONTEXT } from "./store.ts";
+import { systemOf } from "./system.ts";
 
 /** A rule that is suggested, in each of its forms. */
 interface Suggested extends Needed {
@@ -32,14 +34,9 @@ export const suggest: Command = {
   examples: ["libos suggest p_1", "libos suggest p_1 -o json"],
   options: {},
   words: [1, 1],
+  remote: "same",
   async run(at) {
-    const { pid, image, all } = await reading(at, async (store) => {
-      const { tree: { state }, process } = await findProcess(store, at.words[0]!);
-      const { name, version } = state.images[process.image]!;
-      const lines = readLines(store, state.tree);
-      const all = await leastFor(lines, process.pid, TREE_CONTEXT);
-      return { pid: process.pid, image: `${name}@${version}`, all };
-    });
+    const { pid, image, items: all } = await leastOf(at, at.words[0]!);
     const rules = all.filter(isWritable).map(suggested);
     const unwritable = all.filter((one) => !isWritable(one));
     const given = rules.filter(({ right }) => right === "model.generate");
@@ -52,6 +49,20 @@ export const suggest: Command = {
     return EXIT.ok;
   },
 };
+
+async function leastOf(at: Context, word: string): Promise<LeastAuthority> {
+  if (at.client !== null) {
+    const { pid } = await systemOf(at).process(word);
+    return await at.client.get(`/v1/processes/${pid}/least-authority`);
+  }
+  return await reading(at, async (store) => {
+    const { tree: { state }, process } = await findProcess(store, word);
+    const { name, version } = state.images[process.image]!;
+    const lines = readLines(store, state.tree);
+    const items = await leastFor(lines, process.pid, TREE_CONTEXT);
+    return { pid: process.pid, image: `${name}@${version}`, items };
+  });
+}
 
 /** Whether the grammar has words for it: there is none for some odd names. */
 function isWritable({ rule }: Needed): boolean {

@@ -6,10 +6,13 @@
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
-import { treeOf } from "../kernel/ids.ts";
+import { type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
+import type { Store } from "../kernel/store.ts";
 import { gc as collect } from "../runtime/collect.ts";
 import { exportTree, importTree, moveTree } from "../runtime/portable.ts";
 import { eraseObject } from "../runtime/retention.ts";
+import type { TreeView } from "../server/schema/process.ts";
+import { treeView } from "../server/view/process.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { several } from "./audit_parts.ts";
@@ -18,7 +21,8 @@ import { list, show } from "./output.ts";
 import { owning } from "./position.ts";
 import { progressing } from "./progress.ts";
 import { retain, RETAIN_OPTIONS, RETAIN_USAGE } from "./retain.ts";
-import { findObject, findTree, headsOf, reading } from "./store.ts";
+import { findObject, findTree, headsOf, reading, treeIn } from "./store.ts";
+import { short } from "./words.ts";
 
 /** `tree`. */
 export const tree: Command = {
@@ -29,6 +33,13 @@ export const tree: Command = {
   examples: ["libos tree export t_1 > t_1.jsonl", "libos tree retain t_1 30 --dry-run"],
   options: { move: { type: "boolean" }, head: { type: "string" }, ...RETAIN_OPTIONS },
   words: [0, 3],
+  remote: async (at, client) => {
+    const [verb = "ls", ...rest] = at.words;
+    if (verb === "ls" && rest.length === 0) {
+      return listTrees(at, await Array.fromAsync(client.all<Listed>("/v1/trees", { all: true })));
+    }
+    throw new UsageError(`Cannot run "tree ${verb}" on a server: expected tree ls`);
+  },
   async run(at) {
     const [verb = "ls", word, more] = at.words;
     if (verb === "retain") return await retain(at);
@@ -40,18 +51,49 @@ export const tree: Command = {
   },
 };
 
+/** What a list of trees shows of one. */
+type Listed = Pick<TreeView, "tree" | "seq" | "live" | "head" | "title">;
+
+/** Tables say what the store knows of each; only who reads them as data has them loaded. */
 async function ls(at: Context): Promise<number> {
-  const heads = await reading(at, (store) => headsOf(store, true));
-  list(at, heads, {
+  const isData = ["json", "jsonl", "yaml"].includes(at.format);
+  const trees = await reading(at, async (store): Promise<Listed[]> => {
+    const found: Listed[] = [];
+    for (const head of await headsOf(store, true)) {
+      const { summary: { live, title } } = head;
+      const known = { tree: head.tree, seq: head.seq, live, head: head.head, title };
+      found.push(isData ? await loadedTree(store, known) : known);
+    }
+    return found;
+  });
+  return listTrees(at, trees);
+}
+
+/** A tree as the API shows it; one that cannot be read says why. */
+async function loadedTree(store: Store, known: Listed): Promise<TreeView> {
+  const { live, head } = known;
+  const id = known.tree as TreeId;
+  try {
+    const { state } = await treeIn(store, id);
+    return treeView({ state, head }, { live, broken: null });
+  } catch (thrown) {
+    if (!(thrown instanceof SysError)) throw thrown;
+    const empty = { owner: "", processes: 0, policy: "", ceiling: [] };
+    return { ...known, root: `p_${treeNumber(id)}`, ...empty, broken: thrown.message };
+  }
+}
+
+function listTrees(at: Context, trees: readonly Listed[]): number {
+  list(at, trees, {
     columns: [
-      { head: "TREE", of: (head) => head.tree },
+      { head: "TREE", of: ({ tree }) => tree },
       { head: "LINES", of: ({ seq }) => String(seq) },
-      { head: "STATE", of: ({ summary }) => summary.live ? "live" : "ended" },
+      { head: "STATE", of: ({ live }) => live ? "live" : "ended" },
       { head: "HEAD", of: ({ head }) => head.slice(0, 12) },
-      { head: "TITLE", of: ({ summary }) => summary.title },
+      { head: "TITLE", of: ({ title }) => short(title, 80) },
       { head: "SHA256", wide: true, of: ({ head }) => head },
     ],
-    name: (head) => head.tree,
+    name: ({ tree }) => tree,
     none: "No trees; libos run starts one",
   });
   return EXIT.ok;

@@ -251,6 +251,7 @@ export const LIMITS = {
   httpKeyMsMax: 86_400_000,
   httpWaitMsMax: 60_000,
   httpWaitsPerPrincipalMax: 256,
+  httpLogReadsPerPrincipalMax: 4,
   streamsMax: 256,
   streamsPerPrincipalMax: 32,
   streamQueueBytesMax: 512 * 2 ** 10,

@@ -9,6 +9,7 @@ import type { Json } from "../kernel/json.ts";
 import type { Store } from "../kernel/store.ts";
 import { callText } from "./line_text.ts";
 import { readLines } from "./load.ts";
+import type { Pace } from "./pace.ts";
 
 /**
  * How an effect came out. "in doubt": nobody knows. "repeated": it was sent again after a restart.
@@ -34,7 +35,7 @@ export interface EffectRow {
   readonly call: string;
   readonly name: string;
   readonly args: Json;
-  /** What it was about, in words. */
+  /** What it was about, in words, and without a value. */
   readonly what: string;
   readonly state: EffectState;
   /** The line of its outcome; null when there is none. */
@@ -45,11 +46,15 @@ export interface EffectRow {
   readonly why: string;
 }
 
-/** Effects of a tree; with `top`, those of it and all that it started. */
+/**
+ * Effects of a tree; with `top`, those of it and all that it started. `pace` lets others have their
+ * turn after so many lines.
+ */
 export async function effectsOfTree(
   store: Store,
   tree: TreeId,
   top: Pid | null,
+  pace?: Pace,
 ): Promise<EffectRow[]> {
   const rows: EffectRow[] = [];
   // After going back, the same place of the same step may be taken again: the latest is meant.
@@ -57,6 +62,7 @@ export async function effectsOfTree(
   const family = new Set<string>(top === null ? [] : [top]);
   const doubts = new Map<string, string>();
   for await (const line of readLines(store, tree)) {
+    await pace?.();
     if (line.type === "process.spawned") {
       const { pid, parent } = line.data as EventMap["process.spawned"];
       if (parent !== null && family.has(parent)) family.add(pid);
@@ -82,7 +88,7 @@ function sent({ tree, seq, atMs, data }: Line): EffectRow {
   const place = { tree, seq, atMs, pid, call: `${pid}#${step}.${key}`, name, args };
   const why = "no outcome yet: under way, or lost with its kernel";
   const open = { state: "in doubt", outcome: null, via: null } as const;
-  return { ...place, what: callText(head), ...open, why };
+  return { ...place, what: callText({ ...head, args: null }), ...open, why };
 }
 
 function ended(row: EffectRow, { seq, data }: Line): EffectRow {

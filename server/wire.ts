@@ -551,6 +551,21 @@ export interface Label {
   readonly origin?: readonly (string)[];
 }
 
+/** `LeastAuthority` of the API's document. */
+export interface LeastAuthority {
+  /** Pid. */
+  readonly pid: string;
+  /** Image. */
+  readonly image: string;
+  /** Items. */
+  readonly items: readonly ({
+    readonly rule: string;
+    readonly effect: "allow" | "ask";
+    readonly calls: number;
+    readonly lines: readonly (number)[];
+  })[];
+}
+
 /** `Limits` of the API's document. */
 export interface Limits {
   /** Model calls. */
@@ -1046,6 +1061,40 @@ export interface RollbackPreview {
   })[];
 }
 
+/** `SentEffect` of the API's document. */
+export interface SentEffect {
+  /** Tree. */
+  readonly tree: string;
+  /** Seq. */
+  readonly seq: number;
+  /** At. */
+  readonly at: string;
+  /** Pid. */
+  readonly pid: string;
+  /** Call. */
+  readonly call: string;
+  /** Name. */
+  readonly name: string;
+  /** What. */
+  readonly what: string;
+  /** State. */
+  readonly state: "committed" | "failed" | "in doubt" | "repeated" | "reconciled" | "compensated";
+  /** Outcome. */
+  readonly outcome: number | null;
+  /** Via. */
+  readonly via: string | null;
+  /** Why. */
+  readonly why: string;
+}
+
+/** `SentEffectPage` of the API's document. */
+export interface SentEffectPage {
+  /** Items. */
+  readonly items: readonly (SentEffect)[];
+  /** Next. */
+  readonly next: string | null;
+}
+
 /** `Series` of the API's document. */
 export interface Series {
   /** Name. */
@@ -1314,6 +1363,8 @@ export interface Tree {
   readonly tree: string;
   /** Root. */
   readonly root: string;
+  /** Title. */
+  readonly title: string;
   /** Owner. */
   readonly owner: string;
   /** Processes. */
@@ -1353,6 +1404,17 @@ export interface Turn {
     readonly id: string;
     readonly name: string;
     readonly input?: unknown;
+  })[];
+}
+
+/** `UnusedRules` of the API's document. */
+export interface UnusedRules {
+  /** Tree. */
+  readonly tree: string;
+  /** Items. */
+  readonly items: readonly ({
+    readonly line: number;
+    readonly rule: string;
   })[];
 }
 

@@ -35,12 +35,14 @@ const image = defineImage({
       await sys.tool.register({ tool }).catch(() => {});
     }
     await sys.checkpoint.create({ name: "made" });
+    await sys.file.write({ path: "./log.md", text: "so" });
     await sys.file.write({ path: "./out.md", text: "so" });
   },
 });
 const grants = [
   allow("file.list", "."),
   allow("file.read", "./data/**"),
+  allow("file.write", "./log.md"),
   ask("file.write", "./out*"),
   allow("checkpoint.create", "**"),
 ];
@@ -65,6 +67,12 @@ const READS: readonly (readonly [argv: string, shape: string | null, many: boole
   ["explain p_1#1.5", "CallStory", false],
   ["explain p_1#1.6", "CallStory", false],
   ["policy show p_1", "Policy", false],
+  ["policy unused p_1", null, false],
+  ["suggest p_1", null, false],
+  ["effects", "SentEffect", true],
+  ["effects p_1", "SentEffect", true],
+  ["effects t_1", "SentEffect", true],
+  ["tree ls", "Tree", true],
   ["budget p_1", null, false],
   ["objects ls p_1", "Object", true],
   ["objects history /p_1/notes/a", "ObjectVersion", true],

@@ -21,7 +21,8 @@ const talker = defineImage({
   },
 });
 
-Deno.test("All trees are checked once at a time for a token, so often a minute, and others go on", async () => {
+/** A store whose logs are read no further from when they are held on. */
+function gated() {
   const store = new MemoryStore();
   const gate = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
@@ -34,14 +35,42 @@ Deno.test("All trees are checked once at a time for a token, so often a minute, 
     }
     yield* read(tree, from);
   };
+  return {
+    store,
+    hold: () => void (isHeld = true),
+    begun: begun.promise,
+    release: () => gate.resolve(),
+  };
+}
+
+Deno.test("Whole logs are read so many at once for a token, and others go on", async () => {
+  const { store, hold, release } = gated();
+  await using at = await serverPlace({ runtime: { store } });
+  await at.runtime.spawn(sleeper, { goal: "sleep" });
+  await at.runtime.runUntilIdle();
+  hold();
+  const paths = ["trees/t_1/effects", "trees/t_1/policy/unused", "processes/p_1/least-authority"];
+  const read = (i: number) => at.ask("viewer", `/v1/${paths[i % paths.length]}`);
+  const asked = Array.from({ length: LIMITS.httpLogReadsPerPrincipalMax + 1 }, (_, i) => read(i));
+  const refused = await Promise.race(asked);
+  assert.equal(refused.status, 429);
+  assert.match((await refused.json()).detail, /reads of whole logs at once, expected fewer/);
+  release();
+  const answers = await Promise.all(asked);
+  assert.equal(answers.filter(({ status }) => status === 200).length, asked.length - 1);
+  for (const answer of answers) if (!answer.bodyUsed) await answer.body?.cancel();
+});
+
+Deno.test("All trees are checked once at a time for a token, so often a minute, and others go on", async () => {
+  const { store, hold, begun, release } = gated();
   const clock = new VirtualClock(Date.UTC(2030, 0, 1));
   await using at = await serverPlace({ runtime: { store }, serve: { clock } });
   await at.runtime.spawn(sleeper, { goal: "sleep" });
   await at.runtime.runUntilIdle();
   const check = (role: Role) => at.post(role, "/v1/audit/verify", {});
-  isHeld = true;
+  hold();
   const first = check("viewer");
-  await begun.promise;
+  await begun;
   const second = await check("viewer");
   assert.equal(second.status, 429);
   assert.equal(second.headers.get("retry-after"), "5");
@@ -54,7 +83,7 @@ Deno.test("All trees are checked once at a time for a token, so often a minute, 
   const processes = await at.ask("viewer", "/v1/whoami");
   assert.equal(processes.status, 200, "and whoever asks something else is answered");
   await processes.body?.cancel();
-  gate.resolve();
+  release();
   const done = await Promise.all([first, one!, other!]);
   assert.deepEqual(done.map(({ status }) => status).sort(), [200, 200, 429]);
   await first.then((answer) => answer.body?.cancel());

@@ -12,6 +12,7 @@ import { imageRoutes } from "./image.ts";
 import { memoryRoutes } from "./memory.ts";
 import { objectRoutes } from "./object.ts";
 import { overviewRoutes } from "./overview.ts";
+import { pastRoutes } from "./past.ts";
 import { positionRoutes } from "./position.ts";
 import { processRoutes } from "./process.ts";
 import { requestRoutes } from "./request.ts";
@@ -40,6 +41,7 @@ export const ROUTES: readonly AddRoutes[] = [
   imageRoutes,
   evidenceRoutes,
   auditRoutes,
+  pastRoutes,
   streamRoutes,
   tokenRoutes,
 ];

@@ -86,6 +86,28 @@ export const whoCanShape = z.object({
 /** A tree's policy. */
 export const policyShape = z.object({ tree: treeShape, text: z.string() }).openapi("Policy");
 
+/** Rules of a tree's policy that decided no call so far. */
+export const unusedShape = z.object({
+  tree: treeShape,
+  /** Each with its line in the text. */
+  items: z.array(z.object({ line: z.number().int(), rule: z.string() })),
+}).openapi("UnusedRules");
+
+/** The least that would have let a process, and all below it, do what it did. */
+export const leastShape = z.object({
+  pid: pidShape,
+  image: z.string(),
+  items: z.array(z.object({
+    rule: z.string(),
+    /** "ask" where a person was asked, each time. */
+    effect: z.enum(["allow", "ask"]),
+    /** How many calls it covers. */
+    calls: z.number().int(),
+    /** Lines of the first of them. */
+    lines: z.array(z.number().int()),
+  })),
+}).openapi("LeastAuthority");
+
 /** What a process may use and has used, with its ancestors' limits. */
 export const budgetShape = z.object({
   pid: pidShape,

@@ -113,6 +113,28 @@ export const callShape = z.object({
   ms: z.number().nullable(),
 }).openapi("Call");
 
+/** What was sent outside, and how it came out. */
+export const sentShape = z.object({
+  tree: treeShape,
+  /** The line of its intent. */
+  seq: z.number().int(),
+  at: timeShape,
+  pid: pidShape,
+  call: z.string(),
+  name: z.string(),
+  /** What it was about, in words. */
+  what: z.string(),
+  /** "in doubt": nobody knows; its outcome may be under way. */
+  state: z.enum(["committed", "failed", "in doubt", "repeated", "reconciled", "compensated"]),
+  /** The line of its outcome. */
+  outcome: z.number().int().nullable(),
+  /** How the outcome came to be known. */
+  via: z.string().nullable(),
+  why: z.string(),
+}).openapi("SentEffect");
+/** What was sent outside, and how it came out. */
+export type SentView = z.infer<typeof sentShape>;
+
 /** Why a past call was let through or refused. */
 export const storyShape = z.object({
   tree: treeShape,

@@ -121,6 +121,8 @@ export const waitShape = z.object({
 export const treeViewShape = z.object({
   tree: treeShape,
   root: pidShape,
+  /** What its root is for. */
+  title: z.string(),
   owner: z.string(),
   processes: z.number().int(),
   live: z.boolean(),

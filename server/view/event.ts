@@ -6,8 +6,9 @@
 import type { CallHead, Line } from "../../kernel/event.ts";
 import type { Json } from "../../kernel/json.ts";
 import { withoutPayloads } from "../../kernel/log.ts";
+import type { EffectRow } from "../../runtime/effects.ts";
 import { lineText, pidOf } from "../../runtime/line_text.ts";
-import type { CheckedView, EventView } from "../schema/evidence.ts";
+import type { CheckedView, EventView, SentView } from "../schema/evidence.ts";
 import { timeText } from "./process.ts";
 
 /** A line, told; whole, with the values in it, or without any. */
@@ -27,6 +28,11 @@ export function eventView(line: Line, isWhole: boolean): EventView {
     call: step === undefined || key === undefined ? null : `${pid}#${step}.${key}`,
     ...(isWhole ? { data: line.data as unknown as Json, prev: line.prev } : {}),
   };
+}
+
+/** What was sent outside; the arguments are not shown. */
+export function sentView({ args: _, atMs, via, ...row }: EffectRow): SentView {
+  return { ...row, at: timeText(atMs), via: via ?? null };
 }
 
 /** What checking came to of one tree. */

@@ -110,9 +110,11 @@ export function treeView({ state, head }: Pick<Tree, "state"> & { readonly head:
   readonly live: boolean;
   readonly broken: string | null;
 }): TreeView {
+  const root = `p_${treeNumber(state.tree)}` as const;
   return {
     tree: state.tree,
-    root: `p_${treeNumber(state.tree)}`,
+    root,
+    title: state.processes[root]?.goal ?? "",
     owner: ownerOf(state),
     processes: Object.keys(state.processes).length,
     live: given.live,
