@@ -121,6 +121,26 @@ export type { Json, JsonObject } from "./kernel/json.ts";
 export type { Label, Sensitivity, Trust } from "./kernel/label.ts";
 export type { Effect } from "./kernel/policy.ts";
 export type { LifeState, Signal } from "./kernel/process.ts";
+export type {
+  Mcp,
+  McpAnswer,
+  McpAsks,
+  McpCall,
+  McpDefinition,
+  McpDone,
+  McpQuestion,
+  McpReadable,
+  McpReading,
+  McpReply,
+  McpServer,
+  McpTool,
+  McpToolState,
+} from "./kernel/mcp.ts";
+export type { Binding } from "./kernel/mcp_binding.ts";
+export { type McpMount, type McpPin, parseLock } from "./kernel/mcp_lock.ts";
+export { McpHost, type McpOptions, mountMcp } from "./providers/mcp_host.ts";
+export type { Area, Reach } from "./kernel/reach.ts";
+export type { CredentialHead, Credentials } from "./kernel/credential.ts";
 export { SqliteStore } from "./providers/sqlite_store.ts";
 export { encryptStore, rekeyStore, storeEncryption } from "./providers/sqlite_rekey.ts";
 export type { Encryption, EncryptionState } from "./providers/sqlite_vault.ts";

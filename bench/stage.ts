@@ -90,6 +90,7 @@ export class Stage implements AsyncDisposable {
         tool: () => undefined,
         workshop: null,
         shell: null,
+        mcp: null,
         history: () => Promise.reject(new Error("no history here")),
         branches: {
           reserve: () => Promise.reject(new Error("no branches here")),

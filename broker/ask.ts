@@ -47,7 +47,10 @@ export function askPerson(draft: Draft, call: Call, given: {
     schema: null,
     choices: [],
     // A rule may make a call look worse than it is, never better: an agent may have written it.
-    risk: worse(worse(rule?.risk ?? "low", sink?.risk ?? "low"), riskOfCall(def, args)),
+    risk: [rule?.risk, sink?.risk, need.risk].reduce<Risk>(
+      (worst, one) => worse(worst, one ?? "low"),
+      riskOfCall(def, args),
+    ),
     preview: [because(draft, process.pid, given.judged), given.preview ?? ""].join("\n").trimEnd(),
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
     ...(ruled === undefined ? {} : { rule: ruled }),

@@ -76,11 +76,11 @@ export function judgeCall(question: Question): Verdict {
       lineage: reach,
       right: need.right,
       resource: need.resource,
-      args: question.args,
+      args: need.args ?? question.args,
       argsHash: need.binds === undefined ? hash : () => askedHash(question, need.binds),
       nowMs: question.nowMs,
       needsGrant: false,
-      call: question.name,
+      call: need.args === undefined ? question.name : need.right,
       image: process.image,
       ...(need.bytes === undefined ? {} : { bytes: need.bytes }),
     };

@@ -872,6 +872,127 @@ export interface Calls {
       readonly [key: string]: Json | undefined;
     };
   };
+  /** List what a mounted MCP server offers: tools, resources and prompts. */
+  readonly "mcp.list": {
+    /** What it takes. */
+    readonly args: {
+      /** The server. */
+      readonly server: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The server. */
+      readonly server: string;
+      /** The tools. */
+      readonly tools: readonly ({
+        /** The tool. */
+        readonly tool: string;
+        /** The name. */
+        readonly name: string;
+        /** The state. */
+        readonly state: string;
+      })[];
+      /** The readables. */
+      readonly readables: readonly ({
+        /** The kind. */
+        readonly kind: string;
+        /** The name. */
+        readonly name: string;
+        readonly [key: string]: Json | undefined;
+      })[];
+    };
+  };
+  /** Call a tool of a mounted MCP server. */
+  readonly "mcp.call": {
+    /** What it takes. */
+    readonly args: {
+      /** The server. */
+      readonly server: string;
+      /** The tool. */
+      readonly tool: string;
+      /** The arguments. */
+      readonly arguments?: { readonly [key: string]: Json | undefined } | undefined;
+      /** Answers to what the server asked when it was called before. */
+      readonly replies?: {
+        readonly [key: string]: {
+          /** The action. */
+          readonly action: "accept";
+          /** Any JSON value. */
+          readonly content: Json;
+        } | {
+          /** The action. */
+          readonly action: "decline" | "cancel";
+        } | undefined;
+      } | undefined;
+      /** What the server wants back with them. */
+      readonly state?: string | null | undefined;
+      /** The timeout in milliseconds. */
+      readonly timeoutMs?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The kind. */
+      readonly kind: "done";
+      /** The content. */
+      readonly content: readonly (Json)[];
+      /** Any JSON value. */
+      readonly structured: Json;
+      /** The is error. */
+      readonly isError: boolean;
+    } | {
+      /** The kind. */
+      readonly kind: "asks";
+      /** The questions. */
+      readonly questions: readonly ({
+        /** The key. */
+        readonly key: string;
+        /** The message. */
+        readonly message: string;
+        /** JSON Schema of the answer. */
+        readonly schema: { readonly [key: string]: Json | undefined };
+      })[];
+      /** The state. */
+      readonly state: Json;
+    };
+  };
+  /** Read a resource or a prompt of a mounted MCP server. */
+  readonly "mcp.read": {
+    /** What it takes. */
+    readonly args: {
+      /** The server. */
+      readonly server: string;
+      /** URI of a resource, or the name of a prompt. */
+      readonly uri: string;
+      /** Arguments of a prompt; leave out for a resource. */
+      readonly prompt?: { readonly [key: string]: string | undefined } | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The contents. */
+      readonly contents: readonly (Json)[];
+    };
+  };
+  /** Keep a resource or a prompt of a mounted MCP server as an object. */
+  readonly "mcp.import": {
+    /** What it takes. */
+    readonly args: {
+      /** The server. */
+      readonly server: string;
+      /** URI of a resource, or the name of a prompt. */
+      readonly uri: string;
+      /** Arguments of a prompt; leave out for a resource. */
+      readonly prompt?: { readonly [key: string]: string | undefined } | undefined;
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly name: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The object. */
+      readonly object: ObjectId;
+      /** The version. */
+      readonly version: number;
+    };
+  };
   /** Keep an object's newest value, word for word, in every prompt that has a window. */
   readonly "context.pin": {
     /** What it takes. */

@@ -78,11 +78,11 @@ function judgeNeed(draft: Draft, at: {
     lineage: tree.reach(process.pid),
     right: need.right,
     resource: need.resource,
-    args,
+    args: need.args ?? args,
     argsHash: () => askedHash({ name, args }, need.binds),
     nowMs,
     needsGrant: false,
-    call: name,
+    call: need.args === undefined ? name : need.right,
     image: process.image,
     ...(need.bytes === undefined ? {} : { bytes: need.bytes }),
   } as const;
@@ -112,7 +112,7 @@ function judgeNeed(draft: Draft, at: {
     throw new SysError("EPERM", `${refused} is over the tree's ceiling`);
   }
   const ruled = worse(rule?.risk ?? "low", sink?.risk ?? "low");
-  const risk = worse(ruled, riskOfCall(at.def, args));
+  const risk = worse(worse(ruled, need.risk ?? "low"), riskOfCall(at.def, args));
   const { destructiveApprovers = 1 } = tree.context;
   const people = Math.max(rule?.people ?? 1, risk === "destructive" ? destructiveApprovers : 1);
   return { people, sink: sink !== undefined };

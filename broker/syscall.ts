@@ -13,6 +13,7 @@ import type { AskingTool, Spending, ValueRef, Wait } from "../kernel/event.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
+import type { Mcp } from "../kernel/mcp.ts";
 import type { Risk } from "../kernel/policy.ts";
 import type { ParkedCall, Process, State } from "../kernel/state.ts";
 import type { Shell } from "../kernel/shell.ts";
@@ -35,6 +36,8 @@ export interface World {
   model(id: string): Model | undefined;
   /** The code of a tool, or undefined when this node does not have it. */
   tool(name: string): Tool | undefined;
+  /** Mounted servers of tools; null when this runtime has none. */
+  readonly mcp: Mcp | null;
   /** What a tree was at an earlier position of its log, all of which is durable by then. */
   history(tree: Tree, seq: number): Promise<State>;
   /** Starts trees from positions of others. */
@@ -75,6 +78,10 @@ export interface Need {
   readonly binds?: Json;
   /** What that word is asked for as; a review by default. */
   readonly kind?: "permission" | "review";
+  /** What a constraint on this right is over, where that is not the call's own arguments. */
+  readonly args?: Json;
+  /** How much harm it could do, where that is more than the call's by itself. */
+  readonly risk?: Risk;
 }
 
 /** What a handler knows about the call it handles. */

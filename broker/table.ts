@@ -6,6 +6,7 @@
 import { capabilityCalls } from "./calls/capability.ts";
 import { contextCalls } from "./calls/context.ts";
 import { fileCalls } from "./calls/file.ts";
+import { mcpCalls } from "./calls/mcp.ts";
 import { modelCalls } from "./calls/model.ts";
 import { namespaceCalls, objectCalls } from "./calls/object.ts";
 import { processCalls } from "./calls/process.ts";
@@ -28,6 +29,7 @@ export const SYSCALLS = {
   ...fileCalls,
   ...shellCalls,
   ...modelCalls,
+  ...mcpCalls,
   ...contextCalls,
   ...toolCalls,
   ...budgetCalls,

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { matchRight } from "../kernel/grammar.ts";
+import { toolNameFor, toolRight } from "../kernel/mcp.ts";
 import { hidden } from "../kernel/policy.ts";
 import type { HeldTool, ToolRecord } from "../kernel/state.ts";
 import type { CallContext } from "./syscall.ts";
@@ -33,10 +35,12 @@ function allTools(at: At): ListedTool[] {
     if (tool === undefined) continue;
     // Where nothing can be made, models are not told how.
     if (at.world.workshop === null && tool.uses.some((use) => MAKING.has(use))) continue;
+    if (at.world.mcp === null && tool.uses.some((use) => use.startsWith("mcp."))) continue;
     const { shell } = at.world;
     if (!tool.uses.includes("shell.run")) tools.push(tool);
     else if (shell !== null) tools.push(shell.confinement().works ? tool : unconfined(tool));
   }
+  tools.push(...mountedTools(at));
   for (const name of Object.keys(at.process.generated).sort()) {
     const made = generatedTool(at, name);
     if (made === undefined || at.world.workshop === null) continue;
@@ -52,6 +56,23 @@ function allTools(at: At): ListedTool[] {
 function unconfined(tool: Tool): Tool {
   const description = `${tool.description} (unconfined: what could do harm is asked about)`;
   return { ...tool, description };
+}
+
+/** Tools of mounted servers that a capability of the process could open, as they were pinned. */
+function mountedTools(at: At): ListedTool[] {
+  const { mcp } = at.world;
+  if (mcp === null) return [];
+  const held = [...at.tree.caps.heldBy(at.tree.reach(at.process.pid))].map(({ right }) => right);
+  const opened = held.filter((right) => right === "*" || right.startsWith("mcp."));
+  if (opened.length === 0) return [];
+  return mcp.servers().flatMap(({ name: server, tools }) =>
+    tools.flatMap(({ definition: { name }, state }) => {
+      const right = toolRight(server, name);
+      if (state !== "pinned" || !opened.some((one) => matchRight(one, right))) return [];
+      const tool = at.world.tool(toolNameFor(server, name));
+      return tool === undefined ? [] : [tool];
+    })
+  );
 }
 
 const MAKING: ReadonlySet<string> = new Set([

@@ -208,6 +208,12 @@ export const LIMITS = {
   mcpRestartMsMin: 500,
   mcpRestartMsMax: 60_000,
   mcpRestartsMax: 12,
+  mcpInstancesMax: 16,
+  mcpHttpBodyBytesMax: 32 * 2 ** 20,
+  mcpCpuMsMax: 4 * 3_600_000,
+  mcpMemoryBytesMax: 2 * 2 ** 30,
+  mcpProcessesMax: 128,
+  mcpFileBytesMax: 2 ** 30,
   mcpLockBytesMax: 16 * 2 ** 20,
   // Programs of the machine
   shellProgramCharsMax: 128,

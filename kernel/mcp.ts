@@ -20,13 +20,19 @@ import { LIMITS } from "./limits.ts";
 import type { Binding } from "./mcp_binding.ts";
 import { exposed } from "./mcp_text.ts";
 import type { Risk } from "./policy.ts";
+import type { Reach } from "./reach.ts";
 
 /** A tool as its server defines it. */
 export interface McpDefinition {
+  /** The server's own name for it. */
   readonly name: string;
+  /** For people. */
   readonly title?: string;
+  /** For models and people. */
   readonly description?: string;
+  /** JSON Schema of the arguments. */
   readonly inputSchema: JsonObject;
+  /** JSON Schema of structured results. */
   readonly outputSchema?: JsonObject;
   /** Claims of the server. */
   readonly annotations?: JsonObject;
@@ -44,6 +50,7 @@ export interface McpTool {
   readonly definition: McpDefinition;
   /** The pin of `definition`. */
   readonly pin: string;
+  /** Whether it may be called. */
   readonly state: McpToolState;
   /** What the server says now, where that is something else. */
   readonly found: McpDefinition | null;
@@ -53,6 +60,7 @@ export interface McpTool {
 
 /** A mounted server, as far as it is known without asking it. */
 export interface McpServer {
+  /** The name it is mounted under. */
   readonly name: string;
   /** What it is started with, or where it is. */
   readonly command: string;
@@ -62,27 +70,37 @@ export interface McpServer {
   readonly isTrusted: boolean;
   /** Where it sees the workspace; null where it does not. */
   readonly root: string | null;
+  /** What of the arguments each tool reaches. */
   readonly bindings: { readonly [tool: string]: readonly Binding[] };
+  /** Whether a program or link of it is there now. */
   readonly state: "idle" | "up" | "down";
   /** Why it is down; empty where it is not. */
   readonly why: string;
+  /** What it calls its version. */
   readonly version: string;
+  /** The version of the protocol that was agreed on; empty before. */
   readonly protocol: string;
+  /** What it offers, as far as it is known. */
   readonly tools: readonly McpTool[];
 }
 
 /** Something to read on a server: a resource or a prompt. */
 export interface McpReadable {
+  /** What it is. */
   readonly kind: "resource" | "template" | "prompt";
   /** The URI, its template, or the prompt's name. */
   readonly name: string;
+  /** For people. */
   readonly title: string;
+  /** What the server says that it is made of. */
   readonly mimeType: string | null;
 }
 
 /** A question that a server asks whoever called it. */
 export interface McpQuestion {
+  /** What the answer is given back under. */
   readonly key: string;
+  /** What is asked. */
   readonly message: string;
   /** JSON Schema of the answer. */
   readonly schema: JsonObject;
@@ -95,31 +113,62 @@ export type McpReply =
 
 /** A call of a tool. */
 export interface McpCall {
+  /** The name it is mounted under. */
   readonly server: string;
+  /** The server's own name for it. */
   readonly tool: string;
   /** The pin under which it was judged. */
   readonly pin: string;
+  /** The arguments, with each bound path as it was judged. */
   readonly args: JsonObject;
   /** What was said to the questions that came up so far. */
   readonly replies: { readonly [key: string]: McpReply };
   /** What the server wants back with them. */
   readonly state: string | null;
+  /** How long its end is waited for. */
   readonly timeoutMs: number;
+  /** What its process may see: the server sees no more for it. */
+  readonly reach: Reach;
+}
+
+/** Something to read on a server. */
+export interface McpReading {
+  /** The name it is mounted under. */
+  readonly server: string;
+  /** The URI of a resource, or the name of a prompt. */
+  readonly uri: string;
+  /** The arguments of a prompt; absent for a resource. */
+  readonly prompt?: { readonly [name: string]: string };
+  /** What its process may see. */
+  readonly reach: Reach;
 }
 
 /** What became of a call. */
 export type McpAnswer =
-  | {
-    readonly kind: "done";
-    readonly content: readonly Json[];
-    readonly structured: Json;
-    readonly isError: boolean;
-  }
-  | {
-    readonly kind: "asks";
-    readonly questions: readonly McpQuestion[];
-    readonly state: string | null;
-  };
+  | McpDone
+  | McpAsks;
+
+/** A call that came to its end. */
+export interface McpDone {
+  /** Tells it from questions. */
+  readonly kind: "done";
+  /** Parts as the protocol has them: texts, images, links. */
+  readonly content: readonly Json[];
+  /** A result in the form of the output schema; null where there is none. */
+  readonly structured: Json;
+  /** Whether the tool says that it failed. */
+  readonly isError: boolean;
+}
+
+/** A call that goes on when questions are answered. */
+export interface McpAsks {
+  /** Tells it from a result. */
+  readonly kind: "asks";
+  /** What is asked. */
+  readonly questions: readonly McpQuestion[];
+  /** What the server wants back with the answers. */
+  readonly state: string | null;
+}
 
 /** Mounted servers. Errors: `ENOSYS EACCES EINVAL ELIMIT EAGAIN EIO EINDOUBT`. */
 export interface Mcp {
@@ -128,17 +177,13 @@ export interface Mcp {
   /** A mounted server; undefined when there is none of that name. */
   server(name: string): McpServer | undefined;
   /** Starts a server where it is not up, and compares what it offers with its pins. */
-  ready(name: string, signal: AbortSignal): Promise<McpServer>;
+  ready(name: string, reach: Reach, signal: AbortSignal): Promise<McpServer>;
   /** Calls a tool, if it still is what was pinned. */
   call(call: McpCall, signal: AbortSignal): Promise<McpAnswer>;
   /** What there is to read. */
-  readables(name: string, signal: AbortSignal): Promise<readonly McpReadable[]>;
+  readables(name: string, reach: Reach, signal: AbortSignal): Promise<readonly McpReadable[]>;
   /** Reads a resource, or a prompt with its arguments. */
-  read(what: {
-    readonly server: string;
-    readonly uri: string;
-    readonly prompt?: { readonly [name: string]: string };
-  }, signal: AbortSignal): Promise<readonly Json[]>;
+  read(what: McpReading, signal: AbortSignal): Promise<readonly Json[]>;
   /** Ends every server. */
   close(): Promise<void>;
 }
@@ -146,6 +191,9 @@ export interface Mcp {
 const SERVER_NAME = /^[a-z][a-z0-9-]{0,23}$/;
 const TOOL_NAME = /^[A-Za-z0-9][\w-]*(?:\.[A-Za-z0-9][\w-]*)*$/;
 const MODEL_NAME_CHARS_MAX = 64;
+
+/** What the names of mounted tools begin with for models; no generated tool's name does. */
+export const MOUNTED_PREFIX = "mcp_";
 
 /** Refuses a name that no server can be mounted under. */
 export function checkServerName(name: string): void {
@@ -166,7 +214,7 @@ export function toolRight(server: string, tool: string): string {
 
 /** What models call a tool; one name for each tool of each server. */
 export function toolNameFor(server: string, tool: string): string {
-  const name = `mcp_${server}_${tool}`;
+  const name = `${MOUNTED_PREFIX}${server}_${tool}`;
   if (name.length <= MODEL_NAME_CHARS_MAX && !name.includes(".")) return name;
   // With a dot, since it would be the name of another tool without its hash.
   const short = name.replaceAll(".", "_").slice(0, MODEL_NAME_CHARS_MAX - 9);

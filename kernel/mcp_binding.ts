@@ -15,6 +15,7 @@ import { isPathRight, resolvePath, toProviderPath } from "./path.ts";
 
 /** One binding, read from its text. */
 export interface Binding {
+  /** As it was written. */
   readonly text: string;
   /** The right that the call needs besides its own. */
   readonly right: string;
@@ -24,7 +25,9 @@ export interface Binding {
 
 /** A right on one bound resource. */
 export interface Bound {
+  /** A right on files. */
   readonly right: string;
+  /** A canonical path. */
   readonly resource: string;
 }
 
@@ -56,6 +59,7 @@ function wrong(text: string): never {
 
 /** Where bound paths are seen from. */
 export interface Place {
+  /** The working directory of the caller, canonical. */
   readonly cwd: string;
   /** Where the server sees the workspace; null where it does not. */
   readonly root: string | null;

@@ -28,15 +28,19 @@ import { resolvePath } from "./path.ts";
 
 /** A tool as a person saw it. */
 export interface McpPin {
+  /** The hash. */
   readonly pin: string;
+  /** What it is the hash of, with the version and the command. */
   readonly definition: McpDefinition;
 }
 
 /** How a server is mounted, as its owner said. */
 export interface McpMount {
+  /** What its tools are called by: `mcp.<name>.<tool>`. */
   readonly name: string;
   /** A program with its arguments; null for a server at a URL. */
   readonly command: readonly string[] | null;
+  /** Where the server is; null for a program. */
   readonly url: string | null;
   /** The credential that is sent to the URL; null for none. */
   readonly credential: string | null;
@@ -46,14 +50,17 @@ export interface McpMount {
   readonly code: readonly string[];
   /** Parts of the workspace that it may see: canonical. */
   readonly areas: readonly { readonly path: string; readonly writes: boolean }[];
+  /** Whether the program has the network of the machine. */
   readonly net: boolean;
   /** false: its owner agreed that nothing holds it. */
   readonly confined: boolean;
   /** Whether its hints are believed. */
   readonly trusted: boolean;
+  /** Bindings of each tool: `file.read($.path)`. */
   readonly bindings: { readonly [tool: string]: readonly string[] };
   /** What it called its version when its tools were pinned. */
   readonly version: string;
+  /** What was pinned, by tool. */
   readonly tools: { readonly [tool: string]: McpPin };
 }
 
@@ -85,7 +92,16 @@ const lockShape = z.strictObject({
   servers: z.record(z.string(), mountShape),
 });
 
-/** Reads a lock. Throws `EINVAL` or `ELIMIT`. */
+/**
+ * Reads a lock. Throws `EINVAL` or `ELIMIT`, and `EINTEGRITY` for a pin that is not of its
+ * definition.
+ *
+ * @example
+ * ```ts
+ * import { parseLock } from "@agent-libos/core";
+ * console.assert(parseLock('{"version":1,"servers":{}}').length === 0);
+ * ```
+ */
 export function parseLock(text: string): readonly McpMount[] {
   if (text.length > LIMITS.mcpLockBytesMax) {
     const sentence = `Cannot read the lock of MCP servers: ${text.length} characters`;

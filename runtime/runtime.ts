@@ -37,6 +37,7 @@ import { closeAll } from "./closing.ts";
 import { type AgentImage, asModel, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
+import { McpTools } from "./mcp_tools.ts";
 import { Node } from "./node.ts";
 import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
@@ -114,6 +115,7 @@ export class Runtime implements AsyncDisposable {
     // What no tree could be started with is refused here.
     parsePolicy(this.#policy, { rights: RIGHTS });
     const [days, daysMin] = retentionOf(options);
+    const mounted = new McpTools(options.mcp ?? null);
     for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);
     this.#gate = options.gate === undefined ? (model) => model : gatesOf(options.gate, clock);
     for (const model of options.models ?? []) this.#know(asModel(model));
@@ -134,7 +136,8 @@ export class Runtime implements AsyncDisposable {
         files,
         shell: parts.shell ?? null,
         model: (id) => this.#models.get(id),
-        tool: (name) => this.#tools.get(name),
+        tool: (name) => this.#tools.get(name) ?? mounted.get(name),
+        mcp: options.mcp ?? null,
         workshop: parts.workshop,
         history: (tree, seq) => stateAt(this.node, tree, seq),
         branches: {

@@ -5,6 +5,7 @@
 
 import type { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
+import type { Mcp } from "../kernel/mcp.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
 import type { GateOptions } from "../kernel/gate_options.ts";
@@ -44,6 +45,8 @@ export interface RuntimeOptions {
   readonly escalateMs?: number;
   /** "ask": a turn of a model that the budget does not bear asks for more; "fail" by default. */
   readonly onBudget?: "ask" | "fail";
+  /** MCP servers, as `mountMcp` mounts them; closed by whoever made them. None without it. */
+  readonly mcp?: Mcp | null;
   /** Models besides those of images. */
   readonly models?: readonly (Model | LanguageModel)[];
   /**

@@ -73,6 +73,7 @@ class Place {
         tool: () => undefined,
         workshop: null,
         shell: null,
+        mcp: null,
         history: () => Promise.reject(new Error("no history here")),
         branches: {
           reserve: () => Promise.reject(new Error("no branches here")),

@@ -27,6 +27,7 @@ import { TAKEN_BACK } from "../port.ts";
 import { reviewText } from "../review.ts";
 import { runTool } from "../run_tool.ts";
 import type { Workshop } from "../sandbox.ts";
+import { MOUNTED_PREFIX } from "../../kernel/mcp.ts";
 import { jsonObjectShape, jsonShape, nothing, ruleShape } from "../shapes.ts";
 import { type CallContext, type Need, type NeedContext, syscall } from "../syscall.ts";
 import { testTool } from "../test_tool.ts";
@@ -159,7 +160,8 @@ function editsInside({ process, key }: CallContext): { edited?: readonly EditedI
 /** Where the log has that this very call began to run a generated tool; null when it did not. */
 function begunAt({ process, key }: CallContext, name: string): number | null {
   const first = process.journal[`${key}.1`];
-  return first?.state === "done" && !process.tools.includes(name) ? first.seq : null;
+  const isOurs = process.tools.includes(name) || name.startsWith(MOUNTED_PREFIX);
+  return first?.state === "done" && !isOurs ? first.seq : null;
 }
 
 /** Calls on tools. */
@@ -233,6 +235,10 @@ export const toolCalls = {
     async prepare(at, args) {
       const outputSchema = args.outputSchema ?? null;
       const { name, source, inputSchema } = args;
+      if (name.startsWith(MOUNTED_PREFIX)) {
+        const expected = `expected one without "${MOUNTED_PREFIX}", which names mounted ones`;
+        throw new SysError("EINVAL", `Cannot propose tool "${name}": ${expected}`);
+      }
       const { pid, cwd, tools: taken } = at.process;
       const tests = args.tests as ToolTest[];
       const isFree = (right: string): boolean => at.isFree(right);
