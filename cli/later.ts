@@ -7,7 +7,6 @@ import { UsageError } from "./exit.ts";
 
 const LATER: { readonly [command: string]: string } = {
   mcp: "tools of MCP servers",
-  models: "lists and tests of models",
   nodes: "several nodes on one store",
   "images build": "images as files",
   "tools pin": "pinned tools of MCP servers",

@@ -28,6 +28,7 @@ import { images } from "./images.ts";
 import { type Io, realIo } from "./io.ts";
 import { refuseLater } from "./later.ts";
 import { events, logs } from "./logs.ts";
+import { models } from "./models.ts";
 import { make } from "./new.ts";
 import { objects } from "./objects.ts";
 import { safeJson } from "./output.ts";
@@ -64,6 +65,7 @@ const ALL: readonly Command[] = [
     gate,
     console,
     images,
+    models,
     doctor,
     context,
     completionOf(() => ALL),

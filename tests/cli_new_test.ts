@@ -36,7 +36,6 @@ const LATER: readonly (readonly [argv: string, says: RegExp])[] = [
     "mcp ls",
     /^error: Cannot run "mcp": this version has no tools of MCP servers, a later one will/,
   ],
-  ["models", /Cannot run "models": this version has no lists and tests of models/],
   ["nodes drain a", /Cannot run "nodes": this version has no several nodes on one store/],
   ["images build x", /Cannot run "images build": this version has no images as files/],
   ["tools pin x", /Cannot run "tools pin": this version has no pinned tools of MCP servers/],

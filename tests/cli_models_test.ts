@@ -1,0 +1,137 @@
+/**
+ * Claims about `libos models`: what it lists, what it tries, and what it says of endpoints that are
+ * slow to please.
+ * @module
+ */
+
+import { deepStrictEqual as equal, doesNotMatch, match } from "node:assert/strict";
+import { Place } from "./cli_place.ts";
+import { fakeAnthropic } from "./fake_anthropic_server.ts";
+
+interface Endpoint {
+  readonly takesImages: boolean;
+  readonly calls: number;
+  readonly models?: unknown;
+}
+
+/** An endpoint of chat completions which lists models, and does what it is said to. */
+function endpoint({ takesImages, calls, models }: Endpoint) {
+  const seen: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    seen.push(`${request.method} ${new URL(request.url).pathname}`);
+    if (request.headers.get("authorization") === "Bearer wrong") {
+      return Response.json({ error: { message: "no such key: wrong" } }, { status: 401 });
+    }
+    if (request.method === "GET") return Response.json(models ?? { data: [{ id: "m\x1b[2J" }] });
+    const body = await request.json();
+    const asked = JSON.stringify(body.messages);
+    if (asked.includes("image_url") && !takesImages) {
+      return Response.json({ error: { message: "images are not supported" } }, { status: 400 });
+    }
+    const words = asked.includes("image_url") ? ["Red"] : ["one ", "two ", "three"];
+    const deltas = body.tools === undefined
+      ? words.map((content) => ({ content }))
+      : Array.from({ length: calls }, (_, index) => ({
+        tool_calls: [{
+          index,
+          id: `c${index}`,
+          type: "function",
+          function: { name: "look_up_code", arguments: '{"city":"Oslo"}' },
+        }],
+      }));
+    const finish = body.tools !== undefined && calls > 0 ? "tool_calls" : "stop";
+    const events = [
+      ...deltas.map((delta) => ({ choices: [{ index: 0, delta }] })),
+      {
+        choices: [{ index: 0, delta: {}, finish_reason: finish }],
+        usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
+      },
+    ];
+    const lines = [...events.map((event) => JSON.stringify(event)), "[DONE]"];
+    const text = ReadableStream.from(
+      lines.map((line) => new TextEncoder().encode(`data: ${line}\n\n`)),
+    );
+    return new Response(text, { headers: { "content-type": "text/event-stream" } });
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/v1`,
+    seen,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+type Row = { readonly what: string; readonly state: string; readonly code: string | null };
+
+function rows(out: string): string[] {
+  return (JSON.parse(out) as Row[]).map(({ what, state, code }) => `${what}: ${code ?? state}`);
+}
+
+Deno.test("models test says what an endpoint does, thing by thing", async () => {
+  await using place = await Place.make();
+  await using all = endpoint({ takesImages: true, calls: 2 });
+  const well = await place.libos("models", "test", all.url, "--model-id", "m", "-o", "json");
+  equal([well.exit, rows(well.out)], [0, [
+    "connect: ok",
+    "completion: ok",
+    "streaming: ok",
+    "tool call: ok",
+    "parallel calls: ok",
+    "image: ok",
+  ]]);
+  await using few = endpoint({ takesImages: false, calls: 0 });
+  const less = await place.libos("models", "test", few.url, "--model-id", "m", "-o", "json");
+  equal([less.exit, rows(less.out)], [0, [
+    "connect: ok",
+    "completion: ok",
+    "streaming: ok",
+    "tool call: no",
+    "image: EINVAL",
+  ]]);
+});
+
+Deno.test("models test says with a code what is wrong, exits 1, and keeps the key to itself", async () => {
+  await using place = await Place.make();
+  await using server = endpoint({ takesImages: true, calls: 1 });
+  place.variables["LIBOS_MODEL_KEY"] = "wrong";
+  const args = ["models", "test", server.url, "--model-id", "m"];
+  const refused = await place.libos(...args, "-o", "json");
+  equal([refused.exit, rows(refused.out)], [1, ["connect: EACCES", "completion: EACCES"]]);
+  doesNotMatch(refused.out, /no such key: wrong/);
+  const gone = await place.libos("models", "test", "http://127.0.0.1:1/v1", "--model-id", "m");
+  equal(gone.exit, 1);
+  match(gone.out, /completion +bad +EIO/);
+});
+
+Deno.test("models ls prints names safely, and refuses what is no list", async () => {
+  await using place = await Place.make();
+  await using server = endpoint({ takesImages: true, calls: 1 });
+  const listed = await place.libos("models", "ls", server.url);
+  equal(listed.exit, 0);
+  equal(listed.out.includes("\x1b"), false);
+  await using odd = endpoint({ takesImages: true, calls: 1, models: { data: "no" } });
+  const wrong = await place.libos("models", "ls", odd.url);
+  equal(wrong.exit, 1);
+  match(wrong.err, /Cannot list models: the answer is no list/);
+  equal((await place.libos("models", "ls")).exit, 2);
+  equal((await place.libos("models", "burn", odd.url)).exit, 2);
+});
+
+Deno.test("models test speaks Messages, too", async () => {
+  await using place = await Place.make();
+  await using server = fakeAnthropic((body) =>
+    body.tools === undefined
+      ? { text: "one two red" }
+      : { calls: [{ name: "look_up_code", input: { city: "Oslo" } }] }
+  );
+  const said = await place.libos(
+    ...["models", "test", `anthropic:${server.url}`, "--model-id", "m", "-o", "json"],
+  );
+  equal(rows(said.out).slice(1), [
+    "completion: ok",
+    "streaming: ok",
+    "tool call: ok",
+    "parallel calls: no",
+    "image: ok",
+  ]);
+  equal(said.exit, 0);
+});
