@@ -235,6 +235,7 @@ export const LIMITS = {
   confineMountsMax: 512,
   confineReadyMsMax: 10_000,
   confineTmpBytesMax: 64 * 2 ** 20,
+  confineNice: 15,
   confineLookMs: 20,
   confineGoneMsMax: 5_000,
   // Server

@@ -179,7 +179,37 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
 
 /** Names in an environment that change nothing but how something is said. */
 const QUIET = /^(LANG|LC_[A-Z]+|TZ|TERM|NO_COLOR|COLUMNS|LINES|CI)$/;
+/** Names whose meaning is the loader's or the shell's: they would change our own programs. */
+const LOADERS = new RegExp(
+  "^(?:(?:LD|DYLD|BASH)_.*|GCONV_PATH|GLIBC_TUNABLES|LOCPATH|NLSPATH|ENV|PS4|IFS|SHELLOPTS|" +
+    "BASHOPTS|CDPATH|POSIXLY_CORRECT)$",
+);
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const NAME = /^[A-Za-z0-9_[][A-Za-z0-9_.+-]*$/;
+
+/** Throws `EINVAL` for names of an environment that would change the programs around the child. */
+export function checkEnvironment(env: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    const wrong = !VARIABLE.test(name) || LOADERS.test(name)
+      ? "a name that is not for programs alone"
+      : value.includes("\0")
+      ? "a NUL in its value"
+      : null;
+    if (wrong === null) continue;
+    throw new SysError("EINVAL", `Cannot set ${JSON.stringify(name)} for a program: ${wrong}`);
+  }
+}
+
+/** Throws `EINVAL` for an environment that a caller may not give to a program. */
+export function checkOwnNames(env: Readonly<Record<string, string>>): void {
+  checkEnvironment(env);
+  const fixed = ["PATH", "HOME", "TMPDIR"].find((name) => Object.hasOwn(env, name));
+  if (fixed === undefined) return;
+  throw new SysError(
+    "EINVAL",
+    `Cannot set "${fixed}" for a program: set already, expected another`,
+  );
+}
 
 /** The resource of a program: a name as it is, or the canonical path of a file. */
 export function programResource(cwd: string, program: string): string {

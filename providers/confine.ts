@@ -47,12 +47,6 @@ const SYSTEM: readonly string[] = [
 /** The same, for who has a network. */
 const NETWORK: readonly string[] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"];
 const DEVICES: readonly string[] = ["/dev/null", "/dev/zero", "/dev/urandom"];
-/** Names whose meaning is the loader's or the shell's: they would change our own programs. */
-const LOADERS = new RegExp(
-  "^(?:(?:LD|DYLD|BASH)_.*|GCONV_PATH|GLIBC_TUNABLES|LOCPATH|NLSPATH|ENV|PS4|IFS|SHELLOPTS|" +
-    "BASHOPTS|CDPATH|POSIXLY_CORRECT)$",
-);
-const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** A folder or file of the workspace as it is mounted. */
 export interface Mount {
@@ -131,19 +125,6 @@ export function wallsOf(place: Place, proc: boolean): Walls {
     "--",
   ];
   return { args, mounts: mounting.mounts };
-}
-
-/** Throws `EINVAL` for names of an environment that would change the programs around the child. */
-export function checkEnvironment(env: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(env)) {
-    const wrong = !NAME.test(name) || LOADERS.test(name)
-      ? "a name that is not for programs alone"
-      : value.includes("\0")
-      ? "a NUL in its value"
-      : null;
-    if (wrong === null) continue;
-    throw new SysError("EINVAL", `Cannot set ${JSON.stringify(name)} for a program: ${wrong}`);
-  }
 }
 
 /** Where a canonical path of the workspace is on the machine. */

@@ -15,8 +15,10 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { NO_REACH } from "../kernel/reach.ts";
-import { checkEnvironment, hostPath, type Mount, USERS, USERS_FD, wallsOf } from "./confine.ts";
+import { checkEnvironment } from "../kernel/shell.ts";
+import { hostPath, type Mount, USERS, USERS_FD, wallsOf } from "./confine.ts";
 import { programAt, refusalOf } from "./jail.ts";
 import { confineFilter } from "./jail_filter.ts";
 import { printable } from "./printable.ts";
@@ -95,14 +97,17 @@ export class Programs {
     if (!spec.confined) {
       const { root, cwd } = spec.place;
       const at = root === null ? folder : hostPath(root, cwd);
-      return { command: ["-c", `${closing(2)}cd "$0" && exec "$@"`, at, ...inner], mounts: [] };
+      return {
+        command: ["-c", `${closing(2)}cd "$0" && exec "$@"`, at, ...behind(), ...inner],
+        mounts: [],
+      };
     }
     const { args, mounts } = wallsOf(spec.place, this.#proc);
     Deno.writeFileSync(`${folder}/${FILTER_FD}`, confineFilter(Deno.build.arch)!);
     Deno.writeTextFileSync(`${folder}/${USERS_FD}`, USERS);
     const line = `exec ${HANDED} && { ${closing(USERS_FD)}exec "$0" "$@"; }`;
     const jail = programAt(this.#jailPath)!;
-    return { command: ["-c", line, jail, ...args, ...inner], mounts };
+    return { command: ["-c", line, ...behind(), jail, ...args, ...inner], mounts };
   }
 
   #try(): Confinement {
@@ -160,6 +165,12 @@ const MAY_NOT = "children cannot be started without --allow-run for all";
 /** To end a child takes the whole permission, whatever a flag with names starts. */
 function mayStart(): boolean {
   return Deno.permissions.querySync({ name: "run" }).state === "granted";
+}
+
+/** What puts a program behind the kernel in line: many of them must not hold it up. */
+function behind(): readonly string[] {
+  const nice = programAt("nice");
+  return nice === null ? [] : [nice, "-n", String(LIMITS.confineNice)];
 }
 
 /**

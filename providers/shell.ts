@@ -22,9 +22,15 @@ import { createHash } from "node:crypto";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { NO_REACH } from "../kernel/reach.ts";
-import type { FoundProgram, Shell, ShellEnd, ShellJob } from "../kernel/shell.ts";
+import {
+  checkOwnNames,
+  type FoundProgram,
+  type Shell,
+  type ShellEnd,
+  type ShellJob,
+} from "../kernel/shell.ts";
 import { realClock } from "./clock.ts";
-import { checkEnvironment, hostPath, identityOf } from "./confine.ts";
+import { hostPath, identityOf } from "./confine.ts";
 import { type Program, Programs } from "./confined.ts";
 import { Kept } from "./kept.ts";
 
@@ -126,12 +132,7 @@ export class LocalShell implements Shell {
   }
 
   #environment({ env }: ShellJob): Record<string, string> {
-    checkEnvironment(env);
-    const fixed = ["PATH", "HOME", "TMPDIR"].find((name) => Object.hasOwn(env, name));
-    if (fixed !== undefined) {
-      const sentence = `Cannot set "${fixed}" for a program: it is set already, expected another`;
-      throw new SysError("EINVAL", sentence);
-    }
+    checkOwnNames(env);
     return { LANG: "C.UTF-8", ...env, PATH: this.#path.join(":") };
   }
 

@@ -24,6 +24,7 @@ const PAGES = [
   "docs/generated-tools.md",
   "docs/syscalls.md",
   "docs/hooks.md",
+  "docs/shell-escapes.md",
   "docs/shell.md",
   "docs/telemetry.md",
   "docs/threat-model.md",

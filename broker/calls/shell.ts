@@ -14,6 +14,7 @@ import { resolvePath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
 import { describeReach, isSeen, labelOfAll, type Reach, reachOf } from "../../kernel/reach.ts";
 import {
+  checkOwnNames,
   type FoundProgram,
   programResource,
   type Shell,
@@ -128,6 +129,7 @@ export const shellCalls = {
     }),
     needs: (given, at) => {
       const resource = programResource(at.cwd, given.program);
+      checkOwnNames(given.env);
       const { shell } = at.world;
       const right = { right: "shell.run", resource };
       if (shell === null) return [right];
