@@ -9,7 +9,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { RequestRule } from "../kernel/event.ts";
 import { matchRight } from "../kernel/grammar.ts";
 import { ask } from "../kernel/human.ts";
-import type { Pid } from "../kernel/ids.ts";
+import type { Pid, RequestId } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { type PolicyRule, type Risk, RISKS } from "../kernel/policy.ts";
@@ -19,11 +19,21 @@ import { ruleSource, ruleText, type Verdict } from "./authorize.ts";
 import { askedBy, type Call, toolOf } from "./call.ts";
 import type { AnySyscall } from "./syscall.ts";
 
-/** Decides a permission request for a call, and parks the caller on it. */
-export function askPerson(draft: Draft, call: Call, given: {
+/** What a person is asked about, as it was judged. */
+export interface Asked {
   readonly judged: Verdict & { is: "ask" };
   readonly preview: string | undefined;
-}): void {
+}
+
+/** Decides a permission request for a call, and parks the caller on it. */
+export function askPerson(draft: Draft, call: Call, given: Asked): void {
+  const { process, key } = call;
+  const request = requestFor(draft, call, given);
+  wait(draft, process, { on: { reason: "person", key, request }, ...askedBy(call) });
+}
+
+/** Decides a permission request for a call, or joins the same one. */
+export function requestFor(draft: Draft, call: Call, given: Asked): RequestId {
   const { process, name, args, def, key } = call;
   const { need, rule, sink, under } = given.judged;
   if (!ceilingAllows(draft.tree.state.ceiling, need)) {
@@ -32,7 +42,7 @@ export function askPerson(draft: Draft, call: Call, given: {
   }
   const by = sink ?? rule;
   const ruled = by === undefined ? undefined : asking(draft, process.pid, by);
-  const request = ask(draft, process, key, {
+  return ask(draft, process, key, {
     kind: need.ask === undefined ? "permission" : need.kind ?? "review",
     ...toolOf(call),
     prompt: `${need.right}(${need.resource})`,
@@ -55,8 +65,8 @@ export function askPerson(draft: Draft, call: Call, given: {
     expiresMs: draft.nowMs + LIMITS.requestExpiryMsDefault,
     ...(ruled === undefined ? {} : { rule: ruled }),
     ...(rule?.people === undefined ? {} : { people: rule.people }),
+    ...(def.asks === "ahead" ? { ahead: true as const } : {}),
   });
-  wait(draft, process, { on: { reason: "person", key, request }, ...askedBy(call) });
 }
 
 function asking(draft: Draft, pid: Pid, rule: PolicyRule | SinkRule): RequestRule {

@@ -34,6 +34,8 @@ export interface Question {
   readonly label: Label;
   /** What is sent besides the arguments, which only name it. */
   readonly sends?: (() => Json) | undefined;
+  /** Whether a person let the program do this that is running: "right(resource)". */
+  readonly passes?: ReadonlySet<string> | undefined;
 }
 
 /** Let through, with what covered it; or a person has to be asked; or refused. */
@@ -97,12 +99,14 @@ export function judgeCall(question: Question): Verdict {
         ? { needsGrant: need.ask === undefined ? true : "shown" as const }
         : { needsGrant: "released" as const, argsHash: () => releaseHash(question, need) };
       const granted = authorize(tree.caps, { ...query, ...wanted });
-      if (!granted.ok) {
+      const isPassed = sink === undefined &&
+        question.passes?.has(`${need.right}(${need.resource})`) === true;
+      if (!granted.ok && !isPassed) {
         const argsHash = (wanted.argsHash ?? query.argsHash)();
         const { label } = question;
         return { is: "ask", need, under: ownOf(held.cap), argsHash, rule, sink, label };
       }
-      chosen = granted;
+      if (granted.ok) chosen = granted;
     }
     if (sink !== undefined) decided = sinkText(sink);
     else if (ruled !== undefined) decided = ruleText(ruled);
@@ -216,6 +220,11 @@ export function ruleSource(
 /** A rule as people wrote it. */
 export function ruleText(rule: PolicyRule): string {
   return `${rule.effect} ${rule.pattern.right}(${rule.pattern.resource})`;
+}
+
+/** What the log says where a person said no, or has not spoken. */
+export function refusal({ need }: Verdict & { is: "ask" }): Decision {
+  return { needs: [{ right: need.right, resource: need.resource }], by: [], effect: "deny" };
 }
 
 function refuse(

@@ -20,8 +20,9 @@ import type { Json } from "../kernel/json.ts";
 import { processOf, wait } from "../kernel/process.ts";
 import type { Recorded } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
+import { askAhead, notePasses, refusedAhead } from "./ahead.ts";
 import { askPerson, refusedByPerson } from "./ask.ts";
-import type { Verdict } from "./authorize.ts";
+import { refusal, type Verdict } from "./authorize.ts";
 import { Context, DecidingContext } from "./context.ts";
 import { failure, sendEffect, settleLost } from "./effect.ts";
 import {
@@ -34,13 +35,14 @@ import {
   type Call,
   callId,
   decode,
-  editedOf,
+  doneAs,
   type Host,
   mustAwaitTheSame,
   mustRepeat,
   newNotes,
   replyOf,
   settle,
+  stillMay,
 } from "./call.ts";
 import { affordCall, judgeAtDoor } from "./judge.ts";
 import { refuseClosed } from "./port.ts";
@@ -102,7 +104,9 @@ export class Broker {
       def = this.lookUp(name);
       args = decode(def, name, rawArgs);
       // What the log answers costs nothing; how many are in flight differs from run to run.
-      if (recorded === undefined) bound(run, key, name, frame !== undefined);
+      if (recorded === undefined) {
+        bound(run, key, name, frame !== undefined || def.asks === "ahead");
+      }
       if (frame !== undefined) refuseClosed(frame, def, name);
     } catch (error) {
       // Of trusted code's mistakes the log says nothing; a tool's have their place in its run (P3).
@@ -190,7 +194,7 @@ export class Broker {
     } catch (error) {
       return this.#failWith(call, error);
     }
-    if (!this.#stillMay(call)) return never();
+    if (!stillMay(call)) return never();
     // Again: a capability may have been revoked, or spent, while this was being prepared.
     return this.#cleared(call, (judged) => this.#act(call, judged, prepared));
   }
@@ -211,14 +215,10 @@ export class Broker {
 
   /** A rule wants a person's word: asks for it, or hears that it was no. */
   #ask(call: Call, judged: Verdict & { is: "ask" }, preview?: string): unknown {
-    const refused = refusedByPerson(call);
-    if (refused !== null) {
-      return this.#fail(call, refused, {
-        needs: [{ right: judged.need.right, resource: judged.need.resource }],
-        by: [],
-        effect: "deny",
-      });
-    }
+    const isAhead = call.def.asks === "ahead";
+    const refused = isAhead ? refusedAhead(call, judged) : refusedByPerson(call);
+    if (refused !== null) return this.#fail(call, refused, refusal(judged));
+    if (isAhead) return this.#askAhead(call, judged);
     if (call.def.preview !== undefined && preview === undefined) return this.#show(call);
     const draft = new Draft(call.tree, this.now(call.tree));
     try {
@@ -229,6 +229,20 @@ export class Broker {
     return this.#park(call, draft);
   }
 
+  /** Asks a person, and tells the caller to come again. */
+  async #askAhead(call: Call, judged: Verdict & { is: "ask" }): Promise<never> {
+    const draft = new Draft(call.tree, this.now(call.tree));
+    let asked: ReturnType<typeof askAhead>;
+    try {
+      asked = askAhead(draft, call, judged);
+    } catch (error) {
+      return this.#failWith(call, error);
+    }
+    this.#record(call, failure(asked.error), asked.judged, draft);
+    await this.host.durable(call.tree);
+    throw asked.error;
+  }
+
   /** Works out what the person is to be shown, then asks, if asking is still what it comes to. */
   async #show(call: Call): Promise<unknown> {
     let preview: string;
@@ -237,7 +251,7 @@ export class Broker {
     } catch (error) {
       return this.#failWith(call, error);
     }
-    if (!this.#stillMay(call)) return never();
+    if (!stillMay(call)) return never();
     const later = judgeAtDoor(this, call);
     return later.is === "ask" ? this.#ask(call, later, preview) : this.#fresh(call);
   }
@@ -267,7 +281,7 @@ export class Broker {
     let later: Verdict = judged;
     try {
       if (seen.isLate) {
-        if (!this.#stillMay(call)) return never();
+        if (!stillMay(call)) return never();
         // Again: what covered the call may have been revoked, or spent by another, meanwhile.
         later = judgeAtDoor(this, call);
       }
@@ -277,6 +291,7 @@ export class Broker {
     }
     if (later.is === "refused") return this.#fail(call, later.error, later.decision);
     if (later.is === "ask") return this.#ask(call, later);
+    if (call.def.asks === "ahead") notePasses(call, later.decision);
     this.#record(call, result, later);
     return result.reply;
   }
@@ -313,7 +328,7 @@ export class Broker {
     call.run.composing += 1;
     try {
       const reply = await def.compose(this.context(call), call.args);
-      if (!this.#stillMay(call)) return never();
+      if (!stillMay(call)) return never();
       result = { ok: true, reply: replyOf(call, reply) };
     } catch (error) {
       return this.#failWith(call, error, decision);
@@ -346,27 +361,14 @@ export class Broker {
     judged: Verdict & { is: "allowed" },
     draft: Draft = new Draft(call.tree, this.now(call.tree)),
   ): void {
-    const { process, key, name, args, notes } = call;
-    draft.add("call.done", {
-      pid: process.pid,
-      step: process.step,
-      key,
-      name,
-      args,
-      ...editedOf(call),
-      decision: judged.decision,
-      result,
-      ...(judged.spends.length === 0 ? {} : { spends: judged.spends }),
-      ...(Object.keys(notes.spent).length === 0 ? {} : { spent: notes.spent }),
-      ...(notes.label === null ? {} : { label: notes.label }),
-    });
+    draft.add("call.done", doneAs(call, result, judged));
     call.tree.commit(draft);
     this.host.changed(call.tree);
   }
 
   #failWith(call: Call, error: unknown, decision?: Decision): Promise<never> {
     if (error instanceof Panic) throw error;
-    if (!this.#stillMay(call)) return never();
+    if (!stillMay(call)) return never();
     const outcome = toOutcome(error);
     return this.#fail(call, toError(outcome), decision);
   }
@@ -379,11 +381,6 @@ export class Broker {
       this.#record(call, result, { is: "allowed", decision: said, spends: [] });
     }
     throw error;
-  }
-
-  /** Whether the run may still change anything: its code lives and its process was not stopped. */
-  #stillMay(call: Call): boolean {
-    return call.run.alive && call.process.life.state !== "ended" && call.frame?.alive !== false;
   }
 
   /** Now, never before the tree's last line. */

@@ -4,7 +4,15 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { AskingTool, CallResult, EditNote, Spending } from "../kernel/event.ts";
+import type {
+  AskingTool,
+  CallResult,
+  Decision,
+  EditNote,
+  EventMap,
+  Spending,
+} from "../kernel/event.ts";
+import type { CapId } from "../kernel/ids.ts";
 import { canonical, hashOf, type Json, plain, sha256 } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import type { Pattern } from "../kernel/grammar.ts";
@@ -151,6 +159,27 @@ export function editedOf({ edited }: Pick<Call, "edited">): { readonly edited?: 
   return edited === undefined ? {} : { edited };
 }
 
+/** What the log says of a call that was answered. */
+export function doneAs(call: Call, result: CallResult, judged: {
+  readonly decision: Decision;
+  readonly spends: readonly CapId[];
+}): EventMap["call.done"] {
+  const { process, key, name, args, notes } = call;
+  return {
+    pid: process.pid,
+    step: process.step,
+    key,
+    name,
+    args,
+    ...editedOf(call),
+    decision: judged.decision,
+    result,
+    ...(judged.spends.length === 0 ? {} : { spends: judged.spends }),
+    ...(Object.keys(notes.spent).length === 0 ? {} : { spent: notes.spent }),
+    ...(notes.label === null ? {} : { label: notes.label }),
+  };
+}
+
 /** Refuses with `EREPLAY` a call which comes in the place of another that waited. */
 export function mustAwaitTheSame(call: Call): void {
   const { process, key, name } = call;
@@ -159,6 +188,11 @@ export function mustAwaitTheSame(call: Call): void {
   const sentence = `Cannot go on with step ${process.step} of process "${process.pid}": ` +
     `call ${key} waited as "${on.name}" with other arguments`;
   throw new SysError("EREPLAY", `${sentence}, expected the same call`);
+}
+
+/** Whether a call may still change anything: its code lives and its process was not stopped. */
+export function stillMay({ run, process, frame }: Call): boolean {
+  return run.alive && process.life.state !== "ended" && frame?.alive !== false;
 }
 
 /** A call's id: its process, step and place. */

@@ -1541,4 +1541,53 @@ export interface Calls {
       })[];
     };
   };
+  /** Run a Deno script of the workspace; what it wants from Deno is judged as your own calls. */
+  readonly "program.run": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly path: string;
+      /** The args. */
+      readonly args?: readonly (string)[] | undefined;
+      /** The stdin. */
+      readonly stdin?: string | undefined;
+      /** The env. */
+      readonly env?: { readonly [key: string]: string | undefined } | undefined;
+      /** The time in milliseconds. */
+      readonly timeMs?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The code. */
+      readonly code: number;
+      /** The exceeded. */
+      readonly exceeded: Json;
+      /** The stdout. */
+      readonly stdout: string;
+      /** The stderr. */
+      readonly stderr: string;
+      /** The bytes cut. */
+      readonly bytesCut: number;
+      /** The allowed. */
+      readonly allowed: number;
+      /** The denied. */
+      readonly denied: number;
+      /** Requests to people; run it again once answered. */
+      readonly pending: readonly (string)[];
+    };
+  };
+  /** Ask for what a running program wants from Deno. */
+  readonly "program.check": {
+    /** What it takes. */
+    readonly args: {
+      /** Relative to the working directory. */
+      readonly program: string;
+      /** The permission. */
+      readonly permission: "read" | "write" | "net" | "env" | "sys" | "run" | "import" | "ffi";
+      /** The value. */
+      readonly value: string | null;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
 }

@@ -67,6 +67,10 @@ export class Context implements CallContext {
     return this.#call.frame?.signal ?? this.signal;
   }
 
+  get over(): Promise<unknown> {
+    return this.#call.run.ended;
+  }
+
   get tool(): AskingTool | undefined {
     return toolOf(this.#call).tool;
   }
@@ -93,6 +97,10 @@ export class Context implements CallContext {
 
   sys(name: string, args: unknown): Promise<unknown> {
     return this.#door.call(this.#call.run, this.key, name, args);
+  }
+
+  program(): void {
+    this.#call.run.programs.set(this.key, new Set());
   }
 
   port(tool: PortRights): Port {

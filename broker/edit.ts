@@ -31,6 +31,10 @@ export function editJudge(door: {
   return (draft, { request, asker, args: given }) => {
     const { name, right } = request.call!;
     const def = door.lookUp(name);
+    if (request.ahead === true) {
+      const sentence = `Cannot answer request "${request.id}": a program asks, and asks the same`;
+      throw new SysError("EINVAL", `${sentence} again, expected a yes or a no`);
+    }
     const args = decode(def, name, given);
     const { tree } = draft;
     const process = tree.state.processes[asker.pid]!;

@@ -92,6 +92,8 @@ interface Attempt {
 
 async function act(broker: Broker, call: Call, attempt: Attempt): Promise<CallResult> {
   const def = call.def as Emitting;
+  // What it asked before it was lost, it asks anew.
+  if (attempt.via !== "call") call.run.passOver(call.key, placesIn(call));
   let result: CallResult;
   try {
     const reply = await def.run(broker.context(call), call.args, attempt.prepared);
@@ -101,6 +103,12 @@ async function act(broker: Broker, call: Call, attempt: Attempt): Promise<CallRe
     result = failed(call, error);
   }
   return await conclude(broker, call, { result, spends: attempt.spends, via: attempt.via });
+}
+
+/** How many places calls inside this one have taken. */
+function placesIn({ process, key }: Call): number {
+  const inside = Object.keys(process.journal).filter((each) => each.startsWith(`${key}.`));
+  return Math.max(0, ...inside.map((each) => Number(each.slice(key.length + 1).split(".")[0])));
 }
 
 /** A refusal as the log keeps it. */

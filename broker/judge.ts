@@ -7,6 +7,7 @@ import { afford } from "../kernel/budget.ts";
 import { SysError } from "../kernel/errors.ts";
 import { joinLabels } from "../kernel/label.ts";
 import type { Tree } from "../kernel/tree.ts";
+import { passesOf } from "./ahead.ts";
 import { judgeCall, type Verdict } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { affordMost } from "./holding.ts";
@@ -31,7 +32,9 @@ export function judgeAtDoor(door: {
   call.notes.needs = needs;
   const { label: seen, sends } = call.notes;
   const label = seen === null ? process.label : joinLabels(process.label, seen);
-  return judgeCall({ tree, process, name, args, needs, nowMs: door.now(tree), label, sends });
+  const nowMs = door.now(tree);
+  const passes = def.asks === "ahead" ? passesOf(call) : undefined;
+  return judgeCall({ tree, process, name, args, needs, nowMs, label, sends, passes });
 }
 
 /** Refuses with `EBUDGET` what the budget does not bear. */

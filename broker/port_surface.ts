@@ -60,6 +60,7 @@ export const PORT_CALLS: readonly string[] = [
   "checkpoint.list",
   "checkpoint.inspect",
   "checkpoint.diff",
+  "program.run",
 ];
 
 /** After these the running step is over. */
@@ -226,6 +227,9 @@ export const PORT_POSITIONS: { readonly [call: string]: readonly string[] } = {
   "checkpoint.diff": [
     "from",
   ],
+  "program.run": [
+    "path",
+  ],
 };
 
 /** The declaration of each call: a member of `interface Calls`. */
@@ -336,4 +340,6 @@ export const PORT_TYPES: { readonly [call: string]: string } = {
     '/** Tell what the own tree was at a position: processes, objects, authority, requests. */\n"checkpoint.inspect": { args: { /** A checkpoint\'s id or name, or the number of a line */ at: string | number }; reply: { seq: number; [key: string]: Json | undefined }; at: ["at"] };',
   "checkpoint.diff":
     '/** Tell what differs between two positions of the own tree. */\n"checkpoint.diff": { args: { /** A checkpoint\'s id or name, or the number of a line */ from: string | number; /** Now, when absent */ to?: string | number }; reply: { changes: ({ id: string; [key: string]: Json | undefined })[] }; at: ["from"] };',
+  "program.run":
+    '/** Run a Deno script of the workspace; what it wants from Deno is judged as your own calls. */\n"program.run": { args: { /** Relative to the working directory */ path: string; args?: string[]; stdin?: string; env?: { [key: string]: string }; timeMs?: number }; reply: { code: number; exceeded: Json; stdout: string; stderr: string; bytesCut: number; allowed: number; denied: number; /** Requests to people; run it again once answered */ pending: string[] }; at: ["path"] };',
 };

@@ -35,13 +35,15 @@ export class Run {
   #alive = true;
   /** Generated tools that are running, by the key of the call that runs them. */
   readonly frames: Map<string, Frame> = new Map();
+  /** What people let the programs that are running do, by the key of the call that runs them. */
+  readonly programs: Map<string, Set<string>> = new Map();
   /** Calls made that have not returned. */
   inFlight = 0;
   /** Composed calls under way, whose cost is not booked yet. */
   composing = 0;
-  /** Calls made in all, but for those of generated tools. */
+  /** Calls made in all, but for those of generated tools and programs. */
   calls = 0;
-  /** Calls that generated tools made. */
+  /** Calls that generated tools and programs made. */
   callsOfTools = 0;
 
   /** Starts a run of the process's current step. */
@@ -63,9 +65,14 @@ export class Run {
   nextKey(parent: string): string {
     const n = (this.#counts.get(parent) ?? 0) + 1;
     this.#counts.set(parent, n);
-    if (this.frames.has(parent)) this.callsOfTools += 1;
+    if (this.frames.has(parent) || this.programs.has(parent)) this.callsOfTools += 1;
     else this.calls += 1;
     return parent === "" ? String(n) : `${parent}.${n}`;
+  }
+
+  /** Takes no place again that a call inside `parent` had: what is sent anew asks anew. */
+  passOver(parent: string, places: number): void {
+    this.#counts.set(parent, Math.max(places, this.madeInside(parent)));
   }
 
   /** Calls made inside `parent` so far. */

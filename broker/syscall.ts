@@ -15,6 +15,7 @@ import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import type { Mcp } from "../kernel/mcp.ts";
 import type { Risk } from "../kernel/policy.ts";
+import type { Programs } from "../kernel/program.ts";
 import type { ParkedCall, Process, State } from "../kernel/state.ts";
 import type { Shell } from "../kernel/shell.ts";
 import type { Touched } from "../kernel/touch.ts";
@@ -44,6 +45,8 @@ export interface World {
   readonly branches: Branches;
   /** Where generated tools are checked and run; null when this runtime has none. */
   readonly workshop: Workshop | null;
+  /** Starts whole Deno programs; absent when this runtime has none. */
+  readonly programs?: Programs | undefined;
 }
 
 /** Starts trees from positions of others. */
@@ -102,6 +105,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Aborted when nobody hears the answer any more; what was begun may still be finished. */
   readonly heard: AbortSignal;
+  /** Settles when the step's code lives no longer: then calls from inside are never answered. */
+  readonly over: Promise<unknown>;
   /** The generated tool that makes this call, and which version of it; undefined for other code. */
   readonly tool: AskingTool | undefined;
   /** The same for every attempt at this effect. */
@@ -114,6 +119,8 @@ export interface CallContext {
   book(spent: Spending): void;
   /** Calls from inside this one, in the caller's name. */
   sys(name: string, args: unknown): Promise<unknown>;
+  /** From here on calls from inside are a program's: counted apart, and asked about ahead. */
+  program(): void;
   /** Opens the port of a generated tool: calls from inside this one, for what it declared. */
   port(tool: PortRights): Port;
   /** How much harm a right could do: that of the worst call it opens. */
@@ -167,6 +174,11 @@ interface Common<A, P> {
   readonly about: string;
   /** "closed": no generated tool reaches it. "free": a tool need not declare it. */
   readonly port?: "closed" | "free";
+  /**
+   * "ahead": who has to ask a person does not wait for the answer. The call fails with `EAGAIN`,
+   * and once somebody said yes the next one like it is let through.
+   */
+  readonly asks?: "ahead";
   /** After it the running step is over, also when it is answered from the log. */
   readonly ends?: boolean;
   /** How much harm a wrong call could do, as people are shown it. */

@@ -9,6 +9,7 @@ import { fileCalls } from "./calls/file.ts";
 import { mcpCalls } from "./calls/mcp.ts";
 import { modelCalls } from "./calls/model.ts";
 import { namespaceCalls, objectCalls } from "./calls/object.ts";
+import { programCalls } from "./calls/program.ts";
 import { processCalls } from "./calls/process.ts";
 import { shellCalls } from "./calls/shell.ts";
 import { checkpointCalls } from "./calls/checkpoint.ts";
@@ -34,12 +35,14 @@ export const SYSCALLS = {
   ...toolCalls,
   ...budgetCalls,
   ...checkpointCalls,
+  ...programCalls,
 };
 
 /** Rights that no call is named for, but rules may name. */
 export const EXTRA_RIGHTS: readonly string[] = [
   "message.interrupt",
   "net.connect",
+  "program.sys",
   "tool.limit",
   "credential.use",
 ];

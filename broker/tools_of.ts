@@ -36,7 +36,8 @@ function allTools(at: At): ListedTool[] {
     // Where nothing can be made, models are not told how.
     if (at.world.workshop === null && tool.uses.some((use) => MAKING.has(use))) continue;
     if (at.world.mcp === null && tool.uses.some((use) => use.startsWith("mcp."))) continue;
-    const { shell } = at.world;
+    const { shell, programs } = at.world;
+    if (programs === undefined && tool.uses.includes("program.run")) continue;
     if (!tool.uses.includes("shell.run")) tools.push(tool);
     else if (shell !== null) tools.push(shell.confinement().works ? tool : unconfined(tool));
   }

@@ -102,6 +102,7 @@ async function runtimeOf(
     operator: operatorOf(at),
     jit: jitOptions(at),
     shell: true,
+    programs: true,
     ...await auditOptionsOf(at),
     ...telemetryFor(at),
     ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),

@@ -70,6 +70,7 @@ export const serve: Command = {
       operator: operatorOf(at),
       jit: jitOptions(at),
       shell: true,
+      programs: true,
       ...await auditOptionsOf(at),
       ...telemetryFor(at),
       ...await hooksFor(at),

@@ -44,7 +44,9 @@ export const PEOPLE = {
     request.answer = data.answer;
     request.by = data.by;
     request.status = STATUS[data.answer.outcome];
-    if (request.kind === "notice") delete state.requests[data.id];
+    // A yes is a grant by now; a no is kept for who comes again.
+    const isUsedUp = request.ahead === true && request.status !== "denied";
+    if (request.kind === "notice" || isUsedUp) delete state.requests[data.id];
     if (data.answer.outcome !== "edit" || request.kind === "budget") return;
     const { args, note } = data.answer;
     const edited = { args, by: data.by, ...(note === undefined ? {} : { note }) };
@@ -60,7 +62,7 @@ export const PEOPLE = {
     if (request === undefined) return;
     keep(state, "requests", data.id);
     request.status = "expired";
-    if (request.kind === "notice") delete state.requests[data.id];
+    if (request.kind === "notice" || request.ahead === true) delete state.requests[data.id];
   },
   "human.escalated": ({ state }, data, line) => {
     const request = state.requests[data.id];

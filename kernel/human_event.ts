@@ -67,6 +67,8 @@ export interface HumanEvents {
     readonly rule?: RequestRule;
     /** How many people have to agree; absent: one. */
     readonly people?: number;
+    /** Nobody waits for the answer: who asks comes again. */
+    readonly ahead?: true;
     /** When somebody else is to hear of it; absent: never. */
     readonly escalatesMs?: number;
   };

@@ -238,6 +238,18 @@ export const LIMITS = {
   confineNice: 15,
   confineLookMs: 20,
   confineGoneMsMax: 5_000,
+  // Deno programs
+  programMsDefault: 60_000,
+  programMsMax: 600_000,
+  programWordsMax: 256,
+  programWordCharsMax: 8_192,
+  programStdinCharsMax: 262_144,
+  programPreviewCharsMax: 8_192,
+  programOutputBytesMax: 65_536,
+  programHeapBytesMax: 512 * 2 ** 20,
+  programMemoryBytesMax: 2 * 2 ** 30,
+  programProcessesMax: 128,
+  programCheckCharsMax: 65_536,
   // Server
   imagesMadeMax: 1_000,
   tokensMax: 1_000,

@@ -19,7 +19,7 @@ import { isNetRight, netPattern } from "./net.ts";
 
 /** Whether resources of this right, or pattern of rights, are paths of files. */
 export function isPathRight(right: string): boolean {
-  return right.startsWith("file.");
+  return right.startsWith("file.") || right === "program.run";
 }
 
 /** The canonical path of `path` as seen from `cwd`, itself canonical. Throws `EINVAL`. */

@@ -9,7 +9,8 @@
  *   R1. Nothing is in a reach that its process could not do by calls of its own. What is counted,
  *       constrained, bound to one call or over too soon gives no reach.
  *   R2. What a deny, an ask or a sink could touch, whatever it says of labels, is not in it: one
- *       on a plain path leaves a hole there, any other takes the piece.
+ *       on a plain path leaves a hole there, any other takes the piece. What a person granted for
+ *       any call is asked about no more.
  *   R3. Who sees a folder may read, list and stat all of it; who writes it may also write, make,
  *       move and remove all of it.
  *   R4. What a program says is as secret as the most secret of what it sees, and nobody vouches for
@@ -18,7 +19,7 @@
  */
 
 import type { HeldCapability } from "./capability.ts";
-import { coversText, standing } from "./chain.ts";
+import { coversText, isGrant, standing } from "./chain.ts";
 import { matchRight, overlaps, type Pattern, splitResource } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
 import { hashOf } from "./json.ts";
@@ -60,6 +61,8 @@ export interface ReachQuery {
   readonly nowMs: number;
   /** When the program will have ended; what is over before gives nothing. */
   readonly untilMs: number;
+  /** Each change is judged by itself as well, so what is only asked about does not narrow those. */
+  readonly judgesChanges?: true;
 }
 
 const READS = ["file.read", "file.list", "file.stat"] as const;
@@ -87,7 +90,7 @@ export function reachOf(tree: Tree, query: ReachQuery): Reach {
   const areas = found.filter((area) => !found.some((other) => contains(other, area)));
   const label = labelOf(tree, areas);
   const net = isCovered(at, RAW_NET, "**") && hashOf(label) === hashOf(UNLABELLED) &&
-    !at.limits.some(({ right }) => meetsNoun(right, "net."));
+    !at.limits.some(({ pattern }) => meetsNoun(pattern.right, "net."));
   return { areas, net, label };
 }
 
@@ -141,18 +144,26 @@ interface Looking {
   readonly image: string | undefined;
   readonly held: readonly HeldCapability[];
   /** What rules and sinks are about that take something away. */
-  readonly limits: readonly Pattern[];
+  readonly limits: readonly Limit[];
+}
+
+interface Limit {
+  readonly pattern: Pattern;
+  readonly by: "ask" | "deny" | "sink";
 }
 
 type Place = Pick<Area, "path" | "kind">;
 
 /** What takes something away, of the tree and of the process's line. */
-function limiting(tree: Tree, { pid, nowMs }: ReachQuery): readonly Pattern[] {
-  const inForce = ({ rules, sinks }: Policy, sinceMs: number): Pattern[] => [
+function limiting(tree: Tree, { pid, nowMs }: ReachQuery): readonly Limit[] {
+  const inForce = ({ rules, sinks }: Policy, sinceMs: number): Limit[] => [
     ...rules.filter(({ effect, expiresMs }) =>
       effect !== "allow" && (expiresMs === null || nowMs < sinceMs + expiresMs)
-    ).map(({ pattern }) => pattern),
-    ...sinks.map(({ pattern }) => pattern),
+    ).map(({ pattern, effect }) => ({
+      pattern,
+      by: effect === "ask" ? "ask" as const : "deny" as const,
+    })),
+    ...sinks.map(({ pattern }) => ({ pattern, by: "sink" as const })),
   ];
   const found = inForce(tree.policy, tree.state.policy.sinceMs);
   for (const one of tree.lineage(pid)) {
@@ -167,7 +178,7 @@ function limiting(tree: Tree, { pid, nowMs }: ReachQuery): readonly Pattern[] {
 function candidates({ held }: Looking): readonly Place[] {
   const places = new Map<string, Place>();
   for (const { right, resource } of held) {
-    if (!matchRight(right, "file.read")) continue;
+    if (![...READS, ...CHANGES].some((one) => matchRight(right, one))) continue;
     const place = placeOf(resource);
     if (place !== null) places.set(`${place.kind} ${place.path}`, place);
   }
@@ -192,9 +203,12 @@ function areaOf(at: Looking, want: Omit<Area, "holes">): Area | null {
   const rights = writes ? [...reads, ...changes] : reads;
   if (!rights.every((right) => isCovered(at, right, pattern))) return null;
   const holes = new Set<string>();
-  for (const { right, resource } of at.limits) {
+  for (const limit of at.limits) {
+    const { right, resource } = limit.pattern;
     // Whoever reads a file or writes it sees how large it is; so a rule on stat counts, too.
-    const touched = [...READS, ...(writes ? CHANGES : [])].some((one) => matchRight(right, one));
+    const touched = [...READS, ...(writes ? CHANGES : [])].some((one) =>
+      matchRight(right, one) && !isAnswered(at, limit, { right: one, resource: pattern })
+    );
     if (!touched || !overlaps({ right: "*", resource }, { right: "*", resource: pattern })) {
       continue;
     }
@@ -203,6 +217,14 @@ function areaOf(at: Looking, want: Omit<Area, "holes">): Area | null {
     holes.add(hole);
   }
   return { ...want, holes: outermost([...holes]) };
+}
+
+/** Whether a limit is judged by itself each time, or a person has spoken on all of a pattern. */
+function isAnswered(at: Looking, { by }: Limit, { right, resource }: Pattern): boolean {
+  const changes: readonly string[] = CHANGES;
+  if (by === "deny") return false;
+  if (at.query.judgesChanges === true && changes.includes(right)) return true;
+  return by === "ask" && isCovered({ ...at, held: at.held.filter(isGrant) }, right, resource);
 }
 
 /** The path before the first `*` of a pattern. */

@@ -81,7 +81,13 @@ export function wallsOf(place: Place, proc: boolean): Walls {
     const expected = "expected a folder in it";
     throw new SysError("EACCES", `Cannot confine a program: its workspace is "/", ${expected}`);
   }
-  const mounting: Mounting = { root: root ?? "/", args: [], mounts: [], areas: reach.areas };
+  const mounting: Mounting = {
+    root: root ?? "/",
+    args: [],
+    mounts: [],
+    late: [],
+    areas: reach.areas,
+  };
   if (root !== null) { for (const area of reach.areas) mountArea(mounting, area); }
   if (mounting.mounts.length > LIMITS.confineMountsMax) {
     const most = `expected at most ${LIMITS.confineMountsMax}`;
@@ -118,6 +124,7 @@ export function wallsOf(place: Place, proc: boolean): Walls {
     "--dir",
     cwd,
     ...mounting.args,
+    ...mounting.late,
     "--remount-ro",
     "/",
     "--chdir",
@@ -156,6 +163,7 @@ interface Mounting {
   readonly root: string;
   readonly args: string[];
   readonly mounts: Mount[];
+  readonly late: string[];
   readonly areas: readonly Area[];
 }
 
@@ -192,8 +200,11 @@ function mountCovered(into: Mounting, area: Area): void {
       continue;
     }
     const at = hostPath(into.root, hole);
-    if (statOf(at)?.isDirectory() === true) into.args.push("--tmpfs", at, "--remount-ro", at);
-    else into.args.push("--ro-bind", "/dev/null", at);
+    if (statOf(at)?.isDirectory() === true) {
+      into.args.push("--tmpfs", at);
+      // Only when all is mounted: something in the hole may be shown after all.
+      into.late.push("--remount-ro", at);
+    } else into.args.push("--ro-bind", "/dev/null", at);
   }
 }
 

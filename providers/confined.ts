@@ -103,7 +103,10 @@ export class Programs {
       };
     }
     const { args, mounts } = wallsOf(spec.place, this.#proc);
-    Deno.writeFileSync(`${folder}/${FILTER_FD}`, confineFilter(Deno.build.arch)!);
+    Deno.writeFileSync(
+      `${folder}/${FILTER_FD}`,
+      confineFilter(Deno.build.arch, spec.asks === true)!,
+    );
     Deno.writeTextFileSync(`${folder}/${USERS_FD}`, USERS);
     const line = `exec ${HANDED} && { ${closing(USERS_FD)}exec "$0" "$@"; }`;
     const jail = programAt(this.#jailPath)!;
@@ -120,7 +123,7 @@ export class Programs {
         `no "${this.#jailPath}" on the path, expected bubblewrap: apt-get install bubblewrap`,
       );
     }
-    const filter = confineFilter(Deno.build.arch);
+    const filter = confineFilter(Deno.build.arch, false);
     if (filter === null) return no(`no filter of system calls for ${Deno.build.arch}`);
     let said = "";
     for (const proc of [true, false]) {
@@ -139,7 +142,7 @@ export class Programs {
     const folder = Deno.makeTempDirSync({ prefix: "libos-" });
     try {
       const { args } = wallsOf({ root: null, cwd: ".", reach: NO_REACH }, proc);
-      Deno.writeFileSync(`${folder}/${FILTER_FD}`, confineFilter(Deno.build.arch)!);
+      Deno.writeFileSync(`${folder}/${FILTER_FD}`, confineFilter(Deno.build.arch, false)!);
       Deno.writeTextFileSync(`${folder}/${USERS_FD}`, USERS);
       const { success, stdout, stderr } = new Deno.Command("/bin/sh", {
         args: ["-c", `exec ${HANDED} && exec "$0" "$@"`, jail, ...args, "/bin/sh", "-c", "echo in"],

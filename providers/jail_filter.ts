@@ -16,6 +16,8 @@ interface Machine {
   readonly refused: readonly number[];
   /** Those of the refused that an ordinary program makes: fork, vfork, fifos, pidfds. */
   readonly ordinary: readonly number[];
+  /** chdir, fchdir. */
+  readonly leaves: readonly number[];
   readonly socket: number;
   readonly ioctl: number;
 }
@@ -56,6 +58,7 @@ const MACHINES: Readonly<Record<string, Machine>> = {
       57, 58, 133, 154, 172, 173,
     ],
     ordinary: [57, 58, 133, 259, 434],
+    leaves: [80, 81],
     socket: 41,
     ioctl: 16,
   },
@@ -68,6 +71,7 @@ const MACHINES: Readonly<Record<string, Machine>> = {
       75, 105, 273, 106, 104, 294, 142, 224, 225, 89, 60, 116, 170, 238, 239,
     ],
     ordinary: [33, 434],
+    leaves: [49, 50],
     socket: 198,
     ioctl: 29,
   },
@@ -91,6 +95,7 @@ const WRONG_FAMILY = 0x00050000 | 97; // EAFNOSUPPORT
 const CLONE_THREAD = 0x00010000;
 /** Any namespace of one's own: mount, cgroup, uts, ipc, user, pid, net. */
 const CLONE_NEW = 0x7e020000;
+const UNIX_FAMILY = 1;
 /** IPv4, IPv6, and questions to the system about its network. */
 const FAMILIES: readonly number[] = [2, 10, 16];
 /** TIOCSTI and TIOCLINUX: words that somebody seems to have typed. */
@@ -127,18 +132,22 @@ export function jailFilter(arch: string): Uint8Array<ArrayBuffer> | null {
   ]);
 }
 
-/** The filter for a program that may start others; null for a machine that nobody knows. */
-export function confineFilter(arch: string): Uint8Array<ArrayBuffer> | null {
+/**
+ * The filter for a program that may start others; null for a machine that nobody knows. One that
+ * asks about each act has a socket to ask through, and stays in its working directory.
+ */
+export function confineFilter(arch: string, asks: boolean): Uint8Array<ArrayBuffer> | null {
   const machine = MACHINES[arch];
   if (machine === undefined) return null;
   const { audit, clone, socket, ioctl, ordinary } = machine;
-  const refused = [...machine.refused, ...REFUSED_EVERYWHERE]
+  const refused = [...machine.refused, ...REFUSED_EVERYWHERE, ...(asks ? machine.leaves : [])]
     .filter((number) => number !== socket && !ordinary.includes(number));
   // Each block knows how long it is, so that the one before it can step over it.
+  const families = asks ? [UNIX_FAMILY, ...FAMILIES] : FAMILIES;
   const sockets: readonly Step[] = [
-    [JUMP_EQUAL, 0, FAMILIES.length + 3, socket],
+    [JUMP_EQUAL, 0, families.length + 3, socket],
     [LOAD, 0, 0, AT_FIRST],
-    ...FAMILIES.map((family, i): Step => [JUMP_EQUAL, FAMILIES.length - i, 0, family]),
+    ...families.map((family, i): Step => [JUMP_EQUAL, families.length - i, 0, family]),
     [RETURN, 0, 0, WRONG_FAMILY],
     [RETURN, 0, 0, ALLOW],
   ];

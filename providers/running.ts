@@ -34,6 +34,8 @@ export interface ProgramSpec {
   readonly place: Place;
   /** false: without walls, as the machine's owner. */
   readonly confined: boolean;
+  /** It asks about each act through a socket, and stays in its working directory. */
+  readonly asks?: true;
   readonly limits: ProgramLimits;
 }
 

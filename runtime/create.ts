@@ -4,7 +4,9 @@
  */
 
 import { LIMITS } from "../kernel/limits.ts";
+import { Programs } from "../providers/confined.ts";
 import { RootedFiles } from "../providers/files.ts";
+import { DenoPrograms } from "../providers/programs.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { LocalShell } from "../providers/shell.ts";
 import { openAuditing } from "./auditing.ts";
@@ -15,6 +17,12 @@ import { Runtime } from "./runtime.ts";
 import type { RuntimeOptions } from "./runtime_options.ts";
 import { openWatchers } from "./watchers.ts";
 import { openWorkshop } from "./workshop.ts";
+
+/** What starts Deno programs; touches nothing before it is asked to. */
+function programsOf({ programs, workspace }: RuntimeOptions): DenoPrograms | undefined {
+  if (programs !== true || workspace === null) return undefined;
+  return new DenoPrograms({ root: workspace ?? ".", children: new Programs() });
+}
 
 type Closes = (() => Promise<unknown>)[];
 
@@ -71,7 +79,9 @@ async function open(
   opened.push(async () => {
     await Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]);
   });
-  const parts = { options, store, files, workshop, shell, alone, auditing, watchers, book };
+  const programs = programsOf(options);
+  const outside = { shell, programs, workshop };
+  const parts = { options, ...outside, store, files, alone, auditing, watchers, book };
   const runtime = new Runtime(parts);
   opened.push(() => runtime.node.stop({ drain: false }));
   await watchers.start(runtime.node);

@@ -18,6 +18,7 @@ import { parsePolicy } from "../kernel/policy.ts";
 import { processOf } from "../kernel/process.ts";
 import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
+import type { Programs } from "../kernel/program.ts";
 import type { Proof } from "../kernel/proof.ts";
 import type { TreeContext } from "../kernel/tree.ts";
 import type { Shell } from "../kernel/shell.ts";
@@ -99,6 +100,7 @@ export class Runtime implements AsyncDisposable {
     readonly files: Files | null;
     readonly workshop: Workshop | null;
     readonly shell?: Shell | null;
+    readonly programs?: Programs | undefined;
     readonly alone: boolean;
     readonly auditing?: Auditing | null;
     readonly book?: RuleBook | null;
@@ -139,6 +141,7 @@ export class Runtime implements AsyncDisposable {
         tool: (name) => this.#tools.get(name) ?? mounted.get(name),
         mcp: options.mcp ?? null,
         workshop: parts.workshop,
+        programs: parts.programs,
         history: (tree, seq) => stateAt(this.node, tree, seq),
         branches: {
           reserve: async (key) => (await store.create(key)).tree,

@@ -73,6 +73,8 @@ export interface RuntimeOptions {
    * what their process may, where the system has walls; where not, a person is asked.
    */
   readonly shell?: boolean | ShellOptions;
+  /** true: processes may run Deno scripts of the workspace (`program.run`). Takes bubblewrap. */
+  readonly programs?: boolean;
   /** Signs what the log says, so that changes show to strangers. Nothing is signed without it. */
   readonly audit?: AuditOptions;
   /** Who is told when somebody is needed: by requests, or by running commands. */

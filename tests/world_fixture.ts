@@ -12,6 +12,7 @@ import type { Workshop } from "../broker/sandbox.ts";
 import type { Line } from "../kernel/event.ts";
 import type { ObjectId, TreeId } from "../kernel/ids.ts";
 import { canonical, type Json, sha256 } from "../kernel/json.ts";
+import type { Programs } from "../kernel/program.ts";
 import type { Store } from "../kernel/store.ts";
 import { Tree } from "../kernel/tree.ts";
 import type { Files, FileStat } from "../kernel/world.ts";
@@ -129,6 +130,8 @@ export interface WorldOptions extends Omit<RuntimeOptions, "store" | "clock"> {
   readonly files?: CountedFiles | null;
   readonly seed?: number;
   readonly workshop?: Workshop | null;
+  /** What starts Deno programs. */
+  readonly runs?: Programs;
 }
 
 /** How a program's process is started. */
@@ -167,7 +170,7 @@ export class World {
 
   /** Opens a runtime; nothing runs before it is told to. */
   constructor(options: WorldOptions = {}) {
-    const { store, clock, files, seed, workshop, ...rest } = options;
+    const { store, clock, files, seed, workshop, runs, ...rest } = options;
     this.store = store ?? new MemoryStore();
     this.clock = clock ?? new VirtualClock(START_MS);
     this.files = files === undefined ? new CountedFiles() : files;
@@ -182,6 +185,7 @@ export class World {
       store: this.store,
       files: this.files,
       workshop: workshop ?? null,
+      programs: runs,
       alone: true,
     });
     this.os.start();

@@ -67,6 +67,7 @@ export const LIBC_CALLS = [
   "tool.test",
   "tool.register",
   "tool.unregister",
+  "program.run",
 ] as const;
 
 /** The tool name of a call: `file_read` for `file.read`. */
