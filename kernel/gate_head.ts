@@ -36,8 +36,9 @@ export interface Rates {
   readonly retryAfterMs?: number;
 }
 
-// Two clocks whose seconds differ by no more than what a date's seconds leave out are one.
-const SAME_CLOCK_MS = 1_500;
+// A date leaves out parts of seconds, and an answer takes some to come: clocks that differ by no
+// more than this are taken for one, which is kept by whoever keeps clocks.
+const SAME_CLOCK_MS = 10_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** Reads rates; `nowMs` is the wall clock's, for what is said as a date. */

@@ -224,7 +224,8 @@ async function attempted(
 
 /** What a failure says of the endpoint. */
 function howOf(error: unknown): AttemptEnd["how"] {
-  if (!(error instanceof SysError)) return "refused";
+  // What was tried again already is not.
+  if (!(error instanceof SysError) || error.detail?.["attempts"] !== undefined) return "refused";
   if (error.code === "EAGAIN") return "limited";
   const status = error.detail?.["status"];
   if (status === 503 || status === 529) return "overloaded";
@@ -244,6 +245,7 @@ function counted(tokens: number): number {
 /** The failure, and how often it was tried: whoever hears that does not try again. */
 function triedOften(error: unknown, attempts: number): unknown {
   if (!(error instanceof SysError) || !error.retry) return error;
+  if (error.detail?.["attempts"] !== undefined) return error;
   const times = attempts === 1 ? "once" : `${attempts} times`;
   const sentence = `${error.message} (tried ${times})`;
   return new SysError(error.code, sentence, { ...error.detail, attempts });

@@ -21,6 +21,7 @@ const PAGES = [
   "docs/errors.md",
   "docs/policy.md",
   "docs/quickstart.md",
+  "docs/gate.md",
   "docs/generated-tools.md",
   "docs/syscalls.md",
   "docs/hooks.md",

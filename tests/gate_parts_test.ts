@@ -147,6 +147,11 @@ const HEADS: readonly (readonly [string, Head, ReturnType<typeof ratesOf>])[] = 
     "date": "Fri, 01 May 2026 13:00:00 GMT",
     "retry-after": "Fri, 01 May 2026 13:00:09 GMT",
   }, { retryAfterMs: 9_000 }],
+  ["an answer that took a while to come", {
+    "date": "Fri, 01 May 2026 11:59:56 GMT",
+    "anthropic-ratelimit-requests-remaining": "0",
+    "anthropic-ratelimit-requests-reset": "2026-05-01T12:00:02.5Z",
+  }, { requests: { left: 0, resetInMs: 2_500 } }],
   ["a time that is over", { "retry-after": "Fri, 01 May 2026 11:00:00 GMT" }, { retryAfterMs: 0 }],
   ["more than a gate waits", { "retry-after": "99999999" }, { retryAfterMs: LIMITS.gateHoldMsMax }],
   ["what is no number", {

@@ -150,6 +150,21 @@ Deno.test("A refusal that is the caller's fault is heard as it is, after one try
   assert.equal(end, refusal);
 });
 
+Deno.test("A failure that another gate tried again already is not tried again", async () => {
+  const tried = new SysError("EIO", "Cannot ask: down", { attempts: 8 });
+  let attempts = 0;
+  const model: Model = {
+    id: "test/inner",
+    generate: () => {
+      attempts += 1;
+      return Promise.reject(tried);
+    },
+  };
+  const behind = gated(model, new Gate());
+  const end = await failure(behind.generate(request(model), { signal: forever() }));
+  assert.deepEqual([end.detail, attempts], [{ attempts: 8 }, 1]);
+});
+
 Deno.test("An attempt that takes too long counts against the endpoint, and is heard", async () => {
   const clock = new VirtualClock();
   const { model, out } = handModel();
