@@ -14,7 +14,9 @@ import { Draft } from "../kernel/draft.ts";
 import { type ErrorDetail, Panic, spoken, SysError } from "../kernel/errors.ts";
 import type { CallResult, EventMap } from "../kernel/event.ts";
 import { plain } from "../kernel/json.ts";
+import { BOTTOM, joinLabels } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { ALL_FILES, markOf, needsMark } from "../kernel/mark.ts";
 import { drain, processOf } from "../kernel/process.ts";
 import type { Touched } from "../kernel/touch.ts";
 import type { OpenIntent } from "../kernel/state.ts";
@@ -29,6 +31,7 @@ import type { AnySyscall, Parked } from "./syscall.ts";
 
 type Emitting = AnySyscall & { effect: "emit" };
 type Via = EventMap["call.outcome"]["via"];
+type Intent = EventMap["call.intent"];
 
 interface Sent {
   readonly judged: Verdict & { is: "allowed" };
@@ -61,6 +64,7 @@ async function send(broker: Broker, call: Call, given: Sent): Promise<CallResult
     before: def.before?.(given.prepared) ?? null,
     ...touching(draft, def, given.prepared),
     ...(call.notes.label === null ? {} : { label: call.notes.label }),
+    ...marking(call, def, given.prepared),
   });
   tree.commit(draft);
   await broker.host.durable(tree);
@@ -82,6 +86,25 @@ function touching(draft: Draft, def: Emitting, prepared: unknown): {
         : draft.value(content, 2 * LIMITS.fileBytesMax, "what is replaced"),
     })),
   };
+}
+
+/** Programs may leave anything anywhere. */
+const LEAVES_ANYTHING = ["shell.run", "program.run"];
+
+/** What is said of the files that it leaves, where rules say less (F1). */
+function marking(call: Call, def: Emitting, prepared: unknown): Pick<Intent, "marks"> {
+  const { tree, process, notes } = call;
+  const touches = def.touches?.(prepared) ?? [];
+  const paths = touches.filter(({ after }) => after !== null).map(({ path }) => path);
+  if (LEAVES_ANYTHING.includes(call.name)) paths.push(ALL_FILES);
+  if (paths.length === 0) return {};
+  let label = notes.label === null ? process.label : joinLabels(process.label, notes.label);
+  // What was moved takes its mark along.
+  for (const { path } of touches.filter(({ after }) => after === null)) {
+    label = joinLabels(label, markOf(tree.state.marks, path) ?? BOTTOM);
+  }
+  const left = paths.filter((path) => needsMark(tree.policy, path, label));
+  return left.length === 0 ? {} : { marks: { label, paths: left } };
 }
 
 interface Attempt {

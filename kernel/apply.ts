@@ -17,6 +17,7 @@ import { assert } from "./errors.ts";
 import type { Line, Wait } from "./event.ts";
 import type { Pid, RequestId } from "./ids.ts";
 import { joinLabels } from "./label.ts";
+import { marked, unmarked } from "./mark.ts";
 import { LIMITS } from "./limits.ts";
 import { innerWait, openIntents } from "./process.ts";
 import { noteLine, RETENTION } from "./retention.ts";
@@ -77,8 +78,9 @@ const TREE = {
   "tree.arrived": () => {},
   "files.undoing": () => {},
   "files.undone": () => {},
-  "tree.forked": (tree, { patch, nonce, owner }) => {
+  "tree.forked": (tree, { patch, nonce, owner, marks }) => {
     tree.state.nonce = nonce;
+    if (marks !== undefined) tree.state.marks = marks;
     if (owner !== undefined) tree.state.owner = owner;
     // The text of the line is known by now or was read: nobody else has need of what it brings.
     tree.adopt(patch);
@@ -289,6 +291,10 @@ const CALL = {
     spendUses(tree, data.spends);
     if (data.spent !== undefined) book(tree.state, at, data.spent);
     if (data.label !== undefined) at.label = joinLabels(at.label, data.label);
+    const { marks } = data;
+    if (marks !== undefined) {
+      tree.state.marks = marked(tree.state.marks, marks.paths, marks.label);
+    }
     at.calls.allowed += 1;
   },
   "call.outcome": (tree, data, line) => {
@@ -301,6 +307,8 @@ const CALL = {
       const { seq, atMs } = line;
       const { result } = data;
       at.journal[data.key] = { ...madeAs(open), state: "done", result, seq, atMs };
+      const { marks } = tree.state;
+      if (result.ok && marks !== undefined) tree.state.marks = unmarked(marks, open.intent);
     }
     settleParked(tree.state, at, data.key);
     if (data.spent !== undefined) book(tree.state, at, data.spent);

@@ -253,6 +253,8 @@ export interface EventMap extends HumanEvents, ToolEvents, TreeEvents {
     readonly touches?: readonly Touched[];
     /** What was read to put it together: whatever comes of it, the caller has seen that. */
     readonly label?: Label;
+    /** What the files that it leaves are marked with; absent where rules say as much of them. */
+    readonly marks?: { readonly label: Label; readonly paths: readonly string[] };
   };
   /** How an effect came out. */
   "call.outcome": {

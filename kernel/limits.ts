@@ -36,6 +36,7 @@ export const LIMITS = {
   // Labels
   labelOriginsMax: 16,
   labelOriginCharsMax: 256,
+  filesMarkedPerTreeMax: 4_096,
   // Memory
   objectBytesMax: 4 * 2 ** 20,
   objectsPerTreeMax: 100_000,

@@ -8,13 +8,14 @@
  *   W1. No capability is there afterwards that was revoked since, or whose uses were used up since.
  *   W2. A request that was answered since is not open again: who waited for it asks anew.
  *   W3. What was spent since stays spent, and ids are never given twice.
- *   W4. An effect whose outcome became known since is known to be what it was.
+ *   W4. An effect whose outcome became known since is known to be what it was, with its label.
  * @module
  */
 
 import type { CallResult, EventMap, Line, Message } from "./event.ts";
 import { type CapId, type Pid, type RequestId, treeOf } from "./ids.ts";
 import type { Json } from "./json.ts";
+import { joinLabels } from "./label.ts";
 import { loosened, type Process, type State } from "./state.ts";
 import type { Touched } from "./touch.ts";
 
@@ -159,6 +160,8 @@ export function rewind(then: State, now: State, since: Since): State {
   const state = loosened(then);
   const { tree, seq, atMs, epoch, policy, ceiling, images, tools, checkpoints } = now;
   Object.assign(state, { tree, seq, atMs, epoch, policy, ceiling, images, tools, checkpoints });
+  // Files are as they are, whatever the tree goes back to (F2).
+  if (now.marks !== undefined) state.marks = now.marks;
   for (const kind of Object.keys(now.next) as (keyof State["next"])[]) {
     state.next[kind] = Math.max(now.next[kind], then.next[kind]);
   }
@@ -225,8 +228,10 @@ function keepOutcomes(process: Process, since: Since): void {
     const { pid, step } = process;
     const line = since.outcomes.get(placeOf({ pid, step, key }));
     if (line === undefined) continue;
-    const { result } = line.data as EventMap["call.outcome"];
+    const { result, label } = line.data as EventMap["call.outcome"];
     const { intent: _, ...made } = recorded;
+    // Who is given what came back has seen it.
+    if (label !== undefined) process.label = joinLabels(process.label, label);
     process.journal[key] = { ...made, state: "done", result, seq: line.seq, atMs: line.atMs };
   }
 }

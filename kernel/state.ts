@@ -30,6 +30,8 @@ import type { Pattern } from "./grammar.ts";
 import type { CapId, CheckpointId, IdKind, ObjectId, Pid, RequestId, TreeId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Label } from "./label.ts";
+import type { Marks } from "./mark.ts";
+import type { Touched } from "./touch.ts";
 import type { PersonAnswer } from "./world.ts";
 
 /** Where a process is in its life. */
@@ -63,6 +65,7 @@ export interface OpenIntent extends CallHead {
   readonly idempotencyKey: string;
   readonly spends: readonly CapId[];
   readonly before: Json;
+  readonly touches?: readonly Touched[];
   readonly seq: number;
   /** When it was written; absent in states that are older. */
   readonly atMs?: number;
@@ -263,6 +266,8 @@ export interface State {
   returns?: number;
   /** How long payloads are kept; absent where nobody ever said. */
   retention?: Keeping;
+  /** Labels of files that its processes wrote, where no rule says as much; absent for none. */
+  marks?: Marks;
 }
 
 /** Parts of a state that are entries by key. */

@@ -224,7 +224,9 @@ export async function forkTree(node: Node, id: TreeId, given: {
   return await node.plant(given.key ?? null, (draft) => {
     const to = draft.tree.state.tree;
     const patch = sown(seed, id, to);
-    draft.add("tree.forked", { from: id, seq, head, nonce, by, ...whose(hosted.tree, by), patch });
+    const { marks } = hosted.tree.state;
+    const made = { from: id, seq, head, nonce, by, ...whose(hosted.tree, by), patch };
+    draft.add("tree.forked", { ...made, ...(marks === undefined ? {} : { marks }) });
     if (hosted.tree.state.retention !== undefined) {
       const { days, by, isDefault } = hosted.tree.state.retention;
       draft.add("retention.set", { days, by, isDefault });

@@ -70,7 +70,10 @@ export const checkpointCalls = {
     needs: (_, at) => whole("checkpoint.inspect", at),
     async run(at, args) {
       const seq = findPosition(at.tree.state, args.at);
-      return summaryOf(await at.world.history(at.tree, seq));
+      const then = await at.world.history(at.tree, seq);
+      // It tells of goals, names and requests.
+      for (const { label } of Object.values(then.processes)) at.taint(label);
+      return summaryOf(then);
     },
   }),
   "checkpoint.restore": syscall({

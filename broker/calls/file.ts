@@ -7,8 +7,9 @@
 import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
 import { type Json, sha256 } from "../../kernel/json.ts";
-import { fits } from "../../kernel/label.ts";
+import { fits, joinLabels, type Label, originOf, withOrigin } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { FILE_LABEL, markOf, markUnder } from "../../kernel/mark.ts";
 import { factsOf } from "../../kernel/media.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
@@ -18,8 +19,13 @@ import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, type Need, type Reconciled, syscall } from "../syscall.ts";
 import { writePreview } from "../write_preview.ts";
 
-/** What files carry when no rule says otherwise: nobody vouches for what is written in them. */
-export const FILE_LABEL = { sensitivity: "internal", trust: "untrusted" } as const;
+/** The label of what is read from a file: what rules say, and what was written there. */
+export function fileLabel({ tree }: Pick<CallContext, "tree">, resource: string): Label {
+  const label = labelFor(tree.policy, "file.read", resource) ?? FILE_LABEL;
+  const mark = markOf(tree.state.marks, toProviderPath(resource));
+  const from = withOrigin(label, originOf("file.read", resource));
+  return mark === null ? from : joinLabels(from, mark);
+}
 
 /** The provider of files, or `ENOSYS` when this runtime has none. */
 export function filesOf(at: CallContext): Files {
@@ -128,7 +134,7 @@ export const fileCalls = {
     async run(at, args) {
       const { path, resource } = inside(at, args.path);
       const bytes = await filesOf(at).read(path, { bytesMax: args.bytesMax });
-      at.taint(labelFor(at.tree.policy, "file.read", resource) ?? FILE_LABEL);
+      at.taint(fileLabel(at, resource));
       const text = args.encoding === "utf8" ? decodeText(resource, bytes) : bytes.toBase64();
       return { text, bytes: bytes.length, sha256: sha256(bytes) };
     },
@@ -145,6 +151,8 @@ export const fileCalls = {
       const { path, resource } = inside(at, args.path);
       // Whoever wrote a file chose its name.
       at.taint(labelFor(at.tree.policy, "file.list", resource) ?? FILE_LABEL);
+      const mark = markUnder(at.tree.state.marks, path);
+      if (mark !== null) at.taint(mark);
       const entries = await filesOf(at).list(path, { entriesMax: LIMITS.fileEntriesMax });
       return { entries: entries.map(({ name, kind }) => ({ name, kind })) };
     },

@@ -7,8 +7,6 @@ import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
 import type { ValueRef } from "../../kernel/event.ts";
 import { type Json, sha256 } from "../../kernel/json.ts";
-import { labelFor } from "../../kernel/policy.ts";
-import { originOf, withOrigin } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { isMediaKind, kindOf, MEDIA_KINDS, mediaOf } from "../../kernel/media.ts";
 import {
@@ -31,7 +29,7 @@ import { type CallContext, type Need, type NeedContext, syscall } from "../sysca
 import {
   decodeText,
   encodeBytes,
-  FILE_LABEL,
+  fileLabel,
   filesOf,
   need,
   reconcileContent,
@@ -189,6 +187,10 @@ export const objectCalls = {
         .filter(({ name }) => name.startsWith(under))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
         .slice(0, LIMITS.fileEntriesMax);
+      // Whoever made an object chose its name; what a view shows, its caller had seen when it began.
+      for (const { object, asOf } of shown) {
+        if (object?.owner !== at.pid && asOf === null) at.taint(object!.label);
+      }
       const own = `${at.pid}/`;
       return {
         objects: shown.map((found) =>
@@ -265,10 +267,7 @@ export const objectCalls = {
       const bytes = await filesOf(at).read(toProviderPath(resource), {
         bytesMax: LIMITS.fileBytesMax,
       });
-      const label = withOrigin(
-        labelFor(at.tree.policy, "file.read", resource) ?? FILE_LABEL,
-        originOf("file.read", resource),
-      );
+      const label = fileLabel(at, resource);
       const from = `file:${resource}@${sha256(bytes)}`;
       return { ...imported(resource, bytes, args.type), bytes: bytes.length, from, label };
     },
