@@ -14,7 +14,7 @@ import { labelsOf } from "../labels.ts";
 import { Facts } from "../lists.tsx";
 import { useRead } from "../live.ts";
 import type { PageProps } from "../pages.ts";
-import { Block, Empty, Page, Problem } from "../parts.tsx";
+import { Age, Block, Empty, Page, Pid, Problem } from "../parts.tsx";
 import { go, pathTo } from "../route.ts";
 import { visible } from "../words.ts";
 
@@ -77,6 +77,22 @@ function Card({ image, who, start }: {
               <summary>{image.tools.length} tools</summary>
               {visible(image.tools.join(", "))}
             </details>
+          ),
+          "Written by agents": image.generated.length > 0 && (
+            <ul class="plain">
+              {image.generated.map(({ name, hash }) => (
+                <li key={hash}>
+                  <a href={pathTo.tool(hash)}>{visible(name)}</a>
+                </li>
+              ))}
+            </ul>
+          ),
+          "Made of": image.made !== null && (
+            <>
+              <Pid pid={image.made.pid} /> at line {image.made.seq}, by {visible(image.made.by)},
+              {" "}
+              <Age at={image.made.at} /> ago
+            </>
           ),
           "Asks for": image.requests.length === 0 ? "nothing" : (
             <ul class="plain">

@@ -7,6 +7,7 @@ import type { ComponentChildren, FunctionComponent, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ProcessView } from "../../schema/process.ts";
 import { get, may, type Who } from "../api.ts";
+import { MakeImage } from "../image_make.tsx";
 import { useRead } from "../live.ts";
 import { Budgets } from "../meter.tsx";
 import type { PageProps } from "../pages.ts";
@@ -104,6 +105,7 @@ function Head({ process, who }: {
               {name}
             </button>
           ))}
+          <MakeImage process={process} />
         </div>
       )}
       {steering.shown}
