@@ -9,6 +9,7 @@ import { SysError } from "../../kernel/errors.ts";
 import type { RequestId } from "../../kernel/ids.ts";
 import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { FILE_LABEL } from "../../kernel/mark.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
 import { type Check, needsOfCheck, PERMISSIONS } from "../../kernel/program.ts";
@@ -16,7 +17,7 @@ import { type Area, type Reach, reachOf } from "../../kernel/reach.ts";
 import { askedHash } from "../authorize.ts";
 import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
-import { decodeText, FILE_LABEL, filesOf, need } from "./file.ts";
+import { decodeText, filesOf, need } from "./file.ts";
 
 const words = z.array(z.string().max(LIMITS.programWordCharsMax)).max(LIMITS.programWordsMax);
 
