@@ -17,7 +17,7 @@ export const SCENARIOS = `${
   Deno.env.get("LIBOS_TEST_DATA") ?? new URL("../../shared/data", import.meta.url).pathname
 }/hivemind.json`;
 
-const SPEED = 20;
+const SPEED = 10;
 const SEED = 7;
 const WINDOW_MS = 60_000;
 const RESULTS = new URL("./HIVEMIND.md", import.meta.url);
