@@ -141,6 +141,15 @@ export { type McpMount, type McpPin, parseLock } from "./kernel/mcp_lock.ts";
 export { McpHost, type McpOptions, mountMcp } from "./providers/mcp_host.ts";
 export type { Area, Reach } from "./kernel/reach.ts";
 export type { CredentialHead, Credentials } from "./kernel/credential.ts";
+export type { Net, NetAnswer, NetAsked, NetMethod, NetTarget } from "./kernel/net.ts";
+export type { NetHeader } from "./kernel/net_request.ts";
+export type { CredentialHead, Credentials } from "./kernel/credential.ts";
+export { type NetOptions, openNet } from "./providers/net.ts";
+export {
+  type CredentialSource,
+  type CredentialSources,
+  openCredentials,
+} from "./providers/credentials.ts";
 export { SqliteStore } from "./providers/sqlite_store.ts";
 export { encryptStore, rekeyStore, storeEncryption } from "./providers/sqlite_rekey.ts";
 export type { Encryption, EncryptionState } from "./providers/sqlite_vault.ts";

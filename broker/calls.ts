@@ -824,6 +824,70 @@ export interface Calls {
       readonly confined: boolean;
     };
   };
+  /** Make one request over the net; redirects are told, not followed. */
+  readonly "net.fetch": {
+    /** What it takes. */
+    readonly args: {
+      /** https://example.com/a?b=c. */
+      readonly url: string;
+      /** The method. */
+      readonly method?:
+        | "GET"
+        | "HEAD"
+        | "OPTIONS"
+        | "POST"
+        | "PUT"
+        | "PATCH"
+        | "DELETE"
+        | undefined;
+      /** Not who you are: that is what a credential says. */
+      readonly headers?: { readonly [key: string]: string | undefined } | undefined;
+      /** The body. */
+      readonly body?: string | undefined;
+      /** Of the body. */
+      readonly encoding?: "utf8" | "base64" | undefined;
+      /** Name of a credential that is sent along; its secret is never seen. */
+      readonly credential?: string | undefined;
+      /** Send a header Idempotency-Key, the same if this is ever sent again. */
+      readonly idempotent?: boolean | undefined;
+      /** The timeout in milliseconds. */
+      readonly timeoutMs?: number | undefined;
+      /** Most bytes of the answer's body, unpacked. */
+      readonly bytesMax?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The url. */
+      readonly url: string;
+      /** The status. */
+      readonly status: number;
+      /** The headers. */
+      readonly headers: { readonly [key: string]: string | undefined };
+      /** The media type, such as text/html. */
+      readonly type: string;
+      /** The text. */
+      readonly text: string;
+      /** Of the text. */
+      readonly encoding: "utf8" | "base64";
+      /** The bytes. */
+      readonly bytes: number;
+      /** The sha256. */
+      readonly sha256: string;
+      /** Where the answer leads; it was not followed. */
+      readonly redirect: {
+        /** The url. */
+        readonly url: string;
+        /** The method. */
+        readonly method: "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE";
+        /** Whether the body is to be sent there, too. */
+        readonly keepsBody: boolean;
+        /** Else neither credential nor headers are meant for it. */
+        readonly isSameOrigin: boolean;
+      } | null;
+      /** Why the body is not here although it was answered. */
+      readonly cut: Json;
+    };
+  };
   /** Let a model take the next turn of a conversation. */
   readonly "model.generate": {
     /** What it takes. */

@@ -13,9 +13,10 @@ import type { ParkedCall, Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { riskOf } from "./ask.ts";
 import { addTo, type Call, callId, type Host, idempotencyKey, toolOf } from "./call.ts";
+import { mayAlso } from "./judge.ts";
 import { Port, type PortRights } from "./port.ts";
 import type { Run } from "./run.ts";
-import type { AnySyscall, CallContext, DecideContext, World } from "./syscall.ts";
+import type { AnySyscall, CallContext, DecideContext, Need, World } from "./syscall.ts";
 
 /** The part of the door which a handler reaches through its context. */
 export interface ContextDoor {
@@ -117,6 +118,10 @@ export class Context implements CallContext {
 
   isFree(right: string): boolean {
     return isFree(this.#door.table.get(right));
+  }
+
+  may(need: Need): boolean {
+    return mayAlso(this.#door, this.#call, need);
   }
 
   stream(chunk: string): void {

@@ -141,8 +141,27 @@ function methodOf(call: string): string {
   return `${whole}    ${verb}(${named}, ...more: More<${type}, ${keys}>): Reply<"${call}">;\n`;
 }
 
-/** What a model is told that writes a tool; `calls` are those it may use, all when absent. */
-export function toolGuide(calls: readonly string[] = PORT_CALLS): string {
+/** Nouns of calls that few tools may make: they are declared to who asks for them. */
+const SELDOM: ReadonlySet<string> = new Set([
+  "checkpoint",
+  "image",
+  "mcp",
+  "net",
+  "program",
+  "shell",
+  "skill",
+]);
+
+/**
+ * What a model is told that writes a tool; `calls` are those it may use. When absent, all are
+ * declared but those that few may use, which are named.
+ */
+export function toolGuide(asked?: readonly string[]): string {
+  const far = asked === undefined ? PORT_CALLS.filter(isSeldom) : [];
+  const calls = asked ?? PORT_CALLS.filter((call) => !isSeldom(call));
+  const more = far.length === 0
+    ? ""
+    : `\nThere are ${far.join(", ")}, too: ask for the guide with \`calls\` to see them.`;
   const ends = calls.filter((call) => PORT_ENDS.includes(call));
   const entries = briefly(calls.map((call) => typeOf(call)).join("\n"));
   const late = ends.length === 0 ? "" : `\n${ends.join(" and ")} happen once it has returned.`;
@@ -156,7 +175,7 @@ ${RULES}
 Calls: \`os.call("file.read", { path })\` = \`os.file.read({ path })\` = \`os.file.read(path)\`.
 \`at\` lists the arguments that may be given by position; a last object gives the others:
 \`os.file.write(path, text, { mode: "create" })\`. A refused call throws an error with \`code\`,
-such as ENOENT, EACCES or EPERM; let it pass unless you can do something about it.${late}
+such as ENOENT, EACCES or EPERM; let it pass unless you can do something about it.${late}${more}
 \`\`\`ts
 ${JSON_TYPE}
 interface Calls {
@@ -165,6 +184,10 @@ ${entries}
 \`\`\`
 ${GUIDE_EXAMPLES.map(shown).join("\n")}
 ${TESTS}`;
+}
+
+function isSeldom(call: string): boolean {
+  return SELDOM.has(call.split(".")[0]!);
 }
 
 const RULES = `Rules

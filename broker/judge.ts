@@ -5,7 +5,7 @@
 
 import { afford } from "../kernel/budget.ts";
 import { SysError } from "../kernel/errors.ts";
-import { joinLabels } from "../kernel/label.ts";
+import { joinLabels, type Label } from "../kernel/label.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { passesOf } from "./ahead.ts";
 import { judgeCall, type Verdict } from "./authorize.ts";
@@ -30,11 +30,27 @@ export function judgeAtDoor(door: {
     return { is: "refused", decision: { needs: [], by: [], effect: "deny" }, error };
   }
   call.notes.needs = needs;
-  const { label: seen, sends } = call.notes;
-  const label = seen === null ? process.label : joinLabels(process.label, seen);
+  const { sends } = call.notes;
   const nowMs = door.now(tree);
+  const label = labelOf(call);
   const passes = def.asks === "ahead" ? passesOf(call) : undefined;
   return judgeCall({ tree, process, name, args, needs, nowMs, label, sends, passes });
+}
+
+/** The join of what its process and the call itself have seen. */
+function labelOf({ process, notes }: Call): Label {
+  return notes.label === null ? process.label : joinLabels(process.label, notes.label);
+}
+
+/** Whether a call's maker may do something besides, without asking anybody or spending a use. */
+export function mayAlso(door: { now(tree: Tree): number }, call: Call, need: Need): boolean {
+  const { tree, process, name, args } = call;
+  if (call.frame !== undefined && undeclared(call.frame, call, [need]) !== null) return false;
+  const nowMs = door.now(tree);
+  const label = labelOf(call);
+  const { sends } = call.notes;
+  const judged = judgeCall({ tree, process, name, args, needs: [need], nowMs, label, sends });
+  return judged.is === "allowed" && judged.spends.length === 0;
 }
 
 /** Refuses with `EBUDGET` what the budget does not bear. */

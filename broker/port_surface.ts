@@ -49,6 +49,7 @@ export const PORT_CALLS: readonly string[] = [
   "file.mkdir",
   "file.move",
   "file.remove",
+  "net.fetch",
   "model.generate",
   "context.pin",
   "context.unpin",
@@ -195,6 +196,9 @@ export const PORT_POSITIONS: { readonly [call: string]: readonly string[] } = {
   "file.remove": [
     "path",
   ],
+  "net.fetch": [
+    "url",
+  ],
   "model.generate": [
     "model",
   ],
@@ -318,6 +322,8 @@ export const PORT_TYPES: { readonly [call: string]: string } = {
     '/** Move a file to a name that is free; a folder is moved file by file. */\n"file.move": { args: { /** Relative to the working directory */ from: string; /** Relative to the working directory */ to: string }; reply: {}; at: ["from", "to"] };',
   "file.remove":
     '/** Remove a file or an empty folder. */\n"file.remove": { args: { /** Relative to the working directory */ path: string }; reply: {}; at: ["path"] };',
+  "net.fetch":
+    '/** Make one request over the net; redirects are told, not followed. */\n"net.fetch": { args: { /** https://example.com/a?b=c */ url: string; method?: "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE"; /** Not who you are: that is what a credential says */ headers?: { [key: string]: string }; body?: string; /** Of the body */ encoding?: "utf8" | "base64"; /** Name of a credential that is sent along; its secret is never seen */ credential?: string; /** Send a header Idempotency-Key, the same if this is ever sent again */ idempotent?: boolean; timeoutMs?: number; /** Most bytes of the answer\'s body, unpacked */ bytesMax?: number }; reply: { url: string; status: number; headers: { [key: string]: string }; /** The media type, such as text/html */ type: string; text: string; /** Of the text */ encoding: "utf8" | "base64"; bytes: number; sha256: string; /** Where the answer leads; it was not followed */ redirect: { url: string; method: "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE"; /** Whether the body is to be sent there, too */ keepsBody: boolean; /** Else neither credential nor headers are meant for it */ isSameOrigin: boolean } | null; /** Why the body is not here although it was answered */ cut: Json }; at: ["url"] };',
   "model.generate":
     '/** Let a model take the next turn of a conversation. */\n"model.generate": { args: { /** provider/model */ model: string; /** A list object of messages; or give messages */ context?: string; /** How many items of it to use */ length?: number; messages?: ({ role: "system" | "user" | "assistant" | "tool"; [key: string]: Json | undefined })[]; system?: string; /** Begin with the own image\'s instructions */ instructions?: boolean; /** Whether the model may call the own tools */ tools?: boolean; maxOutputTokens?: number; temperature?: number; timeoutMs?: number; /** Media that the model does not take: told to it in words, or refused */ unsupported?: "say" | "refuse"; /** Most tokens of the prompt: pins, turns and what is recalled are fitted */ window?: number; /** How many passages to recall at most */ recall?: number; /** What to recall; the last turns by default */ query?: string }; reply: { text: string; calls: Json[]; [key: string]: Json | undefined }; at: ["model"] };',
   "context.pin":

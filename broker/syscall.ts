@@ -14,6 +14,7 @@ import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Label } from "../kernel/label.ts";
 import type { Mcp } from "../kernel/mcp.ts";
+import type { Net } from "../kernel/net.ts";
 import type { Risk } from "../kernel/policy.ts";
 import type { Programs } from "../kernel/program.ts";
 import type { ParkedCall, Process, State } from "../kernel/state.ts";
@@ -33,6 +34,8 @@ export interface World {
   readonly files: Files | null;
   /** Runs programs of the machine; null when this runtime runs none. */
   readonly shell: Shell | null;
+  /** Null or absent when this runtime reaches no net. */
+  readonly net?: Net | null;
   /** The model behind an id or pattern, or undefined. */
   model(id: string): Model | undefined;
   /** The code of a tool, or undefined when this node does not have it. */
@@ -127,6 +130,8 @@ export interface CallContext {
   riskOf(right: string): Risk;
   /** Whether this is the right of a call that nobody needs a capability for. */
   isFree(right: string): boolean;
+  /** Whether the caller may do this as well, now and without asking or spending a use. */
+  may(need: Need): boolean;
   /** A chunk of text for whoever listens; never part of the log. */
   stream(chunk: string): void;
 }

@@ -8,6 +8,7 @@ import { contextCalls } from "./calls/context.ts";
 import { fileCalls } from "./calls/file.ts";
 import { mcpCalls } from "./calls/mcp.ts";
 import { modelCalls } from "./calls/model.ts";
+import { netCalls } from "./calls/net.ts";
 import { namespaceCalls, objectCalls } from "./calls/object.ts";
 import { programCalls } from "./calls/program.ts";
 import { processCalls } from "./calls/process.ts";
@@ -29,6 +30,7 @@ export const SYSCALLS = {
   ...randomCalls,
   ...fileCalls,
   ...shellCalls,
+  ...netCalls,
   ...modelCalls,
   ...mcpCalls,
   ...contextCalls,

@@ -14,11 +14,13 @@ import { satisfies } from "./constraint.ts";
 import { compileResource, matchRight, matchSegments, splitResource } from "./grammar.ts";
 import type { JsonObject } from "./json.ts";
 import type { CapId } from "./ids.ts";
+import { mustWriteOutHost, writesOutHost } from "./net.ts";
 
 /** Reasons, in the order in which a capability is checked. */
 export const WHY = {
   right: "the right differs",
   resource: "the resource differs",
+  unnamed: "the host is private, and its pattern does not write it out",
   notGranted: "a rule says ask, and this was not granted by a person",
   orphan: "what it was derived from is gone",
   expired: "expired",
@@ -81,6 +83,9 @@ export function coveredBy(
 function check(cap: HeldCapability, { query, segments }: ChainQuery): string | null {
   if (!matchRight(cap.right, query.right)) return WHY.right;
   if (!matchSegments(compileResource(cap.resource), segments)) return WHY.resource;
+  const isOpen = !mustWriteOutHost(query.right, segments) ||
+    writesOutHost(splitResource(cap.resource), segments);
+  if (!isOpen) return WHY.unnamed;
   const stands = standing(cap, query.nowMs);
   if (stands !== null) return stands;
   const bound = cap.grant?.argsHash ?? null;

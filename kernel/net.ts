@@ -13,9 +13,11 @@
  * @module
  */
 
+import type { Credentials } from "./credential.ts";
 import { SysError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
 import { addressKind, canonicalAddress, isV6 } from "./net_address.ts";
+import type { NetHeader } from "./net_request.ts";
 
 /** Methods that requests may have. */
 export const NET_METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] as const;
@@ -43,8 +45,61 @@ export interface NetTarget {
   readonly isPrivate: boolean;
 }
 
+/** A request as the provider is asked to make it: judged, and with addresses that were checked. */
+export interface NetAsked {
+  readonly target: NetTarget;
+  /** Where it may connect to, and nowhere else. */
+  readonly addresses: readonly string[];
+  readonly headers: readonly NetHeader[];
+  readonly body: Uint8Array;
+  /** The credential that it is made in the name of. */
+  readonly credential?: string;
+  /** From the first connection to the last byte. */
+  readonly timeoutMs: number;
+  /** Most bytes of an answer's body, unpacked. */
+  readonly bytesMax: number;
+  readonly signal: AbortSignal;
+}
+
+/** What was answered, without secrets. */
+export interface NetAnswer {
+  readonly status: number;
+  readonly headers: readonly NetHeader[];
+  readonly body: Uint8Array;
+  /** Why its body is not here, where it was answered and the body could not be read; or null. */
+  readonly cut: string | null;
+}
+
+/**
+ * The net. Errors: `EIO ETIMEDOUT ECANCELED ELIMIT`, and `ENOENT EACCES` of credentials, when
+ * nothing was done; `EINDOUBT` once a request that may change something was sent.
+ */
+export interface Net {
+  /** What may be sent in an agent's name. */
+  readonly credentials: Credentials;
+  /** The addresses of a request's host, in their one spelling; empty when there are none. */
+  resolve(target: NetTarget, signal: AbortSignal): Promise<readonly string[]>;
+  /** Makes one request, to one of the addresses given. Follows nothing. */
+  send(asked: NetAsked): Promise<NetAnswer>;
+}
+
 /** Segment of a resource in which its host is. */
-export const HOST_SEGMENT = 3;
+const HOST_SEGMENT = 3;
+
+/** Whether nothing but a pattern that writes the host out may cover a resource (F2). */
+export function mustWriteOutHost(right: string, segments: readonly string[]): boolean {
+  const host = segments[HOST_SEGMENT];
+  if (!isNetRight(right) || host === undefined || segments[2] !== "") return false;
+  const name = host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  const address = canonicalAddress(name);
+  return address === undefined ? isLocalName(name) : addressKind(address) !== null;
+}
+
+/** Whether a pattern, by its segments, has the host of a resource in it, letter by letter. */
+export function writesOutHost(pattern: readonly string[], segments: readonly string[]): boolean {
+  return pattern[HOST_SEGMENT] === segments[HOST_SEGMENT] &&
+    !pattern.slice(0, HOST_SEGMENT).includes("**");
+}
 
 /** Whether a method asks for no change, so that asking twice does no harm. */
 export function isSafeMethod(method: NetMethod): boolean {

@@ -137,6 +137,7 @@ export class Runtime implements AsyncDisposable {
         random: this.#random,
         files,
         shell: parts.shell ?? null,
+        net: options.net ?? null,
         model: (id) => this.#models.get(id),
         tool: (name) => this.#tools.get(name) ?? mounted.get(name),
         mcp: options.mcp ?? null,

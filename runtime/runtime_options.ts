@@ -6,6 +6,7 @@
 import type { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Mcp } from "../kernel/mcp.ts";
+import type { Net } from "../kernel/net.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
 import type { GateOptions } from "../kernel/gate_options.ts";
@@ -30,6 +31,8 @@ export interface RuntimeOptions {
   readonly encryption?: Encryption;
   /** The folder that files are in; the current one by default. null: no files at all. */
   readonly workspace?: string | null;
+  /** The net, as `openNet` makes it. No request leaves without it. */
+  readonly net?: Net | null;
   /** Images whose processes this runtime can run, besides those that are spawned. */
   readonly images?: readonly AgentImage[];
   /** Rules over all trees made here: text or rules. */

@@ -145,6 +145,8 @@ Deno.test("The guide declares the calls it is asked for and no others, and is sh
   assert.equal(guide.match(/Relative to the working directory/g)?.length, 1);
   assert.ok(guide.length < 5_500, `${guide.length} characters`);
   assert.ok(toolGuide().length < 17_000, `${toolGuide().length} characters`);
+  for (const call of PORT_CALLS) assert.ok(toolGuide().includes(call), call);
+  assert.match(toolGuide(["net.fetch"]), /"net\.fetch": \{ args/);
   for (const { source } of GUIDE_EXAMPLES) assert.ok(guide.includes(source));
   const [, tests] = /```json\n([\s\S]*?)```/.exec(guide)!;
   assert.ok(JSON.parse(tests!).length === 2);

@@ -8,6 +8,7 @@
 import { z } from "zod";
 import type { Tool } from "../broker/tool.ts";
 import type { JsonObject } from "../kernel/json.ts";
+import { fetchTool } from "./net.ts";
 
 /** A call as its record in the table says. */
 interface CallRecord {
@@ -25,6 +26,7 @@ export const LIBC_CALLS = [
   "file.move",
   "file.remove",
   "shell.run",
+  "net.fetch",
   "object.create",
   "object.read",
   "object.write",
@@ -93,10 +95,14 @@ export function argumentsSchema(args: z.ZodType): JsonObject {
 export function libc(table: Readonly<Record<string, CallRecord>>): Tool[] {
   return LIBC_CALLS.map((call) => {
     const record = table[call]!;
-    return {
+    const shown = {
       name: toolName(call),
       description: record.about,
       inputSchema: argumentsSchema(record.args),
+    };
+    if (call === "net.fetch") return fetchTool(shown);
+    return {
+      ...shown,
       uses: [call],
       parse: (input) => input,
       execute: (input, { sys }) => sys(call as never, input as never),
