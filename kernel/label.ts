@@ -99,7 +99,7 @@ export function originOf(right: string, resource: string): string | null {
       if (right === "file.list") return tag("file", resource);
       return right === "file.read" ? tag("file", folderOf(resource)) : null;
     case "net":
-      return tag("net", /^[a-z+.-]+:\/\/([^/]*)/.exec(resource)?.[1] ?? resource);
+      return tag("net", /^(?:[A-Z]+ )?[a-z+.-]+:\/\/([^/]*)/.exec(resource)?.[1] ?? resource);
     case "mcp":
       return tag("mcp", server);
     case "shell":

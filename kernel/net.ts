@@ -22,18 +22,21 @@ import type { NetHeader } from "./net_request.ts";
 /** Methods that requests may have. */
 export const NET_METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] as const;
 /** A method that a request may have. */
-export type NetMethod = typeof NET_METHODS[number];
+export type NetMethod = "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Where a request goes, in the one spelling of it. */
 export interface NetTarget {
+  /** What is asked for. */
   readonly method: NetMethod;
   /** What is asked for, whole: `https://x.test/a?b`. */
   readonly url: string;
   /** `https://x.test`. */
   readonly origin: string;
+  /** Whether it goes by HTTPS. */
   readonly isSecure: boolean;
   /** The name or address, without brackets. */
   readonly host: string;
+  /** The port, also where it is the scheme's own. */
   readonly port: number;
   /** What stands in the request's first line: `/a?b`. */
   readonly path: string;
@@ -47,10 +50,13 @@ export interface NetTarget {
 
 /** A request as the provider is asked to make it: judged, and with addresses that were checked. */
 export interface NetAsked {
+  /** Where it goes. */
   readonly target: NetTarget;
   /** Where it may connect to, and nowhere else. */
   readonly addresses: readonly string[];
+  /** Headers of the caller, checked. */
   readonly headers: readonly NetHeader[];
+  /** The body; empty for none. */
   readonly body: Uint8Array;
   /** The credential that it is made in the name of. */
   readonly credential?: string;
@@ -58,13 +64,17 @@ export interface NetAsked {
   readonly timeoutMs: number;
   /** Most bytes of an answer's body, unpacked. */
   readonly bytesMax: number;
+  /** Ends it. */
   readonly signal: AbortSignal;
 }
 
 /** What was answered, without secrets. */
 export interface NetAnswer {
+  /** The status. */
   readonly status: number;
+  /** Its headers, in small letters, in the order they came. */
   readonly headers: readonly NetHeader[];
+  /** Its body, unpacked. */
   readonly body: Uint8Array;
   /** Why its body is not here, where it was answered and the body could not be read; or null. */
   readonly cut: string | null;

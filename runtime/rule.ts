@@ -6,7 +6,7 @@
 import { SysError } from "../kernel/errors.ts";
 import { checkPattern, formatPattern, parsePattern, type Pattern } from "../kernel/grammar.ts";
 import type { JsonObject } from "../kernel/json.ts";
-import { isPathRight, resolvePatternPath } from "../kernel/path.ts";
+import { spellPattern } from "../kernel/path.ts";
 import type { Effect } from "../kernel/policy.ts";
 
 /** A duration: `"15m"`, `"8h"`. */
@@ -145,9 +145,7 @@ export function rulesText(grants: readonly Rule[]): string {
 
 /** A rule whose path pattern is relative to the workspace, not to a working directory. */
 export function absolute(rule: Rule, cwd: string): Rule {
-  return isPathRight(rule.right)
-    ? { ...rule, resource: resolvePatternPath(cwd, rule.resource) }
-    : rule;
+  return { ...rule, ...spellPattern(rule, cwd) };
 }
 
 /** A pattern as a rule that lets through. */

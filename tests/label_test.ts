@@ -66,6 +66,7 @@ Deno.test("originOf() names a folder, a host, a server and a person, and nothing
     ["file.read", "./README.md", "file:."],
     ["file.list", "./hr", "file:./hr"],
     ["net.fetch", "https://api.example.com/v1/x", "net:api.example.com"],
+    ["net.fetch", "POST https://api.example.com:8443/v1", "net:api.example.com:8443"],
     ["mcp.github.create_issue", "**", "mcp:github"],
     ["shell.run", "git", "shell:git"],
     ["human.ask", "owner", "person"],

@@ -65,7 +65,7 @@ Deno.test("net.fetch sends a body with its length, and a key where it is asked t
   const [post = "", put = "", remove = ""] = site.seen;
   assert.match(post, /^POST \/ HTTP\/1\.1\r\n/);
   assert.match(post, /\r\nidempotency-key: [0-9a-f]{32}\r\ncontent-length: 10\r\n\r\n\{"a"/);
-  assert.match(put, /\r\ncontent-length: 2\r\n\r\n\u0000\u0001$/);
+  assert.ok(put.endsWith("\r\ncontent-length: 2\r\n\r\n\u0000\u0001"));
   assert.match(remove, /^DELETE .*\r\ncontent-length: 0\r\n\r\n$/s);
 });
 
