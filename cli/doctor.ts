@@ -14,6 +14,7 @@ import { doctorThere } from "./evidence_there.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { hookFindings } from "./hooks.ts";
+import { mcpFindings } from "./mcp_lock_file.ts";
 import { list } from "./output.ts";
 import { dbPath, headsOf, openStore, TREE_CONTEXT, workspaceOf } from "./store.ts";
 
@@ -52,6 +53,7 @@ export async function findingsOf(at: Context): Promise<Finding[]> {
     await workspaceFinding(at),
     terminalFinding(at),
     ...await cageFindings(),
+    ...await mcpFindings(at),
     programFinding(),
   ];
 }

@@ -29,6 +29,7 @@ import { type Io, realIo } from "./io.ts";
 import { refuseLater } from "./later.ts";
 import { events, logs } from "./logs.ts";
 import { models } from "./models.ts";
+import { mcp } from "./mcp.ts";
 import { make } from "./new.ts";
 import { objects } from "./objects.ts";
 import { safeJson } from "./output.ts";
@@ -85,7 +86,7 @@ const ALL: readonly Command[] = [
   ],
   ...[approvals, approve, edit, deny, answer, hooks, token],
   ...[caps, can, explain, policy, suggestGrants],
-  ...[tools],
+  ...[tools, mcp],
   ...[objects, tree, gc, erase, store, budget, cost],
   ...[checkpoint, rollback, fork],
   ...[overviewOf, events, effects, replay, audit, verify],

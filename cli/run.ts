@@ -22,6 +22,7 @@ import { GATE_OPTION, gateFor } from "./gate_words.ts";
 import { modelOf, spawnOptions, type Startable, startableOf } from "./image_file.ts";
 import { textOf } from "../runtime/line_text.ts";
 import { LiveView } from "./live.ts";
+import { mcpFor } from "./mcp_lock_file.ts";
 import { operatorOf } from "./order.ts";
 import { safeJson, safeYaml } from "./output.ts";
 import { matchesText } from "./request_text.ts";
@@ -105,6 +106,7 @@ async function runtimeOf(
     programs: true,
     ...await auditOptionsOf(at),
     ...telemetryFor(at),
+    ...await mcpFor(at),
     ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
   });
   return runtime;

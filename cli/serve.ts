@@ -21,6 +21,7 @@ import { operatorOf } from "./order.ts";
 import { dbPath, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { imagesPath, serverFile, tokensPath } from "./token.ts";
+import { mcpFor } from "./mcp_lock_file.ts";
 import { telemetryFor } from "./telemetry.ts";
 import { jitOptions } from "./tool_file.ts";
 import { portOf } from "./words.ts";
@@ -73,6 +74,7 @@ export const serve: Command = {
       programs: true,
       ...await auditOptionsOf(at),
       ...telemetryFor(at),
+      ...await mcpFor(at),
       ...await hooksFor(at),
       ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
     });

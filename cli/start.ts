@@ -16,6 +16,7 @@ import { encryptionFor } from "./store_key.ts";
 const POLICY = `# Rules over every agent that is run here. Deny beats ask beats allow.
 # Check with: libos policy check libos.policy
 deny  file.*(./.libos/**)   because agents have no business in their own store
+deny  file.*(./libos.mcp.lock)   because it says which programs are started
 deny  file.*(./**/*.env)    because secrets stay here
 `;
 

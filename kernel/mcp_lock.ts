@@ -264,10 +264,14 @@ function* meantIn(value: Json): Iterable<string> {
   } else yield* textsIn(value);
 }
 
+const FIELDS = ["title", "description", "inputSchema", "outputSchema", "annotations"] as const;
+
 /** Which fields of a definition differ. */
-export function changesOf(a: McpDefinition, b: McpDefinition): readonly string[] {
-  const fields = ["title", "description", "inputSchema", "outputSchema", "annotations"] as const;
-  return fields.filter((field) =>
+export function changesOf(
+  a: McpDefinition,
+  b: McpDefinition,
+): readonly (typeof FIELDS)[number][] {
+  return FIELDS.filter((field) =>
     canonical((a[field] ?? null) as Json) !== canonical((b[field] ?? null) as Json)
   );
 }

@@ -341,13 +341,14 @@ export class Runtime implements AsyncDisposable {
     await this.#desk?.stop();
     await this.#returns.close();
     await this.#clockwork?.stop();
-    const { store, world: { workshop } } = this.node.options;
+    const { store, world: { workshop, mcp } } = this.node.options;
     // What cannot be closed keeps nothing else open, least of all the store with its lock.
     await closeAll([
       () => this.node.stop(options),
       async () => await this.#book?.settled(),
       async () => await this.#auditing?.close(),
       () => this.watchers.close(store),
+      async () => await mcp?.close(),
       () => Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]),
       () => store.close(),
     ]);

@@ -48,7 +48,7 @@ export interface RuntimeOptions {
   readonly escalateMs?: number;
   /** "ask": a turn of a model that the budget does not bear asks for more; "fail" by default. */
   readonly onBudget?: "ask" | "fail";
-  /** MCP servers, as `mountMcp` mounts them; closed by whoever made them. None without it. */
+  /** MCP servers, as `mountMcp` mounts them; closed with the runtime. None without it. */
   readonly mcp?: Mcp | null;
   /** Models besides those of images. */
   readonly models?: readonly (Model | LanguageModel)[];

@@ -33,8 +33,8 @@ Deno.test("new agent makes a file that type-checks, runs, asks and is never writ
 
 const LATER: readonly (readonly [argv: string, says: RegExp])[] = [
   [
-    "mcp ls",
-    /^error: Cannot run "mcp": this version has no tools of MCP servers, a later one will/,
+    "mcp serve",
+    /^error: Cannot run "mcp serve": this version has no server of tools over its own kernel/,
   ],
   ["nodes drain a", /Cannot run "nodes": this version has no several nodes on one store/],
   ["images build x", /Cannot run "images build": this version has no images as files/],

@@ -26,6 +26,7 @@ const PAGES = [
   "docs/syscalls.md",
   "docs/hooks.md",
   "docs/shell-escapes.md",
+  "docs/mcp.md",
   "docs/shell.md",
   "docs/telemetry.md",
   "docs/threat-model.md",

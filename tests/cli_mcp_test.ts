@@ -1,0 +1,77 @@
+/**
+ * `libos mcp`: servers are mounted, listed, compared, trusted and let go.
+ * @module
+ */
+
+import { deepEqual as equal, match } from "node:assert/strict";
+import { Place } from "./cli_place.ts";
+import { walled } from "./confined_place.ts";
+import { CHILD, DENO } from "./mcp_place.ts";
+
+const AGENT = `import { allow, defineImage } from "@agent-libos/core";
+const image = defineImage({
+  name: "caller",
+  program: async ({ sys }) => {
+    const call = { server: "box", tool: "echo", arguments: { text: "through" } };
+    const { content } = await sys.mcp.call(call);
+    await sys.process.exit({ result: content[0].text });
+  },
+});
+export default { image, spawn: { goal: "Call", grants: [allow("mcp.box.echo")] } };
+`;
+
+const add = (mode: string): readonly string[] => [
+  ...["mcp", "add", "box", "--code", CHILD, "--bind", "read=file.read($.path)", "--read", "."],
+  ...["--", ...DENO, CHILD, mode],
+];
+
+walled("A server is mounted with its pins, called by an agent, and let go", async () => {
+  await using place = await Place.make();
+  const made = await place.libos(...add("good"));
+  equal(made.exit, 0, made.err);
+  match(made.out, /^6 tools found · confined: reads \.\/\*\*; no network\n/);
+  match(made.out, /hidden characters in 0 tools/);
+  match(await place.read("libos.mcp.lock"), /"read": \[\n +"file\.read\(\$\.path\)"/);
+  equal((await place.libos(...add("good"))).exit, 1);
+  match((await place.libos("mcp", "ls")).out, /box +6 +confined/);
+  match((await place.libos("mcp", "ls", "box")).out, /write +\w{12} +destructive +The tool write/);
+  match((await place.libos("mcp", "diff", "box")).err, /All 6 tools are what was pinned/);
+  match((await place.libos("doctor")).out, /mcp +ok +box/);
+  await place.write("caller.ts", AGENT);
+  const ran = await place.libos("run", "./caller.ts", "-q");
+  equal([ran.exit, ran.out, ran.err], [0, "through\n", ""]);
+  equal((await place.libos("mcp", "rm", "box")).exit, 0);
+  equal((await place.libos("mcp", "diff", "box")).exit, 3);
+  match((await place.libos("mcp", "ls")).err, /No servers of tools/);
+});
+
+walled(
+  "A tool that changed is shown with what changed, exits 7, and is blocked until trusted",
+  async () => {
+    await using place = await Place.make();
+    equal((await place.libos(...add("hidden"))).exit, 0);
+    const lock = await place.read("libos.mcp.lock");
+    await place.write("libos.mcp.lock", lock.replace("Plain", "Other"));
+    const edited = await place.libos("mcp", "ls");
+    equal(edited.exit, 7);
+    match(edited.err, /the pin of "echo" is wrong/);
+    await place.write("libos.mcp.lock", lock);
+    const same = await place.libos("mcp", "diff", "box");
+    match(same.out, /e\\u\{200b\}cho +refused/);
+    equal(same.exit, 0);
+    equal((await place.libos("mcp", "trust", "box/echo")).exit, 0);
+    equal((await place.libos("mcp", "trust", "box/nothing")).exit, 3);
+  },
+);
+
+walled("Nothing is mounted unconfined unless somebody says so twice", async () => {
+  await using place = await Place.make();
+  const [mcp = "", verb = "", name = "", ...rest] = add("good");
+  const bare = await place.libos(mcp, verb, name, "--unconfined", ...rest);
+  equal(bare.exit, 2);
+  match(bare.err, /can do all that you can/);
+  const meant = await place.libos(mcp, verb, name, "--unconfined", "-y", ...rest);
+  equal(meant.exit, 0, meant.err);
+  match(meant.out, /unconfined/);
+  match((await place.libos("doctor")).out, /mcp +note +box; unconfined: box/);
+});
