@@ -31,6 +31,7 @@ const FILTER_FD = 3;
 const HANDED = `${FILTER_FD}<${FILTER_FD} ${USERS_FD}<${USERS_FD}`;
 /** The first that is there starts programs; the second closes no descriptor above 9. */
 const SHELLS: readonly string[] = ["/bin/bash", "/bin/sh"];
+const NICE: readonly string[] = ["/usr/bin/nice", "/bin/nice"];
 const FILES_OPEN_MAX = 1_024;
 /** From here on the system counts the processes of a jail apart from those of its owner. */
 const COUNTS_APART = [5, 14] as const;
@@ -98,7 +99,7 @@ export class Programs {
       const { root, cwd } = spec.place;
       const at = root === null ? folder : hostPath(root, cwd);
       return {
-        command: ["-c", `${closing(2)}cd "$0" && exec "$@"`, at, ...behind(), ...inner],
+        command: ["-c", `${closing(2)}cd "$0" && exec "$@"`, at, ...inner],
         mounts: [],
       };
     }
@@ -110,7 +111,7 @@ export class Programs {
     Deno.writeTextFileSync(`${folder}/${USERS_FD}`, USERS);
     const line = `exec ${HANDED} && { ${closing(USERS_FD)}exec "$0" "$@"; }`;
     const jail = programAt(this.#jailPath)!;
-    return { command: ["-c", line, ...behind(), jail, ...args, ...inner], mounts };
+    return { command: ["-c", line, jail, ...args, ...inner], mounts };
   }
 
   #try(): Confinement {
@@ -171,9 +172,9 @@ function mayStart(): boolean {
 }
 
 /** What puts a program behind the kernel in line: many of them must not hold it up. */
-function behind(): readonly string[] {
-  const nice = programAt("nice");
-  return nice === null ? [] : [nice, "-n", String(LIMITS.confineNice)];
+function behind(): string {
+  const nice = NICE.find((path) => programAt(path) !== null);
+  return nice === undefined ? "" : `${nice} -n ${LIMITS.confineNice} `;
 }
 
 /**
@@ -212,7 +213,9 @@ function entry({ limits, confined }: ProgramSpec): string {
   const watch = confined
     ? ""
     : `( while kill -0 ${Deno.pid}; do sleep 1; done; kill -9 0 ) </dev/null >/dev/null 2>&1 &\n`;
-  return `${set.join("\n")}\n${watch}echo\nread -r word && [ "$word" = ${GO} ] && exec "$0" "$@"`;
+  return `${
+    set.join("\n")
+  }\n${watch}echo\nread -r word && [ "$word" = ${GO} ] && exec ${behind()}"$0" "$@"`;
 }
 
 function countsApart(): boolean {
