@@ -24,6 +24,8 @@ import { matchRight, overlaps, type Pattern, splitResource } from "./grammar.ts"
 import type { Pid } from "./ids.ts";
 import { hashOf } from "./json.ts";
 import { joinLabels, type Label } from "./label.ts";
+import { markOf, markUnder } from "./mark.ts";
+import { toProviderPath } from "./path.ts";
 import type { Policy } from "./policy.ts";
 import type { Tree } from "./tree.ts";
 
@@ -105,6 +107,11 @@ function labelOf(tree: Tree, areas: readonly Area[]): Label {
       })
     );
     if (meets) label = joinLabels(label, rule.label);
+  }
+  for (const { path, kind } of areas) {
+    const at = toProviderPath(path);
+    const mark = kind === "folder" ? markUnder(tree.state.marks, at) : markOf(tree.state.marks, at);
+    if (mark !== null) label = joinLabels(label, mark);
   }
   return label;
 }
