@@ -1654,4 +1654,38 @@ export interface Calls {
     /** What it answers. */
     readonly reply: Record<string, never>;
   };
+  /** Keep a copy of one version of an object under a new name, with a lower label. */
+  readonly "label.declassify": {
+    /** What it takes. */
+    readonly args: {
+      /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id. */
+      readonly object: string;
+      /** Which version was looked at. */
+      readonly version: number;
+      /** Of the copy, which cannot be changed. */
+      readonly name: string;
+      /** As it was, when absent. */
+      readonly sensitivity?: "public" | "internal" | "confidential" | "secret" | undefined;
+      /** As it was, when absent. */
+      readonly trust?: "untrusted" | "user" | "trusted" | undefined;
+      /** The reason. */
+      readonly reason: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The object. */
+      readonly object: ObjectId;
+      /** The version. */
+      readonly version: number;
+      /** The label. */
+      readonly label: {
+        /** The sensitivity. */
+        readonly sensitivity: "public" | "internal" | "confidential" | "secret";
+        /** The trust. */
+        readonly trust: "untrusted" | "user" | "trusted";
+        /** The origin. */
+        readonly origin?: readonly (string)[] | undefined;
+      };
+    };
+  };
 }

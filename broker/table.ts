@@ -7,6 +7,7 @@ import { capabilityCalls } from "./calls/capability.ts";
 import { contextCalls } from "./calls/context.ts";
 import { fileCalls } from "./calls/file.ts";
 import { mcpCalls } from "./calls/mcp.ts";
+import { labelCalls } from "./calls/label.ts";
 import { modelCalls } from "./calls/model.ts";
 import { netCalls } from "./calls/net.ts";
 import { namespaceCalls, objectCalls } from "./calls/object.ts";
@@ -38,6 +39,7 @@ export const SYSCALLS = {
   ...budgetCalls,
   ...checkpointCalls,
   ...programCalls,
+  ...labelCalls,
 };
 
 /** Rights that no call is named for, but rules may name. */

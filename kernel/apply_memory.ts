@@ -84,6 +84,8 @@ export const MEMORY = {
     object.createdSeq = line.seq;
     tree.names.add(data.name, data.id);
   },
+  // The copy has its own line: this one says why it has less than what it was made of.
+  "label.declassified": () => {},
   "object.linked": ({ state }, data) => {
     objectOf(state, data.id).links.push({ relation: data.relation, to: data.to });
   },

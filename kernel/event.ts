@@ -315,6 +315,20 @@ export interface EventMap extends HumanEvents, ToolEvents, TreeEvents {
   "object.hidden": { readonly name: string; readonly by: Pid };
   /** An object changed its name and owner: a child's result became its parent's. */
   "object.moved": { readonly id: ObjectId; readonly name: string; readonly owner: Pid };
+  /** One version of an object was copied with a lower label, by who has the right to. */
+  "label.declassified": {
+    readonly pid: Pid;
+    readonly id: ObjectId;
+    readonly name: string;
+    readonly version: number;
+    /** SHA-256 of the text, or of the value as JSON. */
+    readonly sha256: string;
+    /** The copy. */
+    readonly as: ObjectId;
+    readonly from: Label;
+    readonly to: Label;
+    readonly reason: string;
+  };
   /** An object points to another. */
   "object.linked": {
     readonly id: ObjectId;

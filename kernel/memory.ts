@@ -79,6 +79,8 @@ export function create(draft: Draft, writing: Writing, spec: {
   readonly mutable: boolean;
   readonly list: boolean;
   readonly value?: Json;
+  /** Exactly this label: only what was declassified has less than its writer. */
+  readonly label?: Label;
 }): { readonly object: ObjectId; readonly version: number } {
   const { state } = draft.tree;
   const found = draft.tree.lookUp(spec.name);
@@ -101,7 +103,7 @@ export function create(draft: Draft, writing: Writing, spec: {
     list: spec.list,
     version: spec.list ? 0 : 1,
     ...(value === undefined ? {} : { value }),
-    label: labelFor(writing, null),
+    label: spec.label ?? labelFor(writing, null),
     from: provenance(writing),
   });
   return { object: id, version: spec.list ? 0 : 1 };

@@ -100,6 +100,11 @@ const TELLERS: Tellers = {
   "object.deleted": ({ id, by }) => ["object", `${id} deleted by ${by}`],
   "object.hidden": ({ name, by }) => ["object", `${name} hidden by ${by}`],
   "object.moved": ({ id, name }) => ["object", `${id} is ${name} now`],
+  "label.declassified": ({ name, version, as, from, to, reason }) => [
+    "label",
+    `${name}@${version} (${formatLabel(from)}) as ${as}: ${to.sensitivity}, ${to.trust}` +
+    because(reason),
+  ],
   "object.linked": ({ id, relation, to }) => ["object", `${id} ${relation} ${to}`],
   "human.asked": ({ id, kind, who, tool, prompt, call }) => [
     "ask",

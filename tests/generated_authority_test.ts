@@ -179,6 +179,7 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "budget.raise": { limits: {}, reason: "more" },
   "checkpoint.restore": { to: "draft", reason: "x" },
   "checkpoint.fork": { from: "draft" },
+  "label.declassify": { object: "x", version: 1, name: "y", sensitivity: "public", reason: "x" },
   "tool.call": { name: "tool" },
   "tool.propose": { name: "x", description: "x", inputSchema: { type: "object" }, source: "tool" },
   "tool.test": { tool: "0".repeat(64) },
@@ -186,11 +187,12 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "tool.unregister": { name: "tool" },
 };
 
-Deno.test("All calls on tools, fork, going back and asking for more to spend are closed to tools", () => {
+Deno.test("All calls on tools, fork, going back, lowering labels and asking for more to spend are closed to tools", () => {
   assert.deepEqual(CLOSED.toSorted(), [
     "budget.raise",
     "checkpoint.fork",
     "checkpoint.restore",
+    "label.declassify",
     "process.fork",
     "tool.call",
     "tool.guide",
@@ -210,6 +212,7 @@ for (const name of CLOSED) {
           allow("tool.*", "**"),
           allow("process.*", "**"),
           allow("checkpoint.*", "**"),
+          allow("label.*", "**"),
         ],
       });
       assert.deepEqual(got, [

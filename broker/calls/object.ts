@@ -187,8 +187,7 @@ export const objectCalls = {
         .filter(({ name }) => name.startsWith(under))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
         .slice(0, LIMITS.fileEntriesMax);
-      // Whoever made an object chose its name; what a view shows, its caller had seen when it
-      // began.
+      // Who made an object chose its name; what a view shows, its caller had seen when it began.
       for (const { object, asOf } of shown) {
         if (object?.owner !== at.pid && asOf === null) at.taint(object!.label);
       }

@@ -11,13 +11,12 @@ import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { FILE_LABEL } from "../../kernel/mark.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
-import { labelFor } from "../../kernel/policy.ts";
 import { type Check, needsOfCheck, PERMISSIONS } from "../../kernel/program.ts";
 import { type Area, type Reach, reachOf } from "../../kernel/reach.ts";
 import { askedHash } from "../authorize.ts";
 import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
-import { decodeText, filesOf, need } from "./file.ts";
+import { decodeText, fileLabel, filesOf, need } from "./file.ts";
 
 const words = z.array(z.string().max(LIMITS.programWordCharsMax)).max(LIMITS.programWordsMax);
 
@@ -112,7 +111,7 @@ export const programCalls = {
         at.taint(reachOf(tree, { pid, nowMs, untilMs: nowMs, judgesChanges: true }).label);
       }
       if (permission === "read" && value !== null) {
-        at.taint(labelFor(at.tree.policy, "file.read", value) ?? FILE_LABEL);
+        at.taint(fileLabel(at, value));
       }
       return {};
     },
