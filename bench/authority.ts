@@ -18,11 +18,15 @@ const GROUP = 8;
 const ROUNDS = 4;
 const GRANTS_PER_DRAFT = 1_000;
 
-/** What a checked call costs its caller with so many capabilities and rules. */
-async function measure(caps: number, rules: number): Promise<number[]> {
+/** What a checked call costs its caller with so many capabilities, rules and sinks. */
+async function measure(caps: number, rules: number, sinks = 0): Promise<number[]> {
   await using stage = new Stage(new MemoryStore());
   const waits: number[] = [];
-  const policy = Array.from({ length: rules }, (_, n) => `deny bench.look(forbidden-${n}/**)`);
+  const policy = [
+    ...Array.from({ length: rules }, (_, n) => `deny bench.look(forbidden-${n}/**)`),
+    // One of them is for the call, and takes it.
+    ...Array.from({ length: sinks }, (_, n) => `sink bench.look(area-${n}/**) trust>=user`),
+  ];
   const pid = await stage.plant("look", { caps: [CAPS[3]], policy: policy.join("\n") });
   await grant(stage, pid, caps);
   stage.teach("look", async (call, { step }) => {
@@ -52,19 +56,22 @@ async function grant(stage: Stage, pid: Pid, caps: number): Promise<void> {
 
 /** Calls of a process with many capabilities, and under many rules. */
 export async function authority(): Promise<Section> {
-  const [few, lots, strict]: [number[], number[], number[]] = [[], [], []];
+  const few: number[] = [], lots: number[] = [], strict: number[] = [], watched: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     few.push(...await measure(10, 0));
     lots.push(...await measure(10_000, 0));
     strict.push(...await measure(10, 1_000));
+    watched.push(...await measure(10, 0, 1_000));
   }
-  const [ten, many, ruled] = [times(few), times(lots), times(strict)];
+  const [ten, many] = [times(few), times(lots)];
+  const [ruled, sunk] = [times(strict), times(watched)];
   return {
     title: "Authority: a checked call, as its caller waits",
     rows: [
       infoRow("10 capabilities", ten),
       ratioRow("10,000 capabilities", many, { raw: ten, ratioMax: 1.2 }),
       ratioRow("10 capabilities and 1,000 rules", ruled, { raw: ten, ratioMax: 1.5 }),
+      ratioRow("10 capabilities and 1,000 sinks", sunk, { raw: ten, ratioMax: 1.5 }),
     ],
     notes: ["Raw is the same call with 10 capabilities and no rule."],
   };

@@ -22,7 +22,7 @@ export function listObjects(at: Context, pid: string, found: readonly ObjectView
       { head: "TYPE", of: ({ type, list }) => list ? `${type}[]` : type },
       { head: "VERSION", of: ({ version }) => String(version) },
       { head: "SIZE", of: ({ bytes, list, items }) => list ? `${items} items` : `${bytes ?? 0} B` },
-      { head: "LABEL", of: ({ label }) => `${label.sensitivity}/${label.trust}` },
+      { head: "LABEL", of: ({ label }) => labelText(label) },
       { head: "FROM", of: ({ from }) => from.call },
     ],
     name: ({ id }) => id,
@@ -38,7 +38,7 @@ export function listVersions(at: Context, id: string, found: readonly VersionVie
       { head: "VERSION", of: ({ version }) => String(version) },
       { head: "LINE", of: ({ seq }) => `#${seq}` },
       { head: "AT", of: (one) => dateOf(Date.parse(one.at)) },
-      { head: "LABEL", of: ({ label }) => `${label.sensitivity}/${label.trust}` },
+      { head: "LABEL", of: ({ label }) => labelText(label) },
       { head: "BY", of: ({ from }) => from.call },
       { head: "SOURCES", of: ({ from }) => from.sources.join(", ") || "-" },
     ],
@@ -46,6 +46,11 @@ export function listVersions(at: Context, id: string, found: readonly VersionVie
     none: `Nothing was written into ${id}`,
   });
   return EXIT.ok;
+}
+
+/** What a value has seen, and where that came from. */
+function labelText({ sensitivity, trust, origin = [] }: ObjectView["label"]): string {
+  return [`${sensitivity}/${trust}`, origin.join(" ")].join(" ").trimEnd();
 }
 
 /** Prints a value: a text as it is, a list an item a line, unless JSON or YAML was asked for. */

@@ -10,7 +10,7 @@ import { Badge, Facts, Rest, Table, TreeChoice } from "../lists.tsx";
 import { useRead } from "../live.ts";
 import { useFilters, usePages, withQuery } from "../paged.ts";
 import type { PageProps } from "../pages.ts";
-import { Age, Empty, Page, Pid, Problem } from "../parts.tsx";
+import { Age, Claimed, Empty, Page, Pid, Problem } from "../parts.tsx";
 import { pathTo } from "../route.ts";
 import { Versions } from "../versions.tsx";
 import { countOf, visible } from "../words.ts";
@@ -94,11 +94,12 @@ function Rows({ items }: { readonly items: readonly ObjectView[] }): JSX.Element
 
 /** What a value has seen. */
 function Label({ label }: { readonly label: ObjectView["label"] }): JSX.Element {
-  const { sensitivity, trust } = label;
+  const { sensitivity, trust, origin = [] } = label;
   return (
     <>
       <Badge tone={sensitivity === "secret" ? "deny" : "calm"}>{visible(sensitivity)}</Badge>{" "}
-      <Badge tone={trust === "untrusted" ? "ask" : "calm"}>{visible(trust)}</Badge>
+      <Badge tone={trust === "untrusted" ? "ask" : "calm"}>{visible(trust)}</Badge>{" "}
+      {origin.length > 0 && <Claimed text={`from ${origin.join(", ")}`} max={100} />}
     </>
   );
 }
