@@ -88,8 +88,8 @@ function touching(draft: Draft, def: Emitting, prepared: unknown): {
   };
 }
 
-/** Programs may leave anything anywhere. */
-const LEAVES_ANYTHING = ["shell.run", "program.run"];
+/** Programs, and servers of tools, may leave anything anywhere. */
+const LEAVES_ANYTHING = ["shell.run", "program.run", "mcp.call"];
 
 /** What is said of the files that it leaves, where rules say less (F1). */
 function marking(call: Call, def: Emitting, prepared: unknown): Pick<Intent, "marks"> {

@@ -60,6 +60,10 @@ export function markUnder(marks: Marks = {}, folder: string): Label | null {
 
 /** Whether a file that is written with a label would be read with less, if it were not marked. */
 export function needsMark(policy: Policy, path: string, label: Label): boolean {
-  if (path === ALL_FILES) return !fits(label, FILE_LABEL) || policy.labels.length > 0;
+  if (path === ALL_FILES) {
+    return [FILE_LABEL, ...policy.labels.map((rule) => rule.label)].some((one) =>
+      !fits(label, one)
+    );
+  }
   return !fits(label, labelFor(policy, "file.read", fromProviderPath(path)) ?? FILE_LABEL);
 }

@@ -7,7 +7,6 @@ import type { Errno } from "./errors.ts";
 import type { Pattern } from "./grammar.ts";
 import type { CheckpointId, Pid, TreeId } from "./ids.ts";
 import type { Label } from "./label.ts";
-import type { Marks } from "./mark.ts";
 import type { StatePatch } from "./patch.ts";
 import type { Touched } from "./touch.ts";
 
@@ -71,7 +70,7 @@ export interface TreeEvents {
     /** Whose the new tree is. */
     readonly owner?: string;
     /** What files are marked with: they are those of the other tree, under their own names. */
-    readonly marks?: Marks;
+    readonly marks?: { readonly [path: string]: Label };
   };
   /** The tree goes on elsewhere, from the line before this one: nothing of it runs here again. */
   "tree.moved": {
