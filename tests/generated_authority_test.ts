@@ -184,6 +184,7 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "mcp.import": { server: "s", uri: "x:y", name: "n" },
   "mcp.list": { server: "s" },
   "mcp.read": { server: "s", uri: "x:y" },
+  "program.check": { program: "./p.ts", permission: "read", value: "./x" },
   "shell.run": { program: "true" },
   "tool.call": { name: "tool" },
   "tool.propose": { name: "x", description: "x", inputSchema: { type: "object" }, source: "tool" },
@@ -203,6 +204,7 @@ Deno.test("All calls on tools, fork, going back, lowering labels and asking for 
     "mcp.list",
     "mcp.read",
     "process.fork",
+    "program.check",
     "shell.run",
     "tool.call",
     "tool.guide",
@@ -225,6 +227,7 @@ for (const name of CLOSED) {
           allow("label.*", "**"),
           allow("mcp.*", "**"),
           allow("shell.*", "**"),
+          allow("program.*", "**"),
         ],
       });
       assert.deepEqual(got, [
