@@ -119,6 +119,7 @@ export type {
 export type { Order } from "./kernel/inbox.ts";
 export type { Json, JsonObject } from "./kernel/json.ts";
 export type { Label, Sensitivity, Trust } from "./kernel/label.ts";
+export type { Marks } from "./kernel/mark.ts";
 export type { Effect } from "./kernel/policy.ts";
 export type { LifeState, Signal } from "./kernel/process.ts";
 export type {
