@@ -18,6 +18,7 @@ export const FILE_LABEL: Label = { sensitivity: "internal", trust: "untrusted" }
 
 /** Labels by path, as providers have it; never changed in place. */
 export interface Marks {
+  /** What a path carries. */
   readonly [path: string]: Label;
 }
 
