@@ -102,6 +102,7 @@ export type { Tool, ToolContext } from "./broker/tool.ts";
 export type * from "./kernel/event.ts";
 export type * from "./kernel/world.ts";
 export type { Media, MediaFacts } from "./kernel/media.ts";
+export type * from "./kernel/simulate.ts";
 export type { Prices, Pricing } from "./kernel/price.ts";
 export type * from "./kernel/store.ts";
 export type { Capability, CapabilityGrant } from "./kernel/capability.ts";
@@ -157,6 +158,7 @@ export { StoreKey } from "./providers/store_key.ts";
 export { aiSdkModel, type AiSdkOptions, type LanguageModel } from "./providers/models/ai_sdk.ts";
 export { anthropicModel, type AnthropicOptions } from "./providers/models/anthropic.ts";
 export type { EndpointOptions } from "./providers/models/endpoint.ts";
+export { modelSimulator } from "./providers/models/simulator.ts";
 export { fallbackModel, pricedModel } from "./providers/models/fallback.ts";
 export {
   openaiCompatibleModel,

@@ -1057,6 +1057,103 @@ export interface Calls {
       readonly version: number;
     };
   };
+  /** Ask a world model what actions would do; nothing is done. */
+  readonly "model.simulate": {
+    /** What it takes. */
+    readonly args: {
+      /** provider/model of a simulator. */
+      readonly model: string;
+      /** The actions. */
+      readonly actions: readonly ({
+        /** The action. */
+        readonly action: string;
+        /** Any JSON value. */
+        readonly args?: Json | undefined;
+        /** The at in milliseconds. */
+        readonly atMs?: number | undefined;
+      })[];
+      /** How things stand. */
+      readonly state?: string | undefined;
+      /** What it is shown of it. */
+      readonly objects?: readonly (string)[] | undefined;
+      /** The timeout in milliseconds. */
+      readonly timeoutMs?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The outcome. */
+      readonly outcome: string;
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** List the skills that can be loaded, with what each is for. */
+  readonly "skill.list": {
+    /** What it takes. */
+    readonly args: {
+      /** Only this one, with its files. */
+      readonly skill?: string | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The skills. */
+      readonly skills: readonly ({
+        /** The name. */
+        readonly name: string;
+        readonly [key: string]: Json | undefined;
+      })[];
+      /** The refused. */
+      readonly refused: readonly (string)[];
+      /** The files. */
+      readonly files?: readonly (string)[] | undefined;
+    };
+  };
+  /** Read a file of a skill: its instructions, a reference, a script as text. */
+  readonly "skill.read": {
+    /** What it takes. */
+    readonly args: {
+      /** The skill. */
+      readonly skill: string;
+      /** Relative to the working directory. */
+      readonly path?: string | undefined;
+      /** The encoding. */
+      readonly encoding?: "utf8" | "base64" | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The text. */
+      readonly text: string;
+      /** The bytes. */
+      readonly bytes: number;
+      /** The sha256. */
+      readonly sha256: string;
+    };
+  };
+  /** Put a skill's instructions into every prompt from now on; it grants nothing. */
+  readonly "skill.load": {
+    /** What it takes. */
+    readonly args: {
+      /** The skill. */
+      readonly skill: string;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The object. */
+      readonly object: string;
+      /** The description. */
+      readonly description: string;
+      readonly [key: string]: Json | undefined;
+    };
+  };
+  /** Let a skill that was loaded leave the prompts. */
+  readonly "skill.unload": {
+    /** What it takes. */
+    readonly args: {
+      /** The skill. */
+      readonly skill: string;
+    };
+    /** What it answers. */
+    readonly reply: Record<string, never>;
+  };
   /** Keep an object's newest value, word for word, in every prompt that has a window. */
   readonly "context.pin": {
     /** What it takes. */

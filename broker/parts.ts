@@ -105,7 +105,7 @@ export function withParts(
   messages: readonly ModelMessage[],
   given: {
     readonly attached: Attached;
-    readonly model: Model;
+    readonly model: Pick<Model, "id" | "takes">;
     readonly unsupported: "say" | "refuse";
   },
 ): readonly ModelMessage[] {
@@ -126,7 +126,7 @@ export function withParts(
 /** A part that the model is shown, or what it is told in its place. */
 function show(at: CallContext, part: ModelPart, given: {
   readonly attached: Attached;
-  readonly model: Model;
+  readonly model: Pick<Model, "id" | "takes">;
   readonly unsupported: "say" | "refuse";
 }): ModelPart | string {
   const { attached, model, unsupported } = given;

@@ -19,6 +19,8 @@ import type { Risk } from "../kernel/policy.ts";
 import type { Programs } from "../kernel/program.ts";
 import type { ParkedCall, Process, State } from "../kernel/state.ts";
 import type { Shell } from "../kernel/shell.ts";
+import type { Skills } from "../kernel/skill.ts";
+import type { Simulator } from "../kernel/simulate.ts";
 import type { Touched } from "../kernel/touch.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock, Files, Model, Random } from "../kernel/world.ts";
@@ -38,6 +40,10 @@ export interface World {
   readonly net?: Net | null;
   /** The model behind an id or pattern, or undefined. */
   model(id: string): Model | undefined;
+  /** The world model behind an id; absent where a runtime has none. */
+  simulator?(id: string): Simulator | undefined;
+  /** Skills in folders; absent where a runtime has none. */
+  readonly skills?: Skills;
   /** The code of a tool, or undefined when this node does not have it. */
   tool(name: string): Tool | undefined;
   /** Mounted servers of tools; null when this runtime has none. */

@@ -15,7 +15,9 @@ import { programCalls } from "./calls/program.ts";
 import { processCalls } from "./calls/process.ts";
 import { shellCalls } from "./calls/shell.ts";
 import { checkpointCalls } from "./calls/checkpoint.ts";
+import { simulateCalls } from "./calls/simulate.ts";
 import { humanCalls, messageCalls } from "./calls/talk.ts";
+import { skillCalls } from "./calls/skill.ts";
 import { budgetCalls, clockCalls, randomCalls } from "./calls/time.ts";
 import { toolCalls } from "./calls/tool.ts";
 
@@ -34,6 +36,8 @@ export const SYSCALLS = {
   ...netCalls,
   ...modelCalls,
   ...mcpCalls,
+  ...simulateCalls,
+  ...skillCalls,
   ...contextCalls,
   ...toolCalls,
   ...budgetCalls,

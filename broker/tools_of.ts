@@ -38,6 +38,10 @@ function allTools(at: At): ListedTool[] {
     if (at.world.mcp === null && tool.uses.some((use) => use.startsWith("mcp."))) continue;
     const { shell, programs } = at.world;
     if (programs === undefined && tool.uses.includes("program.run")) continue;
+    if (at.world.simulator === undefined && tool.uses.includes("model.simulate")) continue;
+    if (at.world.skills === undefined && tool.uses.some((use) => use.startsWith("skill."))) {
+      continue;
+    }
     if (!tool.uses.includes("shell.run")) tools.push(tool);
     else if (shell !== null) tools.push(shell.confinement().works ? tool : unconfined(tool));
   }

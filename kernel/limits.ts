@@ -81,6 +81,14 @@ export const LIMITS = {
   /** Too few to be an answer: a turn that could write no more is refused. */
   outputTokensMin: 32,
   modelsTriedMax: 8,
+  actionsPerSimulationMax: 256,
+  // Skills
+  skillsMax: 1_024,
+  skillFilesMax: 1_024,
+  skillDepthMax: 6,
+  skillBytesMax: 2 ** 18,
+  skillHeadLinesMax: 256,
+  skillFieldsMax: 64,
   toolResultBytesMax: 65_536,
   /** Base64 of it, with what is said of it, fits into an object. */
   mediaBytesMax: 3 * 2 ** 20 - 4_096,

@@ -8,6 +8,7 @@ import { Programs } from "../providers/confined.ts";
 import { RootedFiles } from "../providers/files.ts";
 import { DenoPrograms } from "../providers/programs.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
+import { FolderSkills } from "../providers/skills.ts";
 import { LocalShell } from "../providers/shell.ts";
 import { openAuditing } from "./auditing.ts";
 import { closeAll } from "./closing.ts";
@@ -80,7 +81,8 @@ async function open(
     await Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]);
   });
   const programs = programsOf(options);
-  const outside = { shell, programs, workshop };
+  const skills = options.skills === undefined ? null : await FolderSkills.open(options.skills);
+  const outside = { shell, programs, workshop, skills };
   const parts = { options, ...outside, store, files, alone, auditing, watchers, book };
   const runtime = new Runtime(parts);
   opened.push(() => runtime.node.stop({ drain: false }));

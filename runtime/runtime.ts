@@ -12,6 +12,7 @@ import type { Line } from "../kernel/event.ts";
 import type { Pattern } from "../kernel/grammar.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
+import type { World } from "../broker/syscall.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { parsePolicy } from "../kernel/policy.ts";
@@ -22,6 +23,7 @@ import type { Programs } from "../kernel/program.ts";
 import type { Proof } from "../kernel/proof.ts";
 import type { TreeContext } from "../kernel/tree.ts";
 import type { Shell } from "../kernel/shell.ts";
+import type { Skills } from "../kernel/skill.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
@@ -101,6 +103,7 @@ export class Runtime implements AsyncDisposable {
     readonly workshop: Workshop | null;
     readonly shell?: Shell | null;
     readonly programs?: Programs | undefined;
+    readonly skills?: Skills | null;
     readonly alone: boolean;
     readonly auditing?: Auditing | null;
     readonly book?: RuleBook | null;
@@ -141,6 +144,8 @@ export class Runtime implements AsyncDisposable {
         model: (id) => this.#models.get(id),
         tool: (name) => this.#tools.get(name) ?? mounted.get(name),
         mcp: options.mcp ?? null,
+        ...simulating(options),
+        ...(parts.skills == null ? {} : { skills: parts.skills }),
         workshop: parts.workshop,
         programs: parts.programs,
         history: (tree, seq) => stateAt(this.node, tree, seq),
@@ -361,6 +366,11 @@ export class Runtime implements AsyncDisposable {
 }
 
 /** What trees have to know of this runtime. */
+function simulating({ simulators }: RuntimeOptions): Pick<World, "simulator"> {
+  if (simulators === undefined) return {};
+  return { simulator: (id) => simulators.find((one) => one.id === id) };
+}
+
 function contextOf(options: RuntimeOptions): TreeContext {
   const { escalateMs, destructiveApprovers, onBudget } = options;
   return {

@@ -7,6 +7,7 @@ import type { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Mcp } from "../kernel/mcp.ts";
 import type { Net } from "../kernel/net.ts";
+import type { Simulator } from "../kernel/simulate.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
 import type { GateOptions } from "../kernel/gate_options.ts";
@@ -57,6 +58,10 @@ export interface RuntimeOptions {
    * Models that share an endpoint's rates go behind one by `gated`. None without it.
    */
   readonly gate?: GateOptions;
+  /** World models that agents may ask what actions would do. */
+  readonly simulators?: readonly Simulator[];
+  /** Folders with Agent Skills, which agents may list and load. None without it. */
+  readonly skills?: readonly string[];
   /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
   readonly approvals?: "queue" | "terminal" | "deny" | Person;
   /** Steps that run at the same time. */

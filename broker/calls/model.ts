@@ -263,7 +263,7 @@ async function insist(at: CallContext, model: Model, given: {
  * Runs `job` under a time limit that the clock keeps, even when it ignores its signal. The time
  * stands still while the job says that it waits, and begins anew when it does so no longer.
  */
-async function bounded<T>(
+export async function bounded<T>(
   at: CallContext,
   timeoutMs: number,
   job: (limit: AbortSignal, onWait: (waits: boolean) => void) => Promise<T>,
