@@ -12,6 +12,7 @@ import { oneLine, printable, quoted } from "../providers/printable.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { pendingRequests } from "../runtime/people.ts";
 import type { AgentProcess, ExitStatus } from "../runtime/process.ts";
+import { openNet } from "../providers/net.ts";
 import { createRuntime } from "../runtime/create.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Command, Context } from "./command.ts";
@@ -103,6 +104,7 @@ async function runtimeOf(
     operator: operatorOf(at),
     jit: jitOptions(at),
     shell: true,
+    net: openNet(),
     programs: true,
     ...await auditOptionsOf(at),
     ...telemetryFor(at),

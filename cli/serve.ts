@@ -6,6 +6,7 @@
 import { resolve } from "node:path";
 import { privateFile } from "../providers/private_file.ts";
 import type { AgentImage } from "../runtime/image.ts";
+import { openNet } from "../providers/net.ts";
 import { createRuntime } from "../runtime/create.ts";
 import { serve as serveRuntime, type Served } from "../server/mod.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
@@ -71,6 +72,7 @@ export const serve: Command = {
       operator: operatorOf(at),
       jit: jitOptions(at),
       shell: true,
+      net: openNet(),
       programs: true,
       ...await auditOptionsOf(at),
       ...telemetryFor(at),
