@@ -18,6 +18,8 @@ const PAGES = [
   "docs/approvals.md",
   "docs/durability.md",
   "docs/models.md",
+  "docs/net.md",
+  "docs/programs.md",
   "docs/skills.md",
   "docs/errors.md",
   "docs/policy.md",
