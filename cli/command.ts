@@ -40,6 +40,8 @@ export interface Command {
     | "prefer"
     | "only"
     | ((at: Context, client: Client) => Promise<number>);
+  /** Whether these words work on a store of this machine alone, whatever `remote` says. */
+  isHereOnly?(words: readonly string[]): boolean;
   /** Refuses words before anything is opened or reached. */
   refuse?(words: readonly string[]): void;
   /** Does it; the exit code, or whatever went wrong is thrown. */

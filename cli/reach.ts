@@ -61,11 +61,11 @@ export async function ownedElsewhere(
   const owner = /: another kernel runs on it \((.+?)\), /.exec(thrown.message)?.[1];
   if (owner === undefined) return thrown;
   const server = await beside(at);
-  const { name, remote } = at.command;
+  const { name, remote, isHereOnly } = at.command;
   const number = /^pid (\d+)/.exec(owner)?.[1];
   const how = number === undefined ? "" : `, or kill ${number}`;
   const stop = `stop ${server === null ? "it" : "the server"} first (Ctrl-C where it runs${how})`;
-  const isThere = remote !== undefined && remote !== "none";
+  const isThere = remote !== undefined && remote !== "none" && isHereOnly?.(at.words) !== true;
   const ways = server === null
     ? [stop, ...isThere ? ["run it as libos serve and say --host URL"] : []]
     : isThere

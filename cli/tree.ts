@@ -33,6 +33,7 @@ export const tree: Command = {
   examples: ["libos tree export t_1 > t_1.jsonl", "libos tree retain t_1 30 --dry-run"],
   options: { move: { type: "boolean" }, head: { type: "string" }, ...RETAIN_OPTIONS },
   words: [0, 3],
+  isHereOnly: ([verb = "ls"]) => verb !== "ls",
   remote: async (at, client) => {
     const [verb = "ls", ...rest] = at.words;
     if (verb === "ls" && rest.length === 0) {
