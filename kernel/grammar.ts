@@ -119,8 +119,9 @@ export function overlaps(a: Pattern, b: Pattern): boolean {
 /** The segments of a resource or of a pattern of resources; of a URL's the method is the first. */
 export function splitResource(resource: string): string[] {
   const segments = resource.split("/");
-  if (segments[1] !== "" && segments[1] !== "**") return segments;
-  const head = URL_HEAD.exec(segments[0] ?? "");
+  // `file:/**` is about names with a colon, `https:/**` about pages.
+  const form = segments[1] === "" ? URL_HEAD : segments[1] === "**" ? HTTP_HEAD : null;
+  const head = form?.exec(segments[0] ?? "") ?? null;
   if (head === null) return segments;
   // A host alone is its first page, as it is when it is asked for.
   if (segments.length === 3 && segments[2] !== "**") segments.push("");
@@ -129,6 +130,7 @@ export function splitResource(resource: string): string[] {
 }
 
 const URL_HEAD = /^(?:([A-Z*]+) )?([a-z*][a-z0-9+.*-]*:)$/;
+const HTTP_HEAD = /^(?:([A-Z*]+) )?(http[a-z*]*:)$/;
 
 /** Cuts a text at its stars. */
 export function compileGlob(text: string): Glob {
