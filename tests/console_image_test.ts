@@ -39,7 +39,8 @@ browserTest(
     await card.getByRole("button", { name: "Start keeper@1" }).click();
     await page.getByLabel("Goal").fill("Keep more");
     await page.getByRole("button", { name: "Start", exact: true }).click();
-    await page.locator("main").getByText("keeper@1").waitFor();
+    await page.waitForURL(/\/p\/p_/);
+    await page.locator("main").getByText("keeper@1").first().waitFor();
 
     const viewer = await at.open("/p/p_1", { role: "viewer" });
     await viewer.getByText("Keep the notes").waitFor();

@@ -95,6 +95,8 @@ const UNSTEADY: Readonly<Record<Tier, readonly string[]>> = {
     "logs an endless number of values at once",
     "logs empty lines up to the limit",
     "finds memory that nobody has cleared",
+    // What a realm held is the engine's to give back, and no one can tell it to in our process.
+    "takes all the room, and another feels it",
     "gives a result that is deeper than the stack",
   ],
 };
