@@ -60,9 +60,9 @@ browserTest("Two keys lead from every page to every other", async () => {
   const page = await at.open("/");
   for (const [keys, path, heading] of [...PAGES.slice(1), PAGES[0]!]) {
     await press(page, keys);
-    await page.locator("h1", { hasText: heading }).waitFor();
+    // A page that is there has the focus soon, for who reads by ear.
+    await page.locator("h1:focus", { hasText: heading }).waitFor();
     assert.equal(new URL(page.url()).pathname, path);
-    assert.equal(await page.evaluate("document.activeElement.textContent"), heading);
   }
 });
 
