@@ -135,6 +135,14 @@ check("A script reads what its process may, with its arguments, input and enviro
   assert.ok(Deno.statSync(`${root}/a.txt`).isFile);
 });
 
+check("Under a rule about names anywhere a script still runs, and sees no other file", {
+  files: {
+    ...tries(`return (await import("./other.ts")).default;`),
+    "other.ts": "export default 1;",
+  },
+  policy: "deny file.*(./**/*.env)",
+}, async ({ run }) => assert.match(told(await run()), /Module not found/));
+
 check("An npm tool runs as it lies in node_modules", {
   files: {
     "main.ts": `import "./node_modules/tool/cli.js";`,

@@ -12,7 +12,7 @@ import { LIMITS } from "../../kernel/limits.ts";
 import { FILE_LABEL } from "../../kernel/mark.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import { type Check, needsOfCheck, PERMISSIONS } from "../../kernel/program.ts";
-import { type Area, type Reach, reachOf } from "../../kernel/reach.ts";
+import { type Area, isSeen, type Reach, reachOf } from "../../kernel/reach.ts";
 import { askedHash } from "../authorize.ts";
 import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
@@ -158,6 +158,10 @@ async function reachFor(at: CallContext, program: string, timeMs: number): Promi
   const { tree, pid, nowMs } = at;
   const reach = reachOf(tree, { pid, nowMs, untilMs: nowMs + timeMs, judgesChanges: true });
   const shown: Area[] = [];
+  // The call itself needed the right to read it.
+  if (!isSeen(reach, program)) {
+    shown.push({ path: program, kind: "file", writes: false, holes: [] });
+  }
   for (const { right, resource, grant } of [...tree.caps.heldBy(tree.reach(pid))]) {
     if (right !== "file.read" || resource.includes("*") || grant?.argsHash == null) continue;
     const check = { program, permission: "read", value: resource } as const;
