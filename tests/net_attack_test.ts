@@ -5,9 +5,21 @@
  */
 
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { allow, deny } from "../mod.ts";
 import { answer, failure, fetching, netOf, Site } from "./net_place.ts";
 import { inWorld } from "./world_fixture.ts";
+
+const PROXIES: readonly string[] = [
+  "HTTP_PROXY",
+  "http_proxy",
+  "HTTPS_PROXY",
+  "https_proxy",
+  "ALL_PROXY",
+  "all_proxy",
+];
+
+const CHILD = fileURLToPath(new URL("net_proxied.ts", import.meta.url));
 
 /** Ways to write this machine, with PORT for the port. */
 const THIS_MACHINE: readonly string[] = [
@@ -197,31 +209,13 @@ Deno.test("A name is resolved once: what was checked is what is connected to", a
 Deno.test("Proxies of the environment are not asked", async () => {
   await using proxy = new Site(() => answer(200, "proxy"));
   await using site = new Site(() => answer(200, "direct"));
-  const names = [
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-  ];
-  const before = names.map((name) => Deno.env.get(name));
-  try {
-    for (const name of names) Deno.env.set(name, proxy.origin);
-    Deno.env.delete("NO_PROXY");
-    const text = await fetching(
-      netOf(),
-      [`net.fetch(${site.origin}/**)`],
-      async ({ sys }) => (await sys.net.fetch({ url: site.origin })).text,
-    );
-    assert.equal(text, "direct");
-  } finally {
-    for (const [i, name] of names.entries()) {
-      const was = before[i];
-      if (was === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, was);
-    }
-  }
+  // A process of its own: tests beside this one have the same environment, and clients of theirs.
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", CHILD, site.origin],
+    env: Object.fromEntries(PROXIES.map((name) => [name, proxy.origin])),
+  }).output();
+  const [said, wrong] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert.equal(said, "direct", wrong);
   assert.equal(proxy.connections, 0);
 });
 
