@@ -82,11 +82,11 @@ export class Broker {
   /** Makes a call at a place that was taken for it. */
   async callAt(run: Run, key: string, name: string, rawArgs: unknown): Promise<unknown> {
     if (!run.alive) return never();
-    run.inFlight += 1;
+    run.began();
     try {
       return await this.#call(run, key, name, rawArgs);
     } finally {
-      run.inFlight -= 1;
+      run.returned();
     }
   }
 

@@ -127,6 +127,10 @@ export class Context implements CallContext {
   stream(chunk: string): void {
     this.#call.run.stream(chunk);
   }
+
+  waits(isWaiting: boolean): void {
+    this.#call.run.waits(isWaiting);
+  }
 }
 
 /** The context of a call that changes the log. */

@@ -29,6 +29,7 @@ export class Run {
   /** Settles when the run is over for another reason than that its code returned. */
   readonly ended: Promise<RunEnd>;
   readonly stream: (chunk: string) => void;
+  readonly #rested: () => void;
   readonly #abort = new AbortController();
   readonly #counts = new Map<string, number>();
   #end: (how: RunEnd) => void = () => {};
@@ -41,17 +42,24 @@ export class Run {
   inFlight = 0;
   /** Composed calls under way, whose cost is not booked yet. */
   composing = 0;
+  #waiting = 0;
   /** Calls made in all, but for those of generated tools and programs. */
   calls = 0;
   /** Calls that generated tools and programs made. */
   callsOfTools = 0;
 
-  /** Starts a run of the process's current step. */
-  constructor(tree: Tree, pid: Pid, stream: (chunk: string) => void = () => {}) {
+  /** Starts a run of the process's current step. `rested` is called when it may rest now. */
+  constructor(
+    tree: Tree,
+    pid: Pid,
+    stream: (chunk: string) => void = () => {},
+    rested: () => void = () => {},
+  ) {
     this.tree = tree;
     this.pid = pid;
     this.step = tree.state.processes[pid]?.step ?? 0;
     this.stream = stream;
+    this.#rested = rested;
     this.signal = this.#abort.signal;
     this.ended = new Promise((resolve) => this.#end = resolve);
   }
@@ -59,6 +67,28 @@ export class Run {
   /** Whether its code may still call. */
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** Whether all that it does is to wait for a turn at a gate. */
+  get rests(): boolean {
+    return this.#waiting > 0 && this.inFlight - this.composing <= this.#waiting;
+  }
+
+  /** A call of it begins to wait for a turn at a gate, or does so no longer. */
+  waits(isWaiting: boolean): void {
+    this.#waiting += isWaiting ? 1 : -1;
+    if (this.rests) this.#rested();
+  }
+
+  /** A call has begun. */
+  began(): void {
+    this.inFlight += 1;
+  }
+
+  /** A call has returned: those that are left may all wait. */
+  returned(): void {
+    this.inFlight -= 1;
+    if (this.rests) this.#rested();
   }
 
   /** The place of the next call made inside `parent` ("" for the step itself). */

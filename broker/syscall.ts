@@ -140,6 +140,8 @@ export interface CallContext {
   may(need: Need): boolean;
   /** A chunk of text for whoever listens; never part of the log. */
   stream(chunk: string): void;
+  /** This call begins to wait for a turn at a gate, or does so no longer: others run meanwhile. */
+  waits(isWaiting: boolean): void;
 }
 
 /** What a mutating handler has besides: the draft of what it decides. */

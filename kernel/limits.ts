@@ -24,6 +24,8 @@ export const LIMITS = {
   goalBytesMax: 16_384,
   labelsPerProcessMax: 32,
   stepsInFlightMax: 64,
+  /** Steps that wait at gates and hold up no others: each has its conversation in memory. */
+  stepsWaitingMax: 1_024,
   toolsPerProcessMax: 512,
   // Authority
   capabilitiesPerProcessMax: 16_384,

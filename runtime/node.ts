@@ -2,7 +2,7 @@
  * A node: one running kernel. It owns trees, runs their processes, and writes their logs.
  *
  * Invariants:
- *   W1. At most `concurrency` runs are alive, and none before it was asked to run.
+ *   W1. At most `concurrency` runs act (J2 of turns), and none before it was asked to run.
  *   W2. A tree that the store refused, or whose invariants broke, stops; the node goes on.
  *   W3. Whatever comes from outside goes through the durable inbox (G7).
  *   W4. Nothing is written of a tree object that left memory.
@@ -80,7 +80,7 @@ export class Node implements Host {
       heard: (pid, chunk) => this.#streams.forEach((listener) => listener(pid, chunk)),
       written: (tree) => this.#written(tree),
       halt: (tree, error) => this.halt(tree, error),
-      over: (hosted) => this.#over(hosted),
+      room: (hosted) => this.#room(hosted),
     }, options.autorun === false ? 0 : options.concurrency);
     this.#intake = new Intake({
       node: id,
@@ -285,7 +285,7 @@ export class Node implements Host {
     });
   }
 
-  #over(hosted: Hosted): void {
+  #room(hosted: Hosted): void {
     if (this.#forest.of(hosted.tree) === hosted) this.#enqueue(hosted);
     this.poke();
   }

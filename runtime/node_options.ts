@@ -20,7 +20,7 @@ export interface NodeOptions {
   readonly retentionDays?: number | null;
   /** Programs by the name an image gives. */
   program(name: string): Program | undefined;
-  /** Runs at the same time. */
+  /** Runs at the same time; those that only wait at a gate are not counted. */
   readonly concurrency: number;
   /** false: nothing runs but by `runUntilIdle` and `stepOnce`. */
   readonly autorun?: boolean;

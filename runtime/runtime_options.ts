@@ -64,7 +64,7 @@ export interface RuntimeOptions {
   readonly skills?: readonly string[];
   /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
   readonly approvals?: "queue" | "terminal" | "deny" | Person;
-  /** Steps that run at the same time. */
+  /** Steps that run at the same time; those that only wait at a gate are not counted. */
   readonly concurrency?: number;
   /** Time, for tests. */
   readonly clock?: Clock;

@@ -2,8 +2,11 @@
  * Turns: which process runs next, and the runs that are alive.
  *
  * Invariants:
- *   J1. At most one run of a process is alive, and at most `limit` runs in all.
- *   J2. Nothing of a tree that is held, or not in memory any more, is run.
+ *   J1. At most one run of a process is alive.
+ *   J2. A run begins only while less than `limit` others act. One that rests, since all it does is
+ *       to wait for a turn at a gate, does not count, up to `LIMITS.stepsWaitingMax` of them; when
+ *       its turn comes it goes on at once, and nothing begins until there is room again.
+ *   J3. Nothing of a tree that is held, or not in memory any more, is run.
  * @module
  */
 
@@ -12,6 +15,7 @@ import { Run } from "../broker/run.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import { readyPids } from "../kernel/schedule.ts";
 import { Scheduler } from "../kernel/scheduler.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Hosted } from "./forest.ts";
@@ -30,17 +34,17 @@ export interface TurnsParts {
   written(tree: Tree): Promise<void>;
   /** A tree cannot go on. */
   halt(tree: Tree, error: unknown): void;
-  /** A run is over. */
-  over(hosted: Hosted): void;
+  /** A run is over, or rests: there may be room for another. */
+  room(hosted: Hosted): void;
 }
 
 /** The run queue of a node and its runs. */
 export class Turns {
   readonly #parts: TurnsParts;
   readonly #scheduler = new Scheduler();
-  /** How many runs may be alive. */
+  /** How many runs may act. */
   limit: number;
-  /** Those that are. */
+  /** Those that are alive. */
   readonly #runs = new Set<Run>();
   isStopping = false;
 
@@ -77,9 +81,16 @@ export class Turns {
     }
   }
 
-  /** Starts runs while there is room (J1). */
+  /** How many runs count (J2). */
+  get #acting(): number {
+    let resting = 0;
+    for (const { rests } of this.#runs) if (rests) resting += 1;
+    return this.running - Math.min(resting, LIMITS.stepsWaitingMax);
+  }
+
+  /** Starts runs while there is room (J2). */
   start(): void {
-    while (this.running < this.limit && !this.isStopping) {
+    for (let acting = this.#acting; acting < this.limit && !this.isStopping;) {
       const turn = this.#scheduler.next((tree, pid) =>
         this.#parts.get(tree)?.tree.state.processes[pid]?.priority ?? 1
       );
@@ -89,7 +100,9 @@ export class Turns {
       if (hosted === undefined) this.#scheduler.forget(turn.tree, turn.pid);
       if (hosted === undefined || process?.life.state !== "ready" || hosted.held > 0) continue;
       if (hosted.tree.state.going !== undefined) continue;
-      if (!hosted.runs.has(turn.pid)) this.#run(hosted, process);
+      if (hosted.runs.has(turn.pid)) continue;
+      this.#run(hosted, process);
+      acting += 1;
     }
   }
 
@@ -99,9 +112,14 @@ export class Turns {
   }
 
   #run(hosted: Hosted, process: Process): void {
-    const { options, broker, heard, written, halt, over } = this.#parts;
+    const { options, broker, heard, written, halt, room } = this.#parts;
     const { tree, runs } = hosted;
-    const run = new Run(tree, process.pid, (chunk) => heard(process.pid, chunk));
+    const run = new Run(
+      tree,
+      process.pid,
+      (chunk) => heard(process.pid, chunk),
+      () => room(hosted),
+    );
     runs.set(process.pid, run);
     this.#runs.add(run);
     const program = options.program(programOf(tree, process))!;
@@ -114,7 +132,7 @@ export class Turns {
         runs.delete(process.pid);
         this.#runs.delete(run);
         if (process.life.state === "ended") this.#scheduler.forget(tree.state.tree, process.pid);
-        over(hosted);
+        room(hosted);
       });
   }
 }

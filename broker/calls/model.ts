@@ -254,7 +254,8 @@ async function insist(at: CallContext, model: Model, given: {
       const asked = error.detail?.["retryAfterMs"];
       const pause = typeof asked === "number" ? asked : 250 * 2 ** attempt;
       if (pause > LIMITS.modelRetryMsMax) throw error;
-      await at.world.clock.sleep(pause, signal);
+      at.waits(true);
+      await at.world.clock.sleep(pause, signal).finally(() => at.waits(false));
     }
   }
 }
@@ -281,10 +282,15 @@ export async function bounded<T>(
       late.reject(new SysError("ETIMEDOUT", sentence));
     }, () => {});
   };
+  let isWaiting = false;
+  const tell = (waits: boolean): void => {
+    if (waits !== isWaiting) at.waits(isWaiting = waits);
+  };
   const onWait = (waits: boolean): void => {
     if (over.signal.aborted || limit.signal.aborted) return;
     lap.abort();
     if (!waits) start();
+    tell(waits);
   };
   start();
   const stopped = new Promise<never>((_, reject) => {
@@ -298,5 +304,6 @@ export async function bounded<T>(
     return await Promise.race([job(limit.signal, onWait), late.promise, stopped]);
   } finally {
     over.abort();
+    tell(false);
   }
 }
