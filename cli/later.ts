@@ -6,7 +6,6 @@
 import { UsageError } from "./exit.ts";
 
 const LATER: { readonly [command: string]: string } = {
-  "mcp serve": "server of tools over its own kernel",
   nodes: "several nodes on one store",
   "images build": "images as files",
   "tools pin": "pinned tools of MCP servers",

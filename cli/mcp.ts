@@ -1,5 +1,5 @@
 /**
- * `mcp`: servers of tools, mounted for the agents of a workspace.
+ * `mcp`: servers of tools, mounted for the agents of a workspace; and the runtime as such a server.
  * @module
  */
 
@@ -14,13 +14,13 @@ import { oneLine } from "../providers/printable.ts";
 import { Programs } from "../providers/confined.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
+import { MCP_SERVE_OPTIONS, mcpServe } from "./mcp_serve.ts";
 import { hostOf, keepMount, MCP_LOCK, mountNamed, mountsOf } from "./mcp_lock_file.ts";
-import { refuseLater } from "./later.ts";
 import { list, show } from "./output.ts";
 import { workspaceOf } from "./store.ts";
 
 const USAGE = "add NAME [--read PATH] [--bind TOOL=RIGHT($.ARG)] -- COMMAND… | ls [NAME] | " +
-  "diff NAME | trust NAME[/TOOL] | rm NAME";
+  "diff NAME | trust NAME[/TOOL] | rm NAME | serve [IMAGE_FILE…] [--as NAME --role R | --http]";
 
 /** `mcp`. */
 export const mcp: Command = {
@@ -44,12 +44,14 @@ export const mcp: Command = {
     url: { type: "string" },
     credential: { type: "string" },
     yes: { type: "boolean", short: "y" },
+    ...MCP_SERVE_OPTIONS,
   },
   words: [1, 128],
   remote: "none",
-  refuse: ([verb]) => refuseLater("mcp", verb),
   async run(at) {
     const [verb, name, ...rest] = at.words;
+    if (verb === "serve") return await mcpServe(at);
+    refuseServing(at);
     if (verb === "ls" && rest.length === 0) return await listed(at, name);
     if (verb === "add" && name !== undefined) return await added(at, name, rest);
     if (name !== undefined && rest.length === 0) {
@@ -60,6 +62,17 @@ export const mcp: Command = {
     throw new UsageError(`Cannot run "mcp ${verb}": expected mcp ${USAGE}`);
   },
 };
+
+/** Options of `mcp serve` mean nothing to the other verbs. */
+function refuseServing(at: Context): void {
+  for (const name of Object.keys(MCP_SERVE_OPTIONS)) {
+    const { flags } = at;
+    if (flags.text(name) === undefined && flags.texts(name).length === 0 && !flags.on(name)) {
+      continue;
+    }
+    throw new UsageError(`Cannot use --${name} here: it is for mcp serve`);
+  }
+}
 
 const LOOK_MS = 120_000;
 

@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { privateFile } from "../providers/private_file.ts";
 import type { AgentImage } from "../runtime/image.ts";
 import { openNet } from "../providers/net.ts";
+import type { RuntimeOptions } from "../runtime/runtime_options.ts";
 import { createRuntime } from "../runtime/create.ts";
 import { serve as serveRuntime, type Served } from "../server/mod.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
@@ -55,31 +56,9 @@ export const serve: Command = {
   },
   words: [0, 32],
   async run(at) {
-    const startables = await Promise.all(at.words.map((word) => startableOf(at, word)));
-    const images = startables.flatMap(({ image, spawn }) => [image, ...spawn.images ?? []]);
-    const model = modelOf(at);
-    const policy = at.flags.text("policy") ??
-      (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
+    const { options, images } = await housed(at);
     const tls = await tlsOf(at);
-    await using runtime = await createRuntime({
-      store: dbPath(at),
-      ...encryptionFor(at),
-      workspace: workspaceOf(at),
-      images,
-      models: model === undefined ? [] : [model],
-      ...gateFor(at),
-      approvals: "queue",
-      operator: operatorOf(at),
-      jit: jitOptions(at),
-      shell: true,
-      net: openNet(),
-      programs: true,
-      ...await auditOptionsOf(at),
-      ...telemetryFor(at),
-      ...await mcpFor(at),
-      ...await hooksFor(at),
-      ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
-    });
+    await using runtime = await createRuntime(options);
     await using server = serveRuntime(runtime, {
       hostname: at.flags.text("listen") ?? "127.0.0.1",
       port: portOf(at.flags.text("port") ?? String(PORT_DEFAULT)),
@@ -87,7 +66,7 @@ export const serve: Command = {
       behindTls: at.flags.on("behind-tls"),
       hostNames: at.flags.texts("host-name"),
       tokens: privateFile(tokensPath(at)),
-      images: distinct(images),
+      images,
       madeImages: privateFile(imagesPath(at)),
       selfApproval: at.flags.on("self-approval"),
       doctor: () => findingsOf(at),
@@ -96,6 +75,37 @@ export const serve: Command = {
     return await serving(at, server);
   },
 };
+
+/** The runtime of a store whose agents others start, and the images that they may. */
+export async function housed(
+  at: Context,
+): Promise<{ readonly options: RuntimeOptions; readonly images: readonly AgentImage[] }> {
+  const startables = await Promise.all(at.words.map((word) => startableOf(at, word)));
+  const images = startables.flatMap(({ image, spawn }) => [image, ...spawn.images ?? []]);
+  const model = modelOf(at);
+  const policy = at.flags.text("policy") ??
+    (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
+  const options: RuntimeOptions = {
+    store: dbPath(at),
+    ...encryptionFor(at),
+    workspace: workspaceOf(at),
+    images,
+    models: model === undefined ? [] : [model],
+    ...gateFor(at),
+    approvals: "queue",
+    operator: operatorOf(at),
+    jit: jitOptions(at),
+    shell: true,
+    net: openNet(),
+    programs: true,
+    ...await auditOptionsOf(at),
+    ...telemetryFor(at),
+    ...await mcpFor(at),
+    ...await hooksFor(at),
+    ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
+  };
+  return { options, images: distinct(images) };
+}
 
 /** Tells where it is, and waits to be interrupted. */
 async function serving(at: Context, server: Served): Promise<number> {
@@ -113,6 +123,7 @@ async function serving(at: Context, server: Served): Promise<number> {
   } else {
     at.io.out(`Serving ${dbPath(at)} at ${server.url}\n`);
     at.io.out(`Console (opens once, in the next 5 minutes): ${link}\n`);
+    at.io.out(`MCP for other agents: ${server.url}/mcp, with a token of libos token create\n`);
     at.io.out("Stop with Ctrl-C; agents go on at the next start.\n");
   }
   const stop = Promise.withResolvers<void>();

@@ -225,6 +225,7 @@ export const LIMITS = {
   mcpMemoryBytesMax: 2 * 2 ** 30,
   mcpProcessesMax: 128,
   mcpFileBytesMax: 2 ** 30,
+  mcpSubscriptionsMax: 64,
   mcpLockBytesMax: 16 * 2 ** 20,
   // Programs of the machine
   shellProgramCharsMax: 128,

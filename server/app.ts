@@ -11,6 +11,7 @@ import { whoAsks } from "./auth.ts";
 import { consoleRoutes } from "./console_routes.ts";
 import { samePlace, SECURITY_HEADERS, wholeBody } from "./guard.ts";
 import { answerOnce } from "./once.ts";
+import { mcpRoute } from "./mcp_route.ts";
 import { problemOf, problemResponse, Refusal } from "./problem.ts";
 import { ROUTES } from "./routes/all.ts";
 import { json, REFUSALS } from "./routes/answer.ts";
@@ -63,6 +64,7 @@ export function createApp(house: House, isOurs: (host: string) => boolean): App 
   for (const add of ROUTES) add(app, house);
   const openapi = documentOf(app, house);
   app.get("/openapi.json", (c) => c.json(openapi()));
+  mcpRoute(app, house);
   consoleRoutes(app, house);
   return {
     answer: async (request, from) => await app.fetch(request, { from }),

@@ -14,6 +14,7 @@
  */
 
 export { serve, type Served, type ServeOptions } from "./serve.ts";
+export { type McpServed, type McpTransport, serveMcp, type ServeMcpOptions } from "./mcp_stdio.ts";
 export type { Finding } from "./api.ts";
 export type { Principal, Role } from "./principal.ts";
 export { type Standing, TokenBook, type TokenRecord, type TokenWish } from "./tokens.ts";

@@ -97,9 +97,7 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
     const expected = "expected TLS (--cert, --key), or --insecure behind a proxy that has it";
     throw new SysError("EACCES", `Cannot listen on "${hostname}" in plain text: ${expected}`);
   }
-  const clock = options.clock ?? realClock;
-  const random = options.random ?? realRandom;
-  const house = new Household(runtime, { ...options, clock, random });
+  const house = householdOf(runtime, options);
   const names = new Set((options.hostNames ?? []).map((name) => name.toLowerCase()));
   const listening: { port: number | null } = { port: null };
   const isOurs = (host: string): boolean => {
@@ -124,9 +122,6 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
   if (hooks !== null) hooks.console = url;
   const close = async (): Promise<void> => {
     house.stop();
-    house.streams.close();
-    house.feed.close();
-    house.tally.close();
     await listener.close();
   };
   return {
@@ -138,6 +133,36 @@ export function serve(runtime: Runtime, options: ServeOptions = {}): Served {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** The API without a socket. */
+export interface Unlistened {
+  /** By which name it answers. */
+  readonly origin: string;
+  /** The tokens, to make and take back. */
+  readonly tokens: TokenBook;
+  /** Answers one request. */
+  answer(request: Request): Promise<Response>;
+  /** Waits for nobody any longer. The runtime goes on. */
+  stop(): void;
+}
+
+/** Answers requests of this process, in which nobody else's come. */
+export function answerHere(runtime: Runtime, options: ServeOptions = {}): Unlistened {
+  const house = householdOf(runtime, options);
+  const host = "libos.invalid";
+  const app = createApp(house, (name) => name === host);
+  return {
+    origin: `http://${host}`,
+    tokens: house.tokens,
+    answer: (request) => app.answer(request, "local"),
+    stop: () => house.stop(),
+  };
+}
+
+function householdOf(runtime: Runtime, options: ServeOptions): Household {
+  const { clock = realClock, random = realRandom } = options;
+  return new Household(runtime, { ...options, clock, random });
 }
 
 /** A name or an address with or without a port, and nothing else: no user, no path. */
@@ -209,5 +234,8 @@ class Household implements House {
   /** Waits for nobody any longer. */
   stop(): void {
     this.#stop.abort();
+    this.streams.close();
+    this.feed.close();
+    this.tally.close();
   }
 }

@@ -32,10 +32,6 @@ Deno.test("new agent makes a file that type-checks, runs, asks and is never writ
 });
 
 const LATER: readonly (readonly [argv: string, says: RegExp])[] = [
-  [
-    "mcp serve",
-    /^error: Cannot run "mcp serve": this version has no server of tools over its own kernel/,
-  ],
   ["nodes drain a", /Cannot run "nodes": this version has no several nodes on one store/],
   ["images build x", /Cannot run "images build": this version has no images as files/],
   ["tools pin x", /Cannot run "tools pin": this version has no pinned tools of MCP servers/],

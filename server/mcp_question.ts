@@ -1,0 +1,114 @@
+/**
+ * Requests to people as questions of MCP: what the person at a client is shown, and what they say.
+ * @module
+ */
+
+import { z } from "zod";
+import { LIMITS } from "../kernel/limits.ts";
+import { exposed } from "../kernel/mcp_text.ts";
+import type { DecideInput, RequestView } from "./schema/request.ts";
+
+/** A question in a form. */
+export interface FormQuestion {
+  readonly message: string;
+  /** A form of the protocol: an object of plain fields. */
+  readonly schema: {
+    readonly type: "object";
+    readonly properties: Record<string, never>;
+    readonly required: string[];
+  };
+  /** What the answer is bound to; it goes by the client, and comes back as it may. */
+  readonly state: string;
+}
+
+const WAYS = ["permission", "question"] as const;
+const STATE = z.strictObject({
+  way: z.enum(WAYS),
+  isJson: z.boolean(),
+  argsHash: z.string().nullable(),
+  askers: z.number(),
+});
+const SAID = z.object({
+  action: z.enum(["accept", "decline", "cancel"]),
+  content: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** A request as a form: yes or no to a call, one field for an answer. */
+export function questionFor(view: RequestView): FormQuestion {
+  const isQuestion = view.kind === "question" || view.kind === "doubt";
+  const state: z.infer<typeof STATE> = {
+    way: isQuestion ? "question" : "permission",
+    isJson: view.schema !== null,
+    argsHash: view.call?.argsHash ?? null,
+    askers: Math.max(1, view.askers.length),
+  };
+  return {
+    message: exposed(wordsOf(view), LIMITS.mcpQuestionCharsMax),
+    schema: {
+      type: "object",
+      properties: (isQuestion ? answerField(view) : YES_OR_NO) as Record<string, never>,
+      required: [isQuestion ? "answer" : "decision"],
+    },
+    state: JSON.stringify(state),
+  };
+}
+
+const YES_OR_NO = {
+  decision: { type: "string", title: "Decision", enum: ["approve", "deny"] },
+  reason: { type: "string", title: "Reason, for a no" },
+};
+
+function answerField({ choices }: RequestView): unknown {
+  const isChoice = choices.length > 0;
+  return { answer: { type: "string", title: "Answer", ...isChoice ? { enum: choices } : {} } };
+}
+
+/** What the kernel knows stands before what agents wrote, so that nothing passes for it. */
+function wordsOf({ pid, goal, prompt, call, risk, because, preview, schema }: RequestView): string {
+  const form = JSON.stringify(schema);
+  return [
+    `Process ${pid} asks${call === null ? "" : `: ${call.right}(${call.resource}), risk ${risk}`}`,
+    ...because === null ? [] : [`Because: ${because}`],
+    ...schema === null ? [] : [`The answer is JSON of ${form}`],
+    "What agents wrote:",
+    prompt,
+    `Goal: ${goal}`,
+    ...preview === null ? [] : [preview.body],
+  ].join("\n");
+}
+
+/** What was said, as a decision of the API; a sentence where it is none. */
+export function replyTo(said: unknown, state: unknown): DecideInput | string {
+  const reply = SAID.safeParse(said);
+  const bound = STATE.safeParse(typeof state === "string" ? jsonOf(state) : null);
+  if (!reply.success || !bound.success) {
+    return "Cannot answer the request: no reply to what was shown, expected one";
+  }
+  if (reply.data.action !== "accept") {
+    return "Cannot answer the request: the person gave no answer; it waits as before";
+  }
+  const { way, isJson, argsHash, askers } = bound.data;
+  const { decision, answer, reason } = reply.data.content ?? {};
+  const head = { askers, ...argsHash === null ? {} : { argsHash } };
+  if (way === "question" && typeof answer === "string") {
+    const value = isJson ? jsonOf(answer) : answer;
+    return { ...head, decision: { outcome: "answer", value: value ?? answer } };
+  }
+  if (way === "permission" && decision === "approve") {
+    return { ...head, decision: { outcome: "approve", scope: "once" } };
+  }
+  if (way === "permission" && decision === "deny") {
+    const why = typeof reason === "string" && reason !== "" ? { reason } : {};
+    return { ...head, decision: { outcome: "deny", ...why } };
+  }
+  return "Cannot answer the request: the form came back without an answer";
+}
+
+/** A text as JSON; undefined where it is none. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
