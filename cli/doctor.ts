@@ -10,6 +10,7 @@ import { verifyTree } from "../runtime/load.ts";
 import { cageFindings, type Finding } from "./doctor_cages.ts";
 import { programFinding } from "./doctor_programs.ts";
 import type { Command, Context } from "./command.ts";
+import { CREDENTIAL_OPTIONS, credentialFindings, netFinding } from "./credential_place.ts";
 import { doctorThere } from "./evidence_there.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { isFile } from "./files.ts";
@@ -23,9 +24,9 @@ export const doctor: Command = {
   name: "doctor",
   group: "start",
   usage: "",
-  about: "Check Deno, permissions, cages and walls, the store, its lock and its chains",
+  about: "Check Deno, permissions, cages, walls, net, credentials, and the store and its chains",
   examples: ["libos doctor", "libos doctor -o json"],
-  options: {},
+  options: CREDENTIAL_OPTIONS,
   words: [0, 0],
   remote: doctorThere,
   async run(at) {
@@ -55,6 +56,8 @@ export async function findingsOf(at: Context): Promise<Finding[]> {
     ...await cageFindings(),
     ...await mcpFindings(at),
     programFinding(),
+    await netFinding(at),
+    ...credentialFindings(at),
   ];
 }
 

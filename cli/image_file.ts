@@ -16,6 +16,7 @@ import { madeAgain, MadeImages, refOf } from "../server/image_book.ts";
 import type { SpawnOptions } from "../runtime/runtime.ts";
 import type { Context } from "./command.ts";
 import { SysError } from "../kernel/errors.ts";
+import { credentialRules } from "./credential_place.ts";
 import { UsageError } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { reading } from "./store.ts";
@@ -133,6 +134,7 @@ export function spawnOptions(
     grants: [
       ...spawn.grants ?? [],
       ...rulesOf(flags.texts("grant"), "allow"),
+      ...credentialRules(at, flags.texts("credential")),
       ...rulesOf(flags.texts("ask"), "ask"),
       ...rulesOf(flags.texts("deny"), "deny"),
     ],

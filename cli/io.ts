@@ -6,6 +6,7 @@
  */
 
 import { TerminalPerson } from "../providers/person.ts";
+import { readSecret } from "../providers/secret_input.ts";
 
 /** The outside, as commands see it. */
 export interface Io {
@@ -21,6 +22,8 @@ export interface Io {
   readonly isInteractive: boolean;
   /** A variable of the environment; undefined when it is absent or must not be read. */
   env(name: string): string | undefined;
+  /** A secret from whoever calls, typed where nothing is shown, or from standard input. */
+  secret(prompt: string): Promise<string>;
   /** The working directory. */
   readonly cwd: string;
   /** Calls `listener` at each interrupt until the returned function is called. */
@@ -43,6 +46,7 @@ export function realIo(): Io {
     isProgressShown: Deno.stderr.isTerminal(),
     isInteractive: TerminalPerson.isThere(),
     env,
+    secret: readSecret,
     cwd: Deno.cwd(),
     onInterrupt(listener) {
       for (const signal of STOPS) Deno.addSignalListener(signal, listener);

@@ -19,6 +19,7 @@ import { completionOf } from "./completion.ts";
 import { console } from "./console.ts";
 import { context } from "./context.ts";
 import { cost } from "./cost.ts";
+import { credential } from "./credential.ts";
 import { overview as overviewOf } from "./evidence_there.ts";
 import { explain } from "./explain.ts";
 import { hooks } from "./hook_again.ts";
@@ -85,7 +86,7 @@ const ALL: readonly Command[] = [
     kill,
   ],
   ...[approvals, approve, edit, deny, answer, hooks, token],
-  ...[caps, can, explain, policy, suggestGrants],
+  ...[caps, can, explain, policy, credential, suggestGrants],
   ...[tools, mcp],
   ...[objects, tree, gc, erase, store, budget, cost],
   ...[checkpoint, rollback, fork],

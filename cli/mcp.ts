@@ -13,6 +13,7 @@ import { resolvePath } from "../kernel/path.ts";
 import { oneLine } from "../providers/printable.ts";
 import { Programs } from "../providers/confined.ts";
 import type { Command, Context } from "./command.ts";
+import { CREDENTIAL_OPTIONS } from "./credential_place.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { MCP_SERVE_OPTIONS, mcpServe } from "./mcp_serve.ts";
 import { hostOf, keepMount, MCP_LOCK, mountNamed, mountsOf } from "./mcp_lock_file.ts";
@@ -42,6 +43,7 @@ export const mcp: Command = {
     hints: { type: "boolean" },
     unconfined: { type: "boolean" },
     url: { type: "string" },
+    ...CREDENTIAL_OPTIONS,
     credential: { type: "string" },
     yes: { type: "boolean", short: "y" },
     ...MCP_SERVE_OPTIONS,

@@ -10,6 +10,7 @@ import { type McpHost, mountMcp } from "../providers/mcp_host.ts";
 import { Programs } from "../providers/confined.ts";
 import type { RuntimeOptions } from "../runtime/runtime_options.ts";
 import type { Context } from "./command.ts";
+import { credentialsFor } from "./credential_place.ts";
 import type { Finding } from "./doctor_cages.ts";
 import { isFile, readText, writeText } from "./files.ts";
 import { workspaceOf } from "./store.ts";
@@ -50,7 +51,7 @@ export async function keepMount(at: Context, name: string, mount: McpMount | nul
 /** A host of mounts in the workspace. */
 export async function hostOf(at: Context, mounts: readonly McpMount[]): Promise<McpHost> {
   const root = await Deno.realPath(workspaceOf(at));
-  return mountMcp(mounts, { root, env: (name) => at.io.env(name) });
+  return mountMcp(mounts, { root, env: (name) => at.io.env(name), ...credentialsFor(at) });
 }
 
 /** The servers of a runtime; none where there is no lock. */

@@ -17,6 +17,7 @@ import { createRuntime } from "../runtime/create.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Command, Context } from "./command.ts";
 import { POLICY_FILE } from "./decided.ts";
+import { CREDENTIAL_OPTIONS, credentialsFor, warnOfCredentials } from "./credential_place.ts";
 import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { GATE_OPTION, gateFor } from "./gate_words.ts";
@@ -48,6 +49,7 @@ export const run: Command = {
     grant: { type: "string", multiple: true },
     ask: { type: "string", multiple: true },
     deny: { type: "string", multiple: true },
+    credential: { type: "string", multiple: true },
     budget: { type: "string", multiple: true },
     model: { type: "string" },
     "model-id": { type: "string" },
@@ -56,6 +58,7 @@ export const run: Command = {
     "no-wait": { type: "boolean" },
     key: { type: "string" },
     resume: { type: "boolean" },
+    ...CREDENTIAL_OPTIONS,
     jit: { type: "boolean" },
     isolation: { type: "string" },
     review: { type: "string" },
@@ -91,6 +94,7 @@ async function runtimeOf(
   let runtime: Runtime | undefined = undefined;
   const person = isAsking ? askingPerson(() => runtime) : "queue";
   const model = modelOf(at);
+  warnOfCredentials(at);
   const policy = at.flags.text("policy") ??
     (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
   runtime = await createRuntime({
@@ -104,7 +108,7 @@ async function runtimeOf(
     operator: operatorOf(at),
     jit: jitOptions(at),
     shell: true,
-    net: openNet(),
+    net: openNet(credentialsFor(at)),
     programs: true,
     ...await auditOptionsOf(at),
     ...telemetryFor(at),

@@ -14,6 +14,7 @@ import { auditOptionsOf } from "./audit_parts.ts";
 import type { Command, Context } from "./command.ts";
 import { POLICY_FILE } from "./decided.ts";
 import { findingsOf } from "./doctor.ts";
+import { CREDENTIAL_OPTIONS, credentialsFor, warnOfCredentials } from "./credential_place.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
 import { HOOK_OPTIONS, hooksFor } from "./hooks.ts";
@@ -49,6 +50,7 @@ export const serve: Command = {
     model: { type: "string" },
     "model-id": { type: "string" },
     ...GATE_OPTION,
+    ...CREDENTIAL_OPTIONS,
     jit: { type: "boolean" },
     isolation: { type: "string" },
     review: { type: "string" },
@@ -83,6 +85,7 @@ export async function housed(
   const startables = await Promise.all(at.words.map((word) => startableOf(at, word)));
   const images = startables.flatMap(({ image, spawn }) => [image, ...spawn.images ?? []]);
   const model = modelOf(at);
+  warnOfCredentials(at);
   const policy = at.flags.text("policy") ??
     (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
   const options: RuntimeOptions = {
@@ -96,7 +99,7 @@ export async function housed(
     operator: operatorOf(at),
     jit: jitOptions(at),
     shell: true,
-    net: openNet(),
+    net: openNet(credentialsFor(at)),
     programs: true,
     ...await auditOptionsOf(at),
     ...telemetryFor(at),

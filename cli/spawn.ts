@@ -5,10 +5,11 @@
 
 import { oneLine, printable, quoted } from "../providers/printable.ts";
 import { realClock } from "../providers/clock.ts";
+import { checkCredentialName } from "../kernel/credential.ts";
 import type { Errno } from "../kernel/errors.ts";
 import { textOf } from "../runtime/line_text.ts";
 import type { ProcessView } from "../server/schema/process.ts";
-import type { Command, Context } from "./command.ts";
+import type { Command, Context, Flags } from "./command.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
 import { following } from "./follow.ts";
 import { safeJson, safeYaml, show } from "./output.ts";
@@ -31,6 +32,7 @@ export const spawn: Command = {
     grant: { type: "string", multiple: true },
     ask: { type: "string", multiple: true },
     deny: { type: "string", multiple: true },
+    credential: { type: "string", multiple: true },
     budget: { type: "string", multiple: true },
     label: { type: "string", multiple: true, short: "l" },
     input: { type: "string" },
@@ -48,12 +50,7 @@ export const spawn: Command = {
     const process = await at.client!.spawn({
       image: image!,
       goal: goal!,
-      grants: (["allow", "ask", "deny"] as const).flatMap((effect) =>
-        flags.texts(effect === "allow" ? "grant" : effect).map((word) => {
-          const { right, resource } = patternOf(word);
-          return `${effect} ${right}(${resource})`;
-        })
-      ),
+      grants: [...rulesAt(flags), ...flags.texts("credential").map(credentialRule)],
       labels: labelsOf(flags.texts("label")),
       ...(Object.keys(budget).length === 0 ? {} : { budget: budget as Record<string, number> }),
       ...(input === undefined ? {} : { input: valueOf(input) }),
@@ -63,6 +60,21 @@ export const spawn: Command = {
     return EXIT.ok;
   },
 };
+
+function rulesAt(flags: Flags): string[] {
+  return (["allow", "ask", "deny"] as const).flatMap((effect) =>
+    flags.texts(effect === "allow" ? "grant" : effect).map((word) => {
+      const { right, resource } = patternOf(word);
+      return `${effect} ${right}(${resource})`;
+    })
+  );
+}
+
+/** The server's credentials are its own: only their names can be said from here. */
+function credentialRule(name: string): string {
+  checkCredentialName(name);
+  return `allow credential.use(${name})`;
+}
 
 /** `wait`. */
 export const wait: Command = {

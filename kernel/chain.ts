@@ -20,7 +20,7 @@ import { mustWriteOutHost, writesOutHost } from "./net.ts";
 export const WHY = {
   right: "the right differs",
   resource: "the resource differs",
-  unnamed: "the host is private, and its pattern does not write it out",
+  unnamed: "the host is private or may be, and its pattern does not write it out",
   notGranted: "a rule says ask, and this was not granted by a person",
   orphan: "what it was derived from is gone",
   expired: "expired",

@@ -130,7 +130,9 @@ export const LIMITS = {
   credentialsMax: 64,
   credentialBytesMax: 8_192,
   credentialSecretCharsMin: 8,
+  credentialFileBytesMax: 2 ** 20,
   // Net
+  programHostsMax: 32,
   netUrlBytesMax: 8_192,
   netPathSegmentsMax: 48,
   netHeadersMax: 64,

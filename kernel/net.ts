@@ -10,6 +10,8 @@
  *   F2. A host that is private by its own text is covered only by patterns that write it out, and
  *       so are all that they were derived from.
  *   F3. A redirect is a request of its own: it follows nobody's authority, and no credential.
+ *   F4. The same holds of what a program connects to; there a name counts as a private host, since
+ *       who covers all names does not know where each leads.
  * @module
  */
 
@@ -96,8 +98,12 @@ export interface Net {
 /** Segment of a resource in which its host is. */
 const HOST_SEGMENT = 3;
 
+/** The right of programs to connect and listen, by `host:port`. */
+export const CONNECT = "net.connect";
+
 /** Whether nothing but a pattern that writes the host out may cover a resource (F2). */
 export function mustWriteOutHost(right: string, segments: readonly string[]): boolean {
+  if (right === CONNECT) return mustWriteOutPlace(segments);
   const host = segments[HOST_SEGMENT];
   if (!isNetRight(right) || host === undefined || segments[2] !== "") return false;
   const name = host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
@@ -107,8 +113,28 @@ export function mustWriteOutHost(right: string, segments: readonly string[]): bo
 
 /** Whether a pattern, by its segments, has the host of a resource in it, letter by letter. */
 export function writesOutHost(pattern: readonly string[], segments: readonly string[]): boolean {
-  return pattern[HOST_SEGMENT] === segments[HOST_SEGMENT] &&
-    !pattern.slice(0, HOST_SEGMENT).includes("**");
+  const at = segments.length === 1 ? 0 : HOST_SEGMENT;
+  return pattern[at] === segments[at] && !pattern.slice(0, at).includes("**");
+}
+
+/** Of a place to connect to; a name, too, since it may lead anywhere (F4). */
+function mustWriteOutPlace(segments: readonly string[]): boolean {
+  const [place = ""] = segments;
+  if (place === "**") return false;
+  const address = canonicalAddress(place.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"));
+  return address === undefined || addressKind(address) !== null;
+}
+
+/** One spelling of `host:port`, as a program says it; null for what is none. */
+export function connectPlace(text: string): string | null {
+  const [, host = "", digits = ""] = /^(\[[0-9A-Fa-f:.]+\]|[^\s:/*[\]]+):(\d{1,5})$/.exec(text) ??
+    [];
+  if (host === "" || Number(digits) > 65_535) return null;
+  const port = Number(digits);
+  const address = canonicalAddress(host.startsWith("[") ? host.slice(1, -1) : host);
+  if (address !== undefined) return `${isV6(address) ? `[${address}]` : address}:${port}`;
+  const name = host.toLowerCase().replace(/\.$/, "");
+  return isHostName(name) ? `${name}:${port}` : null;
 }
 
 /** Whether a method asks for no change, so that asking twice does no harm. */
@@ -162,11 +188,15 @@ function hostOf(text: string, hostname: string): { host: string; address: string
   }
   // The dot of the root: the same name.
   const host = hostname.replace(/\.$/, "");
-  const labels = host.split(".");
-  const isName = host.length <= 253 &&
-    labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
-  if (!isName) refuse(text, `its host is "${hostname.slice(0, 300)}"`, "a name or an address");
+  if (!isHostName(host)) {
+    refuse(text, `its host is "${hostname.slice(0, 300)}"`, "a name or an address");
+  }
   return { host, address: canonicalAddress(host) ?? null };
+}
+
+function isHostName(host: string): boolean {
+  return host.length <= 253 &&
+    host.split(".").every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
 }
 
 const LOCAL_ENDS = new Set([
@@ -218,7 +248,7 @@ function pathOf(text: string, pathname: string): string {
 /** A pattern of resources in the spelling of resources: hosts in small letters, no own ports. */
 export function netPattern(resource: string): string {
   const match = /^((?:[A-Za-z*]+ )?)([A-Za-z*][\w+.*-]*:)\/\/([^/]*)(.*)$/s.exec(resource);
-  if (match === null) return resource;
+  if (match === null) return connectPlace(resource) ?? resource;
   const [, method = "", scheme = "", host = "", rest = ""] = match;
   const small = scheme.toLowerCase();
   const own = small === "https:" ? ":443" : small === "http:" ? ":80" : undefined;

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { CONNECT, connectPlace } from "./net.ts";
 import type { Reach } from "./reach.ts";
 
 /** What a program can want from Deno. */
@@ -23,6 +24,9 @@ export interface Check {
   readonly value: string | null;
 }
 
+/** A name and an address that it leads to. */
+export type HostLine = readonly [name: string, address: string];
+
 /** What a program is started with. */
 export interface ProgramStart {
   /** The script, canonical. */
@@ -37,6 +41,8 @@ export interface ProgramStart {
   readonly env: Readonly<Record<string, string>>;
   /** What of the workspace it may see at all, and whether it has a network. */
   readonly reach: Reach;
+  /** The names that it finds, each with an address that was checked; it finds no others. */
+  readonly hosts?: readonly HostLine[];
   /** How long it may run, in milliseconds. */
   readonly timeMs: number;
 }
@@ -100,9 +106,14 @@ export function needsOfCheck({ permission, value }: Check): readonly CheckNeed[]
       return CHANGES.map((right) => ({ right, resource: value }));
     case "import":
       return "a program brings its modules with it, and imports none from elsewhere";
-    case "net":
+    case "net": {
+      if (value === null) return "it wants all of the net, expected one place at a time";
+      const place = connectPlace(value);
+      if (place === null) return `no capability covers "${value}", expected host:port`;
+      return [{ right: CONNECT, resource: place }];
+    }
     case "sys":
-      if (value === null) return `it wants all there is of "${permission}", expected one at a time`;
-      return [{ right: permission === "net" ? "net.connect" : "program.sys", resource: value }];
+      if (value === null) return 'it wants all there is of "sys", expected one at a time';
+      return [{ right: "program.sys", resource: value }];
   }
 }

@@ -22,6 +22,7 @@ import type { HeldCapability } from "./capability.ts";
 import { coversText, isGrant, standing } from "./chain.ts";
 import { matchRight, overlaps, type Pattern, splitResource } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
+import { CONNECT, mustWriteOutHost, writesOutHost } from "./net.ts";
 import { hashOf } from "./json.ts";
 import { joinLabels, type Label } from "./label.ts";
 import { markOf, markUnder } from "./mark.ts";
@@ -65,12 +66,17 @@ export interface ReachQuery {
   readonly untilMs: number;
   /** Each change is judged by itself as well, so what is only asked about does not narrow those. */
   readonly judgesChanges?: true;
+  /** Nobody judges what it connects to: then it reaches all that this machine does. */
+  readonly judgesNoConnection?: true;
 }
 
 const READS = ["file.read", "file.list", "file.stat"] as const;
 const CHANGES = ["file.write", "file.mkdir", "file.move", "file.remove"] as const;
-/** The right to a network without a door; no call has it. */
-const RAW_NET = "net.connect";
+/**
+ * What a capability names besides, letter by letter, for a network in which nobody judges where a
+ * program connects: whatever is private is in it.
+ */
+const PRIVATE = "private";
 
 /** What a program that the process starts may see. Pure. */
 export function reachOf(tree: Tree, query: ReachQuery): Reach {
@@ -91,7 +97,9 @@ export function reachOf(tree: Tree, query: ReachQuery): Reach {
   found.sort(byPlace);
   const areas = found.filter((area) => !found.some((other) => contains(other, area)));
   const label = labelOf(tree, areas);
-  const net = isCovered(at, RAW_NET, "**") && hashOf(label) === hashOf(UNLABELLED) &&
+  const net = isCovered(at, CONNECT, "**") &&
+    (query.judgesNoConnection !== true || isCovered(at, CONNECT, PRIVATE)) &&
+    hashOf(label) === hashOf(UNLABELLED) &&
     !at.limits.some(({ pattern }) => meetsNoun(pattern.right, "net."));
   return { areas, net, label };
 }
@@ -253,6 +261,9 @@ function isCovered(at: Looking, right: string, pattern: string): boolean {
   return at.held.some((cap) => {
     for (let one: HeldCapability | undefined = cap; one !== undefined;) {
       if (!isPlain(at, one) || !coversText(one, right, segments)) return false;
+      const isOpen = !mustWriteOutHost(right, segments) ||
+        writesOutHost(splitResource(one.resource), segments);
+      if (!isOpen) return false;
       if (one.parent === null) return true;
       one = at.tree.caps.get(one.parent);
     }

@@ -46,6 +46,8 @@ const SYSTEM: readonly string[] = [
 ];
 /** The same, for who has a network. */
 const NETWORK: readonly string[] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"];
+/** What says where names are looked up, and which there are. */
+export const NAMES: readonly string[] = ["hosts", "nsswitch.conf"];
 const DEVICES: readonly string[] = ["/dev/null", "/dev/zero", "/dev/urandom"];
 
 /** A folder or file of the workspace as it is mounted. */
@@ -66,6 +68,8 @@ export interface Place {
   readonly reach: Reach;
   /** More of the machine that it may read: absolute paths. */
   readonly reads?: readonly string[];
+  /** A folder with the files by which names are found, in place of the machine's own. */
+  readonly names?: string;
 }
 
 /** Arguments of the jail's program, and what they mount of the workspace. */
@@ -105,7 +109,8 @@ export function wallsOf(place: Place, proc: boolean): Walls {
       // The child's environment comes with the jail's own.
       wall !== "--clearenv"
     ),
-    ...[...SYSTEM, ...reach.net ? NETWORK : []].flatMap(ofSystem),
+    ...SYSTEM.flatMap(ofSystem),
+    ...namesOf(place),
     ...proc ? ["--proc", "/proc"] : [],
     ...DEVICES.flatMap((device) => ["--dev-bind", device, device]),
     ...["fd", "stdin", "stdout", "stderr"].flatMap((name, i) => [
@@ -235,6 +240,12 @@ function mount(into: Mounting, path: string, writes: boolean): void {
   const at = hostPath(into.root, path);
   into.args.push(writes ? "--bind" : "--ro-bind", at, at);
   into.mounts.push({ at, writes, identity });
+}
+
+/** By which files names are found. */
+function namesOf({ reach, names }: Place): string[] {
+  if (names === undefined) return reach.net ? NETWORK.flatMap(ofSystem) : [];
+  return NAMES.flatMap((file) => ["--ro-bind", `${names}/${file}`, `/etc/${file}`]);
 }
 
 /** A piece of the system as it is: a link stays one. */

@@ -1,6 +1,6 @@
 /**
- * Credentials of the host: given by code, read from the environment or from a file, or kept by the
- * command line in a file of its own.
+ * Credentials of the host: given by code, read from the environment or from a file. Those that the
+ * command line keeps are in `credential_file.ts`.
  *
  * A secret is read when it is first sent, and again each time, so that a new one needs no restart.
  * @module
@@ -15,7 +15,7 @@ import {
 } from "../kernel/credential.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import { type PrivateFile, privateFile } from "./private_file.ts";
+import { privateFile } from "./private_file.ts";
 
 /** Where a secret is, and where it may be sent. */
 export type CredentialSource =
@@ -38,7 +38,15 @@ export type CredentialSources = { readonly [name: string]: CredentialSource };
 
 /** Opens credentials; their secrets are read when they are used. Throws `EINVAL`. */
 export function openCredentials(sources: CredentialSources): Credentials {
-  return new HostCredentials(sources);
+  return credentialsWith(sources, new Redactor());
+}
+
+/**
+ * Opens credentials that share what is searched for with others before and after them.
+ * @internal
+ */
+export function credentialsWith(sources: CredentialSources, redactor: Redactor): Credentials {
+  return new HostCredentials(sources, redactor);
 }
 
 interface Held {
@@ -48,9 +56,10 @@ interface Held {
 
 class HostCredentials implements Credentials {
   readonly #held = new Map<string, Held>();
-  readonly #redactor = new Redactor();
+  readonly #redactor: Redactor;
 
-  constructor(sources: CredentialSources) {
+  constructor(sources: CredentialSources, redactor: Redactor) {
+    this.#redactor = redactor;
     const entries = Object.entries(sources);
     if (entries.length > LIMITS.credentialsMax) {
       const sentence = `Cannot keep ${entries.length} credentials`;
@@ -113,68 +122,4 @@ function secretOf(name: string, source: CredentialSource): string {
   const text = privateFile(source.file).read();
   if (text !== null) return text.replace(/\r?\n$/, "");
   throw new SysError("EIO", `${cannot}: no file "${source.file}", expected one with the secret`);
-}
-
-/** A credential as the command line keeps it. */
-export interface KeptCredential {
-  readonly hosts: readonly string[];
-  readonly header: string;
-  readonly prefix?: string;
-  readonly value: string;
-}
-
-/** The file in which the command line keeps credentials, readable by its owner only. */
-export class CredentialFile {
-  readonly #file: PrivateFile;
-  readonly #path: string;
-
-  /** The file at a path; it need not be there. */
-  constructor(path: string) {
-    this.#path = path;
-    this.#file = privateFile(path);
-  }
-
-  /** What is kept. Throws `EACCES` when others may read the file, `EINTEGRITY`. */
-  read(): { readonly [name: string]: KeptCredential } {
-    return this.#parse(this.#file.read());
-  }
-
-  /** Keeps one, in place of any of the same name. */
-  put(name: string, kept: KeptCredential): void {
-    openCredentials({ [name]: kept });
-    this.#file.update((text) => {
-      const all = { ...this.#parse(text), [name]: kept };
-      openCredentials(all);
-      return format(all);
-    });
-  }
-
-  /** Forgets one; false when there was none. */
-  remove(name: string): boolean {
-    let was = false;
-    this.#file.update((text) => {
-      const { [name]: gone, ...rest } = this.#parse(text);
-      was = gone !== undefined;
-      return format(rest);
-    });
-    return was;
-  }
-
-  #parse(text: string | null): { [name: string]: KeptCredential } {
-    if (text === null) return {};
-    try {
-      const { version, credentials } = JSON.parse(text);
-      if (version === 1 && typeof credentials === "object" && credentials !== null) {
-        return credentials;
-      }
-    } catch {
-      // Said below, without what the file has.
-    }
-    const state = "not what was written there, expected credentials";
-    throw new SysError("EINTEGRITY", `Cannot read "${this.#path}": ${state}`);
-  }
-}
-
-function format(credentials: { readonly [name: string]: KeptCredential }): string {
-  return `${JSON.stringify({ version: 1, credentials }, null, 2)}\n`;
 }

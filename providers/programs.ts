@@ -9,15 +9,22 @@
  *   R1. Without a jail no program is started.
  *   R2. A program that cannot ask us is ended by Deno itself.
  *   R3. It stays in its working directory, so that a path means the same to it and to us.
+ *   R4. It asks no name server: it finds the names that it was given, each at a checked address.
  * @module
  */
 
 import { realpathSync } from "node:fs";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import type { ProgramEnd, ProgramHearing, Programs, ProgramStart } from "../kernel/program.ts";
+import type {
+  HostLine,
+  ProgramEnd,
+  ProgramHearing,
+  Programs,
+  ProgramStart,
+} from "../kernel/program.ts";
 import { realClock } from "./clock.ts";
-import { hostPath, identityOf } from "./confine.ts";
+import { hostPath, identityOf, NAMES } from "./confine.ts";
 import type { Program, Programs as Children } from "./confined.ts";
 import { answerChecks } from "./program_checks.ts";
 import { Kept } from "./program_output.ts";
@@ -59,6 +66,10 @@ export class DenoPrograms implements Programs {
     const root = realpathSync(this.#root);
     const folder = Deno.makeTempDirSync({ prefix: "libos-" });
     const socket = `${folder}/checks`;
+    // Names lead where they led when they were checked (R4).
+    const [hosts, source] = NAMES;
+    Deno.writeTextFileSync(`${folder}/${hosts}`, hostsText(start.hosts ?? []));
+    Deno.writeTextFileSync(`${folder}/${source}`, "hosts: files\n");
     const listener = Deno.listen({ transport: "unix", path: socket });
     const answering = answerChecks(listener, { root, cwd: start.cwd }, hearing.judge);
     try {
@@ -110,7 +121,10 @@ export class DenoPrograms implements Programs {
         DENO_NO_UPDATE_CHECK: "1",
         DENO_PERMISSION_BROKER_PATH: at.socket,
       },
-      place: { root: at.root, cwd: start.cwd, reach: start.reach, reads: [deno, at.folder] },
+      place: {
+        ...{ root: at.root, cwd: start.cwd, reach: start.reach, reads: [deno, at.folder] },
+        names: at.folder,
+      },
       confined: true,
       asks: true,
       limits: {
@@ -160,6 +174,11 @@ async function follow(
     over.abort();
     signal.removeEventListener("abort", end);
   }
+}
+
+/** A file of hosts. */
+function hostsText(hosts: readonly HostLine[]): string {
+  return hosts.map(([name, address]) => `${address} ${name}\n`).join("");
 }
 
 /** Writes all of its input; a program that does not read it may end before. */

@@ -105,6 +105,40 @@ export class StoreKey {
     return new Uint8Array(body);
   }
 
+  /**
+   * Encrypts a small text for one use, under a key that is made for this text alone.
+   * @internal
+   */
+  seal(text: string, use: string): Uint8Array {
+    const salt = randomBytes(KEY_BYTES);
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv("aes-256-gcm", derived(this.#bytes, salt, use), nonce);
+    cipher.setAAD(new TextEncoder().encode(use));
+    const body = cipher.update(text, "utf8");
+    cipher.final();
+    return new Uint8Array([...salt, ...nonce, ...body, ...cipher.getAuthTag()]);
+  }
+
+  /**
+   * Decrypts what was sealed for this use; undefined when it was not by this key, or was changed.
+   * @internal
+   */
+  unseal(sealed: Uint8Array, use: string): string | undefined {
+    const from = KEY_BYTES + NONCE_BYTES;
+    if (sealed.length < from + TAG_BYTES) return undefined;
+    const key = derived(this.#bytes, sealed.subarray(0, KEY_BYTES), use);
+    const cipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(KEY_BYTES, from));
+    cipher.setAAD(new TextEncoder().encode(use));
+    cipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    try {
+      const body = cipher.update(sealed.subarray(from, -TAG_BYTES));
+      cipher.final();
+      return new TextDecoder().decode(body);
+    } catch {
+      return undefined;
+    }
+  }
+
   #wrapper(store: Uint8Array): Uint8Array {
     return derived(this.#bytes, store, "libos.wrap/1");
   }

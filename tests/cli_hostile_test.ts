@@ -130,6 +130,7 @@ async function onScreen(
   await main(argv, {
     ...{ out: hear, err: hear, isTerminal: true, isProgressShown: true, isInteractive: false },
     env: (name) => name === "LIBOS_OPERATOR" ? "ada" : variables[name],
+    secret: () => Promise.resolve(""),
     cwd: place.folder,
     onInterrupt: () => () => {},
     exitNow: () => {},

@@ -91,6 +91,8 @@ export class Place implements AsyncDisposable {
   readonly folder: string;
   /** Variables of the environment that commands in this process see. */
   readonly variables: Record<string, string> = {};
+  /** What is typed, one after the other, where commands in this process ask for a secret. */
+  readonly secrets: string[] = [];
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -146,6 +148,7 @@ export class Place implements AsyncDisposable {
       isProgressShown: false,
       isInteractive: false,
       env: (name) => name === "LIBOS_OPERATOR" ? "ada" : this.variables[name],
+      secret: () => Promise.resolve(this.secrets.shift() ?? ""),
       cwd: this.folder,
       onInterrupt(listener) {
         listeners.add(listener);

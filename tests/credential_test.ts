@@ -5,7 +5,8 @@
 
 import assert from "node:assert/strict";
 import { Redactor, secretsIn } from "../kernel/credential.ts";
-import { CredentialFile, openCredentials } from "../providers/credentials.ts";
+import { CredentialFile } from "../providers/credential_file.ts";
+import { openCredentials } from "../providers/credentials.ts";
 import type { SysError } from "../kernel/errors.ts";
 
 const SECRET = "ghp_S3cr/t+Val=ue&\"<x>'\\~9";
@@ -183,7 +184,7 @@ Deno.test("CredentialFile keeps credentials where only their owner reads them", 
     assert.deepEqual(file.read(), {});
     file.put("github", { hosts: ["api.github.com"], header: "authorization", value: SECRET });
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
-    assert.equal(file.read()["github"]?.value, SECRET);
+    assert.equal((file.read()["github"] as { value?: string }).value, SECRET);
     assert.throws(
       () => file.put("evil", { hosts: ["*"], header: "x", value: SECRET }),
       { code: "EINVAL" },

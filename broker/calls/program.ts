@@ -10,8 +10,11 @@ import type { RequestId } from "../../kernel/ids.ts";
 import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { FILE_LABEL } from "../../kernel/mark.ts";
+import { matchRight } from "../../kernel/grammar.ts";
+import { CONNECT, connectPlace, type NetTarget, netTarget } from "../../kernel/net.ts";
+import { addressKind, isV6 } from "../../kernel/net_address.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
-import { type Check, needsOfCheck, PERMISSIONS } from "../../kernel/program.ts";
+import { type Check, type HostLine, needsOfCheck, PERMISSIONS } from "../../kernel/program.ts";
 import { type Area, isSeen, type Reach, reachOf } from "../../kernel/reach.ts";
 import { askedHash } from "../authorize.ts";
 import { nothing, pathShape } from "../shapes.ts";
@@ -73,7 +76,8 @@ export const programCalls = {
       await checked(at, { program: path, permission: "import", value: path });
       const reach = await reachFor(at, path, args.timeMs);
       at.taint(joinLabels(FILE_LABEL, reach.label));
-      const end = await programs.run({ ...args, path, cwd: at.cwd, reach }, {
+      const hosts = reach.net ? await hostsFor(at) : [];
+      const end = await programs.run({ ...args, path, cwd: at.cwd, reach, hosts }, {
         signal: at.signal,
         judge: (check) => judge(at, { program: path, ...check }, tally),
         onText: (chunk) => at.stream(chunk),
@@ -117,6 +121,44 @@ export const programCalls = {
     },
   }),
 };
+
+/**
+ * The names that capabilities write out for connections, each with the addresses that it leads to
+ * now. A name of which one is private is left out, unless the process may connect there itself.
+ */
+async function hostsFor(at: CallContext): Promise<HostLine[]> {
+  const { tree, pid, world: { net } } = at;
+  const places = [...tree.caps.heldBy(tree.reach(pid))].flatMap(({ right, resource }) =>
+    matchRight(right, CONNECT) && connectPlace(resource) === resource ? [resource] : []
+  );
+  const found: HostLine[] = [];
+  for (const place of [...new Set(places)].slice(0, LIMITS.programHostsMax)) {
+    const target = targetAt(place);
+    if (net == null || target === null || target.address !== null) continue;
+    const addresses = await net.resolve(target, at.signal).catch(() => []);
+    const isOpen = (address: string) =>
+      target.isPrivate || addressKind(address) === null ||
+      at.may({ right: CONNECT, resource: placeAt(address, target.port) });
+    if (addresses.every(isOpen)) {
+      found.push(...addresses.map((address): HostLine => [target.host, address]));
+    }
+  }
+  return found;
+}
+
+/** A place as a target of requests, whose name can be resolved; null where nobody is reached. */
+function targetAt(place: string): NetTarget | null {
+  try {
+    return netTarget("GET", `http://${place}/`);
+  } catch (error) {
+    if (error instanceof SysError) return null;
+    throw error;
+  }
+}
+
+function placeAt(address: string, port: number): string {
+  return `${isV6(address) ? `[${address}]` : address}:${port}`;
+}
 
 type ProgramCheck = Check & { readonly program: string };
 

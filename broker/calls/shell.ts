@@ -55,7 +55,10 @@ function shellOf(at: Pick<NeedContext, "world">): Shell {
 function reachFor(at: CallContext, { timeMs }: Args): Reach | null {
   if (!shellOf(at).confinement().works) return null;
   const { nowMs } = at;
-  return reachOf(at.tree, { pid: at.pid, nowMs, untilMs: nowMs + timeMs });
+  return reachOf(at.tree, {
+    ...{ pid: at.pid, nowMs, untilMs: nowMs + timeMs },
+    judgesNoConnection: true,
+  });
 }
 
 interface Prepared {
