@@ -70,6 +70,8 @@ export class McpLink {
   static async open(transport: Transport, options: {
     readonly http: boolean;
     readonly legacy: boolean;
+    /** How long an answer in today's protocol is waited for. */
+    readonly probeMs?: number;
   }): Promise<McpLink> {
     let link: McpLink | null = null;
     const stale = (): void => {
@@ -79,7 +81,7 @@ export class McpLink {
       capabilities: { elicitation: { form: {} } },
       versionNegotiation: options.legacy
         ? { mode: "legacy" }
-        : { mode: "auto", probe: { timeoutMs: LIMITS.mcpProbeMsMax } },
+        : { mode: "auto", probe: { timeoutMs: options.probeMs ?? LIMITS.mcpProbeMsMax } },
       // K1: theirs would make code of a server's schema.
       jsonSchemaValidator: UNCHECKED,
       inputRequired: { autoFulfill: false },

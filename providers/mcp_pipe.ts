@@ -15,6 +15,12 @@ import type { McpChild } from "./mcp_child.ts";
 
 /** A transport over the pipes of a child. */
 export class McpPipe implements Transport {
+  /**
+   * By these two names the protocol's client knows a pipe: one whose server is slow to answer its
+   * first question is spoken to as one of before, where a server elsewhere is given up.
+   */
+  readonly pid = null;
+  readonly stderr = null;
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: <T extends JSONRPCMessage>(message: T) => void;

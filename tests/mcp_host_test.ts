@@ -8,7 +8,11 @@ import type { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { mountReach } from "../kernel/mcp_reach.ts";
 import { NO_REACH } from "../kernel/reach.ts";
+import { Programs } from "../providers/confined.ts";
+import { startMcpChild } from "../providers/mcp_child.ts";
 import { mountMcp } from "../providers/mcp_host.ts";
+import { McpLink } from "../providers/mcp_link.ts";
+import { McpPipe } from "../providers/mcp_pipe.ts";
 import { walled } from "./confined_place.ts";
 import { callOf, inWorkspace, mountOf, pinnedMount } from "./mcp_place.ts";
 
@@ -202,6 +206,19 @@ walled(
       await using odd = mountMcp([await pinnedMount(mountOf("odd"), root)], { root });
       const answer = await callOf(odd, "echo");
       assert.match(JSON.stringify(answer), /left out/);
+    }),
+);
+
+walled(
+  "A server that is slow to say what it speaks is not killed and started again for that",
+  () =>
+    inWorkspace(async (root) => {
+      const place = { programs: new Programs(), root, reach: NO_REACH, env: () => undefined };
+      const pipe = new McpPipe(await startMcpChild(mountOf("good"), place));
+      // No program is there within a millisecond.
+      const link = await McpLink.open(pipe, { http: false, legacy: false, probeMs: 1 });
+      assert.deepEqual([link.protocol, (await link.tools()).length], ["2025-06-18", 6]);
+      await link.close();
     }),
 );
 

@@ -5,6 +5,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { McpServer } from "../kernel/mcp.ts";
 import type { McpMount } from "../kernel/mcp_lock.ts";
 import { trusted } from "../kernel/mcp_lock.ts";
 import { mountReach } from "../kernel/mcp_reach.ts";
@@ -46,11 +47,19 @@ export function mountOf(mode: string, more: Partial<McpMount> = {}): McpMount {
   };
 }
 
-/** Starts a server, and pins all that it offers. */
+/** What commands offered when they were first looked at: our own server says the same again. */
+const looked = new Map<string, Pick<McpServer, "tools" | "version">>();
+
+/** Starts a server where its command was not yet looked at, and pins all that it offers. */
 export async function pinnedMount(mount: McpMount, root: string | null): Promise<McpMount> {
-  await using host = mountMcp([mount], { root });
-  const { tools, version } = await host.look(mount.name, AbortSignal.timeout(60_000));
-  return trusted(mount, { tools, version }, null);
+  const key = `${mount.command?.join(" ") ?? mount.url}`;
+  let offer = looked.get(key);
+  if (offer === undefined) {
+    await using host = mountMcp([mount], { root });
+    offer = await host.look(mount.name, AbortSignal.timeout(60_000));
+    if (mount.command?.includes(CHILD) === true) looked.set(key, offer);
+  }
+  return trusted(mount, offer, null);
 }
 
 /** A call of a tool by who may see all that the mount may. */
