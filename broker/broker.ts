@@ -326,6 +326,7 @@ export class Broker {
     assert("compose" in def, `"${call.name}" is not composed`);
     let result: CallResult & { ok: true };
     call.run.composing += 1;
+    call.run.composes(call.key);
     try {
       const reply = await def.compose(this.context(call), call.args);
       if (!stillMay(call)) return never();

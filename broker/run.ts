@@ -20,6 +20,16 @@ import type { Frame } from "./port.ts";
 /** How a run came to its end. */
 export type RunEnd = "parked" | "over" | "stopped";
 
+/** Who hears of a run. */
+export interface RunHears {
+  /** A chunk of text. */
+  text?(chunk: string): void;
+  /** It may rest now. */
+  rested?(): void;
+  /** A call that makes others begins: `p_1#4.2`. */
+  composes?(call: string): void;
+}
+
 /** One execution of one step. */
 export class Run {
   readonly tree: Tree;
@@ -28,8 +38,7 @@ export class Run {
   readonly signal: AbortSignal;
   /** Settles when the run is over for another reason than that its code returned. */
   readonly ended: Promise<RunEnd>;
-  readonly stream: (chunk: string) => void;
-  readonly #rested: () => void;
+  readonly #hears: RunHears;
   readonly #abort = new AbortController();
   readonly #counts = new Map<string, number>();
   #end: (how: RunEnd) => void = () => {};
@@ -48,18 +57,12 @@ export class Run {
   /** Calls that generated tools and programs made. */
   callsOfTools = 0;
 
-  /** Starts a run of the process's current step. `rested` is called when it may rest now. */
-  constructor(
-    tree: Tree,
-    pid: Pid,
-    stream: (chunk: string) => void = () => {},
-    rested: () => void = () => {},
-  ) {
+  /** Starts a run of the process's current step. */
+  constructor(tree: Tree, pid: Pid, hears: RunHears = {}) {
     this.tree = tree;
     this.pid = pid;
     this.step = tree.state.processes[pid]?.step ?? 0;
-    this.stream = stream;
-    this.#rested = rested;
+    this.#hears = hears;
     this.signal = this.#abort.signal;
     this.ended = new Promise((resolve) => this.#end = resolve);
   }
@@ -67,6 +70,16 @@ export class Run {
   /** Whether its code may still call. */
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** Text for whoever listens. */
+  stream(chunk: string): void {
+    this.#hears.text?.(chunk);
+  }
+
+  /** A call at `key` begins that makes others. */
+  composes(key: string): void {
+    this.#hears.composes?.(`${this.pid}#${this.step}.${key}`);
   }
 
   /** Whether all that it does is to wait for a turn at a gate. */
@@ -77,7 +90,7 @@ export class Run {
   /** A call of it begins to wait for a turn at a gate, or does so no longer. */
   waits(isWaiting: boolean): void {
     this.#waiting += isWaiting ? 1 : -1;
-    if (this.rests) this.#rested();
+    if (this.rests) this.#hears.rested?.();
   }
 
   /** A call has begun. */
@@ -88,7 +101,7 @@ export class Run {
   /** A call has returned: those that are left may all wait. */
   returned(): void {
     this.inFlight -= 1;
-    if (this.rests) this.#rested();
+    if (this.rests) this.#hears.rested?.();
   }
 
   /** The place of the next call made inside `parent` ("" for the step itself). */

@@ -184,6 +184,8 @@ export interface ModelAsking {
   readonly signal: AbortSignal;
   /** Hears chunks as they come; together they are the reply's text. */
   readonly onText?: (chunk: string) => void;
+  /** Hears each piece of a streamed reply, of whatever kind: of text, of reasoning, of a call. */
+  readonly onChunk?: () => void;
   /** Hears the headers of an endpoint's answer, a refusal's too; their names in lower case. */
   readonly onHead?: (head: Readonly<Record<string, string>>) => void;
   /** Hears when the call begins to wait for its turn, and when it is sent: no time runs between. */

@@ -193,11 +193,16 @@ export function gatesOf(options: GateOptions, clock: Clock): (model: Model) => M
   const gates = new Map<string, Gate>();
   new Gate(options);
   return (model) => {
-    if (GATED.has(model)) return model;
+    if (isGated(model)) return model;
     const gate = gates.get(model.id) ?? new Gate({ ...options, clock });
     gates.set(model.id, gate);
     return gated(model, gate);
   };
+}
+
+/** Whether a model is behind a gate already. */
+export function isGated(model: Model): boolean {
+  return GATED.has(model);
 }
 
 const GATED = new WeakSet<Model>();

@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly autorun?: boolean;
   /** Runs each step, for those who watch; it has to run `job` once, at once. */
   around?<T>(tree: Tree, process: Process, job: () => Promise<T>): Promise<T>;
+  /** Hears that a call which makes others, such as a tool's, begins: `p_1#4.2`. */
+  composes?(call: string): void;
   /** Whether this node is known to be the store's only one, so that older claims are void. */
   readonly alone: boolean;
 }

@@ -27,7 +27,7 @@ import type { Skills } from "../kernel/skill.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
-import { gatesOf } from "../providers/gate.ts";
+import { gatesOf, isGated } from "../providers/gate.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { libc } from "../tools/libc.ts";
@@ -191,7 +191,9 @@ export class Runtime implements AsyncDisposable {
   }
 
   #know(model: Model): void {
-    this.#models.set(model.id, this.#gate(model));
+    const timed = this.watchers.timed(model);
+    // Timed inside its gate, where it has none yet: each attempt by itself.
+    this.#models.set(model.id, isGated(model) ? timed : this.#gate(timed));
   }
 
   /** Starts a tree: a root process with the authority given, and no more. */

@@ -14,10 +14,13 @@ import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
+import type { Model } from "../kernel/world.ts";
 import type { OpenSpan, Signals, SpanLink, SpanPlace } from "../providers/telemetry.ts";
 import type { Node } from "./node.ts";
 import { addContent, begun, type CallRecord, finish, type Sight } from "./telemetry_calls.ts";
+import { keep, Lengths } from "./telemetry_lengths.ts";
 import { Meters } from "./telemetry_meters.ts";
+import { timed } from "./telemetry_models.ts";
 
 /** What is told to OpenTelemetry. */
 export interface TelemetryOptions {
@@ -46,9 +49,6 @@ interface Asked {
   readonly place: SpanPlace | undefined;
 }
 
-/** How many things are remembered of each kind; the oldest go first. */
-const KEPT_MAX = 10_000;
-
 /** Makes signals of what a node does. */
 export class Telemetry {
   readonly #signals: Signals;
@@ -63,6 +63,7 @@ export class Telemetry {
   readonly #granted = new Map<string, string>();
   /** Effects that are out still though their quantum is over. */
   readonly #out = new Map<string, { readonly record: CallRecord; readonly under: SpanPlace }>();
+  readonly #lengths = new Lengths();
   readonly #offs: (() => void)[] = [];
   #node: Node | null = null;
   #meters: Meters | null = null;
@@ -82,6 +83,20 @@ export class Telemetry {
 
   /** How long a cage took to start. */
   readonly cageStarted = (ms: number): void => this.#meters?.sandboxStart(ms / 1_000, {});
+
+  /** A call that makes others begins, or is run again. */
+  composes(call: string): void {
+    this.#lengths.begin(call, this.#now());
+  }
+
+  /** A model whose streamed replies are timed. */
+  timed(model: Model): Model {
+    return timed(model, {
+      now: () => this.#now(),
+      first: (id, ms) => this.#meters?.piece(id, true, ms),
+      next: (id, ms) => this.#meters?.piece(id, false, ms),
+    });
+  }
 
   /** Runs a step inside a trace of its own. */
   async around<T>(tree: Tree, process: Process, job: () => Promise<T>): Promise<T> {
@@ -205,9 +220,11 @@ export class Telemetry {
       }
       case "process.ended": {
         const { pid, outcome } = data as EventMap["process.ended"];
+        const failed = outcome.kind === "failed" ? outcome.code : null;
         const quantum = this.#quantum(line, pid);
-        if (quantum !== undefined && outcome.kind === "failed") quantum.failure = outcome.code;
+        if (quantum !== undefined && failed !== null) quantum.failure = failed;
         this.#meters?.ended(1, { "libos.outcome": outcome.kind });
+        this.#lengths.life(this.#meters, failed, { tree, pid, atMs: line.atMs });
         return this.#meters?.people();
       }
       case "process.waiting": {
@@ -237,6 +254,7 @@ export class Telemetry {
     if ("result" in data) {
       const usd = data.spent?.usd;
       finish(record, line.atMs, { result: data.result, label: data.label, usd, sight });
+      this.#lengths.tool(this.#meters, record, { tree, atMs: line.atMs });
     } else if (quantum === undefined) return;
     if (quantum === undefined) return this.#tell(record, this.#last.get(data.pid));
     quantum.calls.set(record.key, record);
@@ -373,11 +391,4 @@ function depthOf(key: string): number {
 function ancestors(key: string): string[] {
   const parts = key.split(".");
   return parts.slice(1).map((_, i) => parts.slice(0, parts.length - 1 - i).join("."));
-}
-
-/** Remembers, and forgets the oldest. */
-function keep<K, V>(map: Map<K, V>, key: K, value: V): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > KEPT_MAX) map.delete(map.keys().next().value!);
 }

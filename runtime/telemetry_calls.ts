@@ -147,13 +147,20 @@ export function modelAttributes(attributes: SignalAttributes): SignalAttributes 
 function asked(model: string, args: Json): SignalAttributes {
   const { maxOutputTokens, temperature } = args as { readonly [name: string]: Json };
   return {
-    "gen_ai.operation.name": "chat",
-    "gen_ai.provider.name": model.includes("/") ? model.slice(0, model.indexOf("/")) : "unknown",
-    "gen_ai.request.model": modelName(model),
+    ...modelNames(model),
     ...(typeof maxOutputTokens === "number"
       ? { "gen_ai.request.max_tokens": maxOutputTokens }
       : {}),
     ...(typeof temperature === "number" ? { "gen_ai.request.temperature": temperature } : {}),
+  };
+}
+
+/** What a model is called, in the words of the conventions. */
+export function modelNames(model: string): SignalAttributes {
+  return {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": model.includes("/") ? model.slice(0, model.indexOf("/")) : "unknown",
+    "gen_ai.request.model": modelName(model),
   };
 }
 

@@ -7,11 +7,13 @@ import type { TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Record, SignalAttributes, Signals } from "../providers/telemetry.ts";
 import type { Node } from "./node.ts";
-import { type CallRecord, modelAttributes } from "./telemetry_calls.ts";
+import { type CallRecord, modelAttributes, modelNames } from "./telemetry_calls.ts";
 
 /** As the conventions for model calls advise. */
-const SECONDS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 81.92];
-const TOKENS = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576];
+const SECONDS = Array.from({ length: 14 }, (_, i) => 2 ** i / 100);
+const TOKENS = Array.from({ length: 14 }, (_, i) => 4 ** i);
+/** An agent's life is many calls. */
+const LIVES = Array.from({ length: 13 }, (_, i) => 2 ** i / 10);
 /** A person takes minutes, hours, days. */
 const WAITS = [1, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400, 604_800];
 
@@ -23,6 +25,10 @@ export class Meters {
   readonly ended: Record;
   readonly #tokens: Record;
   readonly #durations: Record;
+  readonly #firstPiece: Record;
+  readonly #nextPiece: Record;
+  readonly #tools: Record;
+  readonly #lives: Record;
   readonly #node: Node;
   readonly #offs: readonly (() => void)[];
   #pending = 0;
@@ -47,6 +53,26 @@ export class Meters {
       ["s", SECONDS],
       "How long a model took",
     );
+    this.#firstPiece = histogram(
+      "gen_ai.client.operation.time_to_first_chunk",
+      ["s", SECONDS],
+      "How long the first piece of a streamed reply took",
+    );
+    this.#nextPiece = histogram(
+      "gen_ai.client.operation.time_per_output_chunk",
+      ["s", SECONDS],
+      "How long each further piece of a streamed reply took",
+    );
+    this.#tools = histogram(
+      "gen_ai.execute_tool.duration",
+      ["s", SECONDS],
+      "How long a tool took, waits included",
+    );
+    this.#lives = histogram(
+      "gen_ai.invoke_agent.duration",
+      ["s", LIVES],
+      "How long a process lived, waits included",
+    );
     this.approvalWait = histogram("libos.approval.wait", ["s", WAITS], "How long a person took");
     this.sandboxStart = histogram("libos.sandbox.start", ["s", SECONDS], "How long a cage took");
     this.#offs = this.#gauges(signals, seals);
@@ -58,7 +84,7 @@ export class Meters {
       signals.gauge({ name, unit, about }, observe);
     return [
       gauge("libos.processes", "{process}", "Processes of the trees in memory")((to) => {
-        for (const [state, count] of this.#lives()) to(count, { "libos.state": state });
+        for (const [state, count] of this.#living()) to(count, { "libos.state": state });
       }),
       gauge("libos.approvals.pending", "{request}", "Requests that wait for a person")((to) =>
         to(this.#pending, {})
@@ -71,7 +97,7 @@ export class Meters {
     ];
   }
 
-  #lives(): Map<string, number> {
+  #living(): Map<string, number> {
     const counts = new Map([["ready", 0], ["waiting", 0], ["canceling", 0]]);
     for (const { state } of this.#node.trees) {
       for (const { life } of Object.values(state.processes)) {
@@ -90,6 +116,36 @@ export class Meters {
       const tokens = attributes[`gen_ai.usage.${type}_tokens`];
       if (typeof tokens === "number") this.#tokens(tokens, { ...of, "gen_ai.token.type": type });
     }
+  }
+
+  /** A piece of a streamed reply came so long after what was before it: its request, or a piece. */
+  piece(model: string, isFirst: boolean, ms: number): void {
+    const record = isFirst ? this.#firstPiece : this.#nextPiece;
+    record(Math.max(0, ms) / 1_000, modelAttributes(modelNames(model)));
+  }
+
+  /** A tool has ended. Those that models name or write are not told apart: they have no end. */
+  tool({ attributes, failure }: CallRecord, of: { readonly ms: number; readonly agent: string }) {
+    const name = String(attributes["gen_ai.tool.name"]);
+    const isKnown = attributes["libos.tool.origin"] === "host" &&
+      this.#node.options.world.tool(name) !== undefined;
+    this.#tools(Math.max(0, of.ms) / 1_000, {
+      "gen_ai.tool.name": isKnown ? name : "_OTHER",
+      "gen_ai.tool.type": "function",
+      "gen_ai.agent.name": of.agent,
+      ...(failure === null ? {} : { "error.type": failure }),
+    });
+  }
+
+  /** A process has ended. */
+  life(ms: number, { agent, failure }: {
+    readonly agent: string;
+    readonly failure: string | null;
+  }): void {
+    this.#lives(Math.max(0, ms) / 1_000, {
+      "gen_ai.agent.name": agent,
+      ...(failure === null ? {} : { "error.type": failure }),
+    });
   }
 
   /** Somebody was asked or answered: those that wait are counted again, a count at a time. */

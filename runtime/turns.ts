@@ -114,12 +114,11 @@ export class Turns {
   #run(hosted: Hosted, process: Process): void {
     const { options, broker, heard, written, halt, room } = this.#parts;
     const { tree, runs } = hosted;
-    const run = new Run(
-      tree,
-      process.pid,
-      (chunk) => heard(process.pid, chunk),
-      () => room(hosted),
-    );
+    const run = new Run(tree, process.pid, {
+      text: (chunk) => heard(process.pid, chunk),
+      rested: () => room(hosted),
+      ...(options.composes === undefined ? {} : { composes: options.composes }),
+    });
     runs.set(process.pid, run);
     this.#runs.add(run);
     const program = options.program(programOf(tree, process))!;

@@ -4,6 +4,7 @@
  */
 
 import type { Store } from "../kernel/store.ts";
+import type { Model } from "../kernel/world.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
@@ -26,10 +27,18 @@ export class Watchers {
   }
 
   /** What the node is made with for them. */
-  get node(): Pick<NodeOptions, "around"> {
+  get node(): Pick<NodeOptions, "around" | "composes"> {
     const { telemetry } = this;
     if (telemetry === null) return {};
-    return { around: (tree, process, job) => telemetry.around(tree, process, job) };
+    return {
+      around: (tree, process, job) => telemetry.around(tree, process, job),
+      composes: (call) => telemetry.composes(call),
+    };
+  }
+
+  /** A model as they watch it. */
+  timed(model: Model): Model {
+    return this.telemetry?.timed(model) ?? model;
   }
 
   /** Hear of a node's lines from now on. */

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { allow, ask, createRuntime, defineImage } from "../mod.ts";
+import { allow, ask, createRuntime, defineImage, openaiCompatibleModel } from "../mod.ts";
 import { scriptedModel } from "../testing.ts";
+import { fakeOpenAi, says } from "./fake_openai_server.ts";
 
 const [address = "", content = ""] = Deno.args;
 
@@ -39,6 +40,13 @@ const parent = defineImage({
   },
 });
 
+await using endpoint = fakeOpenAi(() => says("", { pieces: ["one ", "two ", "three"] }));
+const streamer = defineImage({
+  name: "streamer",
+  model: openaiCompatibleModel({ url: endpoint.url, modelId: "m" }),
+  instructions: "PRIVATE-PROMPT",
+});
+
 const folder = await Deno.makeTempDir({ prefix: "libos-telemetry-" });
 try {
   await using os = await createRuntime({
@@ -61,6 +69,7 @@ try {
     grants: [allow("process.spawn", "child@*"), allow("file.read", "./nothing")],
   });
   await second.wait();
+  await (await os.spawn(streamer, { goal: "PRIVATE-GOAL" })).wait();
   // Until what is observed was exported once.
   await (await fetch(`${address}/until-metrics`)).text();
 } finally {

@@ -244,6 +244,95 @@ Deno.test("What is measured has the names and units of the conventions", () => {
   assert(decisions.has("allow") && decisions.has("deny"));
 });
 
+interface Point {
+  readonly attributes: Span["attributes"];
+  readonly count: string;
+  readonly sum: number;
+  readonly explicitBounds: readonly number[];
+}
+
+/** The last points of a histogram. */
+function points(name: string): Point[] {
+  const found = plain.metrics.findLast((one) => one.name === name);
+  assert.equal(found?.["unit"], name === "gen_ai.client.token.usage" ? "{token}" : "s", name);
+  return (found["histogram"] as { readonly dataPoints: Point[] }).dataPoints;
+}
+
+Deno.test("Durations have the buckets that the conventions advise", () => {
+  const CALLS = [
+    0.01,
+    0.02,
+    0.04,
+    0.08,
+    0.16,
+    0.32,
+    0.64,
+    1.28,
+    2.56,
+    5.12,
+    10.24,
+    20.48,
+    40.96,
+    81.92,
+  ];
+  const LIVES = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6];
+  const TOKENS = [
+    ...[1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576],
+    ...[4194304, 16777216, 67108864],
+  ];
+  for (
+    const [name, bounds] of [
+      ["gen_ai.client.operation.duration", CALLS],
+      ["gen_ai.client.operation.time_to_first_chunk", CALLS],
+      ["gen_ai.client.operation.time_per_output_chunk", CALLS],
+      ["gen_ai.execute_tool.duration", CALLS],
+      ["gen_ai.invoke_agent.duration", LIVES],
+      ["gen_ai.client.token.usage", TOKENS],
+    ] as const
+  ) for (const one of points(name)) assert.deepEqual(one.explicitBounds, bounds, name);
+});
+
+Deno.test("Pieces of a streamed reply are timed, and a reply that came whole is not", () => {
+  const said = (name: string) =>
+    points(name).map((one) => {
+      const { "gen_ai.provider.name": provider, "gen_ai.request.model": model } = of(one as never);
+      return [provider, model, one.count];
+    });
+  const name = "gen_ai.client.operation";
+  const of3 = ["openai-compatible", "m"];
+  assert.deepEqual(said(`${name}.time_to_first_chunk`), [[...of3, "1"]]);
+  assert.deepEqual(said(`${name}.time_per_output_chunk`), [[...of3, "2"]]);
+});
+
+Deno.test("Tools and processes are measured from their beginning to their end", () => {
+  const rows = (name: string, key: string) =>
+    points(name).map((one) => {
+      const attributes = of(one as never);
+      return [
+        attributes[key],
+        attributes["gen_ai.agent.name"],
+        attributes["error.type"],
+        one.count,
+      ];
+    }).sort();
+  assert.deepEqual(rows("gen_ai.execute_tool.duration", "gen_ai.tool.name"), [
+    ["file_read", "agent", "EPERM", "1"],
+    ["file_write", "agent", undefined, "1"],
+  ]);
+  const lives = rows("gen_ai.invoke_agent.duration", "gen_ai.agent.name");
+  assert.deepEqual(lives.map(([name, , failed, count]) => [name, failed, count]), [
+    ["agent", undefined, "1"],
+    ["child", undefined, "1"],
+    ["parent", "ENOENT", "1"],
+    ["streamer", undefined, "1"],
+  ]);
+  // A process lives longer than its tools run.
+  const sum = (name: string) =>
+    points(name).filter((one) => of(one as never)["gen_ai.agent.name"] === "agent")
+      .reduce((sum, one) => sum + one.sum, 0);
+  assert(sum("gen_ai.invoke_agent.duration") >= sum("gen_ai.execute_tool.duration"));
+});
+
 const PRIVATE = /PRIVATE-|out\.md|no\.env|COLLECTOR-KEY|MODEL-KEY/;
 
 Deno.test("No content, no resource and no key is sent unless content was asked for", () => {

@@ -104,10 +104,11 @@ export function aiSdkModel(languageModel: LanguageModel, options: AiSdkOptions =
     id,
     ...(options.takes === undefined ? {} : { takes: options.takes }),
     ...(options.pricing === undefined ? {} : { pricing: options.pricing }),
-    async generate(request, { signal, onText, onHead }) {
+    async generate(request, asking) {
+      const { signal, onHead } = asking;
       try {
         const parts = await ask(languageModel, request, { signal, onHead });
-        const answer = await listen(parts, signal, onText);
+        const answer = await listen(parts, asking);
         return replyOf(answer, request, options.pricing);
       } catch (thrown) {
         tellHead(thrown, onHead);
@@ -152,10 +153,12 @@ async function ask(
   return stream.getReader();
 }
 
+/** Parts that hold a piece of the reply. */
+const PIECES = new Set<unknown>(["text-delta", "reasoning-delta", "tool-input-delta"]);
+
 async function listen(
   parts: ReadableStreamDefaultReader<unknown>,
-  signal: AbortSignal,
-  onText: ((chunk: string) => void) | undefined,
+  { signal, onText, onChunk }: ModelAsking,
 ): Promise<Answer> {
   const answer: Answer = { text: "", half: "", asked: [], finish: undefined };
   let left: number = LIMITS.callReplyBytesMax;
@@ -166,6 +169,7 @@ async function listen(
       const part = value as Part;
       left -= sizeOf(part);
       if (left < 0) throw tooLarge();
+      if (PIECES.has(part["type"])) onChunk?.();
       const chunk = take(part, answer);
       if (chunk !== "") onText?.(chunk);
     }
