@@ -229,7 +229,9 @@ function unpack(packed: Uint8Array, encodings: readonly string[], bytesMax: numb
   const encoding = encodings.join(",").trim().toLowerCase();
   if (encoding === "" || encoding === "identity" || packed.length === 0) return packed;
   if (!Object.hasOwn(UNPACKERS, encoding)) {
-    throw odd(`it is packed as "${encoding.slice(0, 40)}", which nobody asked for`);
+    // Shown whole or not at all: of a secret that was said back and cut, the rest would be told.
+    const shown = encoding.length <= 40 ? ` as "${encoding}"` : "";
+    throw odd(`it is packed${shown}, which nobody asked for`);
   }
   const byRatio = Math.max(
     LIMITS.netBodyRatioFromBytes,

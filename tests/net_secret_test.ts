@@ -99,6 +99,7 @@ function echoes(secret: string): readonly Uint8Array[] {
     answer(200, "", [`set-cookie: session=${secret}`]),
     answer(500, secret),
     answer(200, secret, ["content-encoding: zstd"]),
+    answer(200, "a", [`content-encoding: ${"x".repeat(32)}${secret}`]),
     new TextEncoder().encode(`HTTP/1.1 ${secret}\r\n\r\n`),
     new TextEncoder().encode(`HTTP/1.1 200 ok\r\ncontent-length: ${secret}\r\n\r\n`),
   ];
@@ -155,6 +156,8 @@ function formsOf(secret: string): string[] {
   const bytes = new TextEncoder().encode(secret);
   return [
     secret,
+    // A part of it, which is left where a text is cut.
+    secret.slice(0, 8),
     JSON.stringify(secret).slice(1, -1),
     encodeURIComponent(secret),
     bytes.toBase64(),

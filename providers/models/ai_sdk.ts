@@ -67,6 +67,8 @@ export interface AiSdkOptions {
   readonly id?: string;
   /** Media types that the model takes, such as `image/*`; none when absent. */
   readonly takes?: readonly string[];
+  /** Takes what must not be told out of what errors say. */
+  readonly hide?: (text: string) => string;
 }
 
 /**
@@ -112,7 +114,7 @@ export function aiSdkModel(languageModel: LanguageModel, options: AiSdkOptions =
         return replyOf(answer, request, options.pricing);
       } catch (thrown) {
         tellHead(thrown, onHead);
-        throw toFailure(thrown, id, signal);
+        throw toFailure(thrown, id, signal, options.hide);
       }
     },
   };

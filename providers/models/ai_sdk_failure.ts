@@ -33,8 +33,16 @@ const TIMEOUTS: readonly unknown[] = [
   "UND_ERR_BODY_TIMEOUT",
 ];
 
-/** What to throw for `thrown`, which a call of model `id` under `signal` has thrown. */
-export function toFailure(thrown: unknown, id: string, signal: AbortSignal): Error {
+/**
+ * What to throw for `thrown`, which a call of model `id` under `signal` has thrown. `hide` takes
+ * out what must not be said, before anything is cut: the rest of a secret would not be found.
+ */
+export function toFailure(
+  thrown: unknown,
+  id: string,
+  signal: AbortSignal,
+  hide: (text: string) => string = (text) => text,
+): Error {
   if (thrown instanceof Panic) return thrown;
   if (signal.aborted) return stopped(signal.reason, id);
   const causes = causesOf(thrown);
@@ -48,7 +56,7 @@ export function toFailure(thrown: unknown, id: string, signal: AbortSignal): Err
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
   const number = status === undefined ? "" : `status ${status}, `;
-  const sentence = `Cannot generate with model "${id}": ${number}${wordsOf(causes)}`;
+  const sentence = `Cannot generate with model "${id}": ${number}${wordsOf(causes, hide)}`;
   return new SysError(code, sentence, Object.keys(detail).length === 0 ? undefined : detail);
 }
 
@@ -152,11 +160,11 @@ function numberOf(value: unknown): number | undefined {
   return Number(value);
 }
 
-function wordsOf(causes: readonly unknown[]): string {
+function wordsOf(causes: readonly unknown[], hide: (text: string) => string): string {
   const words = causes.map(wordOf).filter((word) => word !== "");
   // The innermost says what happened, unless it only repeats.
   const said = [...new Set([words[0] ?? "no reason given", words.at(-1) ?? ""])];
-  const line = said.filter((word) => word !== "").join(": ");
+  const line = hide(said.filter((word) => word !== "").join(": "));
   return line.length <= SENTENCE_CHARS_MAX ? line : `${line.slice(0, SENTENCE_CHARS_MAX - 1)}…`;
 }
 

@@ -14,6 +14,7 @@ import { LIMITS } from "../../kernel/limits.ts";
 import type { Model } from "../../kernel/world.ts";
 import type { Pricing } from "../../kernel/price.ts";
 import { aiSdkModel, type LanguageModel } from "./ai_sdk.ts";
+import { keyHider } from "./key.ts";
 
 const IDLE_MS_DEFAULT = 120_000;
 const REFUSAL_BYTES_MAX = 65_536;
@@ -51,7 +52,8 @@ export function modelAt(
   connect: (watch: Watch) => LanguageModel | Promise<LanguageModel>,
 ): Model {
   const { pricing, takes } = options;
-  const how = { id, ...(pricing === undefined ? {} : { pricing }) };
+  const hide = keyHider(options.apiKey);
+  const how = { id, hide, ...(pricing === undefined ? {} : { pricing }) };
   return {
     id,
     ...(takes === undefined ? {} : { takes }),
@@ -63,7 +65,7 @@ export function modelAt(
         const both = AbortSignal.any([signal, watch.signal]);
         return await model.generate(request, { ...asking, signal: both });
       } catch (thrown) {
-        throw withoutKey(thrown, options.apiKey);
+        throw withoutKey(thrown, hide);
       } finally {
         watch.stop();
       }
@@ -143,8 +145,9 @@ function meter(watch: Watch, isStream: boolean): TransformStream<Uint8Array, Uin
   });
 }
 
-function withoutKey(thrown: unknown, apiKey: string | undefined): unknown {
-  if (!(thrown instanceof SysError) || apiKey === undefined || apiKey === "") return thrown;
-  if (!thrown.message.includes(apiKey)) return thrown;
-  return new SysError(thrown.code, thrown.message.replaceAll(apiKey, "(key)"), thrown.detail);
+/** What did not come from the endpoint's words may have the key in it all the same (O4). */
+function withoutKey(thrown: unknown, hide: (text: string) => string): unknown {
+  if (!(thrown instanceof SysError)) return thrown;
+  const message = hide(thrown.message);
+  return message === thrown.message ? thrown : new SysError(thrown.code, message, thrown.detail);
 }

@@ -9,6 +9,7 @@ import { LIMITS } from "../../kernel/limits.ts";
 import { mediaOf } from "../../kernel/media.ts";
 import type { Model, ModelReply, ModelRequest } from "../../kernel/world.ts";
 import { toFailure } from "./ai_sdk_failure.ts";
+import { keyHider } from "./key.ts";
 
 const LIST_BYTES_MAX = 2 ** 20;
 const LIST_MS_MAX = 15_000;
@@ -52,6 +53,7 @@ export interface Listing {
 export async function listModels(from: Listing): Promise<readonly string[]> {
   const signal = AbortSignal.timeout(LIST_MS_MAX);
   const url = `${from.url.replace(/\/+$/, "")}/models`;
+  const hide = keyHider(from.apiKey);
   try {
     const response = await (from.fetch ?? globalThis.fetch)(url, {
       headers: headersOf(from),
@@ -60,15 +62,14 @@ export async function listModels(from: Listing): Promise<readonly string[]> {
     });
     const text = await bounded(response);
     if (!response.ok) {
-      const error = new Error(`it answered ${text.slice(0, 200)}`);
+      const error = new Error(`it answered ${hide(text).slice(0, 200)}`);
       throw Object.assign(error, { statusCode: response.status });
     }
     return namesIn(text);
   } catch (thrown) {
-    const failure = toFailure(thrown, url, signal);
-    const { apiKey = "" } = from;
-    if (!(failure instanceof SysError) || apiKey === "") throw failure;
-    throw new SysError(failure.code, failure.message.replaceAll(apiKey, "(key)"), failure.detail);
+    const failure = toFailure(thrown, url, signal, hide);
+    if (!(failure instanceof SysError)) throw failure;
+    throw new SysError(failure.code, hide(failure.message), failure.detail);
   }
 }
 
