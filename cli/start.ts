@@ -4,11 +4,13 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { formatLock } from "../kernel/mcp_lock.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { keyFileOf } from "./audit_parts.ts";
 import { sealedFirst } from "./audit_seal.ts";
 import type { Command, Context } from "./command.ts";
 import { isFile, makeText } from "./files.ts";
+import { MCP_LOCK } from "./mcp_lock_file.ts";
 import { show } from "./output.ts";
 import { dbPath } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
@@ -51,7 +53,9 @@ export const init: Command = {
     await SqliteStore.open(path, encryptionFor(at)).close();
     const { head } = await sealedFirst(at);
     const [made, kept]: [string[], string[]] = [[], []];
-    for (const [file, text] of [["libos.policy", POLICY], ["hello.ts", HELLO]] as const) {
+    // Programs are kept from making what is not there by keeping them from the whole folder.
+    const files = [["libos.policy", POLICY], [MCP_LOCK, formatLock([])], ["hello.ts", HELLO]];
+    for (const [file, text] of files as [string, string][]) {
       (await makeText(at, file, text) ? made : kept).push(file);
     }
     show(at, { store: path, keyFile: keyFileOf(at), key: head.key, made, kept }, {

@@ -247,6 +247,8 @@ export const LIMITS = {
   shellProgramsKnownMax: 256,
   // Confined programs
   confineMountsMax: 512,
+  confineEntriesMax: 200_000,
+  confineScanMsMax: 15_000,
   confineReadyMsMax: 10_000,
   confineTmpBytesMax: 64 * 2 ** 20,
   confineNice: 15,

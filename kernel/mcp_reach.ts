@@ -7,12 +7,14 @@
  */
 
 import type { McpMount } from "./mcp_lock.ts";
-import { type Area, isAtOrBelow, NO_REACH, type Reach } from "./reach.ts";
+import { type Area, isAtOrBelow, isUnseen, NO_REACH, type Reach } from "./reach.ts";
 
 /** The reach of a mount by itself, as its owner gave it. */
 export function mountReach({ areas, net }: Pick<McpMount, "areas" | "net">): Reach {
   return {
-    areas: areas.map(({ path, writes }): Area => ({ path, kind: "folder", writes, holes: [] })),
+    areas: areas.map(({ path, writes }): Area => {
+      return { path, kind: "folder", writes, holes: [], unseen: [] };
+    }),
     net,
     label: NO_REACH.label,
   };
@@ -30,8 +32,8 @@ export function sharedReach(mount: Reach, caller: Reach): Reach {
       if (area === null) continue;
       const key = `${area.kind} ${area.path} ${area.writes}`;
       const known = found.get(key);
-      // Two grants of the same piece: the one with fewer holes is within the reach as well.
-      if (known === undefined || area.holes.length < known.holes.length) found.set(key, area);
+      // Two grants of the same piece: the one with less taken is within the reach as well.
+      if (known === undefined || taken(area) < taken(known)) found.set(key, area);
     }
   }
   const areas = [...found.values()].sort((a, b) =>
@@ -47,5 +49,10 @@ function both(ours: Area, theirs: Area): Area | null {
   if (theirs.kind === "file" || !isAtOrBelow(ours.path, theirs.path)) return null;
   if (theirs.holes.some((hole) => isAtOrBelow(ours.path, hole))) return null;
   const holes = theirs.holes.filter((hole) => isAtOrBelow(hole, ours.path));
-  return { ...ours, writes, holes };
+  if (isUnseen(theirs, ours.path)) return null;
+  return { ...ours, writes, holes, unseen: theirs.unseen };
+}
+
+function taken({ holes, unseen }: Area): number {
+  return holes.length + unseen.length;
 }

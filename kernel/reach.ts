@@ -9,18 +9,20 @@
  *   R1. Nothing is in a reach that its process could not do by calls of its own. What is counted,
  *       constrained, bound to one call or over too soon gives no reach.
  *   R2. What a deny, an ask or a sink could touch, whatever it says of labels, is not in it: one
- *       on a plain path leaves a hole there, any other takes the piece. What a person granted for
- *       any call is asked about no more.
+ *       on a plain path leaves a hole there, one on a pattern of names hides what is so named. What
+ *       a person granted for any call is asked about no more.
  *   R3. Who sees a folder may read, list and stat all of it; who writes it may also write, make,
  *       move and remove all of it.
- *   R4. What a program says is as secret as the most secret of what it sees, and nobody vouches for
+ *   R4. No wall keeps a program from making a name. So where a pattern of names takes changes and
+ *       no reading, nothing there is written, unless each change is judged by itself as well.
+ *   R5. What a program says is as secret as the most secret of what it sees, and nobody vouches for
  *       it. Who sees what is more secret than files are has no network.
  * @module
  */
 
 import type { HeldCapability } from "./capability.ts";
 import { coversText, isGrant, standing } from "./chain.ts";
-import { matchRight, overlaps, type Pattern, splitResource } from "./grammar.ts";
+import { matchResource, matchRight, overlaps, type Pattern, splitResource } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
 import { CONNECT, mustWriteOutHost, writesOutHost } from "./net.ts";
 import { hashOf } from "./json.ts";
@@ -40,6 +42,8 @@ export interface Area {
   readonly writes: boolean;
   /** Paths in it, with all below them, that are not part of it. */
   readonly holes: readonly string[];
+  /** Patterns of paths: what matches one, with all below it, is not part of it. */
+  readonly unseen: readonly string[];
 }
 
 /** What a program may see. */
@@ -126,9 +130,10 @@ function labelOf(tree: Tree, areas: readonly Area[]): Label {
 
 /** The folders and files of a reach as people read them. */
 export function describeReach(reach: Reach): string {
-  const areas = reach.areas.map(({ path, kind, writes, holes }) => {
+  const areas = reach.areas.map(({ path, kind, writes, holes, unseen }) => {
     const name = kind === "folder" ? `${path}/**` : path;
-    const without = holes.length === 0 ? "" : ` without ${holes.join(", ")}`;
+    const taken = [...holes, ...unseen];
+    const without = taken.length === 0 ? "" : ` without ${taken.join(", ")}`;
     return `${writes ? "writes" : "reads"} ${name}${without}`;
   });
   const files = areas.length === 0 ? "sees no file of the workspace" : areas.join("; ");
@@ -139,13 +144,21 @@ export function describeReach(reach: Reach): string {
 export function isSeen({ areas }: Reach, path: string): boolean {
   return areas.some((area) =>
     isAtOrBelow(path, area.path) && (area.kind === "folder" || path === area.path) &&
-    !area.holes.some((hole) => isAtOrBelow(path, hole))
+    !area.holes.some((hole) => isAtOrBelow(path, hole)) && !isUnseen(area, path)
   );
+}
+
+/** Whether a path, or one above it, matches what an area is without. */
+export function isUnseen({ unseen }: Pick<Area, "unseen">, path: string): boolean {
+  for (let at = path; at.includes("/"); at = at.slice(0, at.lastIndexOf("/"))) {
+    if (unseen.some((pattern) => matchResource(pattern, at))) return true;
+  }
+  return false;
 }
 
 /** What a program may say carries that sees all of the workspace. */
 export function labelOfAll(tree: Tree): Label {
-  return labelOf(tree, [{ path: ".", kind: "folder", writes: false, holes: [] }]);
+  return labelOf(tree, [{ path: ".", kind: "folder", writes: false, holes: [], unseen: [] }]);
 }
 
 /** Whether `path` is `above` or lies below it. */
@@ -210,7 +223,7 @@ function placeOf(resource: string): Place | null {
 }
 
 /** A piece as far as no rule takes it; null where nothing of it is left. */
-function areaOf(at: Looking, want: Omit<Area, "holes">): Area | null {
+function areaOf(at: Looking, want: Place & Pick<Area, "writes">): Area | null {
   const { path, kind, writes } = want;
   const pattern = kind === "folder" ? `${path}/**` : path;
   const reads = kind === "folder" ? READS : [READS[0]];
@@ -218,20 +231,29 @@ function areaOf(at: Looking, want: Omit<Area, "holes">): Area | null {
   const rights = writes ? [...reads, ...changes] : reads;
   if (!rights.every((right) => isCovered(at, right, pattern))) return null;
   const holes = new Set<string>();
+  const unseen = new Set<string>();
   for (const limit of at.limits) {
     const { right, resource } = limit.pattern;
     // Whoever reads a file or writes it sees how large it is; so a rule on stat counts, too.
-    const touched = [...READS, ...(writes ? CHANGES : [])].some((one) =>
-      matchRight(right, one) && !isAnswered(at, limit, { right: one, resource: pattern })
-    );
-    if (!touched || !overlaps({ right: "*", resource }, { right: "*", resource: pattern })) {
+    const touches = (rights: readonly string[]): boolean =>
+      rights.some((one) =>
+        matchRight(right, one) && !isAnswered(at, limit, { right: one, resource: pattern })
+      );
+    const isRead = touches(READS);
+    if (!isRead && !(writes && touches(CHANGES))) continue;
+    if (!overlaps({ right: "*", resource }, { right: "*", resource: pattern })) continue;
+    const hole = plainOf(resource);
+    if (hole !== null) {
+      if (isAtOrBelow(path, hole)) return null;
+      holes.add(hole);
       continue;
     }
-    const hole = literalOf(resource);
-    if (isAtOrBelow(path, hole)) return null;
-    holes.add(hole);
+    if (isUnseen({ unseen: [resource] }, path)) return null;
+    // R4
+    if (!isRead && at.query.judgesChanges !== true) return null;
+    unseen.add(resource);
   }
-  return { ...want, holes: outermost([...holes]) };
+  return { ...want, holes: outermost([...holes]), unseen: [...unseen].sort() };
 }
 
 /** Whether a limit is judged by itself each time, or a person has spoken on all of a pattern. */
@@ -242,11 +264,11 @@ function isAnswered(at: Looking, { by }: Limit, { right, resource }: Pattern): b
   return by === "ask" && isCovered({ ...at, held: at.held.filter(isGrant) }, right, resource);
 }
 
-/** The path before the first `*` of a pattern. */
-function literalOf(resource: string): string {
+/** The path of a pattern that is one, or all below one; null where it is about names. */
+function plainOf(resource: string): string | null {
   const segments = splitResource(resource);
-  const star = segments.findIndex((segment) => segment.includes("*"));
-  const plain = star < 0 ? segments : segments.slice(0, star);
+  const plain = segments.at(-1) === "**" ? segments.slice(0, -1) : segments;
+  if (plain.some((segment) => segment.includes("*"))) return null;
   return plain.length === 0 ? "." : plain.join("/");
 }
 
@@ -292,6 +314,10 @@ function byPlace(a: Area, b: Area): number {
 function contains(outer: Area, inner: Area): boolean {
   if (outer === inner || outer.kind === "file" || (inner.writes && !outer.writes)) return false;
   if (!isAtOrBelow(inner.path, outer.path)) return false;
+  const all = { right: "*", resource: inner.kind === "file" ? inner.path : `${inner.path}/**` };
+  const isShown = (pattern: string): boolean =>
+    !inner.unseen.includes(pattern) && overlaps({ right: "*", resource: pattern }, all);
+  if (outer.unseen.some(isShown)) return false;
   return outer.holes.every((hole) =>
     inner.holes.some((own) => isAtOrBelow(hole, own)) ||
     !(isAtOrBelow(inner.path, hole) || isAtOrBelow(hole, inner.path))

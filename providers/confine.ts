@@ -13,13 +13,16 @@
  *       is left out, and what was mounted is compared before the program starts.
  *   F3. A hole is never mounted; where it cannot be covered, what stands beside it is mounted one
  *       by one.
+ *   F4. What rules take by name is covered where it stands; in a folder that is written, no folder
+ *       above it can be moved, so that it keeps its name.
  * @module
  */
 
-import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { type Area, isAtOrBelow, type Reach } from "../kernel/reach.ts";
+import { hostPath, type Named, type Names, statOf, thing } from "./confine_names.ts";
 import { WALLS } from "./jail.ts";
 
 /** Where the list of users comes in, which names one. */
@@ -59,6 +62,9 @@ export interface Mount {
   readonly identity: string;
 }
 
+/** What is hidden, and must not be what stands there inside. */
+export type Cover = Omit<Mount, "writes">;
+
 /** Where a program is to run. */
 export interface Place {
   /** The workspace, an absolute path without links; null for none. */
@@ -76,10 +82,14 @@ export interface Place {
 export interface Walls {
   readonly args: readonly string[];
   readonly mounts: readonly Mount[];
+  readonly covers: readonly Cover[];
 }
 
-/** The walls of a place. Throws `EACCES` for a link, `ELIMIT` for too many pieces. */
-export function wallsOf(place: Place, proc: boolean): Walls {
+/**
+ * The walls of a place, with what rules take there by name. Throws `EACCES` for a link, `ELIMIT`
+ * for too many pieces, `EAGAIN` for names that are not what they were.
+ */
+export function wallsOf(place: Place, proc: boolean, names: Names = new Map()): Walls {
   const { root, reach, reads = [] } = place;
   if (root === "/") {
     const expected = "expected a folder in it";
@@ -89,20 +99,13 @@ export function wallsOf(place: Place, proc: boolean): Walls {
     root: root ?? "/",
     args: [],
     mounts: [],
+    covers: [],
     late: [],
     areas: reach.areas,
+    names,
   };
   if (root !== null) { for (const area of reach.areas) mountArea(mounting, area); }
-  if (mounting.mounts.length > LIMITS.confineMountsMax) {
-    const most = `expected at most ${LIMITS.confineMountsMax}`;
-    throw new SysError(
-      "ELIMIT",
-      `Cannot confine a program: ${mounting.mounts.length} mounts, ${most}`,
-      {
-        limit: "confineMountsMax",
-      },
-    );
-  }
+  checkCount(mounting);
   const cwd = root === null ? "/tmp" : hostPath(root, place.cwd);
   const args = [
     ...WALLS.filter((wall) => wall !== "--unshare-net" || !reach.net).filter((wall) =>
@@ -136,12 +139,18 @@ export function wallsOf(place: Place, proc: boolean): Walls {
     cwd,
     "--",
   ];
-  return { args, mounts: mounting.mounts };
+  return { args, mounts: mounting.mounts, covers: mounting.covers };
 }
 
-/** Where a canonical path of the workspace is on the machine. */
-export function hostPath(root: string, path: string): string {
-  return path === "." ? root : `${root === "/" ? "" : root}${path.slice(1)}`;
+function checkCount({ mounts, covers }: Mounting): void {
+  const count = mounts.length + covers.length;
+  if (count <= LIMITS.confineMountsMax) return;
+  const most = `expected at most ${LIMITS.confineMountsMax}: grants of smaller folders, or rules`;
+  throw new SysError(
+    "ELIMIT",
+    `Cannot confine a program: ${count} mounts, ${most} that name folders`,
+    { limit: "confineMountsMax" },
+  );
 }
 
 /** Which thing a plain path of the workspace is; null where it is absent or leads over a link. */
@@ -159,17 +168,14 @@ export function identityOf(root: string, path: string): string | null {
   return thing(stat);
 }
 
-/** The name of a thing, whatever leads to it. */
-export function thing({ dev, ino }: Pick<Stats, "dev" | "ino">): string {
-  return `${dev}:${ino}`;
-}
-
 interface Mounting {
   readonly root: string;
   readonly args: string[];
   readonly mounts: Mount[];
+  readonly covers: Cover[];
   readonly late: string[];
   readonly areas: readonly Area[];
+  readonly names: Names;
 }
 
 function mountArea(into: Mounting, area: Area): void {
@@ -184,6 +190,7 @@ function mountArea(into: Mounting, area: Area): void {
   if (stat?.isFile() === true) mount(into, path, area.writes);
   else if (holes.every((hole) => isCoverable(into, path, hole))) mountCovered(into, area);
   else mountBeside(into, area, path);
+  coverNames(into, area);
 }
 
 /** Whether a hole can be covered for good: it is there, and its parent is what is mounted. */
@@ -205,19 +212,71 @@ function mountCovered(into: Mounting, area: Area): void {
       continue;
     }
     const at = hostPath(into.root, hole);
-    if (statOf(at)?.isDirectory() === true) {
+    const stat = statOf(at)!;
+    if (stat.isDirectory()) {
       into.args.push("--tmpfs", at);
       // Only when all is mounted: something in the hole may be shown after all.
       into.late.push("--remount-ro", at);
     } else into.args.push("--ro-bind", "/dev/null", at);
+    into.covers.push({ at, identity: thing(stat) });
   }
+}
+
+/** Covers what rules take by name (F4). A link leads to what is there under its own name. */
+function coverNames(into: Mounting, area: Area): void {
+  const named = (into.names.get(area) ?? []).filter(({ kind }) => kind !== "link");
+  if (area.writes) { for (const path of aboveOf(area, named)) mount(into, path, true); }
+  for (const one of named) {
+    const at = hostPath(into.root, one.path);
+    checkSame(into, one);
+    const shown = into.areas.filter((other) => other !== area && shows(into, other, one.path));
+    if (area.writes && shown.some(({ writes, kind }) => !writes && kind === "folder")) {
+      mount(into, one.path, false);
+      continue;
+    }
+    if (one.kind === "folder") into.args.push("--tmpfs", at);
+    else into.args.push("--ro-bind", "/dev/null", at);
+    // What another piece shows stands over it afterwards.
+    if (shown.length > 0) continue;
+    if (one.kind === "folder") into.late.push("--remount-ro", at);
+    into.covers.push({ at, identity: one.identity });
+  }
+}
+
+/** Folders between an area and what is hidden there, those above first; none that has a hole. */
+function aboveOf({ path: top, holes }: Area, named: readonly Named[]): readonly string[] {
+  const above = new Set<string>();
+  for (const { path } of named) {
+    for (let end = path.indexOf("/", top.length + 1); end > 0; end = path.indexOf("/", end + 1)) {
+      above.add(path.slice(0, end));
+    }
+  }
+  return [...above].filter((path) => !holes.some((hole) => isAtOrBelow(hole, path)))
+    .sort((a, b) => a.split("/").length - b.split("/").length);
+}
+
+/** Whether a piece shows a path with all below it. */
+function shows({ names }: Mounting, area: Area, path: string): boolean {
+  if (area.kind === "file") return area.path === path;
+  const meets = (one: string): boolean => isAtOrBelow(one, path) || isAtOrBelow(path, one);
+  return isAtOrBelow(path, area.path) && !area.holes.some(meets) &&
+    !(names.get(area) ?? []).some((one) => meets(one.path));
+}
+
+/** Nothing is covered but what was found, and by no link. */
+function checkSame({ root }: Mounting, { path, identity }: Named): void {
+  const stat = statOf(hostPath(root, path));
+  const parent = path.slice(0, path.lastIndexOf("/"));
+  if (stat !== null && thing(stat) === identity && identityOf(root, parent) !== null) return;
+  throw new SysError("EAGAIN", `Cannot confine a program: "${path}" changed meanwhile`);
 }
 
 /** What stands beside the holes, one by one. */
 function mountBeside(into: Mounting, area: Area, folder: string): void {
-  for (const name of namesIn(hostPath(into.root, folder))) {
+  for (const name of entriesOf(hostPath(into.root, folder))) {
     const path = `${folder}/${name}`;
     if (area.holes.some((hole) => isAtOrBelow(path, hole))) continue;
+    if (into.names.get(area)?.some((one) => one.path === path) === true) continue;
     const at = hostPath(into.root, path);
     const stat = statOf(at);
     if (stat?.isSymbolicLink() === true) {
@@ -258,15 +317,7 @@ function ofSystem(path: string): readonly string[] {
   return ["--ro-bind-try", path, path];
 }
 
-function statOf(path: string): Stats | null {
-  try {
-    return lstatSync(path);
-  } catch {
-    return null;
-  }
-}
-
-function namesIn(folder: string): readonly string[] {
+function entriesOf(folder: string): readonly string[] {
   try {
     return readdirSync(folder).sort();
   } catch {

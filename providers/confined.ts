@@ -18,7 +18,8 @@ import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { NO_REACH } from "../kernel/reach.ts";
 import { checkEnvironment } from "../kernel/shell.ts";
-import { hostPath, type Mount, USERS, USERS_FD, wallsOf } from "./confine.ts";
+import { USERS, USERS_FD, type Walls, wallsOf } from "./confine.ts";
+import { hostPath, type Names, namesIn } from "./confine_names.ts";
 import { programAt, refusalOf } from "./jail.ts";
 import { confineFilter } from "./jail_filter.ts";
 import { printable } from "./printable.ts";
@@ -65,10 +66,12 @@ export class Programs {
     if (!mayStart()) throw new SysError("ENOSYS", `Cannot start "${spec.program}": ${MAY_NOT}`);
     const { works, why } = spec.confined ? this.confinement() : { works: true, why: "" };
     if (!works) throw new SysError("ENOSYS", `Cannot confine "${spec.program}": ${why}`);
+    const { root, reach } = spec.place;
+    const names: Names = spec.confined ? await namesIn(root, reach) : new Map();
     const folder = Deno.makeTempDirSync({ prefix: "libos-" });
     const mark = folder.slice(folder.lastIndexOf("/") + 1);
     try {
-      const { command, mounts } = this.#command(spec, folder);
+      const { command, walls } = this.#command(spec, folder, names);
       const child = new Deno.Command(SHELLS.find((path) => programAt(path) !== null)!, {
         args: [...command],
         cwd: folder,
@@ -79,8 +82,8 @@ export class Programs {
         stdout: "piped",
         stderr: "piped",
       }).spawn();
-      const program = new Running(child, { spec, folder, mark });
-      await program.begin(mounts);
+      const program = new Running(child, { spec, folder, mark, names, walls });
+      await program.begin();
       return program;
     } catch (error) {
       discard(folder);
@@ -90,9 +93,9 @@ export class Programs {
   }
 
   /** Arguments for the shell which becomes the jail, or the program itself. */
-  #command(spec: ProgramSpec, folder: string): {
+  #command(spec: ProgramSpec, folder: string, names: Names): {
     readonly command: readonly string[];
-    readonly mounts: readonly Mount[];
+    readonly walls: Walls | null;
   } {
     const inner = ["/bin/sh", "-c", entry(spec), spec.program, ...spec.args];
     if (!spec.confined) {
@@ -100,10 +103,10 @@ export class Programs {
       const at = root === null ? folder : hostPath(root, cwd);
       return {
         command: ["-c", `${closing(2)}cd "$0" && exec "$@"`, at, ...inner],
-        mounts: [],
+        walls: null,
       };
     }
-    const { args, mounts } = wallsOf(spec.place, this.#proc);
+    const walls = wallsOf(spec.place, this.#proc, names);
     Deno.writeFileSync(
       `${folder}/${FILTER_FD}`,
       confineFilter(Deno.build.arch, spec.asks === true)!,
@@ -111,7 +114,7 @@ export class Programs {
     Deno.writeTextFileSync(`${folder}/${USERS_FD}`, USERS);
     const line = `exec ${HANDED} && { ${closing(USERS_FD)}exec "$0" "$@"; }`;
     const jail = programAt(this.#jailPath)!;
-    return { command: ["-c", line, jail, ...args, ...inner], mounts };
+    return { command: ["-c", line, jail, ...walls.args, ...inner], walls };
   }
 
   #try(): Confinement {

@@ -25,6 +25,8 @@ export interface McpChild {
   write(bytes: Uint8Array): Promise<void>;
   /** Ends it, with all that it started. */
   kill(): void;
+  /** Throws `EACCES` where something came that it should not have seen. */
+  checkUnseen(): Promise<void>;
   /** Why it ended, and what it wrote last to its errors; told when it has. */
   readonly ended: Promise<string>;
 }
@@ -119,6 +121,10 @@ class RunningChild implements McpChild {
 
   kill(): void {
     this.#program.kill();
+  }
+
+  async checkUnseen(): Promise<void> {
+    await this.#program.checkUnseen();
   }
 
   async #end(): Promise<string> {

@@ -24,22 +24,16 @@ import type {
   McpServer,
   McpTool,
 } from "../kernel/mcp.ts";
-import { parseBinding } from "../kernel/mcp_binding.ts";
-import {
-  checkMount,
-  commandOf,
-  comparedTools,
-  type McpMount,
-  pinnedTools,
-} from "../kernel/mcp_lock.ts";
-import { mountReach, sharedReach } from "../kernel/mcp_reach.ts";
+import { commandOf, comparedTools, type McpMount } from "../kernel/mcp_lock.ts";
+import { sharedReach } from "../kernel/mcp_reach.ts";
 import type { Reach } from "../kernel/reach.ts";
 import type { Clock } from "../kernel/world.ts";
 import { realClock } from "./clock.ts";
 import { Programs } from "./confined.ts";
-import { confinementOf, startMcpChild } from "./mcp_child.ts";
+import { confinementOf, type McpChild, startMcpChild } from "./mcp_child.ts";
 import type { McpLink } from "./mcp_link.ts";
 import { McpPipe } from "./mcp_pipe.ts";
+import { fault, Seat } from "./mcp_seat.ts";
 
 /** What servers are mounted with. */
 export interface McpOptions {
@@ -77,35 +71,13 @@ interface Instance {
   readonly seat: Seat;
   readonly link: McpLink;
   readonly why: () => Promise<string>;
+  /** Throws `EACCES` where something came that it should not have seen. */
+  readonly checkUnseen: () => Promise<void>;
   tools: readonly McpTool[];
   /** What is looked at now, after something changed. */
   looking: Promise<void> | null;
   inFlight: number;
   usedMs: number;
-}
-
-/** One mount, with what is known of it. */
-class Seat {
-  readonly mount: McpMount;
-  readonly bindings: McpServer["bindings"];
-  readonly reach: Reach;
-  tools: readonly McpTool[];
-  version: string;
-  protocol = "";
-  why = "";
-  faults = 0;
-  restMs = 0;
-
-  constructor(mount: McpMount) {
-    checkMount(mount);
-    this.mount = mount;
-    this.bindings = Object.fromEntries(
-      Object.entries(mount.bindings).map(([tool, texts]) => [tool, texts.map(parseBinding)]),
-    );
-    this.reach = mountReach(mount);
-    this.tools = pinnedTools(mount);
-    this.version = mount.version;
-  }
 }
 
 /** Mounted servers. */
@@ -228,7 +200,12 @@ export class McpHost implements Mcp {
       ? sharedReach(seat.reach, reach)
       : { ...seat.reach, label: reach.label };
     const key = `${name} ${canonical({ areas: own.areas, net: own.net } as unknown as Json)}`;
-    const instance = await orAborted(this.#begun(key, seat, own), signal);
+    let instance = await orAborted(this.#begun(key, seat, own), signal);
+    if (!await instance.checkUnseen().then(() => true, () => false)) {
+      // One that starts now does not see it.
+      this.#drop(instance);
+      instance = await orAborted(this.#begun(key, seat, own), signal);
+    }
     instance.usedMs = this.#clock.now();
     if (instance.link.isStale) {
       instance.looking ??= this.#look(instance).finally(() => instance.looking = null);
@@ -278,14 +255,17 @@ export class McpHost implements Mcp {
         http: true,
         legacy: false,
       });
-      return opened(key, seat, link, () => Promise.resolve("the link is over"));
+      const why = () => Promise.resolve("the link is over");
+      return opened({ key, seat, link, why, checkUnseen: () => Promise.resolve() });
     }
     const place = { programs: this.#programs, root, reach, env };
     let link: McpLink | null = null;
     let pipe: McpPipe | null = null;
+    let child: McpChild | null = null;
     // A server of before may end itself when it is asked in a way it does not know.
     for (const legacy of [false, true]) {
-      pipe = new McpPipe(await startMcpChild(mount, place));
+      child = await startMcpChild(mount, place);
+      pipe = new McpPipe(child);
       try {
         link = await McpLink.open(pipe, { http: false, legacy });
         break;
@@ -296,7 +276,8 @@ export class McpHost implements Mcp {
         throw new SysError("EIO", `${sentence}; ${await pipe.why()}`);
       }
     }
-    return opened(key, seat, link!, () => pipe!.why());
+    const checkUnseen = () => child!.checkUnseen();
+    return opened({ key, seat, link: link!, why: () => pipe!.why(), checkUnseen });
   }
 
   /** Holds what a server offers against its pins. */
@@ -309,7 +290,19 @@ export class McpHost implements Mcp {
     seat.protocol = link.protocol;
   }
 
+  /** A job of a server; ends it where what it said is nobody's. */
   async #using<T>(instance: Instance, job: () => Promise<T>): Promise<T> {
+    const said = await this.#counted(instance, job);
+    try {
+      await instance.checkUnseen();
+    } catch (error) {
+      this.#drop(instance);
+      throw error;
+    }
+    return said;
+  }
+
+  async #counted<T>(instance: Instance, job: () => Promise<T>): Promise<T> {
     const { seat, link } = instance;
     if (instance.inFlight >= LIMITS.mcpCallsInFlightMax) {
       const sentence = `Cannot use MCP server "${seat.mount.name}": ${instance.inFlight} calls`;
@@ -366,16 +359,10 @@ export class McpHost implements Mcp {
   }
 }
 
-function opened(key: string, seat: Seat, link: McpLink, why: Instance["why"]): Instance {
-  return { key, seat, link, why, tools: [], looking: null, inFlight: 0, usedMs: 0 };
-}
-
-/** H3 */
-function fault(seat: Seat, nowMs: number, why: string): void {
-  seat.faults = Math.min(seat.faults + 1, LIMITS.mcpRestartsMax);
-  seat.why = why;
-  const restMs = LIMITS.mcpRestartMsMin * 2 ** (seat.faults - 1);
-  seat.restMs = seat.faults === 1 ? 0 : nowMs + Math.min(restMs, LIMITS.mcpRestartMsMax);
+function opened(
+  given: Pick<Instance, "key" | "seat" | "link" | "why" | "checkUnseen">,
+): Instance {
+  return { ...given, tools: [], looking: null, inFlight: 0, usedMs: 0 };
 }
 
 /** The job's end, or a refusal as soon as nobody wants it any more; the job goes on. */

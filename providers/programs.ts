@@ -24,7 +24,8 @@ import type {
   ProgramStart,
 } from "../kernel/program.ts";
 import { realClock } from "./clock.ts";
-import { hostPath, identityOf, NAMES } from "./confine.ts";
+import { identityOf, NAMES } from "./confine.ts";
+import { hostPath } from "./confine_names.ts";
 import type { Program, Programs as Children } from "./confined.ts";
 import { answerChecks } from "./program_checks.ts";
 import { Kept } from "./program_output.ts";
@@ -163,6 +164,7 @@ async function follow(
       stderr.take(program.stderr, () => {}),
       give(program, stdin),
     ]);
+    await program.checkUnseen();
     return {
       code: ended.signal === null ? ended.code : 128 + ended.code % 128,
       exceeded: isLate ? "timeMs" : ended.exceeded,

@@ -11,7 +11,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { realClock } from "./clock.ts";
-import { type Mount, type Place, thing } from "./confine.ts";
+import type { Cover, Place, Walls } from "./confine.ts";
+import { cameSince, type Names, statOf, thing } from "./confine_names.ts";
 import { type Born, familyOf, lives } from "./family.ts";
 import { printable } from "./printable.ts";
 
@@ -56,12 +57,29 @@ export interface Program {
   }>;
   /** Ends it and all that it started. */
   kill(): void;
+  /**
+   * Throws `EACCES` where something came, while it ran, that it should not have seen: a name that
+   * rules take, or something else in the place of what was hidden. It may have read or made that,
+   * so what it said is nobody's.
+   */
+  checkUnseen(): Promise<void>;
 }
 
 /** The word that lets a program begin. */
 export const GO = "go";
 /** Names the children of one call to who looks for what is left of it. */
 export const MARK = "LIBOS_CALL";
+
+/** What a program was started with. */
+export interface Start {
+  readonly spec: ProgramSpec;
+  readonly folder: string;
+  readonly mark: string;
+  /** What rules took by name. */
+  readonly names: Names;
+  /** null: none. */
+  readonly walls: Walls | null;
+}
 
 /** A program on its way, running, or gone. */
 export class Running implements Program {
@@ -71,7 +89,7 @@ export class Running implements Program {
   readonly stderr: ReadableStream<Uint8Array>;
   readonly ended: Program["ended"];
   readonly #child: Deno.ChildProcess;
-  readonly #at: { readonly spec: ProgramSpec; readonly folder: string; readonly mark: string };
+  readonly #at: Start;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #over = new AbortController();
   #hasEnded = false;
@@ -79,11 +97,7 @@ export class Running implements Program {
   /** The first process in the jail: when it is gone, so is all in there. */
   #first: Born | null = null;
 
-  constructor(child: Deno.ChildProcess, at: {
-    readonly spec: ProgramSpec;
-    readonly folder: string;
-    readonly mark: string;
-  }) {
+  constructor(child: Deno.ChildProcess, at: Start) {
     this.pid = child.pid;
     this.stdin = child.stdin;
     this.stderr = child.stderr;
@@ -103,7 +117,7 @@ export class Running implements Program {
   }
 
   /** Waits until the walls stand, looks at them, and lets the program begin. */
-  async begin(mounts: readonly Mount[]): Promise<void> {
+  async begin(): Promise<void> {
     const late = new AbortController();
     void realClock.sleep(LIMITS.confineReadyMsMax, late.signal)
       .then(() => this.kill(), () => {});
@@ -114,8 +128,10 @@ export class Running implements Program {
     if (this.#at.spec.confined) discard(this.#at.folder);
     const [, first] = familyOf(this.pid, 1);
     this.#first = this.#at.spec.confined ? first ?? null : null;
-    const wrong = mounts.find((mount) => !this.#isMounted(mount));
-    if (wrong !== undefined) {
+    const { mounts = [], covers = [] } = this.#at.walls ?? {};
+    const isRight = mounts.every((one) => this.#inside(one) === one.identity) &&
+      covers.every((one) => this.#inside(one) !== one.identity);
+    if (!isRight) {
       this.kill();
       await this.ended;
       const sentence = `Cannot confine "${this.#at.spec.program}": a folder changed meanwhile`;
@@ -147,13 +163,31 @@ export class Running implements Program {
     );
   }
 
-  /** Whether inside stands what was looked at outside. */
-  #isMounted({ at, identity }: Mount): boolean {
-    if (this.#first === null) return false;
+  async checkUnseen(): Promise<void> {
+    const { spec, walls, names } = this.#at;
+    const { root, reach } = spec.place;
+    const others = (walls?.covers ?? []).filter(({ at, identity }) => {
+      const stat = statOf(at);
+      return stat !== null && thing(stat) !== identity;
+    }).map(({ at }) => `.${at.slice(root?.length ?? 0)}`);
+    const came = [...new Set([...await cameSince(root, reach, names), ...others])];
+    if (came.length === 0) return;
+    const shown = came.slice(0, SHOWN_MAX).map((path) => JSON.stringify(path)).join(", ");
+    const state = `${shown}${came.length > SHOWN_MAX ? ", …" : ""} came or changed while it ran`;
+    const expected = "and rules keep programs from such names, expected other names";
+    throw new SysError(
+      "EACCES",
+      `Cannot tell what "${spec.program}" said: ${state}, ${expected}`,
+    );
+  }
+
+  /** What stands inside, as who looks from outside knows it; null for nothing. */
+  #inside({ at }: Cover): string | null {
+    if (this.#first === null) return null;
     try {
-      return thing(statSync(`/proc/${this.#first.pid}/root${at}`)) === identity;
+      return thing(statSync(`/proc/${this.#first.pid}/root${at}`));
     } catch {
-      return false;
+      return null;
     }
   }
 
@@ -225,6 +259,8 @@ export class Running implements Program {
 const GENERATIONS_MAX = 64;
 const OURS = 2;
 const MARKED_ROUNDS_MAX = 50;
+/** How many names an error names. */
+const SHOWN_MAX = 8;
 
 /** Processes of the machine with this in their environment, as far as it may be read. */
 function withMark(entry: string): readonly number[] {

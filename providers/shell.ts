@@ -30,7 +30,8 @@ import {
   type ShellJob,
 } from "../kernel/shell.ts";
 import { realClock } from "./clock.ts";
-import { hostPath, identityOf } from "./confine.ts";
+import { identityOf } from "./confine.ts";
+import { hostPath } from "./confine_names.ts";
 import { type Program, Programs } from "./confined.ts";
 import { Kept } from "./kept.ts";
 
@@ -110,7 +111,7 @@ export class LocalShell implements Shell {
       program: this.#locate(job.program)!,
       args: job.args,
       env,
-      place: { root, cwd: job.cwd, reach: job.reach ?? NO_REACH, reads: this.#reads() },
+      place: { root, cwd: job.cwd, reach: job.reach ?? NO_REACH, reads: this.#reads(now.path) },
       confined: job.reach !== null,
       limits: {
         cpuMs: Math.min(job.timeMs * 2, LIMITS.shellCpuMsMax),
@@ -136,9 +137,14 @@ export class LocalShell implements Shell {
     return { LANG: "C.UTF-8", ...env, PATH: this.#path.join(":") };
   }
 
-  /** Folders of the path that are no part of the system. */
-  #reads(): readonly string[] {
-    return this.#path.filter((folder) => !SYSTEM.test(folder) && isFolder(folder));
+  /** Folders of the path that are no part of the system, and where a link in one leads to. */
+  #reads(program: string): readonly string[] {
+    const inside = (path: string): boolean => {
+      const root = this.#rootOf();
+      return root !== null && (path === root || path.startsWith(`${root}/`));
+    };
+    const folders = this.#path.filter((folder) => !SYSTEM.test(folder) && isFolder(folder));
+    return SYSTEM.test(program) || inside(program) ? folders : [...folders, program];
   }
 
   #rootOf(): string | null {
@@ -201,6 +207,7 @@ async function attend(program: Program, job: ShellJob, at: {
       const sentence = `Cannot tell what "${job.program}" did: it was stopped while it ran`;
       throw new SysError("EINDOUBT", sentence);
     }
+    await program.checkUnseen();
     return {
       code,
       signal,

@@ -119,7 +119,7 @@ Deno.test("init makes a store, its key, a sound policy and an agent, and replace
   const first = await place.libos("init");
   match(
     first.out,
-    /key .*libos\.db\.key: seals the log.*\nmade {2}libos\.policy\nkept {2}hello\.ts/,
+    /key .*libos\.db\.key: seals the log.*\nmade {2}libos\.policy, libos\.mcp\.lock\nkept {2}hello\.ts/,
   );
   equal(await place.read("hello.ts"), await place.read("greeter.ts"));
   equal((await Deno.stat(`${place.db}.key`)).mode! & 0o777, 0o600);

@@ -139,6 +139,7 @@ export function oddWord(): string {
 }
 
 function reachTo({ areas = [], net = false }: In): Reach {
-  const all = areas.map((area): Area => ({ kind: "folder", writes: false, holes: [], ...area }));
+  const plain = { kind: "folder", writes: false, holes: [], unseen: [] } as const;
+  const all = areas.map((area): Area => ({ ...plain, ...area }));
   return { ...NO_REACH, areas: all, net };
 }

@@ -69,6 +69,30 @@ walled(
 );
 
 walled(
+  "A server sees no name that rules take from its caller, whenever that came",
+  () =>
+    inWorkspace(async (root) => {
+      const areas = [{ path: ".", writes: true }];
+      const mount = await pinnedMount(mountOf("good", { areas }), root);
+      await using host = mountMcp([mount], { root });
+      const unseen = ["./**/*.env"];
+      const all = { path: ".", kind: "folder", writes: true, holes: [], unseen } as const;
+      const reach = { ...NO_REACH, areas: [all] };
+      const read = (name: string) =>
+        said(callOf(host, "read", { path: `${root}/docs/${name}` }, { reach }));
+      Deno.writeTextFileSync(`${root}/docs/x.env`, "hush");
+      assert.equal(await read("note.txt"), "hello");
+      assert.match(await read("x.env"), /^PermissionDenied/);
+      // It runs already, and another one takes its place.
+      Deno.writeTextFileSync(`${root}/docs/late.env`, "hush");
+      assert.match(await read("late.env"), /^PermissionDenied/);
+      const made = callOf(host, "write", { path: `${root}/own.env`, text: "x" }, { reach });
+      await assert.rejects(made, /"\.\/own\.env" came or changed while it ran/);
+      assert.equal(await read("note.txt"), "hello");
+    }),
+);
+
+walled(
   "A server's environment has what its mount names, and nothing of the runtime's",
   () =>
     inWorkspace(async (root) => {

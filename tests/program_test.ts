@@ -135,13 +135,35 @@ check("A script reads what its process may, with its arguments, input and enviro
   assert.ok(Deno.statSync(`${root}/a.txt`).isFile);
 });
 
-check("Under a rule about names anywhere a script still runs, and sees no other file", {
+check("Under a rule about names a script sees all but what is so named, and makes none", {
   files: {
-    ...tries(`return (await import("./other.ts")).default;`),
+    ...tries(`const seen = [(await import("./other.ts")).default];
+      const open = (job) => { try { return job(); } catch (error) { return error.name; } };
+      const late = await import("./data.env.ts").catch((error) => error.name);
+      Deno.writeTextFileSync("out.txt", "x");
+      return [...seen, late, open(() => Deno.readTextFileSync("data.env.ts")),
+        open(() => Deno.writeTextFileSync("new.env.ts", "x"))];`),
     "other.ts": "export default 1;",
+    "data.env.ts": "export default 'hush';",
   },
-  policy: "deny file.*(./**/*.env)",
-}, async ({ run }) => assert.match(told(await run()), /Module not found/));
+  policy: "deny file.*(./**/*.env.ts)",
+  grants: [...RUNS, ...rights(CHANGES, "./**")],
+}, async ({ run, root }) => {
+  assert.deepEqual(said(await run()), [1, "TypeError", "NotCapable", "NotCapable"]);
+  assert.equal(Deno.readTextFileSync(`${root}/out.txt`), "x");
+});
+
+check("A rule on changes of names leaves a script all others to write", {
+  files: {
+    ...tries(`const write = (path) => {
+        try { Deno.writeTextFileSync(path, "2"); return null; } catch (error) { return error.name; }
+      };
+      return [write("a.lock"), write("b.lock"), write("a.txt"), Deno.readTextFileSync("a.lock")];`),
+    "a.lock": "1",
+  },
+  policy: "deny file.write(./**/*.lock)",
+  grants: [...RUNS, ...rights(CHANGES, "./**")],
+}, async ({ run }) => assert.deepEqual(said(await run()), ["NotCapable", "NotCapable", null, "1"]));
 
 check("An npm tool runs as it lies in node_modules", {
   files: {

@@ -101,12 +101,48 @@ const TABLE:
     [
       "a rule on names anywhere",
       [allow("file.*"), deny("file.read", "./**/.env")],
-      "sees no file of the workspace; no network",
+      "writes ./** without ./**/.env; no network",
     ],
     [
       "a rule on names in a folder",
       [allow("file.*"), deny("file.stat", "./keys/*.pem")],
-      "writes ./** without ./keys; no network",
+      "writes ./** without ./keys/*.pem; no network",
+    ],
+    [
+      "rules on names, and a hole",
+      [allow("file.*"), deny("file.*", "./**/*.env"), ask("file.read", "./k/**")],
+      "writes ./** without ./k, ./**/*.env; no network",
+    ],
+    [
+      "a rule on names elsewhere",
+      [allow("file.*", "./a/**"), deny("file.*", "./b/**/*.env")],
+      "writes ./a/**; no network",
+    ],
+    [
+      "a rule on the area's own name",
+      [allow("file.*", "./a.env/b/**"), deny("file.*", "./**/*.env")],
+      "sees no file of the workspace; no network",
+    ],
+    [
+      "a rule on a file's name",
+      [allow("file.read", "./a.env"), deny("file.*", "./**/*.env")],
+      "sees no file of the workspace; no network",
+    ],
+    [
+      "a rule on changes of names",
+      [allow("file.*"), deny("file.write", "./**/*.lock")],
+      "reads ./**; no network",
+    ],
+    [
+      "a rule on changes of names, and one that hides others",
+      [allow("file.*"), deny("file.move", "./**/*.lock"), ask("file.*", "./**/*.env")],
+      "reads ./** without ./**/*.env; no network",
+    ],
+    [
+      "a sink on names",
+      [allow("file.*")],
+      "reads ./** without ./**/*.md; no network",
+      "sink file.read(./**/*.md) trust>=user\nsink file.write(./**/*.md) trust>=user",
     ],
     [
       "an ask about everything",

@@ -27,6 +27,11 @@ const GRANTS = [
   deny("file.*", "./a/deep/er/**"),
   ask("file.*", "./a/asked/**"),
   ask("file.write", "./a/.git/**"),
+  deny("file.*", "./**/*.env"),
+  deny("file.*", "./a/conf/in/*"),
+  allow("file.*", "./d/**"),
+  deny("file.write", "./d/**/*.lock"),
+  allow("file.*", "./e/**"),
 ];
 
 /** A workspace with what there is to take, for as long as `use` takes. */
@@ -38,7 +43,14 @@ async function withTarget(use: (at: Target) => Promise<void>): Promise<void> {
     "a/asked/k": "outside",
     "b/secret.txt": "outside",
     "c/only.txt": "read",
+    "a/x.env": "outside",
+    "a/deep/y.env": "outside",
+    "a/conf/in/k": "outside",
+    "d/x.txt": "x",
+    "e/x.txt": "x",
   });
+  Deno.symlinkSync("x.env", `${place.root}/a/byname`);
+  Deno.linkSync(`${place.root}/a/x.env`, `${place.root}/a/second`);
   place.put("a/run.sh", `#!/bin/sh\ncat ${place.secret}\n`);
   place.put("a/true", "#!/bin/sh\necho through\n");
   place.put("a/Makefile", `all:\n\t@cat ${place.secret}\n`);
@@ -77,12 +89,15 @@ function callOf(escape: Escape, at: Target): Args<"shell.run"> {
 
 /** What became of an attempt that ended. */
 function judged(escape: Escape, at: Target, end: Ran): Cell {
-  if (!end.ok && ["EINVAL", "ENOENT", "EACCES"].includes(end.code)) return "refused";
-  assert.ok(end.ok, end.ok ? "" : end.message);
-  const out = end.reply.stdout;
+  const told = !end.ok && /came or changed while it ran/.test(end.message) ? end.message : null;
+  if (told === null && !end.ok && ["EINVAL", "ENOENT", "EACCES"].includes(end.code)) {
+    return "refused";
+  }
+  assert.ok(end.ok || told !== null, end.ok ? "" : end.message);
+  const out = end.ok ? end.reply.stdout : "";
   const left = withWord(at.word).length;
   const isVictimAlive = isAlive(at.victim);
-  const cameThrough = escape.cameThrough?.({ ...at, out, left, isVictimAlive }) ??
+  const cameThrough = escape.cameThrough?.({ ...at, out, left, isVictimAlive, told }) ??
     /outside|through/.test(out.replaceAll("b/secret.txt", ""));
   return cameThrough ? "open" : "held";
 }

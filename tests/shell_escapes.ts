@@ -9,6 +9,7 @@
 import { fileURLToPath } from "node:url";
 import type { Args } from "../broker/client.ts";
 import type { Place } from "./confined_place.ts";
+import { NAMES_READ, NAMES_WRITTEN } from "./shell_escapes_names.ts";
 
 /** Where the table is. */
 export const TABLE_PATH = fileURLToPath(new URL("../docs/shell-escapes.md", import.meta.url));
@@ -31,6 +32,8 @@ export interface Outcome extends Target {
   readonly out: string;
   readonly isVictimAlive: boolean;
   readonly left: number;
+  /** What came in the place of what it said, as that is nobody's; null for nothing. */
+  readonly told: string | null;
 }
 
 /**
@@ -56,7 +59,8 @@ export interface Escape {
 const HELD_TOO = ["asked", "held"] as const;
 const NOT_TRIED = ["asked", "not tried"] as const;
 const REFUSED = ["refused", "refused"] as const;
-type Unclassed = Omit<Escape, "class">;
+/** One that its part of the table gives a class. */
+export type Unclassed = Omit<Escape, "class">;
 const classed = (name: string, escapes: readonly Unclassed[]): readonly Escape[] =>
   escapes.map((one) => ({ class: name, ...one }));
 const through = (line: string) => `${line} && echo through`;
@@ -95,6 +99,7 @@ const READING = classed("reading", [
     does: () => "umount a/keys; rmdir a/keys; cat a/keys/k",
   },
   { name: "what is asked about", does: () => "cat a/asked/k" },
+  ...NAMES_READ,
   {
     name: "an interpreter",
     takes: ["perl"],
@@ -186,6 +191,7 @@ const WRITING = classed("writing", [
     does: () => "mkdir a/git; echo x > a/git/config; mv a/git a/.git",
     cameThrough: ({ place }) => place.text("a/.git/config") !== null,
   },
+  ...NAMES_WRITTEN,
   {
     name: "a folder mounted over another",
     takes: ["mount"],

@@ -135,6 +135,17 @@ walled("What the process may not see it cannot stand in, nor start", async () =>
   );
 });
 
+walled("A program that a link on the path leads to runs, and shows nothing beside it", async () => {
+  using place = new Place();
+  const [folder, bin] = [`${place.base}/real`, `${place.base}/bin`];
+  for (const path of [folder, bin]) Deno.mkdirSync(path);
+  Deno.writeTextFileSync(`${folder}/tool`, `#!/bin/sh\necho here; ls ${folder}\n`, { mode: 0o755 });
+  Deno.writeTextFileSync(`${folder}/beside`, "hush");
+  Deno.symlinkSync(`${folder}/tool`, `${bin}/linked`);
+  const end = reply(await ran(place, { program: "linked" }, { grants: [RUN], path: [bin] }));
+  assert.deepEqual([end.stdout, end.stderr], ["here\ntool\n", ""]);
+});
+
 Deno.test("A runtime that was not told to runs no programs, and says how", async () => {
   using place = new Place();
   await using os = await createRuntime({

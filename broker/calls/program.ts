@@ -202,7 +202,7 @@ async function reachFor(at: CallContext, program: string, timeMs: number): Promi
   const shown: Area[] = [];
   // The call itself needed the right to read it.
   if (!isSeen(reach, program)) {
-    shown.push({ path: program, kind: "file", writes: false, holes: [] });
+    shown.push({ path: program, kind: "file", writes: false, holes: [], unseen: [] });
   }
   for (const { right, resource, grant } of [...tree.caps.heldBy(tree.reach(pid))]) {
     if (right !== "file.read" || resource.includes("*") || grant?.argsHash == null) continue;
@@ -210,7 +210,9 @@ async function reachFor(at: CallContext, program: string, timeMs: number): Promi
     if (grant.argsHash !== askedHash({ name: "program.check", args: check }, undefined)) continue;
     // Used up here: what it imports of it, nobody is asked about.
     const refused = await judge(at, check, { allowed: 0, denied: 0, pending: new Set() });
-    if (refused === null) shown.push({ path: resource, kind: "file", writes: false, holes: [] });
+    if (refused === null) {
+      shown.push({ path: resource, kind: "file", writes: false, holes: [], unseen: [] });
+    }
   }
   return { ...reach, areas: [...reach.areas, ...shown] };
 }
