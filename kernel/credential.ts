@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { Json } from "./json.ts";
 import { SysError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -35,6 +36,17 @@ export interface Credentials {
   redact(text: string): string;
   /** Bytes without the secrets that were handed out; the same ones when there were none. */
   redactBytes(bytes: Uint8Array): Uint8Array;
+}
+
+/** A value without the secrets that were handed out, in no text and no name of a field. */
+export function redacted(credentials: Credentials | null, value: Json): Json {
+  if (credentials === null) return value;
+  if (typeof value === "string") return credentials.redact(value);
+  if (Array.isArray(value)) return value.map((one) => redacted(credentials, one));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value)
+    .map(([name, one]) => [credentials.redact(name), redacted(credentials, one as Json)] as const);
+  return Object.fromEntries(entries);
 }
 
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;

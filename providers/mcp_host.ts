@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { Credentials } from "../kernel/credential.ts";
+import { type Credentials, redacted } from "../kernel/credential.ts";
 import { SysError } from "../kernel/errors.ts";
 import { canonical, type Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -31,6 +31,7 @@ import type { Clock } from "../kernel/world.ts";
 import { realClock } from "./clock.ts";
 import { Programs } from "./confined.ts";
 import { confinementOf, type McpChild, startMcpChild } from "./mcp_child.ts";
+import type { NetOptions } from "./net.ts";
 import type { McpLink } from "./mcp_link.ts";
 import { McpPipe } from "./mcp_pipe.ts";
 import { fault, Seat } from "./mcp_seat.ts";
@@ -41,6 +42,8 @@ export interface McpOptions {
   readonly root: string | null;
   /** Secrets for servers at URLs. */
   readonly credentials?: Credentials | null;
+  /** How servers at URLs are reached. */
+  readonly net?: Pick<NetOptions, "caCerts" | "resolve">;
   /** Time, for rests between starts. */
   readonly clock?: Clock;
   /** The runtime's own environment, of which servers are given what their mounts name. */
@@ -134,7 +137,7 @@ export class McpHost implements Mcp {
     }
     const answer = await this.#using(instance, () => instance.link.call(call, signal));
     instance.seat.faults = 0;
-    return this.#redacted(answer as unknown as Json) as unknown as McpAnswer;
+    return this.#redacted(answer);
   }
 
   async readables(
@@ -143,13 +146,13 @@ export class McpHost implements Mcp {
     signal: AbortSignal,
   ): Promise<readonly McpReadable[]> {
     const instance = await this.#instance(name, reach, signal);
-    return await this.#using(instance, () => instance.link.readables());
+    return this.#redacted(await this.#using(instance, () => instance.link.readables()));
   }
 
   async read(what: McpReading, signal: AbortSignal): Promise<readonly Json[]> {
     const instance = await this.#instance(what.server, what.reach, signal);
     const contents = await this.#using(instance, () => instance.link.read(what, signal));
-    return this.#redacted(contents) as readonly Json[];
+    return this.#redacted(contents);
   }
 
   async close(): Promise<void> {
@@ -232,7 +235,10 @@ export class McpHost implements Mcp {
       );
     }
     this.#makeRoom();
-    const made = this.#start(key, seat, reach);
+    const made = this.#start(key, seat, reach).catch((error) => {
+      if (!(error instanceof SysError)) throw error;
+      throw new SysError(error.code, this.#redacted(error.message), error.detail);
+    });
     this.#instances.set(key, made);
     made.then((instance) => {
       if (this.#instances.get(key) === made) this.#up.set(key, instance);
@@ -251,7 +257,7 @@ export class McpHost implements Mcp {
     const { McpLink } = await import("./mcp_link.ts");
     if (mount.command === null) {
       const { httpTransport } = await import("./mcp_http.ts");
-      const link = await McpLink.open(httpTransport(mount, credentials), {
+      const link = await McpLink.open(httpTransport(mount, credentials, this.#options.net), {
         http: true,
         legacy: false,
       });
@@ -283,11 +289,13 @@ export class McpHost implements Mcp {
   /** Holds what a server offers against its pins. */
   async #look(instance: Instance): Promise<void> {
     const { seat, link } = instance;
-    const tools = await this.#using(instance, () => link.tools());
-    instance.tools = comparedTools(seat.mount, { version: link.version, tools });
+    // What says a secret back is neither pinned nor listed with it.
+    const tools = this.#redacted(await this.#using(instance, () => link.tools()));
+    const version = this.#redacted(link.version);
+    instance.tools = comparedTools(seat.mount, { version, tools });
     seat.tools = instance.tools;
-    seat.version = link.version;
-    seat.protocol = link.protocol;
+    seat.version = version;
+    seat.protocol = this.#redacted(link.protocol);
   }
 
   /** A job of a server; ends it where what it said is nobody's. */
@@ -316,7 +324,7 @@ export class McpHost implements Mcp {
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       const { code } = error;
-      const said = this.#redacted(error.message) as string;
+      const said = this.#redacted(error.message);
       if (!link.isClosed) throw new SysError(code, said, error.detail);
       const why = await instance.why();
       this.#drop(instance);
@@ -328,15 +336,8 @@ export class McpHost implements Mcp {
   }
 
   /** What came back, without the secrets that were sent there. */
-  #redacted(value: Json): Json {
-    const { credentials } = this.#options;
-    if (credentials == null) return value;
-    if (typeof value === "string") return credentials.redact(value);
-    if (Array.isArray(value)) return value.map((one) => this.#redacted(one));
-    if (typeof value !== "object" || value === null) return value;
-    const entries = Object.entries(value)
-      .map(([name, one]) => [credentials.redact(name), this.#redacted(one as Json)] as const);
-    return Object.fromEntries(entries);
+  #redacted<T>(value: T): T {
+    return redacted(this.#options.credentials ?? null, value as Json) as T;
   }
 
   #drop(instance: Instance): void {

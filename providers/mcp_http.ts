@@ -14,15 +14,17 @@ import type { Credentials } from "../kernel/credential.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { McpMount } from "../kernel/mcp_lock.ts";
+import { type McpNet, sendTo } from "./mcp_wire.ts";
 
 /** A transport to the URL of a mount. Throws `EINVAL` for what is no URL to go to. */
 export function httpTransport(
   mount: McpMount,
   credentials: Credentials | null,
+  net: McpNet = {},
 ): StreamableHTTPClientTransport {
   const url = urlOf(mount);
   return new StreamableHTTPClientTransport(url, {
-    fetch: (input, init) => fetchAt(mount, credentials, new Request(input, init)),
+    fetch: (input, init) => ask({ mount, credentials, net }, new Request(input, init)),
     // A stream that broke is asked for again a few times; then the link is over.
     reconnectionOptions: {
       initialReconnectionDelay: LIMITS.mcpRestartMsMin,
@@ -47,11 +49,13 @@ export function urlOf({ name, url }: Pick<McpMount, "name" | "url">): URL {
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
 
-async function fetchAt(
-  mount: McpMount,
-  credentials: Credentials | null,
-  asked: Request,
-): Promise<Response> {
+interface Asker {
+  readonly mount: McpMount;
+  readonly credentials: Credentials | null;
+  readonly net: McpNet;
+}
+
+async function ask({ mount, credentials, net }: Asker, asked: Request): Promise<Response> {
   const { origin } = urlOf(mount);
   // U1
   if (new URL(asked.url).origin !== origin) {
@@ -66,7 +70,7 @@ async function fetchAt(
     const { header, value } = await credentials.use(mount.credential, origin);
     headers.set(header, value);
   }
-  const response = await fetch(new Request(asked, { headers, redirect: "manual" }));
+  const response = await sendTo(new Request(asked, { headers, redirect: "manual" }), net);
   if (response.status >= 300 && response.status < 400) {
     await response.body?.cancel();
     throw new SysError("EIO", `Cannot go on with server "${mount.name}": it leads elsewhere`);

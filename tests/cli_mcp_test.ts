@@ -7,6 +7,7 @@ import { deepEqual as equal, match } from "node:assert/strict";
 import { Place } from "./cli_place.ts";
 import { walled } from "./confined_place.ts";
 import { CHILD, DENO } from "./mcp_place.ts";
+import { elsewhere } from "./mcp_url_place.ts";
 
 const AGENT = `import { allow, defineImage } from "@agent-libos/core";
 const image = defineImage({
@@ -74,4 +75,30 @@ walled("Nothing is mounted unconfined unless somebody says so twice", async () =
   equal(meant.exit, 0, meant.err);
   match(meant.out, /unconfined/);
   match((await place.libos("doctor")).out, /mcp +note +box; unconfined: box/);
+});
+
+Deno.test("A server at a URL is mounted with a credential, which nobody is shown", async () => {
+  await using place = await Place.make();
+  await using there = elsewhere({ says: ({ headers }) => ` ${headers.get("authorization")}` });
+  place.variables["HOME"] = `${place.folder}/home`;
+  await Deno.mkdir(`${place.folder}/home`);
+  await place.write("home/key", "s3cret-of-the-shop-0123456789");
+  await Deno.chmod(`${place.folder}/home/key`, 0o600);
+  const kept = ["credential", "add", "shop", "--origin", there.origin, "--file", "home/key"];
+  equal((await place.libos(...kept, "--prefix", "Bearer ")).exit, 0);
+  const url = ["mcp", "add", "box", "--url", there.origin];
+  match((await place.libos(...url, "--credential", "other")).err, /other/);
+  const added = await place.libos(...url, "--credential", "shop");
+  equal(added.exit, 0, added.err);
+  match(added.out, /^2 tools found · elsewhere: sees nothing here but what it is sent\n/);
+  match(added.out, /protocol 2026-07-28/);
+  const sent = there.requests.map(({ headers }) => headers.get("authorization"));
+  equal([...new Set(sent)], ["Bearer s3cret-of-the-shop-0123456789"]);
+  const shown = [
+    added.out,
+    (await place.libos("mcp", "ls", "box")).out,
+    await place.read("libos.mcp.lock"),
+  ].join();
+  match(shown, /Says it again/);
+  equal(shown.includes("s3cret"), false);
 });
