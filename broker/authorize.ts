@@ -58,7 +58,7 @@ export type Verdict =
 
 const OPEN: Verdict = {
   is: "allowed",
-  decision: { needs: [], by: [], effect: "allow" },
+  decision: { by: [], effect: "allow", needs: [] },
   spends: [],
 };
 
@@ -67,6 +67,7 @@ export function judgeCall(question: Question): Verdict {
   const { needs, tree, process } = question;
   if (needs.length === 0) return OPEN;
   const lineage = tree.lineage(process.pid);
+  const isRuled = hasRules(tree, lineage);
   const reach = tree.reach(process.pid);
   const by: (readonly CapId[])[] = [];
   const spends: CapId[] = [];
@@ -84,13 +85,14 @@ export function judgeCall(question: Question): Verdict {
       needsGrant: false,
       call: need.args === undefined ? question.name : need.right,
       image: process.image,
-      ...(need.bytes === undefined ? {} : { bytes: need.bytes }),
+      bytes: need.bytes,
     };
     const held = authorize(tree.caps, query);
     if (!held.ok) return refuse(question, need, "EPERM");
-    const ruled = ruleFor(tree, lineage, { need, nowMs: question.nowMs, label: question.label });
+    const at = { need, nowMs: question.nowMs, label: question.label };
+    const ruled = isRuled ? ruleFor(tree, lineage, at) : undefined;
     if (ruled?.effect === "deny") return refuse(question, need, "EACCES", ruled);
-    const sink = sinkFor(tree, lineage, { need, label: question.label });
+    const sink = isRuled ? sinkFor(tree, lineage, at) : undefined;
     if (sink?.otherwise === "deny") return refuse(question, need, "EACCES", sink);
     let chosen = held;
     const rule = ruled?.effect === "ask" ? ruled : undefined;
@@ -115,13 +117,21 @@ export function judgeCall(question: Question): Verdict {
       if (tree.cap(id)?.usesMax != null && !spends.includes(id)) spends.push(id);
     }
   }
+  // In the order in which the log has the names of fields: it is then written as it stands.
   const decision: Decision = {
-    needs: needs.map(({ right, resource }) => ({ right, resource })),
     by,
     effect: "allow",
-    ...(decided === undefined ? {} : { rule: decided }),
+    needs: needs.map(({ right, resource }) => ({ resource, right })),
   };
-  return { is: "allowed", decision, spends };
+  const ruled = decided === undefined ? decision : { ...decision, rule: decided };
+  return { is: "allowed", decision: ruled, spends };
+}
+
+/** Whether anybody said anything about what the processes of a lineage may do. */
+function hasRules(tree: Tree, lineage: readonly Pid[]): boolean {
+  if (tree.state.policy.text !== "") return true;
+  for (const pid of lineage) if (tree.state.processes[pid]!.rules !== "") return true;
+  return false;
 }
 
 /** The sink of the tree's or the lineage's rules that does not take what the caller has seen. */

@@ -112,12 +112,16 @@ export function bound(run: Run, key: string, name: string, inTool: boolean): voi
   const made = inTool ? run.callsOfTools : run.calls;
   const over = made > LIMITS.callsPerStepMax
     ? "callsPerStepMax"
-    : key.split(".", LIMITS.callNestingMax + 1).length > LIMITS.callNestingMax
+    : key.includes(".") && depthOf(key) > LIMITS.callNestingMax
     ? "callNestingMax"
     : undefined;
   if (over === undefined) return;
   const sentence = `Cannot call "${name}": more than ${LIMITS[over]} calls in a step or nest`;
   throw new SysError("ELIMIT", `${sentence}, expected fewer`, { limit: over });
+}
+
+function depthOf(key: string): number {
+  return key.split(".", LIMITS.callNestingMax + 1).length;
 }
 
 /** Refuses with `EREPLAY` a call that is not the one which was made in its place before. */
@@ -164,20 +168,25 @@ export function doneAs(call: Call, result: CallResult, judged: {
   readonly decision: Decision;
   readonly spends: readonly CapId[];
 }): EventMap["call.done"] {
-  const { process, key, name, args, notes } = call;
+  const { process: { pid, step }, key, name, args, notes } = call;
+  const { decision, spends } = judged;
+  const { label, spent } = notes;
+  // In the order in which the log has the names of fields: it is then written as it stands.
+  const done = label === null
+    ? { args, decision, key, name, pid, result, step }
+    : { args, decision, key, label, name, pid, result, step };
+  if (call.edited === undefined && spends.length === 0 && isEmpty(spent)) return done;
   return {
-    pid: process.pid,
-    step: process.step,
-    key,
-    name,
-    args,
+    ...done,
     ...editedOf(call),
-    decision: judged.decision,
-    result,
-    ...(judged.spends.length === 0 ? {} : { spends: judged.spends }),
-    ...(Object.keys(notes.spent).length === 0 ? {} : { spent: notes.spent }),
-    ...(notes.label === null ? {} : { label: notes.label }),
+    ...(spends.length === 0 ? {} : { spends }),
+    ...(isEmpty(spent) ? {} : { spent }),
   };
+}
+
+function isEmpty(fields: object): boolean {
+  for (const _ in fields) return false;
+  return true;
 }
 
 /** Refuses with `EREPLAY` a call which comes in the place of another that waited. */

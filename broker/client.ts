@@ -34,12 +34,14 @@ export type Nouns = {
 /** The door, as code sees it. Throws `SysError`. */
 export type Sys = Nouns & (<N extends SyscallName>(name: N, args: Args<N>) => Promise<Reply<N>>);
 
+function heard(): void {}
+
 /** A client over a raw door. */
 export function clientOver(call: (name: string, args: unknown) => Promise<unknown>): Sys {
   const door = (name: string, args: unknown): Promise<unknown> => {
     const answer = call(name, args);
     // A call that nobody has awaited yet may fail: that is its caller's to see, not the node's.
-    answer.catch(() => {});
+    answer.catch(heard);
     return answer;
   };
   return new Proxy(door, {

@@ -106,7 +106,7 @@ export interface AuthorityQuery {
    */
   readonly needsGrant: boolean | "shown" | "released";
   /** How many bytes the call moves, where that is known beforehand. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
   /** Hash of the caller's image. */
   readonly image?: string;
 }

@@ -14,20 +14,35 @@ import { LIMITS } from "./limits.ts";
 import type { InboxItem } from "./store.ts";
 import type { Tree } from "./tree.ts";
 
+/** What goes along with events: most have nothing of it. */
+interface Beside {
+  readonly blobs: Map<string, string>;
+  readonly taken: string[];
+  readonly puts: { readonly tree: TreeId; readonly item: InboxItem }[];
+}
+
 /** Events, values and inbox changes that are to be committed together. */
 export class Draft {
   readonly tree: Tree;
   readonly nowMs: number;
   readonly events: Event[] = [];
-  readonly blobs: Map<string, string> = new Map();
-  readonly taken: string[] = [];
-  readonly puts: { readonly tree: TreeId; readonly item: InboxItem }[] = [];
-  readonly #used: { [K in IdKind]?: number } = {};
+  #beside: Beside | null = null;
+  #used: { [K in IdKind]?: number } | null = null;
 
   /** Starts a draft on a tree; `nowMs` is never before the tree's last line. */
   constructor(tree: Tree, nowMs: number) {
     this.tree = tree;
     this.nowMs = Math.max(nowMs, tree.state.atMs);
+  }
+
+  /** Values, and inbox items that were taken or are to be put; null when there was none of all. */
+  get beside(): Beside | null {
+    return this.#beside;
+  }
+
+  /** The same, to add to it. */
+  get along(): Beside {
+    return this.#beside ??= { blobs: new Map(), taken: [], puts: [] };
   }
 
   /** Adds an event. */
@@ -41,8 +56,9 @@ export class Draft {
 
   /** The next id of a kind. */
   id<K extends IdKind>(kind: K): Id<K> {
-    const used = this.#used[kind] ?? 0;
-    this.#used[kind] = used + 1;
+    const all = this.#used ??= {};
+    const used = all[kind] ?? 0;
+    all[kind] = used + 1;
     return makeId(kind, this.tree.state.tree, this.tree.state.next[kind] + used);
   }
 
@@ -55,7 +71,7 @@ export class Draft {
     }
     if (text.length <= LIMITS.inlineBytesMax) return { value };
     const hash = sha256(text);
-    this.blobs.set(hash, text);
+    this.along.blobs.set(hash, text);
     this.tree.values.set(hash, value, text.length);
     return { bytes: text.length, hash };
   }

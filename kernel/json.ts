@@ -34,6 +34,15 @@ export interface JsonBounds {
  * ECMAScript prints them. Throws `EINVAL` for what JSON cannot say.
  */
 export function canonical(value: unknown): string {
+  return canonicalAt(value, 0);
+}
+
+/** Levels at which a value is tried as it is: below them the search would cost more than it saves. */
+const TRIED_DEPTH_MAX = 8;
+/** How a lone surrogate begins in what `JSON.stringify` makes of it. */
+const SURROGATE = "\\ud";
+
+function canonicalAt(value: unknown, depth: number): string {
   switch (typeof value) {
     case "string":
       return text(value);
@@ -44,16 +53,56 @@ export function canonical(value: unknown): string {
       return Object.is(value, -0) ? "0" : String(value);
     case "boolean":
       return value ? "true" : "false";
-    case "object":
+    case "object": {
       if (value === null) return "null";
-      if (Array.isArray(value)) return canonicalArray(value);
-      return canonicalObject(value as Record<string, unknown>);
+      // What stands in its order already is several times as quick to write as a whole.
+      if (depth < TRIED_DEPTH_MAX && isInOrder(value)) {
+        const whole = JSON.stringify(value);
+        if (!whole.includes(SURROGATE)) return whole;
+      }
+      if (Array.isArray(value)) return canonicalArray(value, depth + 1);
+      return canonicalObject(value as Record<string, unknown>, depth + 1);
+    }
     default:
       throw new SysError("EINVAL", `Cannot encode a ${typeof value}: expected a JSON value`);
   }
 }
 
+/** Whether a value is plain JSON with the names of all its fields in order. */
+function isInOrder(value: object): boolean {
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (!isFieldInOrder(value[i])) return false;
+    return true;
+  }
+  const proto = Object.getPrototypeOf(value);
+  if (proto !== Object.prototype && proto !== null) return false;
+  let last = "";
+  for (const name in value) {
+    if (name < last) return false;
+    last = name;
+    const field = (value as { readonly [name: string]: unknown })[name];
+    if (field !== undefined && !isFieldInOrder(field)) return false;
+  }
+  return true;
+}
+
+function isFieldInOrder(field: unknown): boolean {
+  switch (typeof field) {
+    case "string":
+    case "boolean":
+      return true;
+    case "number":
+      return Number.isFinite(field);
+    case "object":
+      return field === null || isInOrder(field);
+    default:
+      return false;
+  }
+}
+
 const PLAIN_CHARS_MAX = 64;
+/** As in -1.2345678901234567e-300. */
+const NUMBER_CHARS_MAX = 24;
 const SORT_HERE_MAX = 16;
 const NAMES_MAX = 4_096;
 /** Names of fields as they stand in a text, with the colon: there are few, and each comes often. */
@@ -77,49 +126,58 @@ function isPlain(value: string): boolean {
   return true;
 }
 
-function canonicalArray(value: readonly unknown[]): string {
+/** Whether a value's text is surely no longer than `charsMax`; looks at no more than it has to. */
+export function isShort(value: unknown, charsMax: number): boolean {
+  return charsLeft(value, charsMax) >= 0;
+}
+
+/** How many are left of `chars` after a value's text; negative also where that is not plain. */
+function charsLeft(value: unknown, chars: number): number {
+  switch (typeof value) {
+    case "string":
+      return isPlain(value) ? chars - value.length - 2 : -1;
+    case "number":
+      return chars - NUMBER_CHARS_MAX;
+    case "boolean":
+      return chars - 5;
+    case "object":
+      break;
+    default:
+      return -1;
+  }
+  if (value === null) return chars - 4;
+  let left = chars - 2;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length && left >= 0; i++) left = charsLeft(value[i], left - 1);
+    return left;
+  }
+  for (const name in value) {
+    if (left < 0 || !isPlain(name)) return -1;
+    const field = (value as { readonly [name: string]: unknown })[name];
+    left = charsLeft(field, left - name.length - 4);
+  }
+  return left;
+}
+
+function canonicalArray(value: readonly unknown[], depth: number): string {
   let out = "[";
   for (let i = 0; i < value.length; i++) {
     if (i > 0) out += ",";
-    out += canonical(value[i]);
+    out += canonicalAt(value[i], depth);
   }
   return out + "]";
 }
 
-function canonicalObject(value: Record<string, unknown>): string {
+function canonicalObject(value: Record<string, unknown>, depth: number): string {
   const keys = sorted(Object.keys(value));
   let out = "{";
   for (let i = 0; i < keys.length; i++) {
     const field = value[keys[i]!];
     if (field === undefined) continue;
     if (out !== "{") out += ",";
-    out += nameText(keys[i]!) + canonical(field);
+    out += nameText(keys[i]!) + canonicalAt(field, depth);
   }
   return out + "}";
-}
-
-/**
- * The same text as {@linkcode canonical} gives for data that is known to be JSON: several times as
- * quick where all names of fields stand in their order.
- */
-export function canonicalOfJson(value: unknown): string {
-  return isInOrder(value) ? JSON.stringify(value) : canonical(value);
-}
-
-function isInOrder(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return true;
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (!isInOrder(value[i])) return false;
-    return true;
-  }
-  let last = "";
-  for (const name in value) {
-    if (name < last) return false;
-    last = name;
-    const field = (value as { readonly [name: string]: unknown })[name];
-    if (typeof field === "object" && field !== null && !isInOrder(field)) return false;
-  }
-  return true;
 }
 
 /** Canonical text of an object whose fields have the texts that `textOf` gives them. */

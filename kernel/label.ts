@@ -93,7 +93,8 @@ export function originAmong(needs: readonly Readonly<Pattern>[]): string | null 
  * A folder stands for its files, and a server for all it has, so that there are few.
  */
 export function originOf(right: string, resource: string): string | null {
-  const [noun = "", server = ""] = right.split(".");
+  const end = right.indexOf(".");
+  const noun = end < 0 ? right : right.slice(0, end);
   switch (noun) {
     case "file":
       if (right === "file.list") return tag("file", resource);
@@ -101,7 +102,7 @@ export function originOf(right: string, resource: string): string | null {
     case "net":
       return tag("net", /^(?:[A-Z]+ )?[a-z+.-]+:\/\/([^/]*)/.exec(resource)?.[1] ?? resource);
     case "mcp":
-      return tag("mcp", server);
+      return tag("mcp", right.split(".")[1] ?? "");
     case "shell":
     case "program":
       return tag(noun, resource);

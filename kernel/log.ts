@@ -13,7 +13,7 @@
 
 import { Panic, SysError } from "./errors.ts";
 import type { Event, EventType, Line } from "./event.ts";
-import { canonical, canonicalFields, sha256 } from "./json.ts";
+import { canonical, canonicalFields, isShort, sha256 } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { TreeId } from "./ids.ts";
 import type { StoredBatch } from "./store.ts";
@@ -87,10 +87,14 @@ export interface EncodedLine {
   readonly hash: string;
 }
 
-/** Writes a line's text; large values go into `payloads` (L1). */
-export function encodeLine(line: Line, payloads: Map<string, string>): EncodedLine {
+/** Writes a line's text after line `prev`; large values go into `payloads` (L1). */
+export function encodeLine(
+  line: Line,
+  payloads: Map<string, string>,
+  prev: string = line.prev,
+): EncodedLine {
   const data = dataText(line.data, SPOTS.get(line.type), payloads);
-  const text = `{"at":${line.atMs},"data":${data},"prev":"${line.prev}",` +
+  const text = `{"at":${line.atMs},"data":${data},"prev":"${prev}",` +
     `"seq":${line.seq},"tree":"${line.tree}","type":"${line.type}"}`;
   return { text, hash: sha256(text) };
 }
@@ -98,11 +102,27 @@ export function encodeLine(line: Line, payloads: Map<string, string>): EncodedLi
 /** Canonical text of `data`, with the hashes of what is large in place of it. */
 function dataText(data: unknown, spots: Spots | undefined, payloads: Map<string, string>): string {
   if (spots === undefined || typeof data !== "object" || data === null) return canonical(data);
+  if (isAllSmall(data as Fields, spots)) {
+    const whole = canonical(data);
+    if (!whole.includes(MARK)) return whole;
+  }
   return canonicalFields(data as Fields, (key, field) => {
     const spot = spots.get(key);
     if (spot === undefined) return canonical(field);
     return spot === "here" ? valueText(field, payloads) : dataText(field, spot, payloads);
   });
+}
+
+/** Whether all values that could stand beside the line are so small that they stand in it. */
+function isAllSmall(data: Fields, spots: Spots): boolean {
+  for (const [field, spot] of spots) {
+    const value = data[field];
+    if (value === undefined || value === null) continue;
+    if (spot !== "here") {
+      if (typeof value !== "object" || !isAllSmall(value as Fields, spot)) return false;
+    } else if (!isShort(value, LIMITS.inlineBytesMax)) return false;
+  }
+  return true;
 }
 
 /** Canonical texts of values that were made of them. */

@@ -23,6 +23,7 @@ export interface Found {
   readonly asOf: number | null;
 }
 
+const CHARS_MAX = 512;
 const NAME = /^[\p{L}\p{N}_.@+=-][\p{L}\p{N}_.@+= -]*$/u;
 /** The same in ASCII, where there is but one way to write a name. */
 const ASCII_NAME = /^[\w.@+=-][\w.@+= -]*$/;
@@ -35,9 +36,10 @@ export function namespaceOf(name: string): string {
 
 /** Checks a name and makes it full. */
 export function fullName(pid: Pid, name: string): string {
+  if (!name.includes("/") && name.length <= CHARS_MAX && isNamePart(name)) return `${pid}/${name}`;
   const absolute = name.startsWith("/");
   const parts = (absolute ? name.slice(1) : name).split("/");
-  if (name.length > 512 || parts.length > 32 || parts.some((part) => !isNamePart(part))) {
+  if (name.length > CHARS_MAX || parts.length > 32 || parts.some((part) => !isNamePart(part))) {
     const expected = 'expected parts of letters, digits and "_.@+=-" with "/" between';
     throw new SysError("EINVAL", `Cannot use object name ${JSON.stringify(name)}: ${expected}`);
   }

@@ -37,11 +37,21 @@ interface Node<T> {
   round: number;
 }
 
+/** Nodes that a search has come to; the room is used again, as each call makes searches. */
+interface Front<T> {
+  readonly nodes: Node<T>[];
+  size: number;
+}
+
 /** A set of values, each kept under a pattern. */
 export class PatternIndex<T> {
   /** Nodes and globs looked at by all searches so far: the cost, counted without a clock. */
   visits = 0;
   readonly #root: Node<T> = makeNode<T>(null, "");
+  readonly #fronts: readonly [Front<T>, Front<T>] = [
+    { nodes: [], size: 0 },
+    { nodes: [], size: 0 },
+  ];
   #round = 0;
 
   /** Keeps `value` under `pattern`. */
@@ -71,21 +81,23 @@ export class PatternIndex<T> {
   /** All values whose patterns cover `right` on the resource with these segments. */
   find(right: string, segments: readonly string[]): T[] {
     const found: T[] = [];
-    let active: Node<T>[] = [];
+    if (isEmpty(this.#root)) return found;
+    let [active, next] = this.#fronts;
+    active.size = 0;
     this.#round++;
     this.#enter(this.#root, active);
     for (const segment of segments) {
-      const next: Node<T>[] = [];
+      next.size = 0;
       this.#round++;
-      for (const node of active) this.#advance(node, segment, next);
-      if (next.length === 0) return found;
-      active = next;
+      for (let i = 0; i < active.size; i++) this.#advance(active.nodes[i]!, segment, next);
+      if (next.size === 0) return found;
+      [active, next] = [next, active];
     }
-    for (const node of active) this.#collect(node, right, found);
+    for (let i = 0; i < active.size; i++) this.#collect(active.nodes[i]!, right, found);
     return found;
   }
 
-  #advance(node: Node<T>, segment: string, next: Node<T>[]): void {
+  #advance(node: Node<T>, segment: string, next: Front<T>): void {
     if (node.segment === "**") this.#enter(node, next);
     if (segment === "**") return;
     const child = node.exact?.get(segment);
@@ -98,11 +110,11 @@ export class PatternIndex<T> {
   }
 
   // A node may be reached by many ways in one round; it is entered once.
-  #enter(node: Node<T>, into: Node<T>[]): void {
+  #enter(node: Node<T>, into: Front<T>): void {
     if (node.round === this.#round) return;
     node.round = this.#round;
     this.visits++;
-    into.push(node);
+    into.nodes[into.size++] = node;
     if (node.rest !== null) this.#enter(node.rest, into);
   }
 

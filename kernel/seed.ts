@@ -7,7 +7,7 @@
  */
 
 import type { TreeId } from "./ids.ts";
-import { canonical, canonicalOfJson } from "./json.ts";
+import { canonical } from "./json.ts";
 import { textIs } from "./log.ts";
 import { diffStates, type StatePatch } from "./patch.ts";
 import { renamedTexts } from "./rename.ts";
@@ -23,7 +23,7 @@ export interface Seed {
 export function seedOf(state: State): Seed {
   const { set, fields } = diffStates(emptyState(state.tree), state);
   const entries = set.map(([name, key, value]) =>
-    `["${name}",${canonical(key)},${canonicalOfJson(value)}]`
+    `["${name}",${canonical(key)},${canonical(value)}]`
   );
   return { entries, fields: canonical(fields) };
 }

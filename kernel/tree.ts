@@ -240,9 +240,12 @@ export class Tree {
       if (!isQuiet(this.state, line)) this.stirs += 1;
       this.#tail.push(line);
     }
-    for (const [hash, text] of draft.blobs) this.#blobs.set(hash, text);
-    this.#taken.push(...draft.taken);
-    this.#puts.push(...draft.puts);
+    const { beside } = draft;
+    if (beside !== null) {
+      for (const [hash, text] of beside.blobs) this.#blobs.set(hash, text);
+      this.#taken.push(...beside.taken);
+      this.#puts.push(...beside.puts);
+    }
     return this.#tail.slice(first);
   }
 
@@ -275,7 +278,7 @@ export class Tree {
     const payloads = new Map<string, string>();
     const lines: string[] = [];
     for (const line of this.#tail) {
-      const { text, hash } = encodeLine({ ...line, prev: this.#head }, payloads);
+      const { text, hash } = encodeLine(line, payloads, this.#head);
       lines.push(text);
       this.#head = hash;
       if (line.type === "checkpoint.taken") this.trail.chained(line.seq, hash);

@@ -101,11 +101,11 @@ export class Postbox {
       const { code, message } = toOutcome(error);
       const refusal = new Draft(tree, this.#parts.clock.now());
       refusal.add("inbox.refused", { inbox: item.id, code, message });
-      refusal.taken.push(item.id);
+      refusal.along.taken.push(item.id);
       tree.commit(refusal);
       return () => sender?.reject(error);
     }
-    draft.taken.push(item.id);
+    draft.along.taken.push(item.id);
     tree.commit(draft);
     return () => sender?.resolve();
   }

@@ -124,7 +124,7 @@ export const messageCalls = {
       const replyTo = args.replyTo ?? null;
       if (treeOf(to) !== at.tree.state.tree) {
         const body = { kind: "message", ...sent, replyTo, label: { ...sent.label } };
-        at.draft.puts.push({ tree: treeOf(to), item: { id: `message:${at.call}`, body } });
+        at.draft.along.puts.push({ tree: treeOf(to), item: { id: `message:${at.call}`, body } });
         return { message: null };
       }
       return { message: deliver(at.draft, { ...sent, replyTo }).id };
