@@ -49,19 +49,22 @@ async function send(broker: Broker, call: Call, given: Sent): Promise<CallResult
   const { decision, spends } = given.judged;
   const draft = new Draft(tree, broker.now(tree));
   if (riskOfCall(def, args) === "destructive") takeAutomatic(draft, process.pid, "destructive");
-  draft.add("call.intent", {
-    pid: process.pid,
-    step: process.step,
+  const made = {
+    args,
+    before: def.before?.(given.prepared) ?? null,
+    cwd: call.cwd,
+    decision,
+    idempotencyKey: idempotencyKey(tree, callId(call)),
     key,
     name,
-    args,
-    ...editedOf(call),
-    decision,
-    cwd: call.cwd,
-    ...(def.cost === undefined ? {} : { spent: def.cost(args) }),
-    idempotencyKey: idempotencyKey(tree, callId(call)),
+    pid: process.pid,
     spends,
-    before: def.before?.(given.prepared) ?? null,
+    step: process.step,
+  };
+  draft.add("call.intent", {
+    ...made,
+    ...editedOf(call),
+    ...(def.cost === undefined ? {} : { spent: def.cost(args) }),
     ...touching(draft, def, given.prepared),
     ...(call.notes.label === null ? {} : { label: call.notes.label }),
     ...marking(call, def, given.prepared),
@@ -71,12 +74,14 @@ async function send(broker: Broker, call: Call, given: Sent): Promise<CallResult
   return await act(broker, call, { prepared: given.prepared, spends, via: "call" });
 }
 
+const NOTHING = {};
+
 /** What an effect does to files, with what it takes the place of kept by hash. */
 function touching(draft: Draft, def: Emitting, prepared: unknown): {
   readonly touches?: readonly Touched[];
 } {
   const touches = def.touches?.(prepared) ?? [];
-  if (touches.length === 0) return {};
+  if (touches.length === 0) return NOTHING;
   return {
     touches: touches.map(({ content, ...rest }) => ({
       ...rest,
@@ -94,6 +99,7 @@ const LEAVES_ANYTHING = ["shell.run", "program.run", "mcp.call"];
 /** What is said of the files that it leaves, where rules say less (F1). */
 function marking(call: Call, def: Emitting, prepared: unknown): Pick<Intent, "marks"> {
   const { tree, process, notes } = call;
+  if (def.touches === undefined && !LEAVES_ANYTHING.includes(call.name)) return NOTHING;
   const touches = def.touches?.(prepared) ?? [];
   const paths = touches.filter(({ after }) => after !== null).map(({ path }) => path);
   if (LEAVES_ANYTHING.includes(call.name)) paths.push(ALL_FILES);
@@ -168,11 +174,11 @@ async function conclude(broker: Broker, call: Call, known: {
   const certain = !result.ok && result.code !== "EINDOUBT";
   const draft = new Draft(tree, broker.now(tree));
   draft.add("call.outcome", {
-    pid: process.pid,
-    step: call.run.step,
     key,
-    result,
+    pid: process.pid,
     restores: certain ? known.spends : [],
+    result,
+    step: call.run.step,
     via: known.via,
     ...(Object.keys(notes.spent).length === 0 ? {} : { spent: notes.spent }),
     ...(notes.label === null ? {} : { label: notes.label }),

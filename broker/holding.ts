@@ -33,16 +33,19 @@ export function affordMost({ tree, process, def, args }: Call, prepared: unknown
 }
 
 /** Runs an effect while what it may cost is held for it (H2). */
-export async function holding<T>(
+export function holding<T>(
   { tree, process, def, args }: Call,
   prepared: unknown,
   job: () => Promise<T>,
 ): Promise<T> {
   const most = mostOf(def, { tree, process }, { args, prepared });
-  if (most === undefined) return await job();
+  if (most === undefined) return job();
+  return heldFor(tree, { pid: process.pid, usd: most.usd }, job);
+}
+
+async function heldFor<T>(tree: Tree, hold: Held, job: () => Promise<T>): Promise<T> {
   const all = held.get(tree) ?? new Set();
   held.set(tree, all);
-  const hold: Held = { pid: process.pid, usd: most.usd };
   all.add(hold);
   try {
     return await job();

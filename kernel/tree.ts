@@ -51,6 +51,8 @@ export interface TreeContext {
   readonly judgeEdit?: EditJudge;
 }
 
+const NO_BLOBS: ReadonlyMap<string, string> = new Map();
+
 /** What a tree tells its store that it wants. */
 type Wanted = ReturnType<typeof wants>;
 
@@ -78,7 +80,7 @@ export class Tree {
   #lineages = new Map<Pid, readonly Pid[]>();
   #head: string;
   #tail: Line[] = [];
-  #blobs = new Map<string, string>();
+  #blobs: Map<string, string> | null = null;
   #taken: string[] = [];
   #wants: { readonly stirs: number; readonly of: Wanted } | undefined;
   #puts: { readonly tree: TreeId; readonly item: InboxItem }[] = [];
@@ -242,7 +244,7 @@ export class Tree {
     }
     const { beside } = draft;
     if (beside !== null) {
-      for (const [hash, text] of beside.blobs) this.#blobs.set(hash, text);
+      for (const [hash, text] of beside.blobs) (this.#blobs ??= new Map()).set(hash, text);
       this.#taken.push(...beside.taken);
       this.#puts.push(...beside.puts);
     }
@@ -290,14 +292,14 @@ export class Tree {
       lines,
       head: this.#head,
       payloads,
-      blobs: this.#blobs,
+      blobs: this.#blobs ?? NO_BLOBS,
       taken: this.#taken,
       puts: this.#puts,
       ...this.#wanted(),
     };
     const taken = this.#tail;
     this.#tail = [];
-    this.#blobs = new Map();
+    this.#blobs = null;
     this.#taken = [];
     this.#puts = [];
     return { batch, lines: taken };
