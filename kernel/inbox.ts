@@ -85,9 +85,9 @@ const ORDERS = z.discriminatedUnion("kind", [
     interrupt: z.boolean(),
     replyTo: z.custom<`msg_${string}`>((value) => isId("msg", value)).nullable(),
     label: z.strictObject({
+      origin: z.array(z.string()).max(LIMITS.labelOriginsMax + 1).optional(),
       sensitivity: z.enum(SENSITIVITIES),
       trust: z.enum(TRUSTS),
-      origin: z.array(z.string()).max(LIMITS.labelOriginsMax + 1).optional(),
     }),
   }),
   z.strictObject({

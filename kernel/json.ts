@@ -37,8 +37,8 @@ export function canonical(value: unknown): string {
   return canonicalAt(value, 0);
 }
 
-/** Levels at which a value is tried as it is: below them the search would cost more than it saves. */
-const TRIED_DEPTH_MAX = 8;
+/** Levels at which a value is tried as it is: those of a state, its collections, their entries. */
+const TRIED_LEVELS = 3;
 /** How a lone surrogate begins in what `JSON.stringify` makes of it. */
 const SURROGATE = "\\ud";
 
@@ -56,7 +56,7 @@ function canonicalAt(value: unknown, depth: number): string {
     case "object": {
       if (value === null) return "null";
       // What stands in its order already is several times as quick to write as a whole.
-      if (depth < TRIED_DEPTH_MAX && isInOrder(value)) {
+      if (depth < TRIED_LEVELS && isInOrder(value)) {
         const whole = JSON.stringify(value);
         if (!whole.includes(SURROGATE)) return whole;
       }

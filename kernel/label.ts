@@ -35,7 +35,7 @@ export interface Label {
 export const BOTTOM: Label = { sensitivity: "public", trust: "trusted" };
 
 /** What a person says of whom nothing more is known. */
-export const PERSON: Label = { sensitivity: "public", trust: "user", origin: ["person"] };
+export const PERSON: Label = { origin: ["person"], sensitivity: "public", trust: "user" };
 
 /** Among origins: and others, which are too many to name. */
 export const MORE = "…";
@@ -45,11 +45,10 @@ export function joinLabels(a: Label, b: Label): Label {
   const origin = joinOrigins(a.origin, b.origin);
   if (origin === a.origin && fits(b, a)) return a;
   if (origin === b.origin && fits(a, b)) return b;
-  return {
-    sensitivity: rankOfSensitivity(a) >= rankOfSensitivity(b) ? a.sensitivity : b.sensitivity,
-    trust: rankOfTrust(a) <= rankOfTrust(b) ? a.trust : b.trust,
-    ...(origin === undefined ? {} : { origin }),
-  };
+  const sensitivity = rankOfSensitivity(a) >= rankOfSensitivity(b) ? a.sensitivity : b.sensitivity;
+  const trust = rankOfTrust(a) <= rankOfTrust(b) ? a.trust : b.trust;
+  // In the order of their names, as all that is kept many times: its text is made quicker.
+  return origin === undefined ? { sensitivity, trust } : { origin, sensitivity, trust };
 }
 
 /** Position of the label's sensitivity, 0 for "public". */
@@ -76,7 +75,7 @@ export function formatLabel({ sensitivity, trust, origin = [] }: Label): string 
 
 /** A label with an origin, where it names none yet. */
 export function withOrigin(label: Label, origin: string | null): Label {
-  return label.origin !== undefined || origin === null ? label : { ...label, origin: [origin] };
+  return label.origin !== undefined || origin === null ? label : { origin: [origin], ...label };
 }
 
 /** Where what a call reads comes from that has these needs; null for what is inside. */
