@@ -117,14 +117,18 @@ export function judgeCall(question: Question): Verdict {
       if (tree.cap(id)?.usesMax != null && !spends.includes(id)) spends.push(id);
     }
   }
-  // In the order in which the log has the names of fields: it is then written as it stands.
-  const decision: Decision = {
-    by,
-    effect: "allow",
-    needs: needs.map(({ right, resource }) => ({ resource, right })),
-  };
-  const ruled = decided === undefined ? decision : { ...decision, rule: decided };
-  return { is: "allowed", decision: ruled, spends };
+  return { is: "allowed", decision: allowed(needs, by, decided), spends };
+}
+
+/** In the order in which the log has the names of fields: it is then written as it stands. */
+function allowed(
+  needs: readonly Need[],
+  by: Decision["by"],
+  rule: string | undefined,
+): Decision {
+  const asked = needs.map(({ right, resource }) => ({ resource, right }));
+  const decision = { by, effect: "allow", needs: asked } as const;
+  return rule === undefined ? decision : { ...decision, rule };
 }
 
 /** Whether anybody said anything about what the processes of a lineage may do. */
