@@ -35,7 +35,7 @@ function allTools(at: At): ListedTool[] {
     if (tool === undefined) continue;
     // Where nothing can be made, models are not told how.
     if (at.world.workshop === null && tool.uses.some((use) => MAKING.has(use))) continue;
-    if (at.world.mcp === null && tool.uses.some((use) => use.startsWith("mcp."))) continue;
+    if (!mayUseMcp(at, tool)) continue;
     const { shell, programs } = at.world;
     if (programs === undefined && tool.uses.includes("program.run")) continue;
     if (at.world.simulator === undefined && tool.uses.includes("model.simulate")) continue;
@@ -63,12 +63,27 @@ function unconfined(tool: Tool): Tool {
   return { ...tool, description };
 }
 
+/** Whether a tool is of no server, or a capability of the process could open what it does. */
+function mayUseMcp(at: At, { uses }: Tool): boolean {
+  const use = uses.find((one) => one.startsWith("mcp."));
+  if (use === undefined) return true;
+  if (at.world.mcp === null) return false;
+  // What is kept was read.
+  const right = use === "mcp.import" ? "mcp.read" : use;
+  return heldOfMcp(at).some((one) => matchRight(one, right));
+}
+
+/** Rights of the process that could open something of a server. */
+function heldOfMcp({ tree, process }: At): string[] {
+  return [...tree.caps.heldBy(tree.reach(process.pid))].map(({ right }) => right)
+    .filter((right) => right === "*" || right.startsWith("mcp."));
+}
+
 /** Tools of mounted servers that a capability of the process could open, as they were pinned. */
 function mountedTools(at: At): ListedTool[] {
   const { mcp } = at.world;
   if (mcp === null) return [];
-  const held = [...at.tree.caps.heldBy(at.tree.reach(at.process.pid))].map(({ right }) => right);
-  const opened = held.filter((right) => right === "*" || right.startsWith("mcp."));
+  const opened = heldOfMcp(at);
   if (opened.length === 0) return [];
   return mcp.servers().flatMap(({ name: server, tools }) =>
     tools.flatMap(({ definition: { name }, state }) => {

@@ -101,7 +101,7 @@ export function originOf(right: string, resource: string): string | null {
     case "net":
       return tag("net", /^(?:[A-Z]+ )?[a-z+.-]+:\/\/([^/]*)/.exec(resource)?.[1] ?? resource);
     case "mcp":
-      return tag("mcp", right.split(".")[1] ?? "");
+      return tag("mcp", serverOf(right, resource));
     case "shell":
     case "program":
       return tag(noun, resource);
@@ -110,6 +110,12 @@ export function originOf(right: string, resource: string): string | null {
     default:
       return null;
   }
+}
+
+/** The server in a tool's right; for a call such as "mcp.read" it is in what is read. */
+function serverOf(right: string, resource: string): string {
+  const [, server = "", tool] = right.split(".");
+  return tool === undefined ? resource.split("/", 1)[0]! : server;
 }
 
 function tag(kind: string, name: string): string {

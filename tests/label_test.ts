@@ -68,6 +68,8 @@ Deno.test("originOf() names a folder, a host, a server and a person, and nothing
     ["net.fetch", "https://api.example.com/v1/x", "net:api.example.com"],
     ["net.fetch", "POST https://api.example.com:8443/v1", "net:api.example.com:8443"],
     ["mcp.github.create_issue", "**", "mcp:github"],
+    ["mcp.read", "github/repo://a/b", "mcp:github"],
+    ["mcp.list", "github", "mcp:github"],
     ["shell.run", "git", "shell:git"],
     ["human.ask", "owner", "person"],
     ["object.read", "p_1/notes", null],

@@ -202,6 +202,37 @@ walled(
     }),
 );
 
+walled(
+  "A model lists, reads and keeps what a server has to read, and all of it is untrusted",
+  () =>
+    served(async (world) => {
+      const prompt = { uri: "greet", prompt: { who: "Ada" } };
+      const { image } = agent([
+        { tool: "mcp_list", input: { server: "box" } },
+        { tool: "mcp_read", input: { server: "box", ...prompt } },
+        { tool: "mcp_import", input: { server: "box", uri: "demo://note", name: "note" } },
+        { tool: "mcp_import", input: { server: "box", ...prompt, name: "greeting" } },
+        { tool: "mcp_read", input: { server: "box", uri: "demo://other" } },
+      ]);
+      const grants = [
+        allow("mcp.list", "box"),
+        allow("mcp.read", "box/demo://note"),
+        allow("mcp.read", "box/greet"),
+      ];
+      await world.ended(await world.start(image, { grants }));
+      const lines = JSON.stringify(await world.lines());
+      const said = ["demo://note", "Greet Ada", "EPERM"].map((one) => lines.includes(one));
+      assert.deepEqual(said, [true, true, true]);
+      const { objects } = (await world.tree()).state;
+      const kept = Object.values(objects).filter(({ name }) => /note|greeting/.test(name))
+        .map(({ name, label: { trust, origin } }) => [name, trust, origin]);
+      assert.deepEqual(kept, [
+        ["p_1/note", "untrusted", ["mcp:box"]],
+        ["p_1/greeting", "untrusted", ["mcp:box"]],
+      ]);
+    }),
+);
+
 const asks = { tool: "mcp_box_ask", input: {} } as const;
 
 /** An agent of a model that calls tools of the server. */
@@ -216,8 +247,10 @@ walled(
     served(async (world) => {
       const body: Body = async ({ sys }) => {
         const { tools } = await sys.tool.list({}) as { tools: readonly { name: string }[] };
-        return tools.map(({ name }) => name).filter((name) => name.startsWith("mcp_box"));
+        return tools.map(({ name }) => name).filter((name) => name.startsWith("mcp_"));
       };
+      const reads = await world.result(body, { grants: [allow("mcp.read", "box/**")] });
+      assert.deepEqual(reads, ["mcp_read", "mcp_import"]);
       const grants = [allow("mcp.box.e*", "**"), deny("mcp.box.environment", "**")];
       assert.deepEqual(await world.result(body, { grants }), ["mcp_box_echo"]);
       assert.deepEqual(await world.result(body, { grants: [allow("file.read", "**")] }), []);
