@@ -139,6 +139,7 @@ export const LIMITS = {
   netHeadersBytesMax: 16_384,
   netRequestBytesMax: 2 ** 20,
   netHeadBytesMax: 65_536,
+  netChunksMax: 32_768,
   netBodyBytesMax: 2 * 2 ** 20,
   netBodyRatioMax: 256,
   netBodyRatioFromBytes: 65_536,

@@ -4,12 +4,12 @@
  *
  * Invariants:
  *   H1. Whatever comes, no more is read than the limits say: of the head, of each chunk's line, of
- *       the body as it is sent and as it is unpacked.
+ *       chunks, of the body as it is sent and as it is unpacked.
  *   H2. An answer that could be cut in two ways is refused.
  * @module
  */
 
-import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
+import { gunzipSync } from "node:zlib";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { NetHeader } from "../kernel/net_request.ts";
@@ -30,6 +30,8 @@ export interface HttpHead {
 export async function writeAll(wire: Wire, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await wire.write(bytes.subarray(at));
 }
+
+const UTF8 = new TextDecoder();
 
 /** What comes over a connection, in lines and pieces. */
 export class HttpReader {
@@ -71,7 +73,7 @@ export class HttpReader {
       }
       if (at >= 0) {
         this.#left = left.subarray(at + mark.length);
-        return new TextDecoder().decode(left.subarray(0, at));
+        return UTF8.decode(left.subarray(0, at));
       }
       from = Math.max(0, left.length - mark.length + 1);
       const count = await this.#wire.read(this.#into);
@@ -149,10 +151,10 @@ function all(head: HttpHead, name: string): string[] {
   return head.headers.filter((header) => header[0] === name).map(([, value]) => value);
 }
 
-/** Pieces of a body, up to a limit. */
+/** Pieces of a body, up to a limit, in one place: they may be of one byte each. */
 class Pieces {
-  readonly #pieces: Uint8Array[] = [];
   readonly #max: number;
+  #whole = new Uint8Array();
   #count = 0;
 
   constructor(max: number) {
@@ -166,18 +168,18 @@ class Pieces {
 
   add(piece: Uint8Array): void {
     this.mayHave(piece.length);
-    this.#count += piece.length;
-    this.#pieces.push(piece);
+    const count = this.#count + piece.length;
+    if (count > this.#whole.length) {
+      const larger = new Uint8Array(Math.min(this.#max, Math.max(2 * count, 16_384)));
+      larger.set(this.bytes());
+      this.#whole = larger;
+    }
+    this.#whole.set(piece, this.#count);
+    this.#count = count;
   }
 
   bytes(): Uint8Array {
-    const whole = new Uint8Array(this.#count);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
+    return this.#whole.subarray(0, this.#count);
   }
 }
 
@@ -200,7 +202,8 @@ const CHUNK = /^([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?$/;
 const CHUNK_LINE_BYTES_MAX = 1_024;
 
 async function readChunks(reader: HttpReader, into: Pieces): Promise<void> {
-  for (;;) {
+  for (let chunks = 0;; chunks++) {
+    if (chunks > LIMITS.netChunksMax) throw over(`it has more than ${LIMITS.netChunksMax} chunks`);
     const line = await reader.until("\r\n", CHUNK_LINE_BYTES_MAX, "a chunk's line");
     const size = CHUNK.exec(line)?.[1];
     if (size === undefined) throw odd("a chunk's line is none");
@@ -217,18 +220,14 @@ async function readChunks(reader: HttpReader, into: Pieces): Promise<void> {
   }
 }
 
-const UNPACKERS = {
-  "gzip": gunzipSync,
-  "x-gzip": gunzipSync,
-  "deflate": inflateSync,
-  "br": brotliDecompressSync,
-} as const;
+/** What was asked for. Others bring nothing, and Deno takes half of a brotli for the whole. */
+const PACKINGS = ["gzip", "x-gzip"];
 
 /** Unpacks a body, never to more than it may have or than so much can honestly be packed to. */
 function unpack(packed: Uint8Array, encodings: readonly string[], bytesMax: number): Uint8Array {
   const encoding = encodings.join(",").trim().toLowerCase();
   if (encoding === "" || encoding === "identity" || packed.length === 0) return packed;
-  if (!Object.hasOwn(UNPACKERS, encoding)) {
+  if (!PACKINGS.includes(encoding)) {
     // Shown whole or not at all: of a secret that was said back and cut, the rest would be told.
     const shown = encoding.length <= 40 ? ` as "${encoding}"` : "";
     throw odd(`it is packed${shown}, which nobody asked for`);
@@ -239,7 +238,7 @@ function unpack(packed: Uint8Array, encodings: readonly string[], bytesMax: numb
   );
   const most = Math.min(bytesMax, byRatio);
   try {
-    const plain = UNPACKERS[encoding as keyof typeof UNPACKERS](packed, { maxOutputLength: most });
+    const plain = gunzipSync(packed, { maxOutputLength: most });
     return new Uint8Array(plain.buffer, plain.byteOffset, plain.byteLength);
   } catch (error) {
     if ((error as { code?: string }).code !== "ERR_BUFFER_TOO_LARGE") {
