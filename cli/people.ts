@@ -82,8 +82,17 @@ function requestLines(request: RequestView): string[] {
     );
   }
   lines.push("Why, as the agent says:", ...bars(request.prompt));
+  if (request.status === "pending" && request.lasts.length > 0) {
+    lines.push(`Scopes:   ${lastsText(request)}; --for says another time`);
+  }
   if (choices.length > 0) lines.push(`Choices:  ${choices.join(", ")}`);
   return lines;
+}
+
+/** How far a yes may reach, and how long it holds where nothing is said. */
+function lastsText({ lasts }: RequestView): string {
+  return lasts.map(({ scope, forMs }) => `${scope} ${forMs === null ? "for good" : spanOf(forMs)}`)
+    .join(", ");
 }
 
 function peopleText({ people }: RequestView): string {

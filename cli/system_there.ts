@@ -169,10 +169,13 @@ export class RemoteSystem implements System {
     ];
   }
 
-  async #granted({ request }: Decided, id: string): Promise<string> {
+  async #granted({ request, grantsUntil }: Decided, id: string): Promise<string> {
     const held = await this.held(request.pid).catch(() => []);
     const cap = held.find((one) => one.id === id);
-    if (cap === undefined) return `granted ${id}`;
+    if (cap === undefined) {
+      const last = grantsUntil === null ? "" : ` until ${timeOf(Date.parse(grantsUntil))} UTC`;
+      return `granted ${id}${last}`;
+    }
     const until = cap.expiresAt === null ? "" : ` until ${timeOf(Date.parse(cap.expiresAt))} UTC`;
     const uses = cap.usesMax === null ? "" : `, uses: ${cap.usesMax}`;
     const under = cap.parent === null ? "" : ` (⊂ ${cap.parent})`;

@@ -22,6 +22,11 @@ type Approval = PersonAnswer & { readonly outcome: "approve" };
 /** Who asks, where, and under which capability of its own. */
 export type Asker = RequestRecord["askers"][number];
 
+/** How long what a scope gives holds where nobody said; null for good. */
+export function lasting(scope: Scope): number | null {
+  return scope === "policy" ? null : GRANT_MS[scope];
+}
+
 /** How long a grant holds where nobody said. */
 export const GRANT_MS: { readonly [S in Exclude<Scope, "policy">]: number } = {
   once: LIMITS.grantExpiryMsDefault,

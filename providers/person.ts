@@ -294,8 +294,8 @@ function menuOf(request: PersonRequest): string {
   const isDestructive = request.risk === "destructive";
   const parts = [
     isDestructive ? "[yes] once" : "[y] once",
-    mayBe(request, "p") ? "[p] this process" : "",
-    mayBe(request, "t") ? "[t] this subtree" : "",
+    mayBe(request, "p") ? `[p] this process, ${MINUTES}m` : "",
+    mayBe(request, "t") ? `[t] this subtree, ${MINUTES}m` : "",
     mayBe(request, "P") ? "[P] policy…" : "",
     mayBe(request, "e") ? "[e] edit" : "",
     isCut(request) ? "[v] view all" : "[v] view",

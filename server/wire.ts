@@ -335,6 +335,8 @@ export interface Decided {
   readonly request: Request;
   /** Grants. */
   readonly grants: readonly (string)[];
+  /** Grants until. */
+  readonly grantsUntil: string | null;
   /** Policy diff. */
   readonly policyDiff: string | null;
 }
@@ -997,6 +999,11 @@ export interface Request {
   readonly suggestions: readonly (Suggestion)[];
   /** Scopes. */
   readonly scopes: readonly ("once" | "process" | "subtree" | "tree" | "image" | "policy")[];
+  /** Lasts. */
+  readonly lasts: readonly ({
+    readonly scope: "once" | "process" | "subtree" | "tree" | "image" | "policy";
+    readonly forMs: number | null;
+  })[];
   /** People. */
   readonly people: {
     readonly needed: number;

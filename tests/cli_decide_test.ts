@@ -79,6 +79,7 @@ Deno.test("approve for the policy prints the difference, and puts the rule into 
   match(listed.out, /req_1\.1 .* file\.write \.\/out\/a\.md \(\+1 −0\) +once /);
   const shown = await place.libos("approvals", "show", "req_1.1");
   match(shown.out, /Because: +ask file\.write\(\.\/out\/\*\*\) of the policy/);
+  match(shown.out, /^Scopes: +once 15m, process 15m, .*image 8h, policy for good; --for says/m);
   match(shown.out, /Could be: process file\.write\(\.\/out\/\*\.md\)/);
   equal((await place.libos("approve", "req_1.1", "--scope", "process", "--for", "never")).exit, 2);
   const rule = ["--rule", "file.write(./out/*.md)", "--scope", "policy", "--for", "never"];

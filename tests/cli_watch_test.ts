@@ -68,7 +68,7 @@ terminalTest(
     await using at = await served();
     const watch = new AtTerminal(at.place, "approvals", "watch", ...at.host);
     await watch.shows("permission req_1.1");
-    await watch.shows("[p] this process");
+    await watch.shows("[p] this process, 15m");
     await watch.shows("? > ");
     await watch.type("p\n");
     await watch.shows("1) file.write(./out.md)");

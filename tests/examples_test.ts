@@ -23,6 +23,27 @@ const EXAMPLES: Readonly<Record<string, readonly RegExp[]>> = {
   fork: [/p_1\.3 /, /deepest: \{"name":"from\/p_1\.2\/valley","x":2\.35/],
 };
 
+/** Demos that other files run with their flags, by the file. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  audit: "demo_test.ts",
+  rollback: "demo_rollback_test.ts",
+  toolmaker: "demo_tools_test.ts",
+  hostile: "demo_tools_test.ts",
+};
+
+Deno.test("Every demo that says how it is run is run so by a test", () => {
+  const found = [...Deno.readDirSync(`${ROOT}/demos`)].flatMap(({ name, isFile }) => {
+    const text = isFile ? Deno.readTextFileSync(`${ROOT}/demos/${name}`) : "";
+    return /^\/\*\*[^]*?\n \* deno (?:run|task) /.test(text) ? [name.replace(".ts", "")] : [];
+  });
+  const known = new Set([...Object.keys(EXAMPLES), ...Object.keys(ELSEWHERE)]);
+  assert.deepEqual(found.filter((name) => !known.has(name)), []);
+  for (const [name, file] of Object.entries(ELSEWHERE)) {
+    const text = Deno.readTextFileSync(`${ROOT}/tests/${file}`);
+    assert(new RegExp(`\\b${name === "audit" ? "demo" : name}\\b`).test(text), name);
+  }
+});
+
 interface Ran {
   readonly code: number;
   readonly output: string;

@@ -121,8 +121,17 @@ Deno.test("A decision is refused which is stale, unbound, second, too low, too l
   assert.deepEqual(await code(decide("admin", one!, { outcome: "deny" })), [409, "ESTATE"]);
   const absent = at.post("approver", "/v1/approvals/req_1.99/decision", { decision: yes });
   assert.deepEqual(await code(absent), [404, "ENOENT"]);
-  const wider = decide("approver", two!, { outcome: "approve", scope: "process" });
-  assert.equal((await wider).status, 200);
+  // Nothing was said of an end, so there is the usual one, and who decides is told.
+  const { lasts } = await (await at.ask("approver", `/v1/approvals/${two!.id}`)).json();
+  assert.deepEqual(lasts.slice(0, 2), [
+    { scope: "once", forMs: 900_000 },
+    { scope: "process", forMs: 900_000 },
+  ]);
+  assert.deepEqual(lasts.at(-1), { scope: "image", forMs: 28_800_000 });
+  const wider = await decide("approver", two!, { outcome: "approve", scope: "process" });
+  assert.equal(wider.status, 200);
+  const { grantsUntil } = await wider.json();
+  assert.equal(Date.parse(grantsUntil), clock.now() + 900_000);
   await clock.advance(2 * 3_600_000);
   await at.runtime.runUntilIdle();
   assert.deepEqual(await code(decide("approver", three!, yes)), [410, "EEXPIRED"]);

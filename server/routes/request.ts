@@ -27,7 +27,7 @@ import type { RequestView } from "../schema/request.ts";
 import { pageQuery, requestIdShape, treeShape } from "../schema/shape.ts";
 import { pageOfTrees } from "../search.ts";
 import { seenTree } from "../sight.ts";
-import { ownerOf } from "../view/process.ts";
+import { ownerOf, timeText } from "../view/process.ts";
 import { maySay, requestView, similarOf, type Viewer } from "../view/request.ts";
 import { body, json, REFUSALS } from "./answer.ts";
 
@@ -243,11 +243,13 @@ async function decided(
   const view = now === undefined
     ? answered(before!, decision, who)
     : requestView(tree, now, viewer(house, who));
-  const grants = Object.values(state.caps)
-    .filter(({ grant }) => grant?.request === id)
-    .map(({ id }) => id as CapId);
+  const granted = Object.values(state.caps).filter(({ grant }) => grant?.request === id);
+  const grants = granted.map(({ id }) => id as CapId);
+  const ends = granted.map(({ expiresMs }) => expiresMs ?? Infinity);
+  const lastMs = Math.max(-Infinity, ...ends);
+  const grantsUntil = Number.isFinite(lastMs) ? timeText(lastMs) : null;
   const policyDiff = state.policy.text === policy ? null : diffText(policy, state.policy.text);
-  return { request: view, grants, policyDiff };
+  return { request: view, grants, grantsUntil, policyDiff };
 }
 
 /** A request that its asker has heard the answer to already. */

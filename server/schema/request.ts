@@ -70,6 +70,12 @@ export const requestShape = z.object({
   suggestions: z.array(suggestionShape),
   /** Scopes that may be given. */
   scopes: z.array(z.enum(SCOPES)),
+  /** How long each of them holds where the decision has no `forMs`. */
+  lasts: z.array(z.object({
+    scope: z.enum(SCOPES),
+    /** In milliseconds; null for good. */
+    forMs: z.number().int().nullable(),
+  })),
   /** People that have to agree, and those that have. */
   people: z.object({ needed: z.number().int(), agreed: z.array(z.string()) }),
   /** Whom the asker wants to hear from, in its own words. */
@@ -98,6 +104,7 @@ export const decisionShape = z.discriminatedUnion("outcome", [
     scope: z.enum(SCOPES).default("once"),
     /** A pattern that the call's resource matches, for a scope wider than once. */
     resource: z.string().max(1_024).optional(),
+    /** For how long; `lasts` of the request says what holds without it. */
     forMs: z.number().int().min(1).optional(),
     uses: z.number().int().min(1).optional(),
     note: z.string().max(2_000).optional(),
@@ -141,6 +148,8 @@ export const decideAllShape = z.strictObject({
 export const decidedShape = z.object({
   request: requestShape,
   grants: z.array(capIdShape),
+  /** When the last of what it granted ends; null where nothing was granted, or for good. */
+  grantsUntil: timeShape.nullable(),
   /** What changed in the policy, as a diff; null when nothing did. */
   policyDiff: z.string().nullable(),
 }).openapi("Decided");

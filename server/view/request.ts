@@ -4,6 +4,7 @@
  */
 
 import type { EventMap, Line } from "../../kernel/event.ts";
+import { lasting } from "../../kernel/grant.ts";
 import type { Json } from "../../kernel/json.ts";
 import type { RequestRecord } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
@@ -46,6 +47,7 @@ function wholeRequest(tree: Tree, request: RequestRecord, who: Viewer): RequestV
   const image = state.images[process?.image ?? ""];
   const owner = ownerOf(state);
   const { call } = shown;
+  const scopes = shown.scopes.filter((scope) => maySay(who, scope));
   return {
     id: shown.id,
     kind: shown.kind,
@@ -68,7 +70,8 @@ function wholeRequest(tree: Tree, request: RequestRecord, who: Viewer): RequestV
     preview: previewOf(shown),
     suggestions: shown.suggestions.filter(({ scope }) => maySay(who, scope))
       .map((one) => ({ ...one })),
-    scopes: shown.scopes.filter((scope) => maySay(who, scope)),
+    scopes,
+    lasts: scopes.map((scope) => ({ scope, forMs: lasting(scope) })),
     people: { needed: shown.people.needed, agreed: [...shown.people.agreed] },
     similar: null,
     createdAt: timeText(shown.createdMs),
