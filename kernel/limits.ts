@@ -302,6 +302,8 @@ export const LIMITS = {
   revealsKept: 4_096,
   streamBeatMs: 15_000,
   feedEventsKept: 10_000,
+  storeConnectMsMax: 10_000,
+  storeAwayMsMax: 30_000,
 } as const;
 
 /** What one run of a generated tool may use, unless its registration says more. */

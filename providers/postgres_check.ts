@@ -1,0 +1,61 @@
+/**
+ * Looking for damage in a PostgreSQL store; the database does the looking.
+ *
+ * That lines hold together as a chain of hashes is checked where they are read; here it is that
+ * they are all there.
+ * @module
+ */
+
+import type { Postgres } from "./postgres_handle.ts";
+
+/** A sentence for each thing that does not hold together; a hundred of a kind at most. */
+export async function findPostgresDamage(db: Postgres): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const [sql, say] of LOOKS) {
+    for (const row of await db.run(`${sql.replaceAll("$.", `${db.schema}.`)} LIMIT 100`)) {
+      found.push(say(`${row.a}`, `${row.b ?? "none"}`, `${row.c ?? ""}`));
+    }
+  }
+  return found;
+}
+
+type Say = (a: string, b: string, c: string) => string;
+
+const LOOKS: readonly (readonly [string, Say])[] = [
+  [
+    "SELECT hash AS a FROM $.blobs WHERE encode(sha256(convert_to(body, 'UTF8')), 'hex') <> hash",
+    (hash) => `Blob "${hash}" has a text with another hash`,
+  ],
+  [
+    `SELECT tree AS a, seq AS b, expected AS c FROM (
+       SELECT tree, seq, lag(seq + count, 1, 1::bigint) OVER (PARTITION BY tree ORDER BY seq)
+         AS expected FROM $.batches) AS links WHERE seq <> expected`,
+    (tree, seq, expected) => `Tree "t_${tree}" has line ${seq} where line ${expected} should be`,
+  ],
+  [
+    `SELECT tree AS a, seq AS b, count AS c FROM $.batches
+     WHERE cardinality(string_to_array(body, E'\\n')) <> count`,
+    (tree, seq, count) => `Tree "t_${tree}" has a batch at line ${seq} without its ${count} lines`,
+  ],
+  [
+    `SELECT t.id AS a, b.last AS b, t.seq AS c FROM $.trees t LEFT JOIN (
+       SELECT tree, max(seq + count - 1) AS last FROM $.batches GROUP BY tree) b ON b.tree = t.id
+     WHERE coalesce(b.last, 0) <> t.seq`,
+    (tree, last, seq) => `Tree "t_${tree}" ends at line ${last}, expected line ${seq}`,
+  ],
+  [
+    `SELECT DISTINCT b.tree AS a FROM $.batches b
+     WHERE NOT EXISTS (SELECT FROM $.trees t WHERE t.id = b.tree)`,
+    (tree) => `Lines of tree "t_${tree}" are there, and the tree is not`,
+  ],
+  [
+    `SELECT s.tree AS a, s.seq AS b FROM $.snapshots s LEFT JOIN $.trees t ON t.id = s.tree
+     WHERE t.id IS NULL OR s.seq > t.seq`,
+    (tree, seq) => `A snapshot of tree "t_${tree}" is of line ${seq}, which is not there`,
+  ],
+  [
+    `SELECT i.tree AS a FROM $.inbox i
+     WHERE NOT EXISTS (SELECT FROM $.trees t WHERE t.id = i.tree)`,
+    (tree) => `An item is in the inbox of tree "t_${tree}", which is not there`,
+  ],
+];

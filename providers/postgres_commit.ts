@@ -1,0 +1,154 @@
+/**
+ * A commit to PostgreSQL: the batches of many trees in one statement, and so one round trip.
+ *
+ * The statement is a call of a function that goes through the batches in order. Each is taken only
+ * where its tree ends and at its epoch: that is the condition of the one row that it updates, so
+ * that of two writers one waits for the other's transaction and is then refused (S2).
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { treeNumber } from "../kernel/ids.ts";
+import { canonical } from "../kernel/json.ts";
+import type { Batch } from "../kernel/store.ts";
+import type { Postgres } from "./postgres_handle.ts";
+import { type Position, refuseMalformed, refuseUnfit } from "./store_refusals.ts";
+
+/** The state of SQL that the function ends with when a batch does not fit. */
+export const UNFIT = "LS001";
+
+/**
+ * Blobs come in order of hash and batches in order of tree, so that two commits that bring the
+ * same wait for each other and never in a ring.
+ */
+export const COMMIT_FUNCTION = `
+  CREATE FUNCTION $.commit_1(
+    trees bigint[], epochs bigint[], seqs bigint[], counts integer[], heads text[],
+    bodies text[], payloads text[], dues bigint[], redacts bigint[], keeps integer[],
+    lives integer[], readies integer[], askings integer[], keys text[], titles text[],
+    hashes text[], values_ text[],
+    takers integer[], taken text[], putters integer[], to_ bigint[], ids text[], items text[]
+  ) RETURNS void LANGUAGE plpgsql AS $commit$
+  BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtext('$.'), 3);
+    IF cardinality(hashes) > 0 THEN
+      INSERT INTO $.blobs(hash, body) SELECT * FROM unnest(hashes, values_)
+        ON CONFLICT (hash) DO NOTHING;
+    END IF;
+    FOR i IN 1 .. cardinality(trees) LOOP
+      UPDATE $.trees t SET
+        seq = t.seq + counts[i], head = heads[i], due = dues[i],
+        redact = CASE WHEN keeps[i] = 1 THEN t.redact ELSE redacts[i] END,
+        live = lives[i] = 1, ready = readies[i] = 1, asking = askings[i], key = keys[i], title = titles[i]
+      WHERE t.id = trees[i] AND t.epoch = epochs[i] AND t.seq = seqs[i] - 1;
+      IF NOT FOUND THEN
+        RAISE EXCEPTION 'A batch does not fit' USING ERRCODE = '${UNFIT}';
+      END IF;
+      INSERT INTO $.batches(tree, seq, count, body, payloads)
+        VALUES(trees[i], seqs[i], counts[i], bodies[i], payloads[i]);
+      IF i = ANY(takers) THEN
+        DELETE FROM $.inbox b USING unnest(takers, taken) AS gone(taker, id)
+          WHERE gone.taker = i AND b.tree = trees[i] AND b.id = gone.id;
+      END IF;
+      IF i = ANY(putters) THEN
+        INSERT INTO $.inbox(tree, id, body)
+          SELECT put.tree, put.id, put.body
+          FROM unnest(putters, to_, ids, items) WITH ORDINALITY
+            AS put(putter, tree, id, body, n)
+          WHERE put.putter = i AND EXISTS (SELECT FROM $.trees t WHERE t.id = put.tree)
+          ORDER BY put.n
+          ON CONFLICT (tree, id) DO NOTHING;
+      END IF;
+    END LOOP;
+  END $commit$;
+`;
+
+/** The call of the function in a schema. */
+export function commitCall(schema: string): string {
+  const types = "bigint[],bigint[],bigint[],integer[],text[],text[],text[],bigint[],bigint[]," +
+    "integer[],integer[],integer[],integer[],text[],text[],text[],text[]," +
+    "integer[],text[],integer[],bigint[],text[],text[]";
+  const given = types.split(",").map((type, i) => `$${i + 1}::${type}`);
+  return `SELECT ${schema}.commit_1(${given.join(", ")})`;
+}
+
+/** What the function is given for batches: columns as arrays. `EINVAL` for malformed ones. */
+export function commitColumns(batches: readonly Batch[]): unknown[] {
+  for (const batch of batches) refuseMalformed(batch);
+  // A stable sort: two batches of one tree stay as they came.
+  const sorted = [...batches].sort((one, other) => treeNumber(one.tree) - treeNumber(other.tree));
+  const blobs = new Map(sorted.flatMap(({ blobs }) => [...blobs]).reverse());
+  const hashes = [...blobs.keys()].sort();
+  const takes = sorted.flatMap(({ taken }, i) => taken.map((id) => [i + 1, word(id)] as const));
+  const puts = sorted.flatMap((batch, i) => batch.puts.map((put) => [i + 1, put] as const));
+  const column = (of: (batch: Batch) => unknown): unknown[] => sorted.map(of);
+  return [
+    column(({ tree }) => treeNumber(tree)),
+    column(({ epoch }) => epoch),
+    column(({ seq }) => seq),
+    column(({ lines }) => lines.length),
+    column(({ head }) => head),
+    column(({ lines }) => lines.join("\n")),
+    column(({ payloads }) => joined(payloads)),
+    column(({ dueMs }) => dueMs),
+    column(({ redactMs }) => redactMs ?? null),
+    column(({ redactMs }) => flag(redactMs === undefined)),
+    column(({ summary }) => flag(summary.live)),
+    column(({ summary }) => flag(summary.ready)),
+    column(({ summary }) => summary.asking ?? 0),
+    column(({ summary }) => summary.key === null ? null : word(summary.key)),
+    column(({ summary }) => word(summary.title)),
+    hashes,
+    hashes.map((hash) => blobs.get(hash)),
+    takes.map(([taker]) => taker),
+    takes.map(([, id]) => id),
+    puts.map(([putter]) => putter),
+    puts.map(([, { tree }]) => treeNumber(tree)),
+    puts.map(([, { item }]) => word(item.id)),
+    puts.map(([, { item }]) => canonical(item.body)),
+  ];
+}
+
+/** The library takes a list of booleans for one. */
+function flag(is: boolean): number {
+  return is ? 1 : 0;
+}
+
+/**
+ * Throws what the first batch that does not fit is refused with, in the order in which they were
+ * given; what else refused them all, with `ESTALE`.
+ */
+export async function refuseUnfits(db: Postgres, batches: readonly Batch[]): Promise<never> {
+  const rows = await db.run(
+    `SELECT id, seq, epoch, owner FROM ${db.schema}.trees WHERE id = ANY($1::bigint[])`,
+    [batches.map(({ tree }) => treeNumber(tree))],
+  );
+  const ends = new Map(rows.map((row) => [row.id, row as unknown as Position]));
+  for (const batch of batches) {
+    const number = treeNumber(batch.tree);
+    const position = ends.get(number);
+    refuseUnfit(batch, position);
+    ends.set(number, { ...position, seq: position.seq + batch.lines.length });
+  }
+  const { tree } = batches[0]!;
+  const sentence = `Cannot append to tree "${tree}": others were written meanwhile, ` +
+    "expected that none was; read it again";
+  throw new SysError("ESTALE", sentence, { tree });
+}
+
+/**
+ * A text of anybody's as JSON: PostgreSQL takes no zero character, and no half of a character.
+ */
+export function word(text: string): string {
+  return JSON.stringify(text);
+}
+
+/** What {@linkcode word} was given. */
+export function unword(text: string): string {
+  return JSON.parse(text);
+}
+
+/** Hashes and texts in turn, one a line: canonical JSON has no line breaks of its own. */
+export function joined(payloads: ReadonlyMap<string, string>): string | null {
+  return payloads.size === 0 ? null : [...payloads].flat().join("\n");
+}

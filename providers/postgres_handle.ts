@@ -1,0 +1,127 @@
+/**
+ * A connection to PostgreSQL: statements with values, transactions, and our codes for its failures.
+ *
+ * Invariants:
+ *   H1. Whatever the library throws becomes a `SysError`; no sentence has a password in it.
+ *   H2. A statement that a lost connection leaves in doubt is not repeated here: who sent it knows
+ *       how to look whether it happened.
+ * @module
+ */
+
+import postgres from "postgres";
+import { type Errno, SysError } from "../kernel/errors.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { STATES } from "./postgres_states.ts";
+
+/** One row, by column. */
+export type PostgresRow = Readonly<Record<string, unknown>>;
+/** Runs one statement with values for `$1`, `$2`, and so on. */
+export type Run = (sql: string, values?: readonly unknown[]) => Promise<readonly PostgresRow[]>;
+
+/** How a store is reached. */
+export interface PostgresOptions {
+  /** The schema that its tables are in: lower-case letters, digits and `_`. "libos" by default. */
+  readonly schema?: string;
+  /** Connections at most; 4 by default. */
+  readonly connections?: number;
+}
+
+/** A pool of connections to one database. */
+export class Postgres {
+  /** "postgres HOST:PORT/DATABASE", with no name of a user and no password. */
+  readonly name: string;
+  /** The schema, fit to stand in a statement. */
+  readonly schema: string;
+  readonly #sql: postgres.Sql<{ bigint: number }>;
+
+  /** Connects when the first statement is run. `EINVAL` for a URL that is none of PostgreSQL. */
+  constructor(url: string, options: PostgresOptions = {}) {
+    const { at, schema } = parsed(url, options.schema);
+    this.schema = schema;
+    this.name = `postgres ${at.host}${at.pathname}`;
+    try {
+      this.#sql = postgres(at.href, {
+        max: options.connections ?? 4,
+        // What is open keeps a program from ending by itself only until it is closed.
+        connect_timeout: LIMITS.storeConnectMsMax / 1_000,
+        onnotice: () => {},
+        connection: { application_name: "libos" },
+        types: {
+          bigint: { to: 20, from: [20], parse: Number, serialize: (value: number) => `${value}` },
+        },
+      }) as unknown as postgres.Sql<{ bigint: number }>;
+    } catch (thrown) {
+      throw postgresFailure(thrown, `open store "${this.name}"`);
+    }
+  }
+
+  /** Runs one statement, in a transaction of its own. */
+  readonly run: Run = (sql, values = []) =>
+    this.#sql.unsafe(sql, [...values] as never[], { prepare: true });
+
+  /** Runs a job in one transaction: all or nothing. */
+  async transaction<T>(job: (run: Run) => Promise<T>): Promise<T> {
+    return await this.#sql.begin((sql) =>
+      job((text, values = []) => sql.unsafe(text, [...values] as never[]))
+    ) as T;
+  }
+
+  /** Ends all connections, after what is under way. */
+  async close(): Promise<void> {
+    await this.#sql.end({ timeout: LIMITS.storeConnectMsMax / 1_000 });
+  }
+}
+
+function parsed(url: string, schema = "libos"): { readonly at: URL; readonly schema: string } {
+  const at = URL.canParse(url) ? new URL(url) : undefined;
+  if (at === undefined || !/^postgres(ql)?:$/.test(at.protocol)) {
+    const sentence = "Cannot open a store: no address of PostgreSQL, " +
+      "expected postgres://USER@HOST:PORT/DATABASE";
+    throw new SysError("EINVAL", sentence);
+  }
+  // A schema in the address is ours; all else is the library's.
+  const named = at.searchParams.get("schema") ?? schema;
+  at.searchParams.delete("schema");
+  if (!/^[a-z_][a-z0-9_]{0,47}$/.test(named)) {
+    const sentence = `Cannot open a store: schema ${JSON.stringify(named)}, ` +
+      "expected lower-case letters, digits and _";
+    throw new SysError("EINVAL", sentence);
+  }
+  return { at, schema: named };
+}
+
+/** Makes a `SysError` of whatever the library threw (H1); `doing` completes "Cannot …". */
+export function postgresFailure(thrown: unknown, doing: string): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof SysError) return thrown;
+  if (thrown instanceof TypeError || thrown instanceof RangeError) return thrown;
+  const code = stateOf(thrown) ?? "";
+  const found = STATES.find(([state]) => code.startsWith(state));
+  const [errno, said]: readonly [Errno, string] = found === undefined
+    ? ["EIO", code === "" ? thrown.message : `the database says ${code}, ${thrown.message}`]
+    : [found[1], found[2]];
+  return new SysError(errno, `Cannot ${doing}: ${said}`, { cause: code });
+}
+
+/** The state of SQL that an error carries, or the code of a lost connection. */
+export function stateOf(thrown: unknown): string | undefined {
+  const code = (thrown as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** Whether the connection is gone, and with it the answer (H2). */
+export function isLost(thrown: unknown): boolean {
+  const code = stateOf(thrown) ?? "";
+  return LOST.some((one) => code.startsWith(one));
+}
+
+const LOST: readonly string[] = [
+  "CONNECTION_",
+  "CONNECT_TIMEOUT",
+  "ECONN",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENOENT",
+  "08",
+  "57P",
+];

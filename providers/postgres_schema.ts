@@ -1,0 +1,122 @@
+/**
+ * The tables of a PostgreSQL store, in a schema of their own, and how they come to be as they are.
+ *
+ * Migrations only go forward: each is one transaction, and none takes away what a node that knows
+ * only the layouts before it reads or calls. What a commit does is a function whose name has the
+ * layout in it, so that older nodes go on with theirs.
+ *
+ * Invariants:
+ *   T1. A schema of a newer layout is refused and left as it was.
+ *   T2. The tables and the number of their layout appear in one transaction, once, however many
+ *       nodes start at the same time.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { COMMIT_FUNCTION } from "./postgres_commit.ts";
+import type { Postgres } from "./postgres_handle.ts";
+
+/** The newest layout that this code knows. */
+export const POSTGRES_LAYOUT = 1;
+/** Advisory locks of ours, beside the number of the schema: who migrates, names, sweeps. */
+export const LOCKS = { migrate: 1, key: 2, sweep: 3 } as const;
+
+/**
+ * What a node finds by without reading logs is an index over few trees: those that live, wait for
+ * a time, are ready, or ask. Room is left in pages of `trees`, so that most commits rewrite a row
+ * in its place and touch no index.
+ */
+const LAYOUT_1 = `
+  CREATE SEQUENCE $.tree_number;
+  CREATE TABLE $.trees(
+    id bigint PRIMARY KEY,
+    epoch bigint NOT NULL,
+    seq bigint NOT NULL,
+    head text NOT NULL,
+    owner text,
+    lease bigint NOT NULL,
+    due bigint,
+    redact bigint,
+    live boolean NOT NULL,
+    ready boolean NOT NULL,
+    asking integer NOT NULL,
+    key text COLLATE "C",
+    title text NOT NULL
+  ) WITH (fillfactor = 70);
+  CREATE INDEX trees_key ON $.trees(key) WHERE key IS NOT NULL AND live;
+  CREATE INDEX trees_live ON $.trees(id) WHERE live;
+  CREATE INDEX trees_ready ON $.trees(id) WHERE ready AND live;
+  CREATE INDEX trees_due ON $.trees(due) WHERE due IS NOT NULL AND live;
+  CREATE INDEX trees_asking ON $.trees(id) WHERE asking > 0 AND live;
+  CREATE INDEX trees_redact ON $.trees(redact) WHERE redact IS NOT NULL;
+  CREATE TABLE $.batches(
+    tree bigint NOT NULL,
+    seq bigint NOT NULL,
+    count integer NOT NULL,
+    position bigint GENERATED ALWAYS AS IDENTITY,
+    body text NOT NULL,
+    payloads text,
+    PRIMARY KEY(tree, seq)
+  );
+  CREATE INDEX batches_position ON $.batches USING brin(position);
+  CREATE TABLE $.blobs(hash text COLLATE "C" PRIMARY KEY, body text NOT NULL);
+  CREATE TABLE $.gone(hash text COLLATE "C" PRIMARY KEY, note text NOT NULL);
+  CREATE TABLE $.inbox(
+    n bigint GENERATED ALWAYS AS IDENTITY,
+    tree bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    body text NOT NULL,
+    PRIMARY KEY(tree, id)
+  );
+  CREATE TABLE $.snapshots(
+    tree bigint NOT NULL,
+    seq bigint NOT NULL,
+    head text NOT NULL,
+    state text NOT NULL,
+    PRIMARY KEY(tree, seq)
+  );
+  ${COMMIT_FUNCTION}
+`;
+
+/** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */
+const MIGRATIONS: readonly string[] = [LAYOUT_1];
+
+/** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */
+export async function migrate(db: Postgres): Promise<void> {
+  const { schema } = db;
+  if (await layoutOf(db) === POSTGRES_LAYOUT) return;
+  await db.transaction(async (run) => {
+    await run(`SELECT pg_advisory_xact_lock(hashtext($1), ${LOCKS.migrate})`, [schema]);
+    await run(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    await run(`CREATE TABLE IF NOT EXISTS ${schema}.layout(version integer NOT NULL)`);
+    const [row] = await run(`SELECT max(version) AS version FROM ${schema}.layout`);
+    const from = (row?.version as number | null) ?? 0;
+    refuseNewer(db, from);
+    for (let version = from + 1; version <= POSTGRES_LAYOUT; version++) {
+      await run(MIGRATIONS[version - 1]!.replaceAll("$.", `${schema}.`));
+      await run(`INSERT INTO ${schema}.layout(version) VALUES($1)`, [version]);
+    }
+  });
+}
+
+/** The layout of the schema; 0 when it has none of our tables. */
+async function layoutOf(db: Postgres): Promise<number> {
+  const [there] = await db.run("SELECT to_regclass($1) IS NOT NULL AS there", [
+    `${db.schema}.layout`,
+  ]);
+  if (there?.there !== true) return 0;
+  const [row] = await db.run(`SELECT max(version) AS version FROM ${db.schema}.layout`);
+  const version = (row?.version as number | null) ?? 0;
+  refuseNewer(db, version);
+  return version;
+}
+
+function refuseNewer(db: Postgres, version: number): void {
+  if (version <= POSTGRES_LAYOUT) return;
+  throw new SysError(
+    "EINVAL",
+    `Cannot open store "${db.name}": written in layout ${version} by a newer version, ` +
+      `expected layout ${POSTGRES_LAYOUT} or below; update this node first`,
+    { version },
+  );
+}

@@ -1,0 +1,379 @@
+/**
+ * The shared store: trees of many nodes in one PostgreSQL database.
+ *
+ * Nothing here is between the database and what it guarantees: a commit is one transaction, a
+ * tree's row is what two owners would meet at, and locks are the database's own.
+ *
+ * Invariants:
+ *   P1. A commit whose connection is lost is looked up before it is answered or sent again: it is
+ *       never told to have failed when it happened, nor the other way round.
+ *   P2. What a failed write leaves is what a rolled back transaction leaves: nothing.
+ * @module
+ */
+
+import { treeNumber } from "../kernel/ids.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { canonical, type JsonObject } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type {
+  Archive,
+  Batch,
+  InboxItem,
+  Snapshot,
+  Store,
+  StoredBatch,
+  TreeHead,
+} from "../kernel/store.ts";
+import { removedBlob, thinned } from "../kernel/store.ts";
+import { PostgresArchive } from "./postgres_archive.ts";
+import { findPostgresDamage } from "./postgres_check.ts";
+import { commitCall, commitColumns, refuseUnfits, UNFIT, unword, word } from "./postgres_commit.ts";
+import {
+  isLost,
+  Postgres,
+  postgresFailure,
+  type PostgresOptions,
+  type PostgresRow,
+  stateOf,
+} from "./postgres_handle.ts";
+import { readBatches } from "./postgres_log.ts";
+import { LOCKS, migrate } from "./postgres_schema.ts";
+import {
+  absentTree,
+  checkedBlob,
+  closedStore,
+  EMPTY_HEAD,
+  refuseUnwritten,
+} from "./store_refusals.ts";
+
+const HEAD = "id, seq, head, epoch, owner, lease, due, live, ready, asking, key, title";
+
+/**
+ * A store in a PostgreSQL database.
+ *
+ * @example
+ * ```ts no-eval
+ * import { createRuntime, PostgresStore } from "@agent-libos/core";
+ * const store = await PostgresStore.open("postgres://libos@db.internal:5432/agents");
+ * await using os = await createRuntime({ store, workspace: null, approvals: "queue" });
+ * ```
+ */
+export class PostgresStore implements Store {
+  readonly name: string;
+  readonly #db: Postgres;
+  #closed = false;
+
+  private constructor(db: Postgres) {
+    this.name = db.name;
+    this.#db = db;
+  }
+
+  /**
+   * Connects, and makes or migrates the tables. `EINVAL` for an address that is none, or tables of
+   * a newer version; `EACCES`, `ENOENT` or `EIO` when the database refuses or does not answer.
+   */
+  static async open(url: string, options: PostgresOptions = {}): Promise<PostgresStore> {
+    const db = new Postgres(url, options);
+    try {
+      await migrate(db);
+      return new PostgresStore(db);
+    } catch (thrown) {
+      await db.close();
+      throw postgresFailure(thrown, `open store "${db.name}"`);
+    }
+  }
+
+  create(key: string | null): Promise<{ readonly tree: TreeId; readonly created: boolean }> {
+    return this.#answer(
+      "create a tree in",
+      async ({ schema }) =>
+        await this.#db.transaction(async (run) => {
+          if (key !== null) {
+            await run(`SELECT pg_advisory_xact_lock(hashtext($1), ${LOCKS.key})`, [
+              `${schema}.${word(key)}`,
+            ]);
+            const [known] = await run(
+              `SELECT id FROM ${schema}.trees WHERE key = $1 AND live ORDER BY id LIMIT 1`,
+              [word(key)],
+            );
+            if (known !== undefined) return { tree: treeIn(known), created: false };
+          }
+          const [made] = await run(
+            `INSERT INTO ${schema}.trees
+             (id, epoch, seq, head, lease, live, ready, asking, key, title)
+           VALUES(nextval('${schema}.tree_number'), 0, 0, $1, 0, true, false, 0, $2, $3)
+           RETURNING id`,
+            [EMPTY_HEAD, key === null ? null : word(key), word("")],
+          );
+          return { tree: treeIn(made!), created: true };
+        }),
+    );
+  }
+
+  commit(batches: readonly Batch[]): Promise<void> {
+    return this.#answer("commit to", async ({ schema }) => {
+      if (batches.length === 0) return;
+      const columns = commitColumns(batches);
+      await this.#surely(batches, async () => {
+        await this.#db.run(commitCall(schema), columns);
+      });
+    });
+  }
+
+  /** Sends what is all or nothing until it is known whether it happened (P1). */
+  async #surely(batches: readonly Batch[], send: () => Promise<void>): Promise<void> {
+    const until = performance.now() + LIMITS.storeAwayMsMax;
+    for (let tries = 0;; tries++) {
+      try {
+        if (tries > 0 && await this.#isWritten(batches)) return;
+        return await send();
+      } catch (thrown) {
+        if (stateOf(thrown) === UNFIT) {
+          // The one that was sent before may have been on its way when it was looked for.
+          if (tries > 0 && await this.#isWritten(batches)) return;
+          return await refuseUnfits(this.#db, batches);
+        }
+        // Deadlocks and failed orders of transactions are rolled back as a whole.
+        const isAgain = isLost(thrown) || /^40/.test(stateOf(thrown) ?? "");
+        if (!isAgain || performance.now() > until) throw thrown;
+        await pause(Math.min(25 * 2 ** tries, 1_000));
+      }
+    }
+  }
+
+  /** Whether the last batch of a commit, and with it all of them, is in the store. */
+  async #isWritten(batches: readonly Batch[]): Promise<boolean> {
+    const { tree, seq, lines } = batches.at(-1)!;
+    const [row] = await this.#db.run(
+      `SELECT body FROM ${this.#db.schema}.batches WHERE tree = $1 AND seq = $2 AND count = $3`,
+      [treeNumber(tree), seq, lines.length],
+    );
+    return row?.body === lines.join("\n");
+  }
+
+  async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
+    const end = await this.#answer("read", async () => {
+      const head = await this.#head(tree);
+      if (head === undefined) throw absentTree("read", tree);
+      return head.seq;
+    });
+    const pages = readBatches(this.#db, tree, { from: Math.max(fromSeq, 1), end });
+    for (;;) {
+      const page = await this.#answer("read", () => pages.next());
+      if (page.done === true) return;
+      for (const batch of page.value) {
+        if (this.#closed) throw closedStore("read", this.name);
+        yield batch;
+      }
+    }
+  }
+
+  head(tree: TreeId): Promise<TreeHead | undefined> {
+    return this.#answer("read", () => this.#head(tree));
+  }
+
+  async #head(tree: TreeId): Promise<TreeHead | undefined> {
+    const sql = `SELECT ${HEAD} FROM ${this.#db.schema}.trees WHERE id = $1`;
+    const [row] = await this.#db.run(sql, [treeNumber(tree)]);
+    return row === undefined ? undefined : headIn(row);
+  }
+
+  list(options: {
+    readonly live?: boolean;
+    readonly asking?: boolean;
+    readonly after?: TreeId;
+    readonly limit: number;
+  }): Promise<readonly TreeHead[]> {
+    return this.#answer("list trees of", async ({ schema }) => {
+      const { live = false, asking = false, after, limit } = options;
+      const which = asking ? "asking > 0 AND live AND" : live ? "live AND" : "";
+      const rows = await this.#db.run(
+        `SELECT ${HEAD} FROM ${schema}.trees WHERE ${which} id > $1 ORDER BY id LIMIT $2`,
+        [after === undefined ? 0 : treeNumber(after), limit],
+      );
+      return rows.map(headIn);
+    });
+  }
+
+  putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void> {
+    return this.#answer("write a snapshot to", async ({ schema }) => {
+      refuseUnwritten(tree, snapshot, (await this.#head(tree))?.seq);
+      const { seq, head, state } = snapshot;
+      const number = treeNumber(tree);
+      await this.#db.transaction(async (run) => {
+        const sql = `SELECT seq FROM ${schema}.snapshots WHERE tree = $1`;
+        const known = (await run(sql, [number])).map((row) => row.seq as number);
+        if (known.some((one) => one > seq)) return;
+        await run(`DELETE FROM ${schema}.snapshots WHERE tree = $1 AND seq = ANY($2::bigint[])`, [
+          number,
+          [...thinned(known, seq), seq],
+        ]);
+        const insert = `INSERT INTO ${schema}.snapshots(tree, seq, head, state) ` +
+          "VALUES($1, $2, $3, $4)";
+        await run(insert, [number, seq, head, state]);
+      });
+    });
+  }
+
+  getSnapshot(tree: TreeId, atMost = Number.MAX_SAFE_INTEGER): Promise<Snapshot | undefined> {
+    return this.#answer("read", async ({ schema }) => {
+      const [row] = await this.#db.run(
+        `SELECT seq, head, state FROM ${schema}.snapshots WHERE tree = $1 AND seq <= $2
+         ORDER BY seq DESC LIMIT 1`,
+        [treeNumber(tree), atMost],
+      );
+      return row as Snapshot | undefined;
+    });
+  }
+
+  getBlob(hash: string): Promise<string | undefined> {
+    return this.#answer("read", async ({ schema }) => {
+      const [row] = await this.#db.run(`SELECT body FROM ${schema}.blobs WHERE hash = $1`, [hash]);
+      if (row !== undefined) return checkedBlob(hash, row.body as string);
+      const [gone] = await this.#db.run(`SELECT note FROM ${schema}.gone WHERE hash = $1`, [hash]);
+      if (gone !== undefined) throw removedBlob(hash, unword(gone.note as string));
+      return undefined;
+    });
+  }
+
+  putInbox(tree: TreeId, item: InboxItem): Promise<void> {
+    return this.#answer("write to", async ({ schema }) => {
+      const [row] = await this.#db.run(
+        `WITH known AS (SELECT id FROM ${schema}.trees WHERE id = $1),
+           made AS (
+             INSERT INTO ${schema}.inbox(tree, id, body) SELECT id, $2, $3 FROM known
+             ON CONFLICT (tree, id) DO NOTHING
+           )
+         SELECT id FROM known`,
+        [treeNumber(tree), word(item.id), canonical(item.body)],
+      );
+      if (row === undefined) throw absentTree("put an item into", tree);
+    });
+  }
+
+  getInbox(tree: TreeId): Promise<readonly InboxItem[]> {
+    return this.#answer("read", async ({ schema }) => {
+      const rows = await this.#db.run(
+        `SELECT id, body FROM ${schema}.inbox WHERE tree = $1 ORDER BY n`,
+        [treeNumber(tree)],
+      );
+      return rows.map(({ id, body }) => ({
+        id: unword(id as string),
+        body: JSON.parse(body as string) as JsonObject,
+      }));
+    });
+  }
+
+  due(nowMs: number, limit: number): Promise<readonly TreeId[]> {
+    return this.#answer("list trees of", async ({ schema }) => {
+      // Each part gives its own first ones in the order of its index.
+      const rows = await this.#db.run(
+        `(SELECT DISTINCT tree AS id FROM ${schema}.inbox ORDER BY tree LIMIT $2)
+         UNION (SELECT id FROM ${schema}.trees WHERE ready AND live ORDER BY id LIMIT $2)
+         UNION (SELECT id FROM (
+           SELECT id FROM ${schema}.trees WHERE due IS NOT NULL AND due <= $1 AND live
+           ORDER BY due LIMIT $2) AS waiting)
+         ORDER BY id LIMIT $2`,
+        [nowMs, limit],
+      );
+      return rows.map(treeIn);
+    });
+  }
+
+  nextDueMs(): Promise<number | null> {
+    return this.#answer("read", async ({ schema }) => {
+      const sql = `SELECT due FROM ${schema}.trees WHERE due IS NOT NULL AND live ` +
+        "ORDER BY due LIMIT 1";
+      const [row] = await this.#db.run(sql);
+      return (row?.due as number | undefined) ?? null;
+    });
+  }
+
+  claim(tree: TreeId, node: string, options: {
+    readonly nowMs: number;
+    readonly ttlMs: number;
+    readonly steal?: boolean;
+  }): Promise<{ readonly epoch: number } | undefined> {
+    return this.#answer("claim a tree of", async ({ schema }) => {
+      const { nowMs, ttlMs, steal = false } = options;
+      const [row] = await this.#db.run(
+        `UPDATE ${schema}.trees SET
+           epoch = epoch + CASE WHEN owner IS NOT DISTINCT FROM $2 THEN 0 ELSE 1 END,
+           owner = $2, lease = $3
+         WHERE id = $1 AND (owner IS NULL OR owner = $2 OR lease <= $4 OR $5)
+         RETURNING epoch`,
+        [treeNumber(tree), node, nowMs + ttlMs, nowMs, steal],
+      );
+      if (row !== undefined) return { epoch: row.epoch as number };
+      if (await this.#head(tree) === undefined) throw absentTree("claim", tree);
+      return undefined;
+    });
+  }
+
+  release(tree: TreeId, node: string, epoch: number): Promise<void> {
+    return this.#answer("release a tree of", async ({ schema }) => {
+      await this.#db.run(
+        `UPDATE ${schema}.trees SET owner = NULL, lease = 0, epoch = epoch + 1
+         WHERE id = $1 AND owner = $2 AND epoch = $3`,
+        [treeNumber(tree), node, epoch],
+      );
+    });
+  }
+
+  version(): Promise<number> {
+    return this.#answer("read", () => Promise.resolve(0));
+  }
+
+  check(): Promise<readonly string[]> {
+    return this.#answer("check", () => findPostgresDamage(this.#db));
+  }
+
+  /** What it does beside running trees: carrying them, and taking content away. */
+  archive(): Archive {
+    return new PostgresArchive(this.#db, (verb, job) => this.#answer(verb, job));
+  }
+
+  /** Ends its connections. A second close changes nothing. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#db.close();
+  }
+
+  async #answer<T>(verb: string, job: (db: Postgres) => Promise<T>): Promise<T> {
+    if (this.#closed) throw closedStore(verb, this.name);
+    try {
+      return await job(this.#db);
+    } catch (thrown) {
+      throw postgresFailure(thrown, `${verb} store "${this.name}"`);
+    }
+  }
+}
+
+function treeIn(row: PostgresRow): TreeId {
+  return `t_${row.id as number}`;
+}
+
+function headIn(row: PostgresRow): TreeHead {
+  const { asking, key } = row as { readonly asking: number; readonly key: string | null };
+  return {
+    tree: treeIn(row),
+    seq: row.seq as number,
+    head: row.head as string,
+    epoch: row.epoch as number,
+    owner: row.owner as string | null,
+    leaseMs: row.lease as number,
+    dueMs: row.due as number | null,
+    summary: {
+      live: row.live as boolean,
+      title: unword(row.title as string),
+      key: key === null ? null : unword(key),
+      ready: row.ready as boolean,
+      ...(asking === 0 ? {} : { asking }),
+    },
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

