@@ -138,6 +138,8 @@ export interface Snapshot {
 export interface Store {
   /** What kind it is, for people: "memory", "sqlite ./.libos/libos.db". */
   readonly name: string;
+  /** Whether several nodes own trees of it at the same time; absent: one owns all of them. */
+  readonly isShared?: boolean;
   /** Makes a new, empty tree, owned by nobody, or returns the live one that has the same `key`. */
   create(key: string | null): Promise<{ readonly tree: TreeId; readonly created: boolean }>;
   /**
@@ -171,8 +173,11 @@ export interface Store {
   putInbox(tree: TreeId, item: InboxItem): Promise<void>;
   /** The items in a tree's inbox, oldest first. */
   getInbox(tree: TreeId): Promise<readonly InboxItem[]>;
-  /** Trees that have something in their inbox, are due at `nowMs`, or are ready. */
-  due(nowMs: number, limit: number): Promise<readonly TreeId[]>;
+  /**
+   * Trees that have something in their inbox, are due at `nowMs`, or are ready; with `node`, but
+   * for those that another node's lease holds at `nowMs`.
+   */
+  due(nowMs: number, limit: number, node?: string): Promise<readonly TreeId[]>;
   /** The earliest due time of any live tree, or null. */
   nextDueMs(): Promise<number | null>;
   /**

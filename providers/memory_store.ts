@@ -166,12 +166,14 @@ export class MemoryStore implements Store {
     return this.#answer("read", () => [...(this.#trees.get(tree)?.inbox.values() ?? [])]);
   }
 
-  due(nowMs: number, limit: number): Promise<readonly TreeId[]> {
+  due(nowMs: number, limit: number, node?: string): Promise<readonly TreeId[]> {
     return this.#answer("list trees of", () => {
       const due: TreeId[] = [];
       for (const tree of this.#trees.values()) {
         if (due.length >= limit) break;
-        if (isDue(tree, nowMs)) due.push(tree.id);
+        const isTheirs = node !== undefined && tree.owner !== null && tree.owner !== node &&
+          tree.leaseMs > nowMs;
+        if (!isTheirs && isDue(tree, nowMs)) due.push(tree.id);
       }
       return due.sort(byNumber);
     });

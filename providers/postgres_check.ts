@@ -10,13 +10,17 @@ import type { Postgres } from "./postgres_handle.ts";
 
 /** A sentence for each thing that does not hold together; a hundred of a kind at most. */
 export async function findPostgresDamage(db: Postgres): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const [sql, say] of LOOKS) {
-    for (const row of await db.run(`${sql.replaceAll("$.", `${db.schema}.`)} LIMIT 100`)) {
-      found.push(say(`${row.a}`, `${row.b ?? "none"}`, `${row.c ?? ""}`));
+  // In one transaction of one sight: what is committed meanwhile is no damage.
+  return await db.transaction(async (run) => {
+    await run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    const found: string[] = [];
+    for (const [sql, say] of LOOKS) {
+      for (const row of await run(`${sql.replaceAll("$.", `${db.schema}.`)} LIMIT 100`)) {
+        found.push(say(`${row.a}`, `${row.b ?? "none"}`, `${row.c ?? ""}`));
+      }
     }
-  }
-  return found;
+    return found;
+  });
 }
 
 type Say = (a: string, b: string, c: string) => string;

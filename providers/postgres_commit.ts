@@ -39,7 +39,8 @@ export const COMMIT_FUNCTION = `
       UPDATE $.trees t SET
         seq = t.seq + counts[i], head = heads[i], due = dues[i],
         redact = CASE WHEN keeps[i] = 1 THEN t.redact ELSE redacts[i] END,
-        live = lives[i] = 1, ready = readies[i] = 1, asking = askings[i], key = keys[i], title = titles[i]
+        live = lives[i] = 1, ready = readies[i] = 1, asking = askings[i],
+        key = keys[i], title = titles[i]
       WHERE t.id = trees[i] AND t.epoch = epochs[i] AND t.seq = seqs[i] - 1;
       IF NOT FOUND THEN
         RAISE EXCEPTION 'A batch does not fit' USING ERRCODE = '${UNFIT}';

@@ -24,6 +24,8 @@ export interface PostgresOptions {
   readonly schema?: string;
   /** Connections at most; 4 by default. */
   readonly connections?: number;
+  /** How long a statement waits for a database that is away, in milliseconds; 30 s by default. */
+  readonly awayMs?: number;
 }
 
 /** A pool of connections to one database. */
@@ -32,18 +34,21 @@ export class Postgres {
   readonly name: string;
   /** The schema, fit to stand in a statement. */
   readonly schema: string;
+  /** How long a statement waits for a database that is away, in milliseconds. */
+  readonly awayMs: number;
   readonly #sql: postgres.Sql<{ bigint: number }>;
 
   /** Connects when the first statement is run. `EINVAL` for a URL that is none of PostgreSQL. */
   constructor(url: string, options: PostgresOptions = {}) {
     const { at, schema } = parsed(url, options.schema);
     this.schema = schema;
+    this.awayMs = options.awayMs ?? LIMITS.storeAwayMsMax;
     this.name = `postgres ${at.host}${at.pathname}`;
     try {
       this.#sql = postgres(at.href, {
         max: options.connections ?? 4,
-        // What is open keeps a program from ending by itself only until it is closed.
         connect_timeout: LIMITS.storeConnectMsMax / 1_000,
+        backoff: (tries: number) => Math.min(0.02 * 2 ** tries, 1),
         onnotice: () => {},
         connection: { application_name: "libos" },
         types: {
@@ -55,20 +60,42 @@ export class Postgres {
     }
   }
 
-  /** Runs one statement, in a transaction of its own. */
-  readonly run: Run = (sql, values = []) =>
-    this.#sql.unsafe(sql, [...values] as never[], { prepare: true });
+  /** Runs one short statement, in a transaction of its own. */
+  readonly run: Run = async (sql, values = []) => {
+    const query = this.#sql.unsafe(sql, [...values] as never[], { prepare: true });
+    return await this.#inTime(query, () => query.cancel());
+  };
 
-  /** Runs a job in one transaction: all or nothing. */
+  /** Runs a job in one transaction, all or nothing, for as long as it takes once it is begun. */
   async transaction<T>(job: (run: Run) => Promise<T>): Promise<T> {
-    return await this.#sql.begin((sql) =>
-      job((text, values = []) => sql.unsafe(text, [...values] as never[]))
-    ) as T;
+    const begun = Promise.withResolvers<void>();
+    const done = this.#sql.begin((sql) => {
+      begun.resolve();
+      return job((text, values = []) => sql.unsafe(text, [...values] as never[]));
+    });
+    await this.#inTime(Promise.race([begun.promise, done]), () => {});
+    return await done as T;
   }
 
-  /** Ends all connections, after what is under way. */
+  /** The library waits for a database for as long as it takes: here, whoever waits hears of it. */
+  async #inTime<T>(job: Promise<T>, cancel: () => void): Promise<T> {
+    const deadline = AbortSignal.timeout(this.awayMs);
+    const late = Promise.withResolvers<never>();
+    const tell = (): void => {
+      cancel();
+      late.reject(Object.assign(new Error("No answer in time"), { code: "CONNECT_TIMEOUT" }));
+    };
+    deadline.addEventListener("abort", tell, { once: true });
+    try {
+      return await Promise.race([job, late.promise]);
+    } finally {
+      deadline.removeEventListener("abort", tell);
+    }
+  }
+
+  /** Ends all connections: what is under way has a second. */
   async close(): Promise<void> {
-    await this.#sql.end({ timeout: LIMITS.storeConnectMsMax / 1_000 });
+    await this.#sql.end({ timeout: 1 });
   }
 }
 

@@ -14,7 +14,6 @@
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical, type JsonObject } from "../kernel/json.ts";
-import { LIMITS } from "../kernel/limits.ts";
 import type {
   Archive,
   Batch,
@@ -53,13 +52,15 @@ const HEAD = "id, seq, head, epoch, owner, lease, due, live, ready, asking, key,
  *
  * @example
  * ```ts no-eval
- * import { createRuntime, PostgresStore } from "@agent-libos/core";
+ * import { createRuntime } from "@agent-libos/core";
+ * import { PostgresStore } from "@agent-libos/core/postgres";
  * const store = await PostgresStore.open("postgres://libos@db.internal:5432/agents");
  * await using os = await createRuntime({ store, workspace: null, approvals: "queue" });
  * ```
  */
 export class PostgresStore implements Store {
   readonly name: string;
+  readonly isShared = true;
   readonly #db: Postgres;
   #closed = false;
 
@@ -122,7 +123,7 @@ export class PostgresStore implements Store {
 
   /** Sends what is all or nothing until it is known whether it happened (P1). */
   async #surely(batches: readonly Batch[], send: () => Promise<void>): Promise<void> {
-    const until = performance.now() + LIMITS.storeAwayMsMax;
+    const deadline = AbortSignal.timeout(this.#db.awayMs);
     for (let tries = 0;; tries++) {
       try {
         if (tries > 0 && await this.#isWritten(batches)) return;
@@ -135,7 +136,7 @@ export class PostgresStore implements Store {
         }
         // Deadlocks and failed orders of transactions are rolled back as a whole.
         const isAgain = isLost(thrown) || /^40/.test(stateOf(thrown) ?? "");
-        if (!isAgain || performance.now() > until) throw thrown;
+        if (!isAgain || deadline.aborted) throw thrown;
         await pause(Math.min(25 * 2 ** tries, 1_000));
       }
     }
@@ -264,17 +265,20 @@ export class PostgresStore implements Store {
     });
   }
 
-  due(nowMs: number, limit: number): Promise<readonly TreeId[]> {
+  due(nowMs: number, limit: number, node?: string): Promise<readonly TreeId[]> {
     return this.#answer("list trees of", async ({ schema }) => {
+      const free = "(t.owner IS NULL OR t.owner = $3 OR t.lease <= $1 OR $3 IS NULL)";
       // Each part gives its own first ones in the order of its index.
       const rows = await this.#db.run(
-        `(SELECT DISTINCT tree AS id FROM ${schema}.inbox ORDER BY tree LIMIT $2)
-         UNION (SELECT id FROM ${schema}.trees WHERE ready AND live ORDER BY id LIMIT $2)
+        `(SELECT t.id FROM (SELECT DISTINCT tree FROM ${schema}.inbox) i
+           JOIN ${schema}.trees t ON t.id = i.tree WHERE ${free} ORDER BY t.id LIMIT $2)
+         UNION (SELECT id FROM ${schema}.trees t WHERE ready AND live AND ${free}
+           ORDER BY id LIMIT $2)
          UNION (SELECT id FROM (
-           SELECT id FROM ${schema}.trees WHERE due IS NOT NULL AND due <= $1 AND live
+           SELECT id FROM ${schema}.trees t WHERE due IS NOT NULL AND due <= $1 AND live AND ${free}
            ORDER BY due LIMIT $2) AS waiting)
          ORDER BY id LIMIT $2`,
-        [nowMs, limit],
+        [nowMs, limit, node ?? null],
       );
       return rows.map(treeIn);
     });

@@ -242,8 +242,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  due(nowMs: number, limit: number): Promise<readonly TreeId[]> {
-    return this.#answer("list trees of", () => dueTrees(this.#db, nowMs, limit));
+  due(nowMs: number, limit: number, node?: string): Promise<readonly TreeId[]> {
+    return this.#answer("list trees of", () => dueTrees(this.#db, { nowMs, limit, node }));
   }
 
   nextDueMs(): Promise<number | null> {

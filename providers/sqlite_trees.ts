@@ -78,20 +78,28 @@ export function listTrees(db: SqliteConnection, options: {
   return rows.map((row) => headIn(db, row));
 }
 
-/** Trees which have something to do at `nowMs`, in order of number. */
-export function dueTrees(db: SqliteConnection, nowMs: number, limit: number): readonly TreeId[] {
+/**
+ * Trees which have something to do at `nowMs`, in order of number; with `node`, but for those that
+ * another's lease holds.
+ */
+export function dueTrees(db: SqliteConnection, { nowMs, limit, node }: {
+  readonly nowMs: number;
+  readonly limit: number;
+  readonly node: string | undefined;
+}): readonly TreeId[] {
+  const theirs = node === undefined ? "" : "AND id NOT IN (SELECT id FROM trees WHERE " +
+    "owner IS NOT NULL AND owner <> ? AND lease > ?) ";
+  const free = node === undefined ? [] : [node, nowMs];
   // Each part gives its own first `limit` in the order of its index: sorting all of 100,000 trees
   // that are due would take 30 ms a call.
   const rows = db.all(
-    "SELECT id FROM (SELECT DISTINCT tree AS id FROM inbox ORDER BY tree LIMIT ?) UNION " +
-      "SELECT id FROM (SELECT id FROM trees WHERE ready = 1 AND live = 1 ORDER BY id LIMIT ?) " +
-      "UNION SELECT id FROM (SELECT id FROM trees INDEXED BY trees_due " +
-      "WHERE due IS NOT NULL AND due <= ? AND live = 1 ORDER BY due LIMIT ?) ORDER BY id LIMIT ?",
-    limit,
-    limit,
-    nowMs,
-    limit,
-    limit,
+    "SELECT id FROM (SELECT DISTINCT tree AS id FROM inbox WHERE true " +
+      `${theirs.replace("id NOT", "tree NOT")}ORDER BY tree LIMIT ?) UNION ` +
+      `SELECT id FROM (SELECT id FROM trees WHERE ready = 1 AND live = 1 ${theirs}` +
+      "ORDER BY id LIMIT ?) UNION SELECT id FROM (SELECT id FROM trees INDEXED BY trees_due " +
+      `WHERE due IS NOT NULL AND due <= ? AND live = 1 ${theirs}ORDER BY due LIMIT ?) ` +
+      "ORDER BY id LIMIT ?",
+    ...[...free, limit, ...free, limit, nowMs, ...free, limit, limit],
   );
   return rows.map(treeIn);
 }

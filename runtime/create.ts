@@ -68,11 +68,12 @@ async function open(
     ? null
     : await RootedFiles.open(options.workspace ?? ".");
   const shell = openShell(options);
-  const store = openStore(options);
+  const store = await openStore(options);
   // A store that was handed in is its owner's to close.
   if (typeof options.store !== "object") opened.push(() => store.close());
   // One that owns a SQLite file is its only kernel: the file's lock, or its embedder, says so.
-  const alone = typeof options.store !== "object" || store instanceof SqliteStore;
+  const alone = store.isShared !== true &&
+    (typeof options.store !== "object" || store instanceof SqliteStore);
   const auditing = await openAuditing(store, options);
   const watchers = await openWatchers(options, store);
   opened.push(() => watchers.close(store));

@@ -138,16 +138,22 @@ export class Forest {
    * one that cannot be opened is left, and says why when it is asked for.
    */
   async openLive(limit: number): Promise<void> {
-    const { store, clock } = this.#parts;
+    const { store } = this.#parts;
     const most = Math.min(limit, LIMITS.treesAskingKept);
     const asking = await store.list({ live: true, asking: true, limit: most });
-    const ids = new Set(await store.due(clock.now(), limit));
+    const ids = new Set(await this.due(limit));
     for (const { tree, seq } of asking) if (seq > 0) ids.add(tree);
     for (const id of ids) {
       await this.open(id).catch((error) => {
         if (!(error instanceof SysError)) throw error;
       });
     }
+  }
+
+  /** Trees that have something to do and that no other node holds, at most so many. */
+  due(limit: number): Promise<readonly TreeId[]> {
+    const { store, clock, alone, node } = this.#parts;
+    return store.due(clock.now(), limit, alone ? undefined : node);
   }
 
   /** A tree was asked for, or something happened in it. */

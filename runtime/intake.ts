@@ -67,8 +67,8 @@ export class Intake {
 
   /** Opens the trees that have something to do, and lets each take what is in its inbox. */
   async takeAll(): Promise<void> {
-    const { store, clock, forest } = this.#parts;
-    for (const id of await store.due(clock.now(), forest.all.length + 1_000)) {
+    const { forest } = this.#parts;
+    for (const id of await forest.due(forest.all.length + 1_000)) {
       if (!forest.broken.has(id)) await this.take(id);
     }
   }

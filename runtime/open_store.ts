@@ -10,12 +10,21 @@ import { SqliteStore } from "../providers/sqlite_store.ts";
 import type { Encryption } from "../providers/sqlite_vault.ts";
 
 /** Opens the store. `EINVAL` for encryption where nothing would be encrypted. */
-export function openStore(options: {
+export async function openStore(options: {
   readonly store?: string | Store;
   readonly durability?: Durability;
   readonly encryption?: Encryption;
-}): Store {
+}): Promise<Store> {
   const { store = "./.libos/libos.db", durability = "power", encryption } = options;
+  if (typeof store === "string" && isShared(store)) {
+    if (encryption === undefined) {
+      // Who does not use it does not load its library.
+      const { PostgresStore } = await import("../providers/postgres_store.ts");
+      return await PostgresStore.open(store);
+    }
+    const state = "a database, expected a path; a database encrypts its disk itself";
+    throw new SysError("EINVAL", `Cannot encrypt store "${nameOf(store)}": ${state}`);
+  }
   const isPath = typeof store === "string" && store !== ":memory:";
   if (isPath) {
     return SqliteStore.open(store, {
@@ -29,4 +38,14 @@ export function openStore(options: {
     ? "nothing of it is at rest, expected a path"
     : "it was open already, expected a path, or SqliteStore.open with encryption";
   throw new SysError("EINVAL", `Cannot encrypt store "${given.name}": ${state}`);
+}
+
+/** Whether it is the address of a database. */
+function isShared(store: string): boolean {
+  return /^postgres(ql)?:\/\//.test(store);
+}
+
+/** An address without its password. */
+function nameOf(store: string): string {
+  return URL.canParse(store) ? `postgres ${new URL(store).host}` : "postgres";
 }

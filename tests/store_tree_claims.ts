@@ -131,6 +131,23 @@ export const TREE_CLAIMS: Readonly<Record<string, Claim>> = {
     assert.deepEqual(await store.due(1e15, 10), []);
   },
 
+  async "due() leaves out for a node what another node's lease holds"(store) {
+    const trees = [await newTree(store), await newTree(store), await newTree(store)];
+    const [inbox, ready, timed] = trees;
+    await store.putInbox(inbox!, item("a"));
+    await store.commit([
+      batchOf(ready!, { summary: { ...LIVE, ready: true } }),
+      batchOf(timed!, { dueMs: 5 }),
+    ]);
+    for (const tree of trees) await store.claim(tree, "a", { nowMs: 10, ttlMs: 10 });
+    assert.deepEqual(await store.due(10, 9), trees);
+    assert.deepEqual(await store.due(10, 9, "a"), trees);
+    assert.deepEqual(await store.due(19, 9, "b"), []);
+    assert.deepEqual(await store.due(20, 9, "b"), trees);
+    await store.release(ready!, "a", 1);
+    assert.deepEqual(await store.due(10, 9, "b"), [ready]);
+  },
+
   async "nextDueMs() is the earliest of the live trees"(store) {
     const trees = [await newTree(store), await newTree(store), await newTree(store)];
     const [one, two, three] = trees;

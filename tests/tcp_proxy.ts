@@ -1,0 +1,95 @@
+/**
+ * A line between a client and a server on this machine, which a test can cut.
+ * @module
+ */
+
+/** Passes bytes on, until it is told to lose them. */
+export class TcpProxy implements AsyncDisposable {
+  readonly #to: number;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #open = new Set<Deno.Conn>();
+  readonly #done: Promise<void>;
+  #losing: (() => void) | null = null;
+  /** Whether whoever comes is sent away. */
+  isDown = false;
+
+  /** A line to a port of this machine. */
+  constructor(to: number) {
+    this.#to = to;
+    this.#done = this.#listen();
+  }
+
+  /** Where the line begins. */
+  get port(): number {
+    return this.#listener.addr.port;
+  }
+
+  /** The server hears what comes next, and its first answer is lost with the line; resolves then. */
+  loseAnswer(): Promise<void> {
+    return new Promise((resolve) => this.#losing = resolve);
+  }
+
+  /** Cuts all lines at once. */
+  cut(): void {
+    for (const conn of this.#open) close(conn);
+    this.#open.clear();
+  }
+
+  async #listen(): Promise<void> {
+    const all: Promise<void>[] = [];
+    try {
+      for await (const conn of this.#listener) {
+        if (this.isDown) close(conn);
+        else all.push(this.#join(conn));
+      }
+    } catch {
+      // Closed.
+    }
+    await Promise.all(all);
+  }
+
+  async #join(client: Deno.Conn): Promise<void> {
+    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#to });
+    const pair = [client, server];
+    for (const conn of pair) this.#open.add(conn);
+    await Promise.all([this.#pass(client, server, false), this.#pass(server, client, true)]);
+    for (const conn of pair) {
+      close(conn);
+      this.#open.delete(conn);
+    }
+  }
+
+  async #pass(from: Deno.Conn, to: Deno.Conn, isAnswer: boolean): Promise<void> {
+    const bytes = new Uint8Array(65_536);
+    try {
+      for (;;) {
+        const count = await from.read(bytes);
+        if (count === null) break;
+        if (isAnswer && this.#losing !== null) {
+          this.#losing();
+          this.#losing = null;
+          break;
+        }
+        for (let at = 0; at < count;) at += await to.write(bytes.subarray(at, count));
+      }
+    } catch {
+      // Cut at the other end.
+    }
+    close(from);
+    close(to);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    this.cut();
+    await this.#done;
+  }
+}
+
+function close(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // Closed already.
+  }
+}
