@@ -304,6 +304,7 @@ export const LIMITS = {
   feedEventsKept: 10_000,
   storeConnectMsMax: 10_000,
   storeAwayMsMax: 30_000,
+  storeUntoldMsMax: 2_000,
 } as const;
 
 /** What one run of a generated tool may use, unless its registration says more. */

@@ -38,7 +38,7 @@ export class PostgresArchive implements Archive {
     return this.#answer("adopt a tree in", async ({ schema }) => {
       const { tree, epoch } = batches[0]!;
       const number = treeNumber(tree);
-      const columns = commitColumns(batches);
+      const columns = commitColumns(this.#db, batches);
       try {
         await this.#db.transaction(async (run) => {
           const made = await run(

@@ -27,7 +27,8 @@ export const COMMIT_FUNCTION = `
     bodies text[], payloads text[], dues bigint[], redacts bigint[], keeps integer[],
     lives integer[], readies integer[], askings integer[], keys text[], titles text[],
     hashes text[], values_ text[],
-    takers integer[], taken text[], putters integer[], to_ bigint[], ids text[], items text[]
+    takers integer[], taken text[], putters integer[], to_ bigint[], ids text[], items text[],
+    teller text
   ) RETURNS void LANGUAGE plpgsql AS $commit$
   BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtext('$.'), 3);
@@ -61,6 +62,9 @@ export const COMMIT_FUNCTION = `
           ON CONFLICT (tree, id) DO NOTHING;
       END IF;
     END LOOP;
+    IF cardinality(putters) > 0 THEN
+      PERFORM pg_notify('$channel', teller);
+    END IF;
   END $commit$;
 `;
 
@@ -68,13 +72,16 @@ export const COMMIT_FUNCTION = `
 export function commitCall(schema: string): string {
   const types = "bigint[],bigint[],bigint[],integer[],text[],text[],text[],bigint[],bigint[]," +
     "integer[],integer[],integer[],integer[],text[],text[],text[],text[]," +
-    "integer[],text[],integer[],bigint[],text[],text[]";
+    "integer[],text[],integer[],bigint[],text[],text[],text";
   const given = types.split(",").map((type, i) => `$${i + 1}::${type}`);
   return `SELECT ${schema}.commit_1(${given.join(", ")})`;
 }
 
-/** What the function is given for batches: columns as arrays. `EINVAL` for malformed ones. */
-export function commitColumns(batches: readonly Batch[]): unknown[] {
+/**
+ * What the function is given for batches: columns as arrays, and who tells of them. `EINVAL` for
+ * malformed ones.
+ */
+export function commitColumns(db: Postgres, batches: readonly Batch[]): unknown[] {
   for (const batch of batches) refuseMalformed(batch);
   // A stable sort: two batches of one tree stay as they came.
   const sorted = [...batches].sort((one, other) => treeNumber(one.tree) - treeNumber(other.tree));
@@ -107,6 +114,7 @@ export function commitColumns(batches: readonly Batch[]): unknown[] {
     puts.map(([, { tree }]) => treeNumber(tree)),
     puts.map(([, { item }]) => word(item.id)),
     puts.map(([, { item }]) => canonical(item.body)),
+    db.teller,
   ];
 }
 

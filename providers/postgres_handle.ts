@@ -36,6 +36,8 @@ export class Postgres {
   readonly schema: string;
   /** How long a statement waits for a database that is away, in milliseconds. */
   readonly awayMs: number;
+  /** Who this is, to others that listen: no one else has it. */
+  readonly teller: string = crypto.randomUUID();
   readonly #sql: postgres.Sql<{ bigint: number }>;
 
   /** Connects when the first statement is run. `EINVAL` for a URL that is none of PostgreSQL. */
@@ -75,6 +77,16 @@ export class Postgres {
     });
     await this.#inTime(Promise.race([begun.promise, done]), () => {});
     return await done as T;
+  }
+
+  /**
+   * Calls `heard` when another store of this schema tells that trees were given something, and
+   * when the line to hear it by is there anew: what was told meanwhile was missed.
+   */
+  async listen(heard: () => void): Promise<void> {
+    await this.#sql.listen(this.schema, (teller) => {
+      if (teller !== this.teller) heard();
+    }, heard);
   }
 
   /** The library waits for a database for as long as it takes: here, whoever waits hears of it. */

@@ -93,7 +93,9 @@ export async function migrate(db: Postgres): Promise<void> {
     const from = (row?.version as number | null) ?? 0;
     refuseNewer(db, from);
     for (let version = from + 1; version <= POSTGRES_LAYOUT; version++) {
-      await run(MIGRATIONS[version - 1]!.replaceAll("$.", `${schema}.`));
+      await run(
+        MIGRATIONS[version - 1]!.replaceAll("$.", `${schema}.`).replaceAll("$channel", schema),
+      );
       await run(`INSERT INTO ${schema}.layout(version) VALUES($1)`, [version]);
     }
   });

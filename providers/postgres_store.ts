@@ -62,6 +62,9 @@ export class PostgresStore implements Store {
   readonly name: string;
   readonly isShared = true;
   readonly #db: Postgres;
+  /** Rises with all that others tell. */
+  #version = 0;
+  #listening: Promise<void> | undefined;
   #closed = false;
 
   private constructor(db: Postgres) {
@@ -114,7 +117,7 @@ export class PostgresStore implements Store {
   commit(batches: readonly Batch[]): Promise<void> {
     return this.#answer("commit to", async ({ schema }) => {
       if (batches.length === 0) return;
-      const columns = commitColumns(batches);
+      const columns = commitColumns(this.#db, batches);
       await this.#surely(batches, async () => {
         await this.#db.run(commitCall(schema), columns);
       });
@@ -245,8 +248,8 @@ export class PostgresStore implements Store {
              INSERT INTO ${schema}.inbox(tree, id, body) SELECT id, $2, $3 FROM known
              ON CONFLICT (tree, id) DO NOTHING
            )
-         SELECT id FROM known`,
-        [treeNumber(tree), word(item.id), canonical(item.body)],
+         SELECT id, pg_notify('${schema}', $4) FROM known`,
+        [treeNumber(tree), word(item.id), canonical(item.body), this.#db.teller],
       );
       if (row === undefined) throw absentTree("put an item into", tree);
     });
@@ -317,15 +320,24 @@ export class PostgresStore implements Store {
   release(tree: TreeId, node: string, epoch: number): Promise<void> {
     return this.#answer("release a tree of", async ({ schema }) => {
       await this.#db.run(
-        `UPDATE ${schema}.trees SET owner = NULL, lease = 0, epoch = epoch + 1
-         WHERE id = $1 AND owner = $2 AND epoch = $3`,
-        [treeNumber(tree), node, epoch],
+        `WITH given AS (
+           UPDATE ${schema}.trees SET owner = NULL, lease = 0, epoch = epoch + 1
+           WHERE id = $1 AND owner = $2 AND epoch = $3 RETURNING id)
+         SELECT pg_notify('${schema}', $4) FROM given`,
+        [treeNumber(tree), node, epoch, this.#db.teller],
       );
     });
   }
 
   version(): Promise<number> {
-    return this.#answer("read", () => Promise.resolve(0));
+    return this.#answer("read", async () => {
+      this.#listening ??= this.#db.listen(() => this.#version += 1).catch((error) => {
+        this.#listening = undefined;
+        throw error;
+      });
+      await this.#listening;
+      return this.#version;
+    });
   }
 
   check(): Promise<readonly string[]> {

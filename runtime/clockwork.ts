@@ -23,6 +23,7 @@ export class Clockwork {
   #running: Promise<void> | null = null;
   #wake = new AbortController();
   #dueMs: number | null = null;
+  #pumpedMs = 0;
 
   /** Clockwork for a node. */
   constructor(node: Node) {
@@ -71,10 +72,17 @@ export class Clockwork {
     this.#redactions.look();
     this.#dueMs = await this.#node.nextDueMs();
     const isDue = this.#dueMs !== null && this.#dueMs <= this.#clock.now();
-    if (version === seen && !isDue) return version;
+    if (version === seen && !isDue && !this.#isLate()) return version;
+    this.#pumpedMs = this.#clock.now();
     await this.#node.pump();
     this.#dueMs = await this.#node.nextDueMs();
     return version;
+  }
+
+  /** Whether to look without being told: leases of others run out, and a telling may be lost. */
+  #isLate(): boolean {
+    return this.#store.isShared === true &&
+      Math.abs(this.#clock.now() - this.#pumpedMs) > LIMITS.storeUntoldMsMax;
   }
 
   /** Until something is due, or until other processes are looked after. */

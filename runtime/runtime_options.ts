@@ -24,7 +24,7 @@ import type { JitOptions } from "./workshop.ts";
 
 /** How to make a runtime. */
 export interface RuntimeOptions {
-  /** A path, ":memory:", or a store. "./.libos/libos.db" by default. */
+  /** A path, ":memory:", "postgres://…", or a store. "./.libos/libos.db" by default. */
   readonly store?: string | Store;
   /** For a path: "power" (synced; the default) or "process" (survives a kill, not a power cut). */
   readonly durability?: Durability;

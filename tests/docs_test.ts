@@ -23,6 +23,7 @@ const PAGES = [
   "docs/skills.md",
   "docs/errors.md",
   "docs/policy.md",
+  "docs/postgres.md",
   "docs/quickstart.md",
   "docs/gate.md",
   "docs/generated-tools.md",

