@@ -31,6 +31,8 @@ export interface Explained {
   readonly suggestion?: string;
   readonly rule?: string;
   readonly line?: number;
+  /** The caller's label, where a sink does not take it. */
+  readonly seen?: string;
 }
 
 /** Which call: its process, step and place. */

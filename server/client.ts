@@ -202,6 +202,14 @@ export class Client {
     return await this.send("POST", `/v1/approvals/${shown.id}/decision`, { body });
   }
 
+  /**
+   * Who decided what, and what became of it: a page, the latest first. `unread` trees are left for
+   * the next question.
+   */
+  async decisions(query: Query = {}): Promise<wire.DecidedPage> {
+    return await this.get("/v1/decisions", query);
+  }
+
   /** Checks every chain, the seals and the anchor. */
   async verifyAudit(): Promise<wire.Verified> {
     return await this.send("POST", "/v1/audit/verify");

@@ -352,6 +352,56 @@ export interface DecidedAll {
   })[];
 }
 
+/** `DecidedPage` of the API's document. */
+export interface DecidedPage {
+  /** Items. */
+  readonly items: readonly (DecidedRequest)[];
+  /** Next. */
+  readonly next: string | null;
+  /** Unread. */
+  readonly unread: number;
+}
+
+/** `DecidedRequest` of the API's document. */
+export interface DecidedRequest {
+  /** Id. */
+  readonly id: string;
+  /** Tree. */
+  readonly tree: string;
+  /** Pid. */
+  readonly pid: string;
+  /** Kind. */
+  readonly kind: "permission" | "question" | "notice" | "review" | "budget" | "doubt";
+  /** What. */
+  readonly what: string;
+  /** Risk. */
+  readonly risk: "low" | "medium" | "high" | "destructive";
+  /** Outcome. */
+  readonly outcome: "approve" | "edit" | "deny" | "answer" | "expired";
+  /** By. */
+  readonly by: string | null;
+  /** Agreed. */
+  readonly agreed: string | null;
+  /** Asked at. */
+  readonly askedAt: string;
+  /** At. */
+  readonly at: string;
+  /** Seq. */
+  readonly seq: number;
+  /** Scope. */
+  readonly scope: "once" | "process" | "subtree" | "tree" | "image" | "policy" | null;
+  /** Pattern. */
+  readonly pattern: string | null;
+  /** Note. */
+  readonly note: string | null;
+  /** Stopped. */
+  readonly stopped: boolean;
+  /** Gave. */
+  readonly gave: readonly (GivenCapability)[];
+  /** Rule. */
+  readonly rule: string | null;
+}
+
 /** `Doctor` of the API's document. */
 export interface Doctor {
   /** Items. */
@@ -464,6 +514,8 @@ export interface Explanation {
   })[];
   /** Rule. */
   readonly rule: string | null;
+  /** Seen. */
+  readonly seen: string | null;
   /** Suggestion. */
   readonly suggestion: string | null;
 }
@@ -480,6 +532,22 @@ export interface Fork {
   readonly message?: string;
   /** Policy. */
   readonly policy?: string;
+}
+
+/** `GivenCapability` of the API's document. */
+export interface GivenCapability {
+  /** Id. */
+  readonly id: string;
+  /** Holder. */
+  readonly holder: string;
+  /** State. */
+  readonly state: "holds" | "used" | "expired" | "revoked" | "gone";
+  /** Calls. */
+  readonly calls: number;
+  /** Uses max. */
+  readonly usesMax: number | null;
+  /** Expires at. */
+  readonly expiresAt: string | null;
 }
 
 /** `Grant` of the API's document. */
@@ -874,6 +942,8 @@ export interface Process {
   readonly cwd: string;
   /** Labels. */
   readonly labels: { readonly [key: string]: string };
+  /** Label. */
+  readonly label: Label;
   /** Step. */
   readonly step: number;
   /** Calls. */

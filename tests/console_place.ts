@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import axe from "axe-core";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../mod.ts";
 import { memoryFile } from "../providers/private_file.ts";
 import type { Role } from "../server/principal.ts";
@@ -53,6 +53,26 @@ export interface ConsolePlace extends AsyncDisposable {
   start(): void;
 }
 
+let isEndPlanned = false;
+let launched: Promise<Browser> | undefined;
+
+/** The browser of this file's tests: one, since starting it takes longer than most of them. */
+function browser(): Promise<Browser> {
+  launched ??= chromium.launch({
+    executablePath: CHROMIUM,
+    args: QUIET,
+    timeout: PATIENCE_MS,
+  });
+  return launched;
+}
+
+/** Ends the browser; tests need not, scripts have to. */
+export async function endBrowser(): Promise<void> {
+  const running = launched;
+  launched = undefined;
+  await (await running)?.close();
+}
+
 /** Whether there is a browser. */
 export function hasBrowser(): boolean {
   return existsSync(CHROMIUM);
@@ -61,6 +81,8 @@ export function hasBrowser(): boolean {
 /** A test in a browser; where there is none it is skipped, and says so. */
 export function browserTest(name: string, run: () => Promise<void>): void {
   const isThere = hasBrowser();
+  if (!isEndPlanned) Deno.test.afterAll(endBrowser);
+  isEndPlanned = true;
   Deno.test({
     name: isThere ? name : `${name} (skipped: there is no ${CHROMIUM} to open the console with)`,
     ignore: !isThere,
@@ -88,11 +110,7 @@ export async function consolePlace(
   });
   const tokens = memoryFile();
   let server = serve(runtime, { tokens, ...given.serve });
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: QUIET,
-    timeout: PATIENCE_MS,
-  });
+  const contexts: BrowserContext[] = [];
   const faults: string[] = [];
   return {
     runtime,
@@ -101,9 +119,12 @@ export async function consolePlace(
       return server;
     },
     open: async (path, how = {}) => {
-      const page = await pageOf(browser, how, faults);
-      await page.goto(linkFor(server, how.role ?? "admin"));
-      if (path !== "/") await page.goto(`${server.url}${path}`);
+      const context = await contextOf(how);
+      contexts.push(context);
+      // Without a page: what is measured and looked at is the page that was asked for.
+      await context.request.get(linkFor(server, how.role ?? "admin"), { maxRedirects: 0 });
+      const page = await pageOf(context, faults);
+      await page.goto(`${server.url}${path}`);
       await page.waitForSelector("main h1");
       return page;
     },
@@ -112,7 +133,7 @@ export async function consolePlace(
       server = serve(runtime, { tokens, ...given.serve, port: server.port });
     },
     async [Symbol.asyncDispose]() {
-      await browser.close();
+      await Promise.all(contexts.map((context) => context.close()));
       await server.close();
       await runtime.close();
       assert.deepEqual(faults, []);
@@ -126,20 +147,23 @@ function linkFor(server: Served, role: Role): string {
   return server.link(server.tokens.create({ name: role, role }).record.id);
 }
 
-async function pageOf(browser: Browser, how: Opening, faults: string[]): Promise<Page> {
+/** A context of its own: no cookie, cache or store of another one's. */
+async function contextOf(how: Opening): Promise<BrowserContext> {
   const { width = 1200, height = 800, dark = false } = how;
   const options = {
     viewport: { width, height },
     colorScheme: dark ? "dark" : "light",
     reducedMotion: "reduce",
   } as const;
-  const context = how.hasProfile === true
-    ? await chromium.launchPersistentContext(await Deno.makeTempDir(), {
-      ...options,
-      executablePath: CHROMIUM,
-      args: QUIET,
-    })
-    : await browser.newContext(options);
+  if (how.hasProfile !== true) return await (await browser()).newContext(options);
+  return await chromium.launchPersistentContext(await Deno.makeTempDir(), {
+    ...options,
+    executablePath: CHROMIUM,
+    args: QUIET,
+  });
+}
+
+async function pageOf(context: BrowserContext, faults: string[]): Promise<Page> {
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   page.on("pageerror", (error) => faults.push(`${error}`));
@@ -154,7 +178,7 @@ async function pageOf(browser: Browser, how: Opening, faults: string[]): Promise
 /** What makes a page hard to use for somebody, serious findings only; each with where it is. */
 export async function barriers(page: Page): Promise<string[]> {
   // Through the debugger: the page itself refuses every script but its own.
-  await page.evaluate(`${axe.source}; undefined`);
+  if (!await page.evaluate("'axe' in globalThis")) await page.evaluate(`${axe.source}; undefined`);
   const { violations } = await page.evaluate(
     "axe.run(document, { resultTypes: ['violations'] })",
   ) as axe.AxeResults;

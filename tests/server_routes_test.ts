@@ -93,6 +93,8 @@ Deno.test("Every route that reads answers what the document says", async () => {
     ["/v1/objects/{id}/versions"],
     ["/v1/objects/{id}/versions/{n}"],
     ["/v1/objects/{id}/versions/{n}", {}, "?reveal=true"],
+    ["/v1/decisions"],
+    ["/v1/decisions", {}, `?tree=${tree}&pid=${pid}&outcome=deny&kind=review&words=a&by=b`],
     ["/v1/trees"],
     ["/v1/trees/{tree}"],
     ["/v1/trees/{tree}/policy"],
@@ -119,7 +121,11 @@ Deno.test("Every route that reads answers what the document says", async () => {
     await get(at, document, path, { ...given, ...more }, query);
   }
   const asked = new Set([["/v1/objects"], ...READS].map(([path]) => path));
-  const STREAMS = ["/v1/events", "/v1/processes/{pid}/events", "/v1/tools/{hash}", "/v1/audit"];
+  const CONTENT = "/v1/objects/{id}/versions/{n}/content";
+  const STREAMS = [
+    ...["/v1/events", "/v1/processes/{pid}/events", "/v1/tools/{hash}", "/v1/audit"],
+    CONTENT,
+  ];
   const left = Object.entries(document.paths)
     .filter(([path, methods]) =>
       methods["get"] !== undefined && !asked.has(path) && !STREAMS.includes(path) &&

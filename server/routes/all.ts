@@ -7,6 +7,8 @@ import type { Api, House } from "../api.ts";
 import { auditRoutes } from "./audit.ts";
 import { authorityRoutes } from "./authority.ts";
 import { checkpointRoutes } from "./checkpoint.ts";
+import { contentRoutes } from "./content.ts";
+import { decidedRoutes } from "./decided.ts";
 import { evidenceRoutes } from "./evidence.ts";
 import { imageRoutes } from "./image.ts";
 import { memoryRoutes } from "./memory.ts";
@@ -32,7 +34,9 @@ export const ROUTES: readonly AddRoutes[] = [
   processRoutes,
   authorityRoutes,
   requestRoutes,
+  decidedRoutes,
   memoryRoutes,
+  contentRoutes,
   objectRoutes,
   treeRoutes,
   positionRoutes,

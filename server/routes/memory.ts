@@ -8,9 +8,10 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { type ObjectId, type Pid, treeOf } from "../../kernel/ids.ts";
 import { itemsOf } from "../../kernel/memory.ts";
-import type { ObjectRecord, Version } from "../../kernel/state.ts";
+import type { Item, ObjectRecord, Version } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
-import type { Json } from "../../kernel/json.ts";
+import type { Json, JsonObject } from "../../kernel/json.ts";
+import { isMediaKind } from "../../kernel/media.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { isRevealed, revealShape } from "../reveal.ts";
@@ -33,7 +34,7 @@ export function memoryRoutes(app: Api, house: House): void {
 }
 
 /** An object of a tree that somebody may see. Throws `ENOENT`. */
-async function seenObject(
+export async function seenObject(
   house: House,
   who: Principal,
   id: ObjectId,
@@ -126,43 +127,56 @@ function versions(app: Api, house: House): void {
       middleware: [need("viewer")] as const,
       request: {
         params: z.object({ id: objectIdShape, n: z.coerce.number().int().min(1) }),
-        query: z.object({ reveal: revealShape }),
+        query: z.object({
+          reveal: revealShape,
+          media: z.enum(["whole", "facts"]).default("whole").openapi({
+            description: "`facts` leaves the `base64` of media out, which is read as content",
+          }),
+        }),
       },
       responses: { 200: json(versionShape, "The version"), ...REFUSALS },
     }),
     async (c) => {
       const { id, n } = c.req.valid("param");
       const { tree, object } = await seenObject(house, c.get("who"), id as ObjectId);
-      const item = object.list ? object.items[n - 1] : undefined;
-      const version = object.versions.find((one) => one.version === n);
-      const view = item !== undefined
-        ? itemView(object, item, n)
-        : version !== undefined
-        ? versionView(object, version)
-        : undefined;
-      if (view === undefined) {
-        const expected = "expected one of its versions";
-        throw new SysError("ENOENT", `Cannot show "${id}@${n}": absent, ${expected}`);
-      }
-      if (!await isRevealed(c, c.req.valid("query").reveal)) return c.json(view, 200);
+      const one = writtenAt(object, n);
+      const view = "version" in one ? versionView(object, one) : itemView(object, one, n);
+      const { reveal, media } = c.req.valid("query");
+      if (!await isRevealed(c, reveal)) return c.json(view, 200);
       const shown = await revealed(house, tree, {
-        ref: (item ?? version)!.value,
+        ref: one.value,
         what: `${id}@${n}`,
         by: c.get("who").name,
       });
+      if (media === "facts" && isMediaKind(object.type) && shown.value !== undefined) {
+        const { base64: _, ...facts } = shown.value as JsonObject;
+        return c.json({ ...view, ...shown, value: facts }, 200);
+      }
       return c.json({ ...view, ...shown }, 200);
     },
   );
 }
 
+/** What was written into an object: a version, or the nth item of a list. Throws `ENOENT`. */
+export function writtenAt(object: ObjectRecord, n: number): Version | Item {
+  const found = object.list
+    ? object.items[n - 1]
+    : object.versions.find(({ version }) => version === n);
+  if (found !== undefined) return found;
+  const expected = "expected one of its versions";
+  throw new SysError("ENOENT", `Cannot show "${object.id}@${n}": absent, ${expected}`);
+}
+
 /** A value, shown to somebody; the log says to whom before it is. */
-async function revealed(house: House, tree: Tree, given: {
+export async function revealed(house: House, tree: Tree, given: {
   readonly ref: Version["value"];
   readonly what: string;
   readonly by: string;
+  /** Whether it is read on and on, and that is one look. */
+  readonly isOften?: boolean;
 }): Promise<{ readonly revealed: boolean; readonly erased: boolean; readonly value?: Json }> {
-  const { ref, what, by } = given;
-  await house.reveals.note(tree.state.tree, { what, by });
+  const { ref, what, by, isOften = false } = given;
+  await house.reveals[isOften ? "noteOften" : "note"](tree.state.tree, { what, by });
   if ("value" in ref) return { revealed: true, erased: false, value: ref.value };
   try {
     return { revealed: true, erased: false, value: await house.runtime.node.load(tree, ref.hash) };

@@ -66,6 +66,8 @@ export const explanationShape = z.object({
   chain: z.array(z.object({ id: capIdShape, via: z.string(), by: z.string() })),
   considered: z.array(z.object({ id: capIdShape, matched: z.boolean(), why: z.string() })),
   rule: z.string().nullable(),
+  /** What the process has seen, where a sink does not take it: its label in words. */
+  seen: z.string().nullable(),
   suggestion: z.string().nullable(),
 }).openapi("Explanation");
 /** Whether a process could, and why. */

@@ -4,16 +4,8 @@
  */
 
 import { z } from "@hono/zod-openapi";
-import { hashShape, jsonShape, objectIdShape, pageShape, pidShape } from "./shape.ts";
+import { hashShape, jsonShape, labelShape, objectIdShape, pageShape, pidShape } from "./shape.ts";
 import { timeShape, treeShape } from "./shape.ts";
-
-/** What a value has seen. */
-export const labelShape = z.object({
-  sensitivity: z.string(),
-  trust: z.string(),
-  /** Where it came from, such as `file:./hr`; absent where nobody knows. */
-  origin: z.array(z.string()).readonly().optional(),
-}).openapi("Label");
 
 /** An object, without its content. */
 export const objectShape = z.object({

@@ -4,7 +4,15 @@
  */
 
 import { z } from "@hono/zod-openapi";
-import { hashShape, jsonShape, labelsShape, pageShape, pidShape, timeShape } from "./shape.ts";
+import {
+  hashShape,
+  jsonShape,
+  labelShape,
+  labelsShape,
+  pageShape,
+  pidShape,
+  timeShape,
+} from "./shape.ts";
 import { treeShape } from "./shape.ts";
 
 /** What a process has used, and may use. */
@@ -49,6 +57,8 @@ export const processShape = z.object({
   goal: z.string(),
   cwd: z.string(),
   labels: labelsShape,
+  /** What it has read so far, joined: it goes with all that it writes and sends. */
+  label: labelShape,
   step: z.number().int(),
   calls: z.object({ allowed: z.number(), asked: z.number(), denied: z.number() }),
   spent: spentShape,

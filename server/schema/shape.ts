@@ -33,6 +33,14 @@ export const jsonShape = z.any().openapi({ description: "Any JSON" });
 /** Words for people, by key. */
 export const labelsShape = z.record(z.string().max(128), z.string().max(512));
 
+/** What a value or a process has seen. */
+export const labelShape = z.object({
+  sensitivity: z.string(),
+  trust: z.string(),
+  /** Where it came from, such as `file:./hr`; absent where nobody knows. */
+  origin: z.array(z.string()).readonly().optional(),
+}).openapi("Label");
+
 /** The codes of the kernel, and those which only the API has. */
 export const PROBLEM_CODES = [
   ...Object.keys(ERRORS) as (keyof typeof ERRORS)[],

@@ -29,6 +29,7 @@ export function explanationView(pid: string, found: Explained): ExplanationView 
     chain: [...found.chain],
     considered: found.considered.map(({ id, matched, why }) => ({ id, matched, why })),
     rule: found.rule ?? null,
+    seen: found.seen ?? null,
     suggestion: found.suggestion ?? null,
   };
 }

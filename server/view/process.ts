@@ -41,6 +41,7 @@ export function processView(
     goal: process.goal,
     cwd: process.cwd,
     labels: { ...process.labels },
+    label: { ...process.label },
     step: process.step,
     calls: { ...process.calls },
     spent: { ...process.spent },
