@@ -22,7 +22,8 @@ export function asText({ title, rows, notes }: Section): string {
   return [`\n${title}`, ...lines, ...notes.map((note) => `  ${note}`)].join("\n");
 }
 
-function asMarkdown({ title, rows, notes }: Section): string {
+/** A section as a page has it. */
+export function asMarkdown({ title, rows, notes }: Section): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [
     `## ${title}`,

@@ -7,8 +7,8 @@
  *
  * Invariants:
  *   H1. It is in the log what is shown; no argument, and no value of an answer, is kept or shown.
- *   H2. One question reads so many lines of so many trees at most, and says how many trees are left;
- *       the next one reads on. Looking opens no tree.
+ *   H2. One question reads so many lines of so many trees at most, and says how many trees are
+ *       left; the next one reads on. Looking opens no tree.
  *   H3. Who sees some labels only hears of no other tree, nor how many there are.
  * @module
  */

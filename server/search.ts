@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { TreeId } from "../kernel/ids.ts";
+import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Process } from "../kernel/state.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { House } from "./api.ts";
@@ -93,6 +93,26 @@ export async function pageOfTrees<T>(
     ? toCursor(sortable(idOf(end)))
     : null;
   return { items: shown, next };
+}
+
+/** Those of these processes that somebody may see, without looking at any other tree. */
+export async function processesNamed(
+  house: House,
+  who: Principal,
+  pids: readonly Pid[],
+): Promise<ProcessView[]> {
+  const { store } = house.runtime.node.options;
+  const found: ProcessView[] = [];
+  for (const [tree, own] of Map.groupBy(new Set(pids), treeOf)) {
+    const head = await store.head(tree);
+    const seen = head === undefined || head.seq === 0 ? undefined : await house.glances.at(head);
+    if (seen === undefined || !seesTree(who, seen.tree.state)) continue;
+    const { processes } = seen.tree.state;
+    for (const pid of own) {
+      if (Object.hasOwn(processes, pid)) found.push(processView(seen, processes[pid]!));
+    }
+  }
+  return found;
 }
 
 /** A page of processes. */

@@ -38,6 +38,7 @@ const PAGES: readonly (readonly [keys: string, path: string, heading: string])[]
   ["g o", "/", "Overview"],
   ["g p", "/view/processes", "Processes"],
   ["g a", "/approvals", "Approvals"],
+  ["g h", "/approvals/decided", "Decided"],
   ["g c", "/view/capabilities", "Capabilities"],
   ["g m", "/view/objects", "Objects"],
   ["g t", "/view/tools", "Tools"],

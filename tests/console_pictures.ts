@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { type ConsolePlace, consolePlace } from "./console_place.ts";
+import { type ConsolePlace, consolePlace, endBrowser } from "./console_place.ts";
 import { withPalette } from "./console_png.ts";
 import { firstLife, play, STAGE_IMAGES, stageOptions } from "./console_stage.ts";
 
@@ -137,4 +137,5 @@ if (import.meta.main) {
   const { model } = await play(at.runtime);
   await take(at, wide, folder);
   model.end();
+  await endBrowser();
 }

@@ -168,6 +168,9 @@ Deno.test("Who sees some labels only hears of no other tree, nor how many there 
   assert.equal(page.unread, 0);
   assert.deepEqual((await decided(at, "?tree=t_1", secret)).items, []);
   assert.equal((await decided(at)).items.length, 2);
+  const headers = { authorization: `Bearer ${secret}` };
+  const named = await at.ask("viewer", "/v1/processes?pid=p_1&pid=p_2&pid=p_9", { headers });
+  assert.deepEqual((await named.json()).items.map(({ pid }: { pid: string }) => pid), ["p_2"]);
 });
 
 Deno.test("One question looks at so many trees; the next reads on, and none is opened", async () => {

@@ -109,6 +109,15 @@ function Explained({ found, grant }: {
         facts={{
           "Call": <code>{visible(`${found.right}(${found.resource})`)}</code>,
           "Rule": found.rule !== null && <code>{visible(found.rule)}</code>,
+          "It has seen": found.seen !== null && (
+            <>
+              {visible(found.seen)}
+              <br />
+              <span class="dim">
+                The rule is a sink, which does not take that. A process that has not seen it may.
+              </span>
+            </>
+          ),
           "Chain": chain.length > 0 && (
             <ol class="plain">
               {chain.map(({ id, via, by }) => (

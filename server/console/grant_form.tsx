@@ -9,7 +9,7 @@ import type { DecideInput, RequestView } from "../schema/request.ts";
 import { useNow } from "./parts.tsx";
 import { reachOf, type Scope } from "./request_text.ts";
 import { matchesText, RuleField, type Tried, useTried } from "./rule_field.tsx";
-import { visible } from "./words.ts";
+import { spanOf, visible } from "./words.ts";
 
 type Approval = Extract<DecideInput["decision"], { readonly outcome: "approve" }>;
 
@@ -62,10 +62,15 @@ export function useGrant(view: RequestView): Granting {
       // What is long enough for one scope need not be right for the next.
       return {
         ...next,
-        term: change.scope === "image" || change.scope === "policy" ? "8h" : "15m",
+        term: termOf(change.scope),
       };
     });
   return { grant, tried, set, problem: isWide ? problemIn(grant, tried, Date.now()) : null };
+}
+
+/** How long an answer of a scope holds, where nobody says otherwise. */
+function termOf(scope: Scope): keyof typeof TERMS {
+  return scope === "image" || scope === "policy" ? "8h" : "15m";
 }
 
 function problemIn({ term, until, uses }: Grant, tried: Tried, nowMs: number): string | null {
@@ -118,7 +123,12 @@ export function GrantForm({ view, given }: {
                 onChange={() => set({ scope })}
               />
               <span>
-                <strong>{scope}</strong> <span class="dim">{visible(reachOf(scope, view))}</span>
+                <strong>{scope}</strong>{" "}
+                <span class="dim">
+                  {visible(reachOf(scope, view))}
+                  {scope !== "once" &&
+                    `, for ${TERM_NAMES[termOf(scope)]} unless you say otherwise`}
+                </span>
               </span>
             </label>
           ))}
@@ -202,7 +212,9 @@ export function GrantInWords({ view, given }: {
     : grant.term === "never"
     ? null
     : now + TERMS[grant.term];
-  const until = ms === null ? "for good" : `until ${new Date(ms).toLocaleString()}`;
+  const until = ms === null
+    ? "for good"
+    : `until ${new Date(ms).toLocaleString()}, ${spanOf(ms - now)} from now`;
   const uses = grant.uses === "" ? "as often as they like" : `${grant.uses} times at most`;
   return (
     <>

@@ -36,10 +36,10 @@ export class Pace {
     this.#atMs = performance.now();
   }
 
-  /** It is over; it counts as one of so many milliseconds at least. */
-  end(leastMs = 0): void {
+  /** It is over. */
+  end(): void {
     this.#isBusy = false;
-    this.#tookMs = Math.max(leastMs, performance.now() - this.#atMs);
+    this.#tookMs = performance.now() - this.#atMs;
     if (this.#isStale) this.wish();
   }
 

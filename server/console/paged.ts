@@ -15,12 +15,14 @@ const LIMIT = 100;
 const PAUSE_MS = 500;
 
 /** A list as far as it was read. */
-export interface Paged<T> {
+export interface Paged<T, More = unknown> {
   /** undefined before the first answer. What was there stays until the next answer is. */
   readonly items: readonly T[] | undefined;
   readonly hasMore: boolean;
   readonly isBusy: boolean;
   readonly error: ApiError | undefined;
+  /** What else the latest page says. */
+  readonly last: More | undefined;
   /** Reads one page more. */
   more(): void;
   /** Reads all pages again. */
@@ -29,16 +31,17 @@ export interface Paged<T> {
 
 interface Got<T> {
   readonly items?: readonly T[];
+  readonly last?: unknown;
   readonly hasMore: boolean;
   readonly error?: ApiError;
 }
 
 /** Reads a list, and again when an event concerns it. */
-export function usePages<T>(
+export function usePages<T, More = unknown>(
   path: string | null,
   concerns: (event: StreamEvent) => boolean = () => false,
   limit = LIMIT,
-): Paged<T> {
+): Paged<T, More> {
   const [got, set] = useState<Got<T>>({ hasMore: false });
   const [wish, setWish] = useState({ path, count: 1, round: 0 });
   const [isBusy, setBusy] = useState(false);
@@ -59,7 +62,7 @@ export function usePages<T>(
     load<T>(path, { before, count, limit }, stop.signal).then((read) => {
       if (stop.signal.aborted) return;
       last.current = { path, round, ...read };
-      set({ items: read.items, hasMore: read.after !== null });
+      set({ items: read.items, hasMore: read.after !== null, last: read.last });
     }, (thrown) => {
       if (!stop.signal.aborted) set((now) => ({ ...now, error: known(thrown) }));
     }).finally(() => {
@@ -74,7 +77,8 @@ export function usePages<T>(
     if (path !== null && (event === null || concerns(event))) pace.wish();
   });
   const more = (): void => setWish(({ round }) => ({ path, count: count + 1, round }));
-  return { items: got.items, hasMore: got.hasMore, error: got.error, isBusy, more, again };
+  const { items, hasMore, error } = got;
+  return { items, hasMore, error, last: got.last as More | undefined, isBusy, more, again };
 }
 
 /** What was read last: where it goes on, and how much of it is there. */
@@ -84,17 +88,19 @@ interface Last<T> {
   readonly pages: number;
   readonly items: readonly T[];
   readonly after: string | null;
+  readonly last: unknown;
 }
 
 async function load<T>(
   path: string,
   given: { readonly before: Last<T> | null; readonly count: number; readonly limit: number },
   signal: AbortSignal,
-): Promise<Pick<Last<T>, "items" | "after" | "pages">> {
+): Promise<Omit<Last<T>, "path" | "round">> {
   const { before, count, limit } = given;
   const items = [...before?.items ?? []];
   let after = before?.after ?? null;
   let pages = before?.pages ?? 0;
+  let last = before?.last;
   while (pages < count && (pages === 0 || after !== null)) {
     const query: string = after === null ? "" : `&after=${after}`;
     const page: { items: T[]; next?: string | null } = await get(
@@ -103,9 +109,10 @@ async function load<T>(
     );
     items.push(...page.items);
     after = page.next ?? null;
+    last = page;
     pages++;
   }
-  return { items, after, pages };
+  return { items, after, pages, last };
 }
 
 /** What went wrong, as the console tells it. */

@@ -10,6 +10,7 @@ import { Audit } from "./pages/audit.tsx";
 import { Budgets } from "./pages/budgets.tsx";
 import { Capabilities } from "./pages/capabilities.tsx";
 import { Checkpoints } from "./pages/checkpoints.tsx";
+import { DecidedPage } from "./pages/decided.tsx";
 import { Effects } from "./pages/effects.tsx";
 import { Images } from "./pages/images.tsx";
 import { Objects } from "./pages/objects.tsx";
@@ -42,6 +43,7 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/", name: "Overview", keys: "g o", page: Overview },
   { path: "/view/processes", name: "Processes", keys: "g p", page: ProcessList },
   { path: "/approvals", name: "Approvals", keys: "g a", page: Approvals },
+  { path: "/approvals/decided", name: "Decided", keys: "g h", page: DecidedPage },
   { path: "/p", name: null, keys: "", page: ProcessPage },
   { path: "/view/capabilities", name: "Capabilities", keys: "g c", page: Capabilities },
   { path: "/view/objects", name: "Objects", keys: "g m", page: Objects },

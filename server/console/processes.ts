@@ -1,6 +1,6 @@
 /**
- * The processes that a page shows, kept as they are: read whole once, then one by one as events
- * tell of them.
+ * The processes that a page shows, kept as they are: read whole once, then by name as events tell
+ * of them.
  *
  * Invariants:
  *   P1. What is shown is what the server said last; an event only tells what to ask for again.
@@ -10,17 +10,17 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ProcessView } from "../schema/process.ts";
-import { ApiError, get, problemIn } from "./api.ts";
+import { type ApiError, get, problemIn } from "./api.ts";
 import { useEvents } from "./live.ts";
 import { Pace } from "./pace.ts";
 
 /** Processes that one page holds at most; of more, it holds the first. */
 const ROWS_MAX = 2_000;
 const PAGE = 500;
-/** Processes that are read one by one; when more of them changed, all are read. */
-const SINGLES_MAX = 50;
-/** What reading one counts for at least, so that many of them stay below the server's limit. */
-const SINGLE_MS = 4;
+/** Processes that are read by name; when more of them changed, all are read. */
+const NAMED_MAX = 400;
+/** As many as the server takes at once. */
+const NAMED_PAGE = 100;
 
 /** Processes, by the server's order. */
 export interface Processes {
@@ -52,7 +52,7 @@ export function useProcesses(query: string): Processes {
     changed.current = new Set();
     pace.begin();
     try {
-      if (what === "all" || what.size > SINGLES_MAX) {
+      if (what === "all" || what.size > NAMED_MAX) {
         const found = await readAll(query, signal);
         if (signal.aborted) return;
         setCut(found.isCut);
@@ -68,7 +68,7 @@ export function useProcesses(query: string): Processes {
       changed.current = "all";
       setError(problemIn(thrown));
     }
-    pace.end(what === "all" ? 0 : what.size * SINGLE_MS);
+    pace.end();
   };
   const latestRead = useRef(read);
   latestRead.current = read;
@@ -118,16 +118,20 @@ async function readSome(
 ): Promise<Held> {
   const next = new Map(held);
   const isAll = given.query.includes("all=true");
-  await Promise.all([...pids].map(async (pid) => {
-    try {
-      const one = await get<ProcessView>(`/v1/processes/${pid}`, given.signal);
-      if (one.state === "ended" && !isAll) next.delete(pid);
+  const wanted = [...pids];
+  for (let i = 0; i < wanted.length; i += NAMED_PAGE) {
+    const some = wanted.slice(i, i + NAMED_PAGE);
+    const { items } = await get<{ items: ProcessView[] }>(
+      `/v1/processes?${some.map((pid) => `pid=${pid}`).join("&")}`,
+      given.signal,
+    );
+    const found = new Map(items.map((one) => [one.pid, one]));
+    for (const pid of some) {
+      const one = found.get(pid);
+      if (one === undefined || (one.state === "ended" && !isAll)) next.delete(pid);
       else next.set(pid, one);
-    } catch (thrown) {
-      if (!(thrown instanceof ApiError) || thrown.status !== 404) throw thrown;
-      next.delete(pid);
     }
-  }));
+  }
   return next;
 }
 

@@ -10,11 +10,12 @@ import { diffLines } from "../../kernel/diff.ts";
 import type { ObjectView } from "../schema/memory.ts";
 import { get, type Who } from "./api.ts";
 import { CodeDiff } from "./code.tsx";
+import { Content, textOf } from "./content.tsx";
 import { Choice, may, Only, Said, useAct } from "./forms.tsx";
 import { Table } from "./lists.tsx";
 import { useRead } from "./live.ts";
 import { withQuery } from "./paged.ts";
-import { Age, Block, Problem } from "./parts.tsx";
+import { Age, Problem } from "./parts.tsx";
 import { visible } from "./words.ts";
 
 interface VersionView {
@@ -28,7 +29,7 @@ interface VersionView {
 }
 
 /** A version that somebody was shown; null when its content is erased. */
-type Shown = ReadonlyMap<number, string | null>;
+type Shown = ReadonlyMap<number, { readonly value: unknown } | null>;
 
 /** The versions of an object. */
 export function Versions({ object, who }: {
@@ -44,9 +45,9 @@ export function Versions({ object, who }: {
   const [shown, setShown] = useState<Shown>(new Map());
   const reveal = (version: number): void =>
     act.run(async () => {
-      const found = await get<VersionView>(`${path}/${version}?reveal=true`);
-      const text = found.erased ? null : textOf(found.value);
-      setShown((now) => new Map(now).set(version, text));
+      const found = await get<VersionView>(`${path}/${version}?reveal=true&media=facts`);
+      const content = found.erased ? null : { value: found.value };
+      setShown((now) => new Map(now).set(version, content));
       return `You were shown version ${version}; the log of ${object.tree} says so.`;
     });
   const items = [...data?.items ?? []].reverse();
@@ -88,20 +89,16 @@ export function Versions({ object, who }: {
         ))}
       </Table>
       {shown.size > 1 && <Differences shown={shown} />}
-      {[...shown].sort(([a], [b]) => b - a).map(([version, text]) => (
+      {[...shown].sort(([a], [b]) => b - a).map(([version, content]) => (
         <section key={version} aria-label={`Version ${version}`}>
           <h2>Version {version}</h2>
-          {text === null
+          {content === null
             ? <p>Its content was erased: nobody can read it any more.</p>
-            : <Block text={text} label={`Content of version ${version}`} />}
+            : <Content object={object} version={version} value={content.value} />}
         </section>
       ))}
     </section>
   );
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "";
 }
 
 /** What differs between two versions that were shown. */
@@ -112,7 +109,10 @@ function Differences({ shown }: { readonly shown: Shown }): JSX.Element {
   const before = one === "" ? versions.at(-2)! : Number(one);
   const after = two === "" ? versions.at(-1)! : Number(two);
   const options = versions.map((version) => [String(version), `version ${version}`] as const);
-  const lines = diffLines(shown.get(before) ?? "", shown.get(after) ?? "");
+  const lines = diffLines(
+    textOf(shown.get(before)?.value ?? ""),
+    textOf(shown.get(after)?.value ?? ""),
+  );
   return (
     <section aria-labelledby="differences">
       <h2 id="differences">What differs</h2>

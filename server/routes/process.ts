@@ -14,7 +14,7 @@ import { need } from "../auth.ts";
 import { Held } from "../guard.ts";
 import { tagged } from "../page.ts";
 import { type Principal, reaches } from "../principal.ts";
-import { processesOf } from "../search.ts";
+import { processesNamed, processesOf } from "../search.ts";
 import { seenProcess } from "../sight.ts";
 import { messageShape, processPage, processQuery, processShape } from "../schema/process.ts";
 import { type ProcessView, signalShape, spawnShape, waitShape } from "../schema/process.ts";
@@ -49,7 +49,13 @@ function reading(app: Api, house: House): void {
       request: { query: processQuery.extend(pageQuery.shape) },
       responses: { 200: json(processPage, "A page of processes"), ...REFUSALS },
     }),
-    async (c) => c.json(await processesOf(house, c.get("who"), c.req.valid("query")), 200),
+    async (c) => {
+      const { pid, ...query } = c.req.valid("query");
+      const who = c.get("who");
+      if (pid === undefined) return c.json(await processesOf(house, who, query), 200);
+      const items = await processesNamed(house, who, [pid].flat() as Pid[]);
+      return c.json({ items, next: null }, 200);
+    },
   );
   app.openapi(
     createRoute({

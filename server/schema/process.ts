@@ -89,6 +89,9 @@ export const processQuery = z.object({
   }),
   tree: treeShape.optional(),
   image: z.string().max(256).optional(),
+  pid: z.union([pidShape, z.array(pidShape).max(100)]).optional().openapi({
+    description: "These, ended ones too; whatever else is asked for is not looked at",
+  }),
 });
 
 /** How to start a process. */

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { Fragment, type JSX } from "preact";
+import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { EffectView } from "../../schema/evidence.ts";
 import { Only } from "../forms.tsx";
@@ -51,6 +51,14 @@ export function Effects({ who }: PageProps): JSX.Element {
           <Table label="Effects" heads={["Call", "Process", "What", "Since", "Question"]}>
             {list.items.map((one) => <Row key={`${one.tree} ${one.seq}`} one={one} />)}
           </Table>
+          {list.items.filter(({ revealed }) => revealed).map((one) => (
+            <section key={`${one.tree} ${one.seq}`} aria-label={`Sent by ${one.call}`}>
+              <h2>
+                {visible(one.call)} <span class="dim">{visible(one.name)}</span>
+              </h2>
+              <Block text={exactJson(one.args)} label={`Arguments of ${one.call}`} />
+            </section>
+          ))}
         </>
       )}
       <Rest list={list} />
@@ -60,38 +68,29 @@ export function Effects({ who }: PageProps): JSX.Element {
 
 function Row({ one }: { readonly one: EffectView }): JSX.Element {
   return (
-    <Fragment>
-      <tr>
-        <td>
-          <a class="id" href={withQuery("/view/audit", { tree: one.tree, line: one.seq })}>
-            {visible(one.call)}
-          </a>
-        </td>
-        <td>
-          <Pid pid={one.pid} />
-        </td>
-        <td>
-          <b>{visible(one.name)}</b>{" "}
-          <code>
-            <Claimed text={one.resource} max={300} />
-          </code>
-        </td>
-        <td>
-          <Age at={one.at} />
-        </td>
-        <td class="now">
-          {one.request === null
-            ? <span class="dim">under way</span>
-            : <a href={pathTo.request(one.request)}>Answer {one.request}</a>}
-        </td>
-      </tr>
-      {one.revealed && (
-        <tr>
-          <td colSpan={5}>
-            <Block text={exactJson(one.args)} label={`Arguments of ${one.call}`} />
-          </td>
-        </tr>
-      )}
-    </Fragment>
+    <tr>
+      <td>
+        <a class="id" href={withQuery("/view/audit", { tree: one.tree, line: one.seq })}>
+          {visible(one.call)}
+        </a>
+      </td>
+      <td>
+        <Pid pid={one.pid} />
+      </td>
+      <td>
+        <b>{visible(one.name)}</b>{" "}
+        <code>
+          <Claimed text={one.resource} max={300} />
+        </code>
+      </td>
+      <td>
+        <Age at={one.at} />
+      </td>
+      <td class="now">
+        {one.request === null
+          ? <span class="dim">under way</span>
+          : <a href={pathTo.request(one.request)}>Answer {one.request}</a>}
+      </td>
+    </tr>
   );
 }

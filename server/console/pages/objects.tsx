@@ -6,11 +6,12 @@
 import type { JSX } from "preact";
 import type { ObjectView } from "../../schema/memory.ts";
 import { TextField, Tick } from "../forms.tsx";
+import { Label, LabelInWords } from "../label.tsx";
 import { Badge, Facts, Rest, Table, TreeChoice } from "../lists.tsx";
 import { useRead } from "../live.ts";
 import { useFilters, usePages, withQuery } from "../paged.ts";
 import type { PageProps } from "../pages.ts";
-import { Age, Claimed, Empty, Page, Pid, Problem } from "../parts.tsx";
+import { Age, Empty, Page, Pid, Problem } from "../parts.tsx";
 import { pathTo } from "../route.ts";
 import { Versions } from "../versions.tsx";
 import { countOf, visible } from "../words.ts";
@@ -92,18 +93,6 @@ function Rows({ items }: { readonly items: readonly ObjectView[] }): JSX.Element
   );
 }
 
-/** What a value has seen. */
-function Label({ label }: { readonly label: ObjectView["label"] }): JSX.Element {
-  const { sensitivity, trust, origin = [] } = label;
-  return (
-    <>
-      <Badge tone={sensitivity === "secret" ? "deny" : "calm"}>{visible(sensitivity)}</Badge>{" "}
-      <Badge tone={trust === "untrusted" ? "ask" : "calm"}>{visible(trust)}</Badge>{" "}
-      {origin.length > 0 && <Claimed text={`from ${origin.join(", ")}`} max={100} />}
-    </>
-  );
-}
-
 function One({ id, who }: { readonly id: string; readonly who: PageProps["who"] }): JSX.Element {
   const { data, error } = useRead<ObjectView>(
     `/v1/objects/${encodeURIComponent(id)}`,
@@ -130,7 +119,7 @@ function factsOf(one: ObjectView): Parameters<typeof Facts>[0]["facts"] {
     "Kind": one.list ? "list" : one.mutable ? "may change" : "never changes",
     "Owner": <Pid pid={one.owner} />,
     "Tree": <a href={withQuery("/view/audit", { tree: one.tree })}>{one.tree}</a>,
-    "Label": <Label label={one.label} />,
+    "Label": <LabelInWords label={one.label} />,
     "Deleted": one.deleted ? "yes; its versions stay in the log" : "no",
     "Written by": <a class="id" href={pathTo.process(from.pid)}>{visible(from.call)}</a>,
     "Made from": from.sources.length === 0 ? "nothing else" : <Names names={from.sources} />,

@@ -8,6 +8,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { ProcessView } from "../../schema/process.ts";
 import { get, may, type Who } from "../api.ts";
 import { MakeImage } from "../image_make.tsx";
+import { LabelInWords } from "../label.tsx";
 import { useRead } from "../live.ts";
 import { Budgets } from "../meter.tsx";
 import type { PageProps } from "../pages.ts";
@@ -95,6 +96,9 @@ function Head({ process, who }: {
           <Fact key={key} name="Label">{visible(`${key}=${value}`)}</Fact>
         ))}
       </dl>
+      <div class="row">
+        <span class="dim">It has seen what is</span> <LabelInWords label={process.label} />
+      </div>
       <Budgets process={process} />
       {may(who, "operator") && (
         <div class="row" role="group" aria-label={`Do with ${process.pid}`}>

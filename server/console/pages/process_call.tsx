@@ -80,6 +80,12 @@ function Called({ path, mayRead }: {
               </li>
             ))}
           </ul>
+          {story.data.rule?.startsWith("sink ") && (
+            <p class="notice">
+              A sink decided: it says how secret and how untrusted a caller may have become by what
+              it read. What this one had seen stands above, with where it came from.
+            </p>
+          )}
           {story.data.rule !== null && (
             <p>
               Rule{" "}
