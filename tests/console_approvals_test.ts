@@ -6,7 +6,14 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { allow, defineImage } from "../mod.ts";
-import { assertSound, browserTest, type ConsolePlace, consolePlace } from "./console_place.ts";
+import {
+  assertSound,
+  browserTest,
+  type ConsolePlace,
+  consolePlace,
+  focusOn,
+  pressAll,
+} from "./console_place.ts";
 
 /** Writes where its goal says, and tells what became of it. */
 const writer = defineImage({
@@ -39,8 +46,7 @@ browserTest(
     const process = await write(at, "./out/report.md");
     const page = await at.open("/", { role: "approver" });
     await page.locator(".tile", { hasText: "Waiting on you" }).filter({ hasText: "1" }).waitFor();
-    await page.keyboard.press("g");
-    await page.keyboard.press("a");
+    await pressAll(page, "g a");
     await page.getByRole("button", { name: "Approve once" }).waitFor();
     assert.equal(await page.title(), "(1) Approvals · Agent libOS");
     await page.keyboard.press("a");
@@ -88,7 +94,7 @@ browserTest(
     assert.equal(at.runtime.approvals.list().length, 1);
     await page.keyboard.press("Tab");
     await page.keyboard.press("Tab");
-    assert.equal(await page.locator(":focus").innerText(), "Deny");
+    await focusOn(page, "Deny");
     await page.keyboard.press("Enter");
     await page.getByText("Nothing waits for a person").waitFor();
     assert.match(String((await process.wait()).result), /^EACCES .*a add A\ndo use the draft/s);

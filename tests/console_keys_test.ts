@@ -4,9 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
 import { allow, defineImage } from "../mod.ts";
-import { browserTest, type ConsolePlace, consolePlace } from "./console_place.ts";
+import { browserTest, type ConsolePlace, consolePlace, pressAll } from "./console_place.ts";
 import { EVIL } from "./console_agents.ts";
 
 const writer = defineImage({
@@ -52,15 +51,11 @@ const PAGES: readonly (readonly [keys: string, path: string, heading: string])[]
 /** Pages that only links lead to. */
 const OTHERS = ["/p/p_1", "/p/p_1?tab=conversation", "/p/p_1?tab=lines", "/view/objects/obj_1.1"];
 
-async function press(page: Page, keys: string): Promise<void> {
-  for (const key of keys.split(" ")) await page.keyboard.press(key);
-}
-
 browserTest("Two keys lead from every page to every other", async () => {
   await using at = await desk();
   const page = await at.open("/");
   for (const [keys, path, heading] of [...PAGES.slice(1), PAGES[0]!]) {
-    await press(page, keys);
+    await pressAll(page, keys);
     // A page that is there has the focus soon, for who reads by ear.
     await page.locator("h1:focus", { hasText: heading }).waitFor();
     assert.equal(new URL(page.url()).pathname, path);
@@ -74,11 +69,11 @@ browserTest("Four keys approve what waits, from every page there is", async () =
     const process = await write(at, "report");
     await page.goto(`${at.server.url}${path}`);
     await page.locator("nav .count", { hasText: "1" }).waitFor();
-    await press(page, "g a");
+    await pressAll(page, "g a");
     await page.getByRole("button", { name: "Approve once" }).waitFor();
-    await press(page, "a");
+    await page.keyboard.press("a");
     await page.locator("[data-yes]:focus").waitFor();
-    await press(page, "Enter");
+    await page.keyboard.press("Enter");
     assert.equal((await process.wait()).result, "written", path);
   }
 });

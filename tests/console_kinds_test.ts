@@ -8,7 +8,13 @@ import type { Page } from "playwright-core";
 import { allow, defineImage, type Runtime } from "../mod.ts";
 import { MemoryStore } from "../testing.ts";
 import { Runtime as Kernel } from "../runtime/runtime.ts";
-import { assertSound, browserTest, type ConsolePlace, consolePlace } from "./console_place.ts";
+import {
+  assertSound,
+  browserTest,
+  type ConsolePlace,
+  consolePlace,
+  pressAll,
+} from "./console_place.ts";
 import { CSV_SUM, CSV_SUM_NEXT } from "./console_stage.ts";
 import { CountedFiles } from "./world_fixture.ts";
 
@@ -217,8 +223,7 @@ browserTest("What is done at an address stands before it", async () => {
     );
     await route.fulfill({ response: answer, body: text });
   });
-  await page.keyboard.press("g");
-  await page.keyboard.press("a");
+  await pressAll(page, "g a");
   await page.locator(".url .badge", { hasText: "DELETE" }).waitFor();
   assert.match(await page.locator(".url").innerText(), /^DELETE\s+https:\/\/api\.example\.com\/v1/);
 });

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { EVIL, IMAGES, listener, notes } from "./console_agents.ts";
-import { barriers, browserTest, consolePlace } from "./console_place.ts";
+import { barriers, browserTest, consolePlace, focusOn, pressAll } from "./console_place.ts";
 
 const place = async () =>
   await consolePlace({
@@ -55,23 +55,25 @@ browserTest(
     for (const goal of ["one", "two", EVIL]) await at.runtime.spawn(listener, { goal });
     await at.runtime.runUntilIdle();
     const page = await at.open("/");
-    const focused = () => page.evaluate("document.activeElement.textContent");
-    await page.keyboard.press("g");
-    await page.keyboard.press("p");
+    await pressAll(page, "g p");
     await page.locator("tbody tr").nth(2).waitFor();
-    assert.equal(await focused(), "Processes", "what was gone to is read out");
+    // What was gone to is read out.
+    await focusOn(page, "Processes");
     await page.keyboard.press("j");
     await page.keyboard.press("j");
-    assert.equal(await focused(), "p_2");
+    await focusOn(page, "p_2");
     await page.keyboard.press("k");
-    assert.equal(await focused(), "p_1");
+    await focusOn(page, "p_1");
     await page.keyboard.press("/");
+    await page.locator("[data-filter]:focus").waitFor();
     await page.keyboard.type("two gp?j");
     assert.equal(await page.getByLabel("Find").inputValue(), "two gp?j");
     assert.equal(await page.locator("dialog").count(), 0);
     await page.getByLabel("Find").fill("two");
+    await page.locator("tbody tr").nth(1).waitFor({ state: "detached" });
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
+    await focusOn(page, "p_2");
     await page.keyboard.press("Enter");
     await page.waitForURL("**/p/p_2");
     await page.getByRole("heading", { name: "p_2" }).waitFor();
@@ -89,7 +91,7 @@ browserTest("Help and the palette open by keys, hold the focus, and give it back
   assert.deepEqual(await barriers(page), []);
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
-  assert.equal(await page.evaluate("document.activeElement.textContent"), "p_1");
+  await focusOn(page, "p_1");
   await page.keyboard.press("Control+k");
   await dialog.getByRole("combobox").fill("geese");
   await page.getByRole("option", { name: /p_1 .*geese/ }).waitFor();

@@ -73,6 +73,19 @@ export async function endBrowser(): Promise<void> {
   await (await running)?.close();
 }
 
+const FRAMES = `new Promise((next) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(next))))`;
+
+/** Presses keys one after another, with no time between them that a slow machine could stretch. */
+export async function pressAll(page: Page, keys: string): Promise<void> {
+  await Promise.all(keys.split(" ").map((key) => page.keyboard.press(key)));
+}
+
+/** Waits until what has the focus says exactly this. */
+export async function focusOn(page: Page, text: string): Promise<void> {
+  await page.waitForFunction(`document.activeElement?.textContent === ${JSON.stringify(text)}`);
+}
+
 /** Whether there is a browser. */
 export function hasBrowser(): boolean {
   return existsSync(CHROMIUM);
@@ -126,6 +139,8 @@ export async function consolePlace(
       const page = await pageOf(context, faults);
       await page.goto(`${server.url}${path}`);
       await page.waitForSelector("main h1");
+      // What is drawn hears keys a frame later.
+      await page.evaluate(FRAMES);
       return page;
     },
     stop: () => server.close(),
