@@ -61,6 +61,7 @@ const SHOTS: readonly Shot[] = [
   { name: "approvals-budget", path: "/approvals", ready: (page) => request(page, "budget") },
   { name: "approvals-question", path: "/approvals", ready: (page) => request(page, "question") },
   { name: "approvals-address", path: "/approvals/req_6.1", ready: sees("Others like it") },
+  { name: "decided", path: "/approvals/decided", ready: sees("by ada") },
   { name: "capabilities", path: "/view/capabilities?as=tree&tree=t_4", ready: sees("held by") },
   { name: "objects", path: "/view/objects", ready: sees("p_5/report") },
   {
