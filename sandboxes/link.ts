@@ -7,6 +7,8 @@ import type { Child } from "../kernel/child.ts";
 import { LIMITS } from "../kernel/limits.ts";
 
 const HEAD_BYTES = 4;
+/** How much is read at a time at most. */
+const ROOM_BYTES = 65_536;
 /** How much of what a dead child wrote is shown to models. */
 const SAID_CHARS_MAX = 256;
 
@@ -104,10 +106,8 @@ export class PipeLink implements Link {
 
   async #end(): Promise<LinkEnd> {
     try {
-      const reader = this.#child.output.getReader();
-      for (let read = await reader.read(); !read.done; read = await reader.read()) {
-        this.#take(read.value);
-      }
+      const next = readerOf(this.#child.output);
+      for (let chunk = await next(); chunk !== undefined; chunk = await next()) this.#take(chunk);
     } catch {
       this.#broken ??= "its pipe broke";
     }
@@ -143,6 +143,28 @@ export class PipeLink implements Link {
     this.#broken = why;
     this.#child.kill();
   }
+}
+
+/**
+ * How to read a stream; what was read stands until the next read. A pipe is read into the same room
+ * each time: one that is given none makes as much anew for each frame, however short.
+ */
+function readerOf(output: ReadableStream<Uint8Array>): () => Promise<Uint8Array | undefined> {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = output.getReader({ mode: "byob" });
+  } catch {
+    // No stream of bytes: its chunks are somebody's own.
+    const chunks = output.getReader();
+    return async () => (await chunks.read()).value;
+  }
+  let room = new ArrayBuffer(ROOM_BYTES);
+  return async () => {
+    const { done, value } = await reader.read(new Uint8Array(room));
+    if (done) return undefined;
+    room = value.buffer;
+    return value;
+  };
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
