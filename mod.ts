@@ -141,6 +141,11 @@ export type {
 export type { Binding } from "./kernel/mcp_binding.ts";
 export { type McpMount, type McpPin, parseLock } from "./kernel/mcp_lock.ts";
 export { McpHost, type McpOptions, mountMcp } from "./providers/mcp_host.ts";
+export {
+  type MountedFunction,
+  type MountedFunctions,
+  mountFunctions,
+} from "./providers/mcp_functions.ts";
 export type { Area, Reach } from "./kernel/reach.ts";
 export type { Net, NetAnswer, NetAsked, NetMethod, NetTarget } from "./kernel/net.ts";
 export type { NetHeader } from "./kernel/net_request.ts";

@@ -1,0 +1,5 @@
+/** @module */
+export async function tasksPage(): Promise<string> {
+  await Promise.resolve();
+  return "";
+}
