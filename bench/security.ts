@@ -79,6 +79,7 @@ function page(parts: {
   readonly caged: readonly Came[];
   readonly injec: readonly Came[];
   readonly tasks: string;
+  readonly sample: string;
 }): string {
   const date = new Date().toISOString().slice(0, 10);
   const { ladder, ablations, ways, caged, injec, tasks } = parts;
@@ -94,7 +95,7 @@ policy and answers, as an embedder can say them.
 | --- | --- |
 | AgentDojo, ${full!.calls + full!.denied} calls of 97 tasks, all defences | ${
     full!.denied
-  } refused |
+  } refused, ${full!.askedByTasks} asked about |
 | AgentDojo, ${least!.pairs} attacks, the grants of the data | ${
     least!.through.length
   } get through |
@@ -128,24 +129,24 @@ policy and answers, as an embedder can say them.
 ${table(HEAD, ladder.map(cells))}
 
 What gets through the grants of the data: ${least!.through.join("; ")}.
-What is left with the user's words: ${
-    words!.through.join("; ")
-  }. In these the attacker sends a text of
-its own to somebody whom the user told to be written to, and no word of the user says what the text
-is to be: no bound on arguments can tell the one from the other, and only a person can.
+What is left with the user's words: ${words!.through.join("; ")}. In these the attacker
+sends a text of its own to somebody whom the user told to be written to, and the rule finds nothing
+in the prompt that fixes the text: it is a summary, or its form is told in words. A bound on
+arguments cannot tell the one from the other; a person can.
 
 ## All, less one
 
 ${compared([ladder.at(-1)!, ...ablations])}
 
 **no** in the last column: on this data the defence is not seen to matter as long as all the others
-are on. Where it is seen to, is the row without labels.
+are on. What finite uses are worth is seen in the rows without labels; what it is worth that a yes is
+for one call, where neither finite uses nor the user's words stand behind it.
 
 ## Who else makes the calls
 
 The attacker's calls are made by a child, from a checkpoint that is gone back to after the task was
 done, by a branch of it, and by a generated tool in a real cage, which hands all that it can to a
-child.
+child: tools of servers are closed to it itself. Of the rows with cages ${parts.sample} was played.
 
 ${compared(ways)}
 
@@ -178,5 +179,7 @@ if (import.meta.main) {
   const injection = [await injecAgent()];
   const injec = await came(LADDER.filter((_, i) => i !== 4), (row) => play(injection, row, WHOLE));
   const tasks = await tasksPage();
-  await Deno.writeTextFile(RESULTS, page({ ladder, ablations, ways, caged, injec, tasks }));
+  const sample = every === 1 ? "every pair" : `every ${every}th pair, with those that got through,`;
+  const found = { ladder, ablations, ways, caged, injec, tasks, sample };
+  await Deno.writeTextFile(RESULTS, page(found));
 }

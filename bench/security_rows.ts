@@ -5,7 +5,8 @@
 
 import type { Pair, Suite } from "./security_data.ts";
 import type { Granting } from "./security_grants.ts";
-import { type Defences, deputies, Stage, type Way } from "./security_stage.ts";
+import { deputies } from "./security_deputies.ts";
+import { type Defences, Stage, type Way } from "./security_stage.ts";
 
 const ALL: Granting = { tools: true, constraints: true, uses: true, words: true };
 const NOTHING: Granting = { tools: false, constraints: false, uses: false, words: false };

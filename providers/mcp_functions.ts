@@ -7,7 +7,8 @@
  * and there is nothing to pin.
  *
  * Invariants:
- *   U1. A function is called with arguments that fit its schema, after the door let the call through.
+ *   U1. A function is called after the door let the call through, with arguments that fit its
+ *       schema.
  *   U2. What a function throws is the end of a call that happened, unless it is a `SysError`: that
  *       says itself what became of it, and any code but `EINDOUBT` says that nothing did.
  * @module
@@ -92,10 +93,14 @@ export interface MountedFunctions {
  * const process = await os.spawn(payer, {
  *   goal: "pay ada",
  *   grants: [
- *     allow("mcp.bank.pay", "**", { uses: 1, constraint: { properties: { to: { const: "ada" } } } }),
+ *     allow("mcp.bank.pay", "**", {
+ *       uses: 1,
+ *       constraint: { properties: { to: { const: "ada" } } },
+ *     }),
  *   ],
  * });
- * console.assert(String((await process.wait()).result) === "EPERM,paid,EPERM" && sent.length === 1);
+ * console.assert(String((await process.wait()).result) === "EPERM,paid,EPERM");
+ * console.assert(sent.length === 1);
  * ```
  */
 export function mountFunctions(functions: MountedFunctions, beside?: Mcp): Mcp {
