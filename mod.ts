@@ -104,6 +104,7 @@ export type * from "./kernel/world.ts";
 export type { Media, MediaFacts } from "./kernel/media.ts";
 export type * from "./kernel/simulate.ts";
 export type { Prices, Pricing } from "./kernel/price.ts";
+export type { Skills } from "./kernel/skill.ts";
 export type * from "./kernel/store.ts";
 export type { Capability, CapabilityGrant } from "./kernel/capability.ts";
 export type { Pattern } from "./kernel/grammar.ts";

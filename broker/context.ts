@@ -144,7 +144,8 @@ export class DecidingContext extends Context implements DecideContext {
   }
 }
 
-function isFree(def: AnySyscall | undefined): boolean {
+/** Whether a call needs no right, whatever its arguments. */
+export function isFree(def: AnySyscall | undefined): boolean {
   // Where needs come from arguments there may be some.
   return def !== undefined && def.needs.length === 0 &&
     def.needs(undefined, undefined as never).length === 0;

@@ -44,6 +44,8 @@ export interface World {
   simulator?(id: string): Simulator | undefined;
   /** Skills in folders; absent where a runtime has none. */
   readonly skills?: Skills;
+  /** The skills of a package, by its hash; undefined where it is not known here. */
+  packaged?(hash: string): Skills | undefined;
   /** The code of a tool, or undefined when this node does not have it. */
   tool(name: string): Tool | undefined;
   /** Mounted servers of tools; null when this runtime has none. */

@@ -7,6 +7,7 @@ import { matchRight } from "../kernel/grammar.ts";
 import { toolNameFor, toolRight } from "../kernel/mcp.ts";
 import { hidden } from "../kernel/policy.ts";
 import type { HeldTool, ToolRecord } from "../kernel/state.ts";
+import { skillSources } from "./skills_of.ts";
 import type { CallContext } from "./syscall.ts";
 import type { Tool } from "./tool.ts";
 
@@ -39,7 +40,7 @@ function allTools(at: At): ListedTool[] {
     const { shell, programs } = at.world;
     if (programs === undefined && tool.uses.includes("program.run")) continue;
     if (at.world.simulator === undefined && tool.uses.includes("model.simulate")) continue;
-    if (at.world.skills === undefined && tool.uses.some((use) => use.startsWith("skill."))) {
+    if (skillSources(at).length === 0 && tool.uses.some((use) => use.startsWith("skill."))) {
       continue;
     }
     if (!tool.uses.includes("shell.run")) tools.push(tool);

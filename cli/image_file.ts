@@ -12,12 +12,14 @@ import { privateFile } from "../providers/private_file.ts";
 import { openaiCompatibleModel } from "../providers/models/openai_compatible.ts";
 import { type AgentImage, type Budget, defineImage } from "../runtime/image.ts";
 import { loadValue } from "../runtime/load.ts";
+import type { Package } from "../runtime/package.ts";
 import { madeAgain, MadeImages, refOf } from "../server/image_book.ts";
 import type { SpawnOptions } from "../runtime/runtime.ts";
 import type { Context } from "./command.ts";
 import { SysError } from "../kernel/errors.ts";
 import { credentialRules } from "./credential_place.ts";
 import { UsageError } from "./exit.ts";
+import { packageBook, packageFile, startablePackage } from "./package_file.ts";
 import { isFile } from "./files.ts";
 import { reading } from "./store.ts";
 import { imagesPath } from "./token.ts";
@@ -32,6 +34,8 @@ const INSTRUCTIONS =
 export interface Startable {
   readonly image: AgentImage;
   readonly spawn: Partial<SpawnOptions>;
+  /** The package that it is of. */
+  readonly package?: Package;
 }
 
 /** The model that the options name; undefined when they name none. */
@@ -70,6 +74,11 @@ export async function startableOf(at: Context, word: string): Promise<Startable>
     }
     return { image: defineImage({ name: "agent", instructions: INSTRUCTIONS, model }), spawn: {} };
   }
+  const one = await packageMeant(at, word);
+  if (one !== undefined) {
+    const image = await startablePackage(at, one, modelOf(at)?.id);
+    return { image, spawn: {}, package: one };
+  }
   if (!await isFile(at, word)) {
     const image = await imageMade(at, word);
     if (image !== undefined) return { image, spawn: {} };
@@ -78,6 +87,15 @@ export async function startableOf(at: Context, word: string): Promise<Startable>
   }
   const module: unknown = await import(pathToFileURL(resolve(at.io.cwd, word)).href);
   return exported(word, module);
+}
+
+/** The package that a word means: the file of one, or one that is kept; undefined for another. */
+async function packageMeant(at: Context, word: string): Promise<Package | undefined> {
+  if (await isFile(at, word)) {
+    return /\.json$/.test(word) ? await packageFile(at, word) : undefined;
+  }
+  const label = packageBook(at).named(word);
+  return label === undefined ? undefined : await packageBook(at).open(label);
 }
 
 /**

@@ -13,43 +13,52 @@ import { loadValue } from "../runtime/load.ts";
 import { type Code, imageOf } from "../runtime/portable.ts";
 import { checkpointName, madeAgain, type MadeImage, MadeImages } from "../server/image_book.ts";
 import { refOf, taken } from "../server/image_book.ts";
+import { packageRef } from "../server/package_book.ts";
 import type { Image } from "../server/wire.ts";
 import { imageView } from "../server/view/image.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { refuseLater } from "./later.ts";
+import { isFile } from "./files.ts";
 import { operatorOf } from "./order.ts";
 import { list, show } from "./output.ts";
 import { reading, TREE_CONTEXT } from "./store.ts";
 import { systemOf } from "./system.ts";
 import { imagesPath } from "./token.ts";
 import { dateOf, short } from "./words.ts";
+import { imagesHere, packageBook, packageFile, packageFor } from "./package_file.ts";
+import { inspectPackage } from "./package_text.ts";
+import { PACKAGE_VERBS } from "./packages.ts";
 
 /** `images`. */
 export const images: Command = {
   name: "images",
   group: "start",
-  usage: "[ls | inspect NAME|HASH | commit PID NAME[@VERSION]]",
-  about: "List the images that can be started, show one, or make one of what a process is now",
-  examples: ["libos images inspect reporter -o yaml", "libos images commit p_3 reporter@2"],
-  options: {},
+  usage: "[ls | inspect NAME|HASH|FILE | commit PID NAME[@VERSION] | build FOLDER | " +
+    "diff A B | import FILE | export NAME FILE | seed NAME FOLDER | rm NAME | " +
+    "sign NAME --key FILE | verify NAME [--signed-by KEY] | keygen FILE]",
+  about: "List and show images, build one of a folder, or make one of what a process is now",
+  examples: ["libos images build ./reporter", "libos images commit p_3 reporter@2"],
+  options: {
+    to: { type: "string" },
+    key: { type: "string" },
+    "signed-by": { type: "string" },
+  },
   words: [0, 3],
   remote: "prefer",
   run: async (at) => {
     const [verb = "ls", word, ref] = at.words;
+    const packaged = Object.hasOwn(PACKAGE_VERBS, verb) ? PACKAGE_VERBS[verb] : undefined;
+    if (packaged !== undefined && at.words.length === packaged[0] + 1) return await packaged[1](at);
     if (verb === "commit" && word !== undefined && ref !== undefined) {
       return await commit(at, word, namedBy(ref));
     }
     if (ref === undefined) {
       if (verb === "ls" && word === undefined) return listImages(at, await known(at));
-      if (verb === "inspect" && word !== undefined) {
-        return inspect(at, imageNamed(await known(at), word));
-      }
+      if (verb === "inspect" && word !== undefined) return await inspected(at, word);
     }
     throw new UsageError(`Cannot run "images ${verb}": expected images ${images.usage}`);
   },
-  refuse: ([verb]) => refuseLater("images", verb),
 };
 
 type Name = Pick<MadeImage, "name" | "version">;
@@ -64,9 +73,14 @@ function namedBy(word: string): Name {
 /** The images of the server; without one, those that were made of processes of the store. */
 async function known(at: Context): Promise<readonly Image[]> {
   if (at.client !== null) return await at.client.images();
+  const found: Image[] = (await imagesHere(at)).map((image) =>
+    imageView({ image, made: null, labels: {} })
+  );
+  const list = new MadeImages(privateFile(imagesPath(at))).list();
+  // Packages are there without a store.
+  if (list.length === 0 && found.length > 0) return found;
   return await reading(at, async (store) => {
-    const found: Image[] = [];
-    for (const made of new MadeImages(privateFile(imagesPath(at))).list()) {
+    for (const made of list) {
       try {
         found.push(imageView(await madeAgain(store, codeHere(store), made)));
       } catch (thrown) {
@@ -124,6 +138,8 @@ async function commitHere(at: Context, pid: Pid, name: Name): Promise<Image> {
     });
   const again = (one: MadeImage): Promise<Image> =>
     reading(at, async (store) => imageView(await madeAgain(store, codeHere(store), one)));
+  const packaged = packageBook(at).list().find((one) => packageRef(one) === ref);
+  if (packaged !== undefined) throw taken(ref, packaged.hash);
   const there = made.list().find((one) => refOf(one) === ref);
   if (there !== undefined) {
     const { seq } = await systemOf(at).process(pid);
@@ -153,10 +169,13 @@ function listImages(at: Context, items: readonly Image[]): number {
   list(at, items, {
     columns: [
       { head: "IMAGE", of: ({ ref }) => ref },
-      { head: "HASH", of: ({ hash }) => hash.slice(0, 12) },
+      { head: "HASH", of: (one) => (one.package ?? one.hash).slice(0, 12) },
       { head: "PROGRAM", of: ({ program }) => program },
       { head: "MODEL", of: ({ model }) => model ?? "-" },
-      { head: "MADE OF", of: ({ made }) => made?.pid ?? "-" },
+      {
+        head: "MADE OF",
+        of: (one) => one.made?.pid ?? (one.package === null ? "-" : "package"),
+      },
       {
         head: "TOOLS",
         of: ({ generated, tools }) =>
@@ -165,7 +184,7 @@ function listImages(at: Context, items: readonly Image[]): number {
     ],
     name: ({ ref }) => ref,
     none: at.client === null
-      ? "No images; libos images commit PID NAME makes one of a process"
+      ? "No images; libos images commit PID NAME makes one of a process, build one of a folder"
       : "No images; libos serve FILE… brings some, libos images commit makes one",
   });
   return EXIT.ok;
@@ -188,6 +207,18 @@ function imageNamed(items: readonly Image[], word: string): Image {
   throw new SysError("ENOENT", `Cannot find image "${word}": absent, expected one of libos images`);
 }
 
+/** A file, or the package that is kept under a name, or else any image. */
+async function inspected(at: Context, word: string): Promise<number> {
+  if (await isFile(at, word)) return inspectPackage(at, await packageFile(at, word));
+  const isKept = at.client === null
+    ? packageBook(at).named(word) !== undefined
+    : (await at.client.packages()).some(({ ref, hash }) =>
+      ref === word || ref.startsWith(`${word}@`) || hash.startsWith(word)
+    );
+  if (isKept) return inspectPackage(at, await packageFor(at, word));
+  return inspect(at, imageNamed(await known(at), word));
+}
+
 function inspect(at: Context, image: Image): number {
   const { made } = image;
   show(at, image, {
@@ -199,6 +230,10 @@ function inspect(at: Context, image: Image): number {
       `Tools:    ${image.tools.join(", ") || "-"}`,
       ...image.generated.map(({ name, hash }) => `Written:  ${name}  sha256:${hash}`),
       `Requests: ${image.requests.join(", ") || "nothing"}`,
+      ...(image.start === null ? [] : [
+        `Started:  ${image.start.goal ?? "-"}`,
+        ...image.start.grants.map((rule) => `  with ${rule}`),
+      ]),
       ...(made === null ? [] : [
         `Made of:  ${made.pid} at ${made.checkpoint} (line ${made.seq}) by ${made.by}, ` +
         dateOf(Date.parse(made.at)),

@@ -7,7 +7,6 @@ import { UsageError } from "./exit.ts";
 
 const LATER: { readonly [command: string]: string } = {
   nodes: "several nodes on one store",
-  "images build": "images as files",
   "tools pin": "pinned tools of MCP servers",
 };
 

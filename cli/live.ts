@@ -4,6 +4,7 @@
  */
 
 import type { CallHead, CallResult, EventMap, Line } from "../kernel/event.ts";
+import type { Spending } from "../kernel/spending.ts";
 import type { State } from "../kernel/state.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { oneLine } from "../providers/printable.ts";
@@ -26,11 +27,12 @@ export interface Counts {
   asked: number;
   denied: number;
   tokens: number;
+  usd: number;
 }
 
 /** Shows lines as they come. */
 export class LiveView {
-  readonly counts: Counts = { processes: 0, allowed: 0, asked: 0, denied: 0, tokens: 0 };
+  readonly counts: Counts = { processes: 0, allowed: 0, asked: 0, denied: 0, tokens: 0, usd: 0 };
   /** Requests somebody has to answer by another command, oldest first. */
   readonly waiting: Set<string> = new Set();
   readonly #at: Context;
@@ -74,7 +76,7 @@ export class LiveView {
         const { result, spent } = data as EventMap["call.outcome"];
         const head = this.#intents.get(placeOf(data as EventMap["call.outcome"]));
         if (head !== undefined) this.#call(tree, head, result);
-        this.counts.tokens += spent?.tokens ?? 0;
+        this.#spend(spent);
         return;
       }
       case "human.asked":
@@ -115,8 +117,13 @@ export class LiveView {
     this.#say(parent === null ? `▸ ${told}` : `  ├─ ${parent} starts ${told}`);
   }
 
+  #spend({ tokens = 0, usd = 0 }: Spending = {}): void {
+    this.counts.tokens += tokens;
+    this.counts.usd += usd;
+  }
+
   #done(tree: TreeId, data: EventMap["call.done"]): void {
-    this.counts.tokens += data.spent?.tokens ?? 0;
+    this.#spend(data.spent);
     if (data.decision.effect !== "deny" && isInner(data)) return;
     this.#call(tree, data, data.result);
   }

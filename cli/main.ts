@@ -41,6 +41,7 @@ import { replay } from "./replay.ts";
 import { run } from "./run.ts";
 import { cancel, kill, pause, resume, send } from "./signals.ts";
 import { serve } from "./serve.ts";
+import { skills } from "./skills.ts";
 import { spawn, wait } from "./spawn.ts";
 import { demo, init } from "./start.ts";
 import { store } from "./encryption.ts";
@@ -87,7 +88,7 @@ const ALL: readonly Command[] = [
   ],
   ...[approvals, approve, edit, deny, answer, hooks, token],
   ...[caps, can, explain, policy, credential, suggestGrants],
-  ...[tools, mcp],
+  ...[tools, skills, mcp],
   ...[objects, tree, gc, erase, store, budget, cost],
   ...[checkpoint, rollback, fork],
   ...[overviewOf, events, effects, replay, audit, verify],

@@ -19,6 +19,7 @@ import { ROLES } from "../server/principal.ts";
 import type { Context, Options } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { beside, connected } from "./reach.ts";
+import { packagesPath } from "./package_file.ts";
 import { housed, serve } from "./serve.ts";
 import { dbPath } from "./store.ts";
 import { imagesPath, tokensPath } from "./token.ts";
@@ -84,7 +85,7 @@ function callerOf(at: Context, isElsewhere: boolean): Caller {
 
 /** A runtime of its own: no other runs on the store. */
 async function spokenHere(at: Context, token: string): Promise<number> {
-  const { options, images } = await housed(at);
+  const { options, images, model } = await housed(at);
   const tokens = privateFile(tokensPath(at));
   if (new TokenBook(tokens, realClock, realRandom).check(token) === undefined) {
     throw new SysError("EACCES", "Cannot serve MCP: the token is nobody's, or out of date");
@@ -96,6 +97,8 @@ async function spokenHere(at: Context, token: string): Promise<number> {
     tokens,
     images,
     madeImages: privateFile(imagesPath(at)),
+    packages: packagesPath(at),
+    packageModel: model,
   });
   at.io.err(`Serving ${dbPath(at)} over standard input and output\n`);
   return await untilEnded(at, served);

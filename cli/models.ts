@@ -4,12 +4,14 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { priceIn, type Prices } from "../kernel/price.ts";
 import { oneLine } from "../providers/printable.ts";
 import { bad, listModels, type Probe, probeModel } from "../providers/models/probe.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit.ts";
 import { modelAt } from "./image_file.ts";
 import { list } from "./output.ts";
+import { PRICES_OPTION, priceSentence, pricesOf, priceText } from "./prices.ts";
 
 const ANTHROPIC = "https://api.anthropic.com/v1";
 
@@ -17,13 +19,13 @@ const ANTHROPIC = "https://api.anthropic.com/v1";
 export const models: Command = {
   name: "models",
   group: "start",
-  usage: "[ls | test] URL [--model-id NAME]",
+  usage: "[ls | test] URL [--model-id NAME] [--prices FILE]",
   about: "List the models of an endpoint, or try one: completion, streaming, tool calls, images",
   examples: [
     "libos models ls http://127.0.0.1:11434/v1",
     "libos models test anthropic --model-id claude-sonnet-4-5",
   ],
-  options: { "model-id": { type: "string" } },
+  options: { "model-id": { type: "string" }, ...PRICES_OPTION },
   words: [0, 2],
   remote: "none",
   async run(at) {
@@ -37,6 +39,8 @@ export const models: Command = {
 };
 
 async function listed(at: Context, url: string): Promise<ExitCode> {
+  const prices = await pricesOf(at);
+  if (prices !== undefined) return await listedPrices(at, url, prices);
   list(at, await namesAt(at, url), {
     columns: [{ head: "MODEL", of: (name) => oneLine(name) }],
     name: (name) => name,
@@ -45,7 +49,26 @@ async function listed(at: Context, url: string): Promise<ExitCode> {
   return EXIT.ok;
 }
 
+/** With the id that a line of the table has to have, so that none is guessed. */
+async function listedPrices(at: Context, url: string, prices: Prices): Promise<ExitCode> {
+  const rows = (await namesAt(at, url)).map((model) => {
+    const { id } = modelAt(url, { modelId: model });
+    return { model, id, price: priceIn(prices, id) ?? null };
+  });
+  list(at, rows, {
+    columns: [
+      { head: "MODEL", of: ({ model }) => oneLine(model) },
+      { head: "PRICED AS", of: ({ id }) => oneLine(id) },
+      { head: "A MILLION, IN / OUT", of: ({ price }) => priceText(price ?? undefined) },
+    ],
+    name: ({ model }) => model,
+    none: "The endpoint lists no models",
+  });
+  return EXIT.ok;
+}
+
 async function tested(at: Context, url: string): Promise<ExitCode> {
+  const prices = await pricesOf(at);
   const found: Probe[] = [];
   let names: readonly string[] = [];
   try {
@@ -63,6 +86,7 @@ async function tested(at: Context, url: string): Promise<ExitCode> {
     const unhear = at.io.onInterrupt(() => stop.abort());
     try {
       const model = modelAt(url, { modelId, ...keyOf(at) });
+      if (prices !== undefined) at.io.err(`${oneLine(priceSentence(prices, model.id))}\n`);
       for await (const probe of probeModel(model, stop.signal)) found.push(probe);
     } finally {
       unhear();

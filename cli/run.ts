@@ -26,11 +26,14 @@ import { textOf } from "../runtime/line_text.ts";
 import { LiveView } from "./live.ts";
 import { mcpFor } from "./mcp_lock_file.ts";
 import { operatorOf } from "./order.ts";
+import { imagesHere, tellNeeds } from "./package_file.ts";
 import { safeJson, safeYaml } from "./output.ts";
+import { PRICES_OPTION, pricesFor } from "./prices.ts";
 import { matchesText } from "./request_text.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
+import { SKILLS_OPTION, skillsFor } from "./skills.ts";
 import { telemetryFor } from "./telemetry.ts";
 import { jitOptions } from "./tool_file.ts";
 import { durationOf } from "./words.ts";
@@ -39,7 +42,8 @@ import { durationOf } from "./words.ts";
 export const run: Command = {
   name: "run",
   group: "start",
-  usage: 'FILE|agent "goal" [--grant R] [--ask R] [--deny R] | FILE|agent [PID] --resume',
+  usage: 'FILE|IMAGE|agent "goal" [--grant R] [--ask R] [--deny R] [--skills FOLDER] ' +
+    "[--prices FILE] | FILE|IMAGE|agent [PID] --resume",
   about: "Start an agent and show what it does, or go on with one",
   examples: [
     "libos run ./hello.ts \"Say hello\" --grant 'file.read(./**)' --ask 'file.write(./out/**)'",
@@ -54,6 +58,8 @@ export const run: Command = {
     model: { type: "string" },
     "model-id": { type: "string" },
     ...GATE_OPTION,
+    ...PRICES_OPTION,
+    ...SKILLS_OPTION,
     timeout: { type: "string" },
     "no-wait": { type: "boolean" },
     key: { type: "string" },
@@ -75,6 +81,7 @@ export const run: Command = {
       throw new UsageError(`Cannot run "${word}": no goal, ${expected}`);
     }
     const options = spawnOptions(at, startable.spawn, meant);
+    if (!isResumed && startable.package !== undefined) tellNeeds(at, startable.package);
     const isAsking = !at.flags.on("no-wait") && at.io.isInteractive;
     const runtime = await runtimeOf(at, startable, isAsking);
     const session = new Session(at, runtime, { word: word!, isAsking });
@@ -101,9 +108,11 @@ async function runtimeOf(
     store: dbPath(at),
     ...encryptionFor(at),
     workspace: workspaceOf(at),
-    images: [image, ...spawn.images ?? []],
+    images: [...await imagesHere(at), image, ...spawn.images ?? []],
     models: model === undefined ? [] : [model],
     ...gateFor(at),
+    ...await pricesFor(at),
+    ...skillsFor(at),
     approvals: person,
     operator: operatorOf(at),
     jit: jitOptions(at),
@@ -278,7 +287,7 @@ class Session {
 
   async #summary(pids: readonly Pid[]): Promise<void> {
     if (!this.#isForPeople()) return;
-    const { processes, allowed, asked, denied, tokens } = this.#view.counts;
+    const { processes, allowed, asked, denied, tokens, usd } = this.#view.counts;
     const { node } = this.#runtime;
     const chains: string[] = [];
     for (const id of pids.map(treeOf)) {
@@ -287,7 +296,8 @@ class Session {
       chains.push(broken === null ? `chain OK (${lines} lines)` : `chain BROKEN: ${broken}`);
     }
     const calls = `${allowed} allow, ${asked} ask, ${denied} deny`;
-    const made = `${processes} started · ${calls} · ${tokens} tokens · ${chains.join(", ")}`;
+    const cost = usd === 0 ? "" : `$${usd.toFixed(4)}, `;
+    const made = `${processes} started · ${calls} · ${cost}${tokens} tokens · ${chains.join(", ")}`;
     this.#at.io.out(`${oneLine(made)}\n`);
   }
 

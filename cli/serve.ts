@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { privateFile } from "../providers/private_file.ts";
 import type { AgentImage } from "../runtime/image.ts";
 import { openNet } from "../providers/net.ts";
-import type { RuntimeOptions } from "../runtime/runtime_options.ts";
+import type { RuntimeOptions, SpawnOptions } from "../runtime/runtime_options.ts";
 import { createRuntime } from "../runtime/create.ts";
 import { serve as serveRuntime, type Served } from "../server/mod.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
@@ -21,10 +21,13 @@ import { HOOK_OPTIONS, hooksFor } from "./hooks.ts";
 import { GATE_OPTION, gateFor } from "./gate_words.ts";
 import { modelOf, startableOf } from "./image_file.ts";
 import { operatorOf } from "./order.ts";
+import { imagesHere, packagesPath } from "./package_file.ts";
 import { dbPath, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { imagesPath, serverFile, tokensPath } from "./token.ts";
 import { mcpFor } from "./mcp_lock_file.ts";
+import { PRICES_OPTION, pricesFor } from "./prices.ts";
+import { SKILLS_OPTION, skillsFor } from "./skills.ts";
 import { telemetryFor } from "./telemetry.ts";
 import { jitOptions } from "./tool_file.ts";
 import { portOf } from "./words.ts";
@@ -51,6 +54,8 @@ export const serve: Command = {
     "model-id": { type: "string" },
     ...GATE_OPTION,
     ...CREDENTIAL_OPTIONS,
+    ...PRICES_OPTION,
+    ...SKILLS_OPTION,
     jit: { type: "boolean" },
     isolation: { type: "string" },
     review: { type: "string" },
@@ -58,7 +63,7 @@ export const serve: Command = {
   },
   words: [0, 32],
   async run(at) {
-    const { options, images } = await housed(at);
+    const { options, images, model, starts } = await housed(at);
     const tls = await tlsOf(at);
     await using runtime = await createRuntime(options);
     await using server = serveRuntime(runtime, {
@@ -69,7 +74,10 @@ export const serve: Command = {
       hostNames: at.flags.texts("host-name"),
       tokens: privateFile(tokensPath(at)),
       images,
+      starts,
       madeImages: privateFile(imagesPath(at)),
+      packages: packagesPath(at),
+      packageModel: model,
       selfApproval: at.flags.on("self-approval"),
       doctor: () => findingsOf(at),
       ...(tls === undefined ? {} : { tls }),
@@ -81,7 +89,14 @@ export const serve: Command = {
 /** The runtime of a store whose agents others start, and the images that they may. */
 export async function housed(
   at: Context,
-): Promise<{ readonly options: RuntimeOptions; readonly images: readonly AgentImage[] }> {
+): Promise<{
+  readonly options: RuntimeOptions;
+  readonly images: readonly AgentImage[];
+  /** The model that was named, for images of packages. */
+  readonly model: string | undefined;
+  /** How the files of images say to start them. */
+  readonly starts: Readonly<Record<string, Partial<SpawnOptions>>>;
+}> {
   const startables = await Promise.all(at.words.map((word) => startableOf(at, word)));
   const images = startables.flatMap(({ image, spawn }) => [image, ...spawn.images ?? []]);
   const model = modelOf(at);
@@ -92,9 +107,11 @@ export async function housed(
     store: dbPath(at),
     ...encryptionFor(at),
     workspace: workspaceOf(at),
-    images,
+    images: [...await imagesHere(at), ...images],
     models: model === undefined ? [] : [model],
     ...gateFor(at),
+    ...await pricesFor(at),
+    ...skillsFor(at),
     approvals: "queue",
     operator: operatorOf(at),
     jit: jitOptions(at),
@@ -107,7 +124,8 @@ export async function housed(
     ...await hooksFor(at),
     ...(policy === undefined ? {} : { policyFile: resolve(at.io.cwd, policy) }),
   };
-  return { options, images: distinct(images) };
+  const starts = Object.fromEntries(startables.map(({ image, spawn }) => [image.ref, spawn]));
+  return { options, images: distinct(images), model: model?.id, starts };
 }
 
 /** Tells where it is, and waits to be interrupted. */

@@ -10,7 +10,8 @@ import type { Errno } from "../kernel/errors.ts";
 import { textOf } from "../runtime/line_text.ts";
 import type { ProcessView } from "../server/schema/process.ts";
 import type { Command, Context, Flags } from "./command.ts";
-import { EXIT, type ExitCode, exitOf } from "./exit.ts";
+import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
+import { isFile } from "./files.ts";
 import { following } from "./follow.ts";
 import { safeJson, safeYaml, show } from "./output.ts";
 import { endText } from "./process_text.ts";
@@ -21,7 +22,7 @@ import { budgetOf, durationOf, labelsOf, patternOf, valueOf } from "./words.ts";
 export const spawn: Command = {
   name: "spawn",
   group: "start",
-  usage: '[-d] IMAGE "goal" [--grant R] [--ask R] [--deny R] [--budget K=N] [--label K=V]',
+  usage: '[-d] IMAGE ["goal"] [--grant R] [--ask R] [--deny R] [--budget K=N] [--label K=V]',
   about: "Start an agent on a server, of an image that it knows; -d does not wait for its end",
   examples: [
     "libos spawn -d reporter \"Write it up\" --grant 'file.read(./notes/**)'",
@@ -40,16 +41,19 @@ export const spawn: Command = {
     timeout: { type: "string" },
     "no-wait": { type: "boolean" },
   },
-  words: [2, 2],
+  words: [1, 2],
   remote: "only",
   async run(at) {
     const { flags, words: [image, goal] } = at;
+    await refuseFile(at, image!);
     const budget = budgetOf(flags.texts("budget"));
     const input = flags.text("input");
     const key = flags.text("key");
     const process = await at.client!.spawn({
       image: image!,
-      goal: goal!,
+      // What its file says, as libos run takes it; what is said here comes besides.
+      defaults: true,
+      ...(goal === undefined ? {} : { goal }),
       grants: [...rulesAt(flags), ...flags.texts("credential").map(credentialRule)],
       labels: labelsOf(flags.texts("label")),
       ...(Object.keys(budget).length === 0 ? {} : { budget: budget as Record<string, number> }),
@@ -60,6 +64,16 @@ export const spawn: Command = {
     return EXIT.ok;
   },
 };
+
+/** A server runs what it was started with: a file here is none of its images yet. */
+async function refuseFile(at: Context, word: string): Promise<void> {
+  if (!await isFile(at, word)) return;
+  const how = word.endsWith(".json")
+    ? `libos images import ${word}`
+    : `libos serve ${word} where it runs`;
+  const expected = `expected ${how}, then libos spawn NAME`;
+  throw new UsageError(`Cannot spawn "${word}": a server starts images that it knows, ${expected}`);
+}
 
 function rulesAt(flags: Flags): string[] {
   return (["allow", "ask", "deny"] as const).flatMap((effect) =>

@@ -115,4 +115,4 @@ export function dateOf(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-export { short, spanOf } from "../runtime/wording.ts";
+export { plural, short, spanOf } from "../runtime/wording.ts";

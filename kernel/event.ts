@@ -120,6 +120,8 @@ export interface ImageData {
   readonly types: { readonly [name: string]: JsonObject };
   /** "ask": a turn of the model that the budget does not bear is put before a person. */
   readonly onBudget?: "ask" | "fail";
+  /** The package that it was made from, by its hash: its skills are for this image. */
+  readonly package?: string;
   /** Generated tools that its processes have, by name and hash. */
   readonly generated?: readonly { readonly name: string; readonly hash: string }[];
 }

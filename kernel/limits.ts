@@ -269,6 +269,12 @@ export const LIMITS = {
   programCheckCharsMax: 65_536,
   // Server
   imagesMadeMax: 1_000,
+  packagesMax: 1_000,
+  packageBytesMax: 1_536 * 2 ** 10,
+  packageFilesMax: 1_024,
+  packageDepthMax: 16,
+  packageNeedsMax: 256,
+  packageSignaturesMax: 16,
   tokensMax: 1_000,
   tokenMsMax: 10 * 365 * 86_400_000,
   sessionsMax: 1_000,
@@ -349,6 +355,7 @@ assert(LIMITS.toolResultBytesMax < LIMITS.modelContextBytesMax, "One result fill
 assert(2 * LIMITS.processesPerTreeMax < LIMITS.batchLinesMax, "A full tree cannot be ended");
 assert(LIMITS.snapshotEveryLinesMin < LIMITS.tailLinesMax, "A tail would end before its snapshot");
 assert(LIMITS.gateWaitMsDefault <= LIMITS.gateWaitMsMax, "A gate waits longer than it may");
+assert(LIMITS.packageBytesMax < LIMITS.httpBodyBytesMax, "A package does not fit a request");
 assert(LIMITS.modelContextBytesMax < LIMITS.gateBodyBytesMax, "A gate refuses a whole context");
 assert(
   LIMITS.grantExpiryMsDefault <= LIMITS.grantExpiryMsMax,

@@ -13,6 +13,7 @@ import type { BudgetLimits, ImageData } from "../kernel/event.ts";
 import { checkContract, type ToolDefinition, toolHash } from "../kernel/generated.ts";
 import { hashOf, type JsonObject } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import type { Skills } from "../kernel/skill.ts";
 import type { Model } from "../kernel/world.ts";
 import { aiSdkModel, type LanguageModel } from "../providers/models/ai_sdk.ts";
 import type { Program } from "./program.ts";
@@ -170,6 +171,8 @@ export interface AgentImage {
   readonly program: Program | undefined;
   /** Its generated tools; the hash covers theirs. */
   readonly generated: readonly ToolDefinition[];
+  /** The skills of its package, which the hash covers by the package's. */
+  readonly skills?: Skills;
 }
 
 const IMAGE_NAME = /^[a-z][a-z0-9-]{0,63}$/;

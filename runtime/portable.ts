@@ -190,8 +190,8 @@ export async function imageOf(known: Code, tree: Tree, pid: Pid, given: {
   readonly version: string;
 }): Promise<AgentImage> {
   const process = processOf(tree.state, pid);
-  const { program, model, instructions, requests, budget, onBudget, stepsMax, types } = tree.state
-    .images[process.image]!;
+  const made = tree.state.images[process.image]!;
+  const { program, model, instructions, requests, budget, onBudget, stepsMax, types } = made;
   const { wallMs, ...limits } = budget;
   const builtIn = LIBC_CALLS.map(toolName);
   const isBuiltIn = (name: string): boolean => builtIn.includes(name);
@@ -218,13 +218,20 @@ export async function imageOf(known: Code, tree: Tree, pid: Pid, given: {
     generated,
     ...(program === "model-loop" ? {} : { program: code }),
   });
-  return program === "model-loop" ? image : withProgram(image, program);
+  if (program === "model-loop" && made.package === undefined) return image;
+  return withNames(image, {
+    program,
+    ...(made.package === undefined ? {} : { package: made.package }),
+  });
 }
 
-/** The same image, of the program that is known by a name: its hash covers which. */
-function withProgram(image: AgentImage, program: string): AgentImage {
+/** The same image, of a program and a package that are known by name: its hash covers which. */
+function withNames(
+  image: AgentImage,
+  names: { readonly program: string; readonly package?: string },
+): AgentImage {
   const { hash: _, ...own } = image.data;
-  const data = { ...own, program };
+  const data = { ...own, ...names };
   const sha256 = hashOf(data);
   return { ...image, sha256, data: { ...data, hash: sha256 } };
 }

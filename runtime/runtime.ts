@@ -16,6 +16,7 @@ import type { World } from "../broker/syscall.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { parsePolicy } from "../kernel/policy.ts";
+import { checkPrices } from "../kernel/price.ts";
 import { processOf } from "../kernel/process.ts";
 import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
@@ -28,6 +29,7 @@ import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
 import { gatesOf, isGated } from "../providers/gate.ts";
+import { pricedModel } from "../providers/models/fallback.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { libc } from "../tools/libc.ts";
@@ -83,8 +85,10 @@ export class Runtime implements AsyncDisposable {
   readonly #images = new Map<string, AgentImage>();
   readonly #models = new Map<string, Model>();
   readonly #gate: (model: Model) => Model;
+  readonly #priced: (model: Model) => Model;
   readonly #tools = new Map<string, Tool>();
   readonly #programs = new Map<string, Program>([["model-loop", modelLoop]]);
+  readonly #packaged = new Map<string, Skills>();
   readonly #policy: string;
   readonly #random: Random;
   readonly #clockwork: Clockwork | null;
@@ -122,7 +126,10 @@ export class Runtime implements AsyncDisposable {
     const [days, daysMin] = retentionOf(options);
     const mounted = new McpTools(options.mcp ?? null);
     for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);
-    this.#gate = options.gate === undefined ? (model) => model : gatesOf(options.gate, clock);
+    const { prices, gate } = options;
+    if (prices !== undefined) checkPrices(prices);
+    this.#priced = (model) => prices === undefined ? model : pricedModel(model, prices);
+    this.#gate = gate === undefined ? (model) => model : gatesOf(gate, clock);
     for (const model of options.models ?? []) this.#know(asModel(model));
     this.node = new Node({
       id: `node-${this.#random.bytes(6).toHex()}`,
@@ -146,6 +153,7 @@ export class Runtime implements AsyncDisposable {
         mcp: options.mcp ?? null,
         ...simulating(options),
         ...(parts.skills == null ? {} : { skills: parts.skills }),
+        packaged: (hash) => this.#packaged.get(hash),
         workshop: parts.workshop,
         programs: parts.programs,
         history: (tree, seq) => stateAt(this.node, tree, seq),
@@ -187,13 +195,17 @@ export class Runtime implements AsyncDisposable {
       this.#tools.set(tool.name, tool);
     }
     if (image.program !== undefined) this.#programs.set(image.data.program, image.program);
+    const { skills, data } = image;
+    if (skills !== undefined && data.package !== undefined) {
+      this.#packaged.set(data.package, skills);
+    }
     this.node.poke();
   }
 
   #know(model: Model): void {
     const timed = this.watchers.timed(model);
     // Timed inside its gate, where it has none yet: each attempt by itself.
-    this.#models.set(model.id, isGated(model) ? timed : this.#gate(timed));
+    this.#models.set(model.id, this.#priced(isGated(model) ? timed : this.#gate(timed)));
   }
 
   /** Starts a tree: a root process with the authority given, and no more. */

@@ -7,6 +7,7 @@ import type { SysError } from "../kernel/errors.ts";
 import type { Json } from "../kernel/json.ts";
 import type { Mcp } from "../kernel/mcp.ts";
 import type { Net } from "../kernel/net.ts";
+import type { Prices } from "../kernel/price.ts";
 import type { Simulator } from "../kernel/simulate.ts";
 import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
@@ -58,6 +59,11 @@ export interface RuntimeOptions {
    * Models that share an endpoint's rates go behind one by `gated`. None without it.
    */
   readonly gate?: GateOptions;
+  /**
+   * Prices of models that bring none, by `provider/model` or `provider/*`: what a turn may cost is
+   * then held before it is sent, where there is a budget in money.
+   */
+  readonly prices?: Prices;
   /** World models that agents may ask what actions would do. */
   readonly simulators?: readonly Simulator[];
   /** Folders with Agent Skills, which agents may list and load. None without it. */

@@ -17,6 +17,11 @@ export function spanOf(ms: number): string {
   return rest === 0 ? whole : `${whole}${rest}${next[0]}`;
 }
 
+/** A number of things: `1 file`, `2 files`. */
+export function plural(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+}
+
 /** A text cut to `lengthMax` characters. */
 export function short(text: string, lengthMax: number): string {
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1).toWellFormed()}…`;

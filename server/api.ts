@@ -9,6 +9,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Feed } from "./feed.ts";
 import type { Glances } from "./glance.ts";
 import type { ImageBook } from "./image_book.ts";
+import type { PackageBook } from "./package_book.ts";
 import type { Streams } from "./stream.ts";
 import type { Principal } from "./principal.ts";
 import type { Reveals } from "./reveal.ts";
@@ -25,6 +26,8 @@ export interface House {
   readonly tokens: TokenBook;
   /** Images that may be started by name. */
   readonly images: ImageBook;
+  /** Packages that are kept. */
+  readonly packages: PackageBook;
   /** What this is: shown by `/v1/version`. */
   readonly version: string;
   readonly startedMs: number;

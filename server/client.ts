@@ -130,6 +130,39 @@ export class Client {
     return await this.send("POST", "/v1/images", { body: { pid, name, version } });
   }
 
+  /** Packages that the server keeps. */
+  async packages(): Promise<wire.PackageLabel[]> {
+    const found = await this.get<{ readonly items: readonly wire.PackageLabel[] }>("/v1/packages");
+    return [...found.items];
+  }
+
+  /** What is in a package: what its agents will ask for first. */
+  async package(word: string): Promise<wire.Package> {
+    return await this.get(`/v1/packages/${encodeURIComponent(word)}`);
+  }
+
+  /** The file of a package, as JSON; its hash says whether it is whole. */
+  async packageFile(word: string): Promise<wire.PackageFile> {
+    return await this.get(`/v1/packages/${encodeURIComponent(word)}/file`);
+  }
+
+  /** What differs between two packages that the server keeps. */
+  async packageChanges(from: string, to: string): Promise<wire.PackageChange[]> {
+    const path = `/v1/packages/${encodeURIComponent(to)}/changes`;
+    const found = await this.get<{ readonly items: readonly wire.PackageChange[] }>(path, { from });
+    return [...found.items];
+  }
+
+  /** Brings a package's file. `EEXIST` when another has its name and version. */
+  async keepPackage(file: wire.PackageFile): Promise<wire.Package> {
+    return await this.send("POST", "/v1/packages", { body: file });
+  }
+
+  /** Takes a package away; processes of it go on. */
+  async removePackage(word: string): Promise<wire.PackageLabel> {
+    return await this.send("DELETE", `/v1/packages/${encodeURIComponent(word)}`);
+  }
+
   /** Sends a signal to a process and all below it. */
   async signal(
     pid: string,

@@ -1,5 +1,5 @@
 /**
- * Images by name: those a server was given, and those that people made of processes.
+ * Images by name: those a server was given, those that people made of processes, and packages.
  *
  * Of an image that was made, a name for a position is kept: the process, the line of its tree's
  * log, and the hash. The image is folded from the log again, so what it holds lies in the store
@@ -18,12 +18,16 @@ import { ERRORS, SysError } from "../kernel/errors.ts";
 import { type CheckpointId, type Pid, treeOf } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Store } from "../kernel/store.ts";
+import type { Shelved } from "../providers/package_folder.ts";
 import type { PrivateFile } from "../providers/private_file.ts";
 import { treeAt } from "../runtime/history.ts";
 import type { AgentImage } from "../runtime/image.ts";
+import type { Package } from "../runtime/package.ts";
+import { imageOfPackage } from "../runtime/package_image.ts";
 import { type Code, codeOf, commitImage, imageOf } from "../runtime/portable.ts";
 import { CONTEXT } from "../runtime/portable_read.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, SpawnOptions } from "../runtime/runtime.ts";
+import { type PackageBook, packageRef } from "./package_book.ts";
 import { type Principal, sees } from "./principal.ts";
 
 const RECORD = z.strictObject({
@@ -48,6 +52,10 @@ export interface KnownImage {
   readonly made: MadeImage | null;
   /** Labels of the root of the tree it was made in. */
   readonly labels: Readonly<Record<string, string>>;
+  /** How its file says to start it. */
+  readonly start?: Partial<SpawnOptions>;
+  /** Why it can be shown and not started; absent where it can. */
+  readonly lacks?: string;
 }
 
 /** The name of a checkpoint that an image is made of. */
@@ -146,6 +154,8 @@ export class ImageBook {
   readonly #runtime: Runtime;
   readonly #given: readonly KnownImage[];
   readonly #list: MadeImages;
+  readonly #packages: PackageBook;
+  readonly #model: string | undefined;
   readonly #failed: (thrown: unknown) => void;
   readonly #made = new Map<string, Promise<KnownImage | null>>();
   #stamp: string | undefined;
@@ -154,11 +164,24 @@ export class ImageBook {
   /** Those given, and those of the list. `failed` hears of each that cannot be brought back. */
   constructor(runtime: Runtime, given: {
     readonly images: readonly AgentImage[];
+    /** How their files say to start them, by ref. */
+    readonly starts?: Readonly<Record<string, Partial<SpawnOptions>>>;
     readonly file: PrivateFile;
+    readonly packages: PackageBook;
+    /** The model that images of packages use, in place of the one they were made for. */
+    readonly model?: string | undefined;
     readonly failed: (thrown: unknown) => void;
   }) {
     this.#runtime = runtime;
-    this.#given = given.images.map((image) => ({ image, made: null, labels: {} }));
+    this.#packages = given.packages;
+    this.#model = given.model;
+    const { starts = {} } = given;
+    this.#given = given.images.map((image) => ({
+      image,
+      made: null,
+      labels: {},
+      ...(Object.hasOwn(starts, image.ref) ? { start: starts[image.ref]! } : {}),
+    }));
     this.#list = new MadeImages(given.file);
     this.#failed = given.failed;
   }
@@ -175,8 +198,21 @@ export class ImageBook {
       this.#records = this.#list.list();
       this.#stamp = stamp;
     }
-    const made = await Promise.all(this.#records.map((record) => this.#bring(record)));
+    const made = await Promise.all([
+      ...this.#records.map((record) => this.#bring(record)),
+      ...this.#packages.list().map((label) => this.#unpack(label)),
+    ]);
     return [...this.#given, ...made.filter((one) => one !== null)];
+  }
+
+  /** Keeps a package, unless another image has its name (I1). Throws `EEXIST`, `ELIMIT`. */
+  async keep(one: Package, who: Principal): ReturnType<PackageBook["add"]> {
+    const ref = packageRef(one.body);
+    const known = (await this.all()).find(({ image }) => image.ref === ref);
+    if (known !== undefined && known.image.data.package !== one.hash) {
+      throw taken(ref, isSeenBy(who, known) ? known.image.sha256 : undefined);
+    }
+    return await this.#packages.add(one);
   }
 
   /** The one that a word names: its ref, its hash, or its name when there is one version. */
@@ -231,12 +267,27 @@ export class ImageBook {
     throw new SysError("EIO", `Cannot make image "${image.ref}": it was taken away meanwhile`);
   }
 
-  async #bring(record: MadeImage): Promise<KnownImage | null> {
+  #bring(record: MadeImage): Promise<KnownImage | null> {
     const key = `${refOf(record)} ${record.hash} ${record.pid} ${record.seq}`;
+    const { node } = this.#runtime;
+    return this.#once(key, () => madeAgain(node.options.store, codeOf(node), record));
+  }
+
+  #unpack(label: Shelved): Promise<KnownImage | null> {
+    return this.#once(`package ${label.hash}`, async () => {
+      const one = await this.#packages.open(label);
+      const compiler = this.#runtime.node.options.world.workshop?.compiler ?? null;
+      const image = await imageOfPackage(one, { compiler, model: this.#model });
+      const known = { image, made: null, labels: {} };
+      if (compiler !== null || one.body.tools.length === 0) return known;
+      return { ...known, lacks: "it brings generated tools, expected libos serve --jit" };
+    });
+  }
+
+  async #once(key: string, make: () => Promise<KnownImage>): Promise<KnownImage | null> {
     const kept = this.#made.get(key);
     if (kept !== undefined) return await kept;
-    const { node } = this.#runtime;
-    const bringing = madeAgain(node.options.store, codeOf(node), record).then((known) => {
+    const bringing = make().then((known) => {
       this.#runtime.register(known.image);
       return known;
     }).catch((thrown) => {

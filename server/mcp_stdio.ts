@@ -23,7 +23,16 @@ export interface McpTransport {
 export interface ServeMcpOptions extends
   Pick<
     ServeOptions,
-    "images" | "madeImages" | "tokens" | "selfApproval" | "version" | "failed" | "clock" | "random"
+    | "images"
+    | "madeImages"
+    | "packages"
+    | "packageModel"
+    | "tokens"
+    | "selfApproval"
+    | "version"
+    | "failed"
+    | "clock"
+    | "random"
   > {
   /**
    * In whose name whoever is at the other end acts, and never with more: a principal made for it,

@@ -108,7 +108,8 @@ export const OFFERED: Readonly<Record<string, OfferedTool>> = {
       "what it may not, it asks a person for, or is refused",
     role: "operator",
     hints: WRITES,
-    args: spawnShape.extend({
+    // Without what an image's file says: what is granted stands in the call, and nowhere else.
+    args: spawnShape.omit({ defaults: true }).required({ goal: true }).extend({
       key: z.string().regex(/^[\x21-\x7e]{1,128}$/).optional()
         .describe("A second call with the same key returns the process of the first"),
     }),

@@ -7,16 +7,18 @@ import { SysError } from "../kernel/errors.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import { realClock } from "../providers/clock.ts";
 import { listenHttp } from "../providers/http.ts";
+import { MemoryShelf, PackageShelf } from "../providers/package_folder.ts";
 import { memoryFile, type PrivateFile } from "../providers/private_file.ts";
 import { residentBytes } from "../providers/resident.ts";
 import { realRandom } from "../providers/random.ts";
 import type { AgentImage } from "../runtime/image.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, SpawnOptions } from "../runtime/runtime.ts";
 import type { Finding, House } from "./api.ts";
 import { type App, createApp } from "./app.ts";
 import { Feed } from "./feed.ts";
 import { Glances } from "./glance.ts";
 import { ImageBook } from "./image_book.ts";
+import { PackageBook } from "./package_book.ts";
 import { Reveals } from "./reveal.ts";
 import { Streams } from "./stream.ts";
 import { Tally } from "./tally.ts";
@@ -43,8 +45,14 @@ export interface ServeOptions {
   readonly tokens?: PrivateFile;
   /** Images that may be started by name. */
   readonly images?: readonly AgentImage[];
+  /** How the files of images say to start them, by `name@version`: for `defaults` of a spawn. */
+  readonly starts?: Readonly<Record<string, Partial<SpawnOptions>>>;
   /** Where it is kept which images people made of processes; in memory when absent. */
   readonly madeImages?: PrivateFile;
+  /** The folder where packages are kept; in memory when absent. */
+  readonly packages?: string;
+  /** The model that images of packages use, in place of the one they were made for. */
+  readonly packageModel?: string | undefined;
   /** Whether somebody may approve what agents ask for that they started; false when absent. */
   readonly selfApproval?: boolean;
   /** Shown by `/v1/version`. */
@@ -186,6 +194,7 @@ class Household implements House {
   readonly isSelfApproved: boolean;
   readonly isBehindTls: boolean;
   readonly images: ImageBook;
+  readonly packages: PackageBook;
   readonly version: string;
   readonly startedMs: number;
   readonly doctor: () => Promise<readonly Finding[]>;
@@ -210,8 +219,15 @@ class Household implements House {
     this.startedMs = clock.now();
     this.doctor = options.doctor ?? (() => Promise.resolve([]));
     this.failed = options.failed ?? ((thrown) => console.error(thrown));
+    const { packages } = options;
+    this.packages = new PackageBook(
+      packages === undefined ? new MemoryShelf() : new PackageShelf(packages),
+    );
     this.images = new ImageBook(runtime, {
       images: options.images ?? [],
+      ...(options.starts === undefined ? {} : { starts: options.starts }),
+      packages: this.packages,
+      model: options.packageModel,
       file: options.madeImages ?? memoryFile(),
       failed: this.failed,
     });

@@ -591,6 +591,13 @@ export interface Image {
   })[];
   /** Instructions. */
   readonly instructions: string;
+  /** Package. */
+  readonly package: string | null;
+  /** Start. */
+  readonly start: {
+    readonly goal: string | null;
+    readonly grants: readonly (string)[];
+  } | null;
   /** Made. */
   readonly made: {
     readonly pid: string;
@@ -838,6 +845,83 @@ export interface Overview {
     readonly checkedAt: string;
     readonly lines: number;
   } | null;
+}
+
+/** `Package` of the API's document. */
+export interface Package {
+  /** Ref. */
+  readonly ref: string;
+  /** Hash. */
+  readonly hash: string;
+  /** Needs. */
+  readonly needs: readonly (string)[];
+  /** Model. */
+  readonly model: string | null;
+  /** Libc. */
+  readonly libc: readonly (string)[] | null;
+  /** Budget. */
+  readonly budget: { readonly [key: string]: number };
+  /** Max steps. */
+  readonly maxSteps: number;
+  /** Tools. */
+  readonly tools: readonly ({
+    readonly name: string;
+    readonly description: string;
+    readonly rights: readonly (string)[];
+    readonly tests: number;
+    readonly source: string;
+  })[];
+  /** Skills. */
+  readonly skills: readonly ({
+    readonly name: string;
+    readonly description: string;
+    readonly allowedTools: string | null;
+  })[];
+  /** Files. */
+  readonly files: readonly ({
+    readonly path: string;
+    readonly bytes: number;
+    readonly sha256: string;
+  })[];
+  /** Instructions. */
+  readonly instructions: string;
+  /** Signed by. */
+  readonly signedBy: readonly (string)[];
+}
+
+/** `PackageChange` of the API's document. */
+export interface PackageChange {
+  /** What. */
+  readonly what: string;
+  /** Name. */
+  readonly name: string;
+  /** Mark. */
+  readonly mark: "+" | "-" | "~";
+  /** Detail. */
+  readonly detail: string;
+}
+
+/** `PackageFile` of the API's document. */
+export interface PackageFile {
+  /** Type. */
+  readonly type: string;
+  /** Hash. */
+  readonly hash: string;
+  /** Body. */
+  readonly body: { readonly [key: string]: unknown };
+  /** Signatures. */
+  readonly signatures: readonly ({
+    readonly key: string;
+    readonly sig: string;
+  })[];
+}
+
+/** `PackageLabel` of the API's document. */
+export interface PackageLabel {
+  /** Ref. */
+  readonly ref: string;
+  /** Hash. */
+  readonly hash: string;
 }
 
 /** `Policy` of the API's document. */
@@ -1208,9 +1292,11 @@ export interface Spawn {
   /** Image. */
   readonly image: string;
   /** Goal. */
-  readonly goal: string;
+  readonly goal?: string;
   /** Any JSON */
   readonly input?: unknown;
+  /** Defaults. */
+  readonly defaults?: boolean;
   /** Grants. */
   readonly grants?: readonly (string)[];
   /** Budget. */

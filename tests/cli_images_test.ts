@@ -57,7 +57,10 @@ Deno.test("An image is made of a process of the store, and a server brings it", 
 });
 
 const WRONG: readonly (readonly [words: readonly string[], says: RegExp])[] = [
-  [["commit"], /expected images \[ls \| inspect NAME\|HASH \| commit PID NAME\[@VERSION\]\]/],
+  [
+    ["commit"],
+    /expected images \[ls \| inspect NAME\|HASH\|FILE \| commit PID NAME\[@VERSION\] \|/,
+  ],
   [["commit", "p_1"], /expected images \[ls/],
   [["commit", "p_1", "Upper"], /Cannot make image "Upper": expected NAME or NAME@VERSION/],
   [["commit", "p_1", "a@"], /Cannot make image "a@": expected/],

@@ -29,6 +29,7 @@ const PAGES = [
   "docs/generated-tools.md",
   "docs/syscalls.md",
   "docs/hooks.md",
+  "docs/images.md",
   "docs/shell-escapes.md",
   "docs/mcp.md",
   "docs/shell.md",

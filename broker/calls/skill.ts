@@ -9,27 +9,18 @@
 import { z } from "zod";
 import { SysError } from "../../kernel/errors.ts";
 import { type Json, sha256 } from "../../kernel/json.ts";
-import type { Label } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { fullName } from "../../kernel/names.ts";
 import { resolvePath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
-import { isSkillName, parseSkill, type Skills } from "../../kernel/skill.ts";
+import { isSkillName, parseSkill } from "../../kernel/skill.ts";
 import { pathShape } from "../shapes.ts";
+import { someSkills, sourceOf } from "../skills_of.ts";
 import { type CallContext, syscall } from "../syscall.ts";
 import { decodeText } from "./file.ts";
 
 const skillName = z.string().min(1).max(64)
   .refine(isSkillName, "expected small letters, digits and single hyphens");
-/** Whoever wrote a skill, nobody here vouched for it. */
-const SKILL_LABEL: Label = { sensitivity: "internal", trust: "untrusted" };
-
-function skillsOf(at: Pick<CallContext, "world">): Skills {
-  const { skills } = at.world;
-  if (skills !== undefined) return skills;
-  const expected = "expected createRuntime({ skills: [folder] })";
-  throw new SysError("ENOSYS", `Cannot use skills: this runtime has none, ${expected}`);
-}
 
 /** A path inside a skill, which cannot leave it: `scripts/sum.ts`. */
 function inside(path: string): string {
@@ -38,6 +29,11 @@ function inside(path: string): string {
     throw new SysError("EINVAL", `Cannot read "${path}" of a skill: expected a file in it`);
   }
   return resolved.slice(2);
+}
+
+async function namesOf(at: Pick<CallContext, "tree" | "process" | "world">): Promise<string[]> {
+  const names = await Promise.all(someSkills(at).map(({ skills }) => skills.names()));
+  return [...new Set(names.flat())].sort();
 }
 
 /** Calls on skills. */
@@ -56,15 +52,16 @@ export const skillCalls = {
     }),
     needs: ({ skill }) => [{ right: "skill.list", resource: skill ?? "*" }],
     async run(at, { skill }) {
-      const skills = skillsOf(at);
-      const files = skill === undefined ? {} : { files: [...await skills.paths(skill)] };
+      const own = skill === undefined ? undefined : await sourceOf(at, skill);
+      const files = own === undefined ? {} : { files: [...await own.skills.paths(skill!)] };
       const found: Record<string, Json>[] = [];
       const refused: string[] = [];
-      for (const name of skill === undefined ? await skills.names() : [skill]) {
+      for (const name of skill === undefined ? await namesOf(at) : [skill]) {
         try {
+          const { skills, label } = own ?? await sourceOf(at, name);
           const bytes = await skills.read(name, "SKILL.md", LIMITS.skillBytesMax);
           const { instructions: _, ...facts } = parseSkill(name, decodeText(name, bytes));
-          at.taint(labelFor(at.tree.policy, "skill.read", `${name}/SKILL.md`) ?? SKILL_LABEL);
+          at.taint(labelFor(at.tree.policy, "skill.read", `${name}/SKILL.md`) ?? label);
           found.push(facts as unknown as Record<string, Json> & { name: string });
         } catch (error) {
           if (!(error instanceof SysError)) throw error;
@@ -87,8 +84,9 @@ export const skillCalls = {
     needs: ({ skill, path }) => [{ right: "skill.read", resource: `${skill}/${inside(path)}` }],
     async run(at, { skill, path, encoding }) {
       const file = inside(path);
-      const bytes = await skillsOf(at).read(skill, file, LIMITS.skillBytesMax);
-      at.taint(labelFor(at.tree.policy, "skill.read", `${skill}/${file}`) ?? SKILL_LABEL);
+      const { skills, label } = await sourceOf(at, skill);
+      const bytes = await skills.read(skill, file, LIMITS.skillBytesMax);
+      at.taint(labelFor(at.tree.policy, "skill.read", `${skill}/${file}`) ?? label);
       const text = encoding === "utf8" ? decodeText(`${skill}/${file}`, bytes) : bytes.toBase64();
       return { text, bytes: bytes.length, sha256: sha256(bytes) };
     },

@@ -11,6 +11,7 @@ import { contentRoutes } from "./content.ts";
 import { decidedRoutes } from "./decided.ts";
 import { evidenceRoutes } from "./evidence.ts";
 import { imageRoutes } from "./image.ts";
+import { packageRoutes } from "./package.ts";
 import { memoryRoutes } from "./memory.ts";
 import { objectRoutes } from "./object.ts";
 import { overviewRoutes } from "./overview.ts";
@@ -43,6 +44,7 @@ export const ROUTES: readonly AddRoutes[] = [
   checkpointRoutes,
   toolRoutes,
   imageRoutes,
+  packageRoutes,
   evidenceRoutes,
   auditRoutes,
   pastRoutes,

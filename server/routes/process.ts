@@ -4,11 +4,13 @@
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
+import { SysError } from "../../kernel/errors.ts";
 import { type Pid, treeOf } from "../../kernel/ids.ts";
 import type { Json } from "../../kernel/json.ts";
 import { PERSON } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { parseRule } from "../../runtime/rule.ts";
+import type { SpawnOptions } from "../../runtime/runtime.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { Held } from "../guard.ts";
@@ -208,25 +210,33 @@ async function spawned(
   wish: z.output<typeof spawnShape>,
   key: string | undefined,
 ): Promise<string> {
-  const { image } = await house.images.named(who, wish.image);
-  const { goal, input, grants, labels, cwd, priority, budget } = wish;
+  const { image, lacks, start } = await house.images.named(who, wish.image);
+  if (lacks !== undefined) {
+    throw new SysError("ENOSYS", `Cannot start image "${image.ref}": ${lacks}`);
+  }
+  const said: Partial<SpawnOptions> = wish.defaults ? start ?? {} : {};
+  const { input, labels, cwd, priority, budget, goal = said.goal } = wish;
+  if (goal === undefined) {
+    throw new SysError("EINVAL", `Cannot start image "${image.ref}": no goal, expected one`);
+  }
   const { wallMs, ...limits } = budget ?? {};
+  const once = key ?? said.idempotencyKey;
   const process = await house.runtime.spawn(image, {
+    ...said,
     goal,
-    grants: grants.map(parseRule),
+    grants: [...said.grants ?? [], ...wish.grants.map(parseRule)],
     by: who.name,
     // Whoever sees only some labels starts only what carries them.
-    labels: { ...labels, ...who.labels },
+    labels: { ...said.labels, ...labels, ...who.labels },
     ...(input === undefined ? {} : { input: input as Json }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(priority === undefined ? {} : { priority }),
-    ...(budget === undefined ? {} : {
-      budget: {
-        ...defined(limits),
-        ...(wallMs === undefined ? {} : { wallClock: `${wallMs}ms` as const }),
-      },
-    }),
-    ...(key === undefined ? {} : { idempotencyKey: `http:${who.token}:${key}` }),
+    budget: {
+      ...said.budget,
+      ...defined(limits),
+      ...(wallMs === undefined ? {} : { wallClock: `${wallMs}ms` as const }),
+    },
+    ...(once === undefined ? {} : { idempotencyKey: `http:${who.token}:${once}` }),
   });
   return process.pid;
 }

@@ -171,6 +171,14 @@ export const imageShape = z.object({
   /** Generated tools that its processes have, by hash. */
   generated: z.array(z.object({ name: z.string(), hash: hashShape })),
   instructions: z.string(),
+  /** The package it is of, by hash; null for one that is of none. */
+  package: hashShape.nullable(),
+  /** How its file says to start it: for `defaults` of a spawn; null where it says nothing. */
+  start: z.object({
+    goal: z.string().nullable(),
+    /** `allow`, `ask` and `deny` rules; what narrows one stands behind it. */
+    grants: z.array(z.string()),
+  }).nullable(),
   /** The position of the process that it was made of; null for one that the server was given. */
   made: z.object({
     pid: pidShape,

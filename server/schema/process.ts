@@ -98,8 +98,14 @@ export const processQuery = z.object({
 export const spawnShape = z.strictObject({
   /** Name or `name@version` of an image that the server knows. */
   image: z.string().max(256),
-  goal: z.string().min(1).max(16_384),
+  /** What it is to do; that of the image's file when absent, where `defaults` is true. */
+  goal: z.string().min(1).max(16_384).optional(),
   input: jsonShape.optional(),
+  /**
+   * Whether to begin with what the image's file says about how to start it, as `libos run` does:
+   * its goal, grants, budget and the like. What is said here comes besides, or in its place.
+   */
+  defaults: z.boolean().default(false),
   /** Rules as text: `allow file.read(./notes/**)`, `ask …`, `deny …`. */
   grants: z.array(z.string().max(1_024)).max(256).default([]),
   budget: spentShape.optional(),

@@ -4,11 +4,12 @@
  */
 
 import { formatPattern } from "../../kernel/grammar.ts";
+import { formatRule, type Rule } from "../../runtime/rule.ts";
 import type { KnownImage } from "../image_book.ts";
 import type { ImageView } from "../schema/memory.ts";
 
 /** An image. */
-export function imageView({ image: { ref, data }, made }: KnownImage): ImageView {
+export function imageView({ image: { ref, data }, made, start }: KnownImage): ImageView {
   return {
     ref,
     hash: data.hash,
@@ -18,6 +19,11 @@ export function imageView({ image: { ref, data }, made }: KnownImage): ImageView
     requests: data.requests.map(formatPattern),
     generated: (data.generated ?? []).map(({ name, hash }) => ({ name, hash })),
     instructions: data.instructions,
+    package: data.package ?? null,
+    start: start === undefined ? null : {
+      goal: start.goal ?? null,
+      grants: (start.grants ?? []).map(wholeRule),
+    },
     made: made === null ? null : {
       pid: made.pid,
       seq: made.seq,
@@ -26,4 +32,10 @@ export function imageView({ image: { ref, data }, made }: KnownImage): ImageView
       at: made.at,
     },
   };
+}
+
+/** A rule with what narrows it: nobody shall take it for more than it is. */
+function wholeRule({ effect, right, resource, ...narrowed }: Rule): string {
+  const text = formatRule({ effect, right, resource });
+  return Object.keys(narrowed).length === 0 ? text : `${text} ${JSON.stringify(narrowed)}`;
 }
