@@ -1,5 +1,5 @@
 /**
- * Evidence and the server itself: `explain`, `policy show`, `verify`, `doctor`, `token` and
+ * Evidence and the server itself: `explain`, `policy`, `verify`, `doctor`, `token` and
  * `overview`.
  * @module
  */
@@ -8,16 +8,22 @@ import { SysError } from "../kernel/errors.ts";
 import type { Client } from "../server/client.ts";
 import type * as wire from "../server/client.ts";
 import { ROLES } from "../server/principal.ts";
+import { verifyFile } from "./audit_file.ts";
 import { listDecisions } from "./audit_list.ts";
 import { type Finding, listChecked } from "./audit_text.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
+import { isFile } from "./files.ts";
 import { list, show } from "./output.ts";
+import { policyIn, showLoaded } from "./policy.ts";
 import { amountText } from "./process_text.ts";
+import { listOtherwise } from "./replay.ts";
+import { systemOf } from "./system.ts";
 import type { UnusedRule } from "../runtime/unused_rules.ts";
+import type { Otherwise } from "../runtime/what_if.ts";
 import { onlyOne, treesThere } from "./system_there.ts";
 import { printTokens } from "./token_text.ts";
-import { durationOf, labelsOf, spanOf } from "./words.ts";
+import { countOf, durationOf, labelsOf, spanOf } from "./words.ts";
 import { realClock } from "../providers/clock.ts";
 
 /** `explain`. */
@@ -71,13 +77,22 @@ async function lineOf(client: Client, tree: string, call: string): Promise<numbe
   throw new SysError("ENOENT", `Cannot explain call "${call}": ${state}`);
 }
 
-/** `policy show | unused`. */
+/** `policy test | load | show | unused`. */
 export async function policyThere(at: Context, client: Client): Promise<number> {
-  const [verb, word = at.flags.text("tree")] = at.words;
-  if (verb !== "show" && verb !== "unused") {
-    throw new UsageError(`Cannot run "policy ${verb}" on a server: expected policy show or unused`);
+  const [verb, first, pid] = at.words;
+  if (verb === "test" && first !== undefined && pid !== undefined) {
+    const { text } = await policyIn(at, first);
+    const until = countOf(at.flags.text("until"), "--until");
+    const found = await systemOf(at).process(pid);
+    const trial = { text, ...(until === undefined ? {} : { until }) };
+    return listOtherwise(at, await client.testPolicy(found.pid, trial) as readonly Otherwise[]);
   }
-  const tree = await treeOf(client, word);
+  if (pid !== undefined) throw new UsageError(`Cannot run "policy ${verb}": too many words`);
+  if (verb === "load" && first !== undefined) return await loadThere(at, client, first);
+  if (verb !== "show" && verb !== "unused") {
+    throw new UsageError(`Cannot run "policy ${verb}": expected ${at.command.usage}`);
+  }
+  const tree = await treeOf(client, first ?? at.flags.text("tree"));
   if (verb === "unused") {
     const { items } = await client.get<wire.UnusedRules>(`/v1/trees/${tree}/policy/unused`);
     return listUnused(at, items);
@@ -86,6 +101,17 @@ export async function policyThere(at: Context, client: Client): Promise<number> 
   const lines = found.text === "" ? [`# ${tree} has no policy`] : found.text.trimEnd().split("\n");
   show(at, found, { name: tree, lines });
   return EXIT.ok;
+}
+
+async function loadThere(at: Context, client: Client, file: string): Promise<number> {
+  const { text, count } = await policyIn(at, file);
+  const word = at.flags.text("tree");
+  const live = client.all<{ readonly tree: string }>("/v1/trees");
+  const trees = word === undefined
+    ? (await Array.fromAsync(live)).map(({ tree }) => tree)
+    : await treesThere(client, word);
+  for (const tree of trees) await client.loadPolicy(tree, text);
+  return showLoaded(at, file, { trees, count });
 }
 
 /** Prints rules that decided no call. */
@@ -103,8 +129,13 @@ export function listUnused(at: Context, rules: readonly UnusedRule[]): number {
 
 /** `verify`. */
 export async function verifyThere(at: Context, client: Client): Promise<number> {
-  if (at.words.length > 0) {
-    throw new UsageError("Cannot verify a part of what a server has: expected no TREE and no FILE");
+  const [word] = at.words;
+  if (word !== undefined && await isFile(at, word)) return await verifyFile(at, word);
+  if (word !== undefined) {
+    const [tree = ""] = await treesThere(client, word);
+    const checked = await client.verifyTree(tree) as readonly Finding[];
+    listChecked(at, checked);
+    return checked.every(({ ok }) => ok) ? EXIT.ok : EXIT.integrity;
   }
   const found = await client.verifyAudit();
   if (at.format !== "table" && at.format !== "wide") {

@@ -16,6 +16,15 @@ export async function readText({ io }: Context, file: string): Promise<string> {
   }
 }
 
+/** The bytes of a file, as they are read. Throws `ENOENT`, or `EIO`. */
+export async function bytesOf({ io }: Context, file: string): Promise<ReadableStream<Uint8Array>> {
+  try {
+    return (await Deno.open(resolve(io.cwd, file))).readable;
+  } catch (thrown) {
+    throw refusal("read", file, thrown);
+  }
+}
+
 /** Replaces a file's text. Throws `ENOENT`, or `EIO`. */
 export async function writeText({ io }: Context, file: string, text: string): Promise<void> {
   try {

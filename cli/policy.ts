@@ -104,10 +104,18 @@ async function showPolicy(at: Context, word: string | undefined): Promise<number
   return EXIT.ok;
 }
 
+/** A policy's text, and how many rules it has. */
+export async function policyIn(
+  at: Context,
+  file: string,
+): Promise<{ readonly text: string; readonly count: number }> {
+  const text = await readText(at, file);
+  return { text, count: parsePolicy(text, TREE_CONTEXT).rules.length };
+}
+
 /** Loads a policy into one tree, or into all that are live. */
 async function load(at: Context, file: string): Promise<number> {
-  const text = await readText(at, file);
-  const { rules } = parsePolicy(text, TREE_CONTEXT);
+  const { text, count } = await policyIn(at, file);
   const word = at.flags.text("tree");
   const trees: TreeId[] = await reading(
     at,
@@ -119,7 +127,14 @@ async function load(at: Context, file: string): Promise<number> {
   for (const tree of trees) {
     await give(at, tree, { kind: "policy", text, by: operatorOf(at) });
   }
-  const count = rules.length;
+  return showLoaded(at, file, { trees, count });
+}
+
+/** Prints what was loaded into which trees. */
+export function showLoaded(at: Context, file: string, { trees, count }: {
+  readonly trees: readonly string[];
+  readonly count: number;
+}): number {
   show(at, { trees, rules: count }, {
     name: file,
     lines: [`loaded ${count} rules into ${trees.join(", ") || "no tree: none is live"}`],

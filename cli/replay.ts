@@ -8,8 +8,8 @@ import { SYSCALLS } from "../broker/table.ts";
 import type { AnySyscall } from "../broker/syscall.ts";
 import type { Tool } from "../broker/tool.ts";
 import { SysError } from "../kernel/errors.ts";
-import type { CallHead, ImageData, Line } from "../kernel/event.ts";
-import type { Pid, TreeId } from "../kernel/ids.ts";
+import type { CallHead, ImageData } from "../kernel/event.ts";
+import type { TreeId } from "../kernel/ids.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
@@ -18,7 +18,7 @@ import type { AgentImage } from "../runtime/image.ts";
 import { readLines } from "../runtime/load.ts";
 import type { Program } from "../runtime/program.ts";
 import { type ReplayCode, type Replayed, replayProcess } from "../runtime/replay.ts";
-import { type Otherwise, whatIf } from "../runtime/what_if.ts";
+import { type Otherwise, whatIfOf } from "../runtime/what_if.ts";
 import { libc } from "../tools/libc.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
@@ -175,15 +175,18 @@ function countText(count: number, what: string): string {
 }
 
 /** What a policy would have refused or asked about, of a process and all below it. */
-async function under(at: Context, text: string, until = Infinity): Promise<number> {
+async function under(at: Context, text: string, until: number | undefined): Promise<number> {
   parsePolicy(text, TREE_CONTEXT);
   const rows = await reading(at, async (store) => {
-    const { tree, process } = await findProcess(store, at.words[0]!);
-    const family = new Set<string>([process.pid]);
-    const lines = told(readLines(store, tree.state.tree), { until, family });
-    const found = await whatIf(lines, text, TREE_CONTEXT);
-    return process.parent === null ? found : found.filter(({ pid }) => family.has(pid));
+    const { tree, process: { pid } } = await findProcess(store, at.words[0]!);
+    const lines = readLines(store, tree.state.tree);
+    return await whatIfOf(lines, { pid, until }, { text, context: TREE_CONTEXT });
   });
+  return listOtherwise(at, rows);
+}
+
+/** Prints what a policy would have done otherwise: exit 7 where there is something. */
+export function listOtherwise(at: Context, rows: readonly Otherwise[]): number {
   list(at, rows, {
     columns: [
       { head: "LINE", of: ({ seq }: Otherwise) => `#${seq}` },
@@ -197,19 +200,4 @@ async function under(at: Context, text: string, until = Infinity): Promise<numbe
     none: "The policy would have refused and asked nothing more",
   });
   return rows.length === 0 ? EXIT.ok : EXIT.integrity;
-}
-
-/** Lines up to one; puts the children of whoever is in the family into it. */
-async function* told(lines: AsyncIterable<Line>, { until, family }: {
-  readonly until: number;
-  readonly family: Set<string>;
-}): AsyncGenerator<Line> {
-  for await (const line of lines) {
-    if (line.seq > until) return;
-    if (line.type === "process.spawned") {
-      const { pid, parent } = line.data as { readonly pid: Pid; readonly parent: Pid | null };
-      if (parent !== null && family.has(parent)) family.add(pid);
-    }
-    yield line;
-  }
 }

@@ -11,16 +11,19 @@ import type { Store } from "../kernel/store.ts";
 import { gc as collect } from "../runtime/collect.ts";
 import { exportTree, importTree, moveTree } from "../runtime/portable.ts";
 import { eraseObject } from "../runtime/retention.ts";
+import type { Client } from "../server/client.ts";
 import type { TreeView } from "../server/schema/process.ts";
 import { treeView } from "../server/view/process.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { several } from "./audit_parts.ts";
+import { bytesOf, isFile } from "./files.ts";
 import { operatorOf } from "./order.ts";
 import { list, show } from "./output.ts";
 import { owning } from "./position.ts";
 import { progressing } from "./progress.ts";
-import { retain, RETAIN_OPTIONS, RETAIN_USAGE } from "./retain.ts";
+import { keptHere, keptThere, retain, RETAIN_OPTIONS, RETAIN_USAGE } from "./retain.ts";
+import { treesThere } from "./system_there.ts";
 import { findObject, findTree, headsOf, reading, treeIn } from "./store.ts";
 import { short } from "./words.ts";
 
@@ -33,24 +36,26 @@ export const tree: Command = {
   examples: ["libos tree export t_1 > t_1.jsonl", "libos tree retain t_1 30 --dry-run"],
   options: { move: { type: "boolean" }, head: { type: "string" }, ...RETAIN_OPTIONS },
   words: [0, 3],
-  isHereOnly: ([verb = "ls"]) => verb !== "ls",
-  remote: async (at, client) => {
-    const [verb = "ls", ...rest] = at.words;
-    if (verb === "ls" && rest.length === 0) {
-      return listTrees(at, await Array.fromAsync(client.all<Listed>("/v1/trees", { all: true })));
-    }
-    throw new UsageError(`Cannot run "tree ${verb}" on a server: expected tree ls`);
-  },
-  async run(at) {
-    const [verb = "ls", word, more] = at.words;
-    if (verb === "retain") return await retain(at);
-    if (more !== undefined) throw new UsageError(`Cannot run "tree ${verb}": too many words`);
-    if (verb === "ls" && word === undefined) return await ls(at);
-    if (verb === "export" && word !== undefined) return await write(at, word);
-    if (verb === "import" && word !== undefined) return await read(at, word);
-    throw new UsageError(`Cannot run "tree ${verb}": expected ${tree.usage}`);
-  },
+  // Without a tree and days: to take away what is due, which a server does by itself.
+  isHereOnly: ([verb, ...rest]) => verb === "retain" && rest.length === 0,
+  remote: (at, client) => run(at, client),
+  run: (at) => run(at, null),
 };
+
+async function run(at: Context, client: Client | null): Promise<number> {
+  const [verb = "ls", word, more] = at.words;
+  if (verb === "retain") {
+    return await retain(at, client === null ? keptHere(at) : keptThere(client));
+  }
+  if (more !== undefined) throw new UsageError(`Cannot run "tree ${verb}": too many words`);
+  if (verb === "ls" && word === undefined) {
+    if (client === null) return await ls(at);
+    return listTrees(at, await Array.fromAsync(client.all<Listed>("/v1/trees", { all: true })));
+  }
+  if (verb === "export" && word !== undefined) return await write(at, client, word);
+  if (verb === "import" && word !== undefined) return await read(at, client, word);
+  throw new UsageError(`Cannot run "tree ${verb}": expected ${tree.usage}`);
+}
 
 /** What a list of trees shows of one. */
 type Listed = Pick<TreeView, "tree" | "seq" | "live" | "head" | "title">;
@@ -101,21 +106,28 @@ function listTrees(at: Context, trees: readonly Listed[]): number {
 }
 
 /** Prints a tree as records, one a line; with `--move`, it ends here first. */
-async function write(at: Context, word: string): Promise<number> {
+async function write(at: Context, client: Client | null, word: string): Promise<number> {
   if (at.io.isTerminal) {
     throw new UsageError(`Cannot export "${word}" to a terminal: expected > FILE`);
   }
-  const id = await reading(at, (store) => findTree(store, word));
-  if (at.flags.on("move")) {
-    if (!at.flags.on("yes")) {
-      throw new UsageError(`Cannot move "${id}": its processes end here for good, expected -y`);
-    }
+  const id = client === null
+    ? await reading(at, (store) => findTree(store, word))
+    : (await treesThere(client, word))[0]!;
+  const move = at.flags.on("move");
+  if (move && !at.flags.on("yes")) {
+    throw new UsageError(`Cannot move "${id}": its processes end here for good, expected -y`);
+  }
+  if (client !== null) {
+    for await (const text of client.exportTree(id, { move })) at.io.out(text);
+    return EXIT.ok;
+  }
+  if (move) {
     return await owning(at, `move "${id}"`, async ({ node }) => {
       const given = { to: "an export", by: operatorOf(at) };
-      return await print(at, moveTree(node, id, given));
+      return await print(at, moveTree(node, id as TreeId, given));
     });
   }
-  return await reading(at, (store) => print(at, exportTree(store, id)));
+  return await reading(at, (store) => print(at, exportTree(store, id as TreeId)));
 }
 
 async function print(at: Context, records: AsyncIterable<string>): Promise<number> {
@@ -123,16 +135,16 @@ async function print(at: Context, records: AsyncIterable<string>): Promise<numbe
   return EXIT.ok;
 }
 
-async function read(at: Context, file: string): Promise<number> {
+async function read(at: Context, client: Client | null, file: string): Promise<number> {
   const path = resolve(at.io.cwd, file);
   const head = at.flags.text("head");
-  const made = await owning(at, `import "${file}"`, async ({ node }) => {
-    const by = operatorOf(at);
-    return await importTree(node.options.store, linesOf(path), {
-      by,
-      ...(head === undefined ? {} : { head }),
-    });
-  });
+  const known = head === undefined ? {} : { head };
+  if (client !== null && !await isFile(at, file)) throw noExport(path);
+  const made = client === null
+    ? await owning(at, `import "${file}"`, async ({ node }) => {
+      return await importTree(node.options.store, linesOf(path), { by: operatorOf(at), ...known });
+    })
+    : await client.importTree(await bytesOf(at, file), known);
   const how = made.created ? "is here now" : "was here already, and nothing was changed";
   show(at, { ...made }, {
     name: made.tree,
@@ -160,10 +172,14 @@ async function* linesOf(path: string): AsyncIterable<string> {
   } catch (error) {
     const { code } = error as { readonly code?: string };
     if (code !== "ENOENT") throw error;
-    throw new SysError("ENOENT", `Cannot read "${path}": absent, expected an export`);
+    throw noExport(path);
   } finally {
     input.destroy();
   }
+}
+
+function noExport(path: string): SysError {
+  return new SysError("ENOENT", `Cannot read "${path}": absent, expected an export`);
 }
 
 /** `gc`. */

@@ -284,6 +284,9 @@ export const LIMITS = {
   httpBodyMsMax: 10_000,
   httpUrlBytesMax: 8_192,
   httpCloseMsMax: 5_000,
+  /** A tree that comes is held whole until it is checked. */
+  httpImportBytesMax: 64 * 2 ** 20,
+  httpImportRecordBytesMax: 16 * 2 ** 20,
   httpListenAgainMs: 100,
   httpRequestsPerSecond: 100,
   httpRequestsBurst: 400,

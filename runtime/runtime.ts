@@ -317,9 +317,12 @@ export class Runtime implements AsyncDisposable {
     return readLines(this.node.options.store, tree, options.from ?? 1);
   }
 
-  /** Checks every tree's chain, that its state is what its log says, the seals and the anchor. */
-  async verify(): Promise<Checked[]> {
-    return await verifyAll(this.node, this.#auditing);
+  /**
+   * Checks every tree's chain, or that of one, that its state is what its log says, the seals and
+   * the anchor.
+   */
+  async verify(only: { readonly tree?: TreeId } = {}): Promise<Checked[]> {
+    return await verifyAll(this.node, this.#auditing, only.tree);
   }
 
   /** Seals what was written. `EINTEGRITY`, and all stops, when the store or its anchor differs. */

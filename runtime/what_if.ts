@@ -66,6 +66,35 @@ export async function whatIf(
   return found;
 }
 
+/**
+ * The calls of a process and all below it that a policy would have refused or asked about, and did
+ * not then; up to line `until`.
+ */
+export async function whatIfOf(
+  lines: AsyncIterable<Line>,
+  { pid, until = Infinity }: { readonly pid: Pid; readonly until?: number | undefined },
+  { text, context }: { readonly text: string; readonly context: TreeContext },
+): Promise<readonly Otherwise[]> {
+  const family = new Set<string>([pid]);
+  const found = await whatIf(told(lines, { until, family }), text, context);
+  return found.filter((one) => family.has(one.pid));
+}
+
+/** Lines up to one; puts the children of whoever is in the family into it. */
+async function* told(lines: AsyncIterable<Line>, { until, family }: {
+  readonly until: number;
+  readonly family: Set<string>;
+}): AsyncGenerator<Line> {
+  for await (const line of lines) {
+    if (line.seq > until) return;
+    if (line.type === "process.spawned") {
+      const { pid, parent } = line.data as { readonly pid: Pid; readonly parent: Pid | null };
+      if (parent !== null && family.has(parent)) family.add(pid);
+    }
+    yield line;
+  }
+}
+
 /** What a policy says against a call, and by which line; null for nothing. */
 function saidBy(policy: Policy, query: JudgeQuery): Pick<Otherwise, "rule" | "would"> | null {
   const { effect, rule } = judge(policy, query);

@@ -17,6 +17,7 @@
 
 import { type Errno, ERRORS, SysError } from "../kernel/errors.ts";
 import { sendHttp } from "../providers/http_client.ts";
+import { eventsOf, textOf } from "./answer_stream.ts";
 import type * as wire from "./wire.ts";
 
 export type * from "./wire.ts";
@@ -248,6 +249,51 @@ export class Client {
     return await this.send("POST", "/v1/audit/verify");
   }
 
+  /** Checks one tree; the seals with it, where there are any. */
+  async verifyTree(tree: string): Promise<wire.Checked[]> {
+    return [...(await this.send<wire.CheckedList>("POST", `/v1/trees/${tree}/verify`)).items];
+  }
+
+  /**
+   * A tree as text that another server or store takes in; with `move` it ends here first. Throws
+   * `EIO` where the text breaks off.
+   */
+  async *exportTree(
+    tree: string,
+    options: { readonly move?: boolean } = {},
+  ): AsyncGenerator<string> {
+    const [method, verb] = options.move === true ? ["POST", "move"] : ["GET", "export"];
+    const answer = await this.#ask(`/v1/trees/${tree}/${verb}`, { method });
+    yield* textOf(answer);
+  }
+
+  /** Takes a tree in that was exported, and replaces none. `head` is the hash of its last line. */
+  async importTree(
+    text: ReadableStream<Uint8Array>,
+    options: { readonly head?: string } = {},
+  ): Promise<wire.Imported> {
+    const answer = await this.#ask(`/v1/trees${queryText({ head: options.head })}`, {
+      method: "POST",
+      stream: text,
+      headers: { "content-type": "application/jsonl" },
+    });
+    return await answer.json();
+  }
+
+  /** Calls of a process, and of all below it, that a policy would have refused or asked about. */
+  async testPolicy(
+    pid: string,
+    trial: wire.PolicyTrial,
+  ): Promise<wire.PolicyTested["items"]> {
+    const path = `/v1/processes/${pid}/policy/test`;
+    return (await this.send<wire.PolicyTested>("POST", path, { body: trial })).items;
+  }
+
+  /** Replaces a tree's policy. */
+  async loadPolicy(tree: string, text: string): Promise<void> {
+    await this.send("PUT", `/v1/trees/${tree}/policy`, { body: { text } });
+  }
+
   /** Reads any path of the API. */
   async get<T>(path: string, query: Query = {}): Promise<T> {
     return await this.send("GET", `${path}${queryText(query)}`);
@@ -307,10 +353,11 @@ export class Client {
   async #ask(path: string, init: {
     readonly method: string;
     readonly body?: unknown;
+    readonly stream?: ReadableStream<Uint8Array>;
     readonly headers?: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal;
   }): Promise<Response> {
-    const { method, body, headers, signal } = init;
+    const { method, body, stream, headers, signal } = init;
     const answer = await sendHttp(`${this.url}${path}`, {
       method,
       headers: {
@@ -319,6 +366,7 @@ export class Client {
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(stream === undefined ? {} : { body: stream as BodyInit }),
       ...(signal === undefined ? {} : { signal }),
     });
     if (answer.ok) return answer;
@@ -347,40 +395,4 @@ async function refusalOf(answer: Response): Promise<Error> {
     const expected = "expected a server of Agent libOS";
     return new SysError("EIO", `Cannot read the answer: ${answer.status}, ${expected}`);
   }
-}
-
-/** Events of a stream as they come; ends when the server closes it, or it is lost. */
-async function* eventsOf(
-  answer: Response,
-): AsyncGenerator<wire.StreamEvent | { readonly kind: "reset"; readonly id: string }> {
-  let text = "";
-  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
-  try {
-    for (;;) {
-      const part = await reader.read().catch(() => undefined);
-      if (part === undefined || part.done) return;
-      text += part.value;
-      for (let at = text.indexOf("\n\n"); at >= 0; at = text.indexOf("\n\n")) {
-        const event = eventOf(text.slice(0, at));
-        text = text.slice(at + 2);
-        if (event !== undefined) yield event;
-      }
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
-}
-
-function eventOf(
-  text: string,
-): wire.StreamEvent | { readonly kind: "reset"; readonly id: string } | undefined {
-  const fields = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    const at = line.indexOf(": ");
-    if (at > 0) fields.set(line.slice(0, at), line.slice(at + 2));
-  }
-  const data = fields.get("data");
-  if (data === undefined) return undefined;
-  if (fields.get("event") === "reset") return { kind: "reset", id: fields.get("id") ?? "" };
-  return JSON.parse(data) as wire.StreamEvent;
 }

@@ -72,13 +72,18 @@ function isOriginOf(origin: string, isOurs: (host: string) => boolean): boolean 
   return parsed !== null && /^https?:$/.test(parsed.protocol) && isOurs(parsed.host);
 }
 
+/** Whether a request's body is read piece by piece, by the one route that takes such a body. */
+export function isStreamed({ method, path }: { method: string; path: string }): boolean {
+  return method === "POST" && path === "/v1/trees";
+}
+
 /** U3: reads the body whole, within its limits, before anything else looks at it. */
 export function wholeBody(clock: Clock): MiddlewareHandler {
   return async (c, next) => {
     const { raw } = c.req;
-    if (raw.body !== null) {
+    if (raw.body !== null && !isStreamed(c.req)) {
       const said = Number(c.req.header("content-length") ?? 0);
-      if (said > LIMITS.httpBodyBytesMax) throw tooLarge();
+      if (said > LIMITS.httpBodyBytesMax) throw tooLarge(LIMITS.httpBodyBytesMax);
       const body = await bodyOf(raw.body, clock);
       if (body.length > 0 && !/^application\/json(;|$)/.test(c.req.header("content-type") ?? "")) {
         throw new SysError("EINVAL", "Cannot read the body: expected application/json");
@@ -123,12 +128,11 @@ async function bodyOf(
     for (;;) {
       const part = await Promise.race([reader.read().catch(cutOff), late]);
       if (part === "late") {
-        const expected = `expected all of it in ${LIMITS.httpBodyMsMax} ms`;
-        throw new Refusal("body_too_slow", `Cannot read the body: ${expected}`);
+        throw tooSlow("all of it");
       }
       if (part.done) break;
       length += part.value.length;
-      if (length > LIMITS.httpBodyBytesMax) throw tooLarge();
+      if (length > LIMITS.httpBodyBytesMax) throw tooLarge(LIMITS.httpBodyBytesMax);
       parts.push(part.value);
     }
   } catch (thrown) {
@@ -146,13 +150,60 @@ async function bodyOf(
   return whole;
 }
 
+/** U3: the lines of a body as they come: so many bytes of it and of a line, and no long pause. */
+export async function* bodyLines(
+  stream: ReadableStream<Uint8Array>,
+  clock: Clock,
+): AsyncGenerator<string> {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let held = "";
+  let length = 0;
+  try {
+    for (;;) {
+      const part = await inTime(reader.read().catch(cutOff), clock);
+      if (part.done) break;
+      length += part.value.length;
+      if (length > LIMITS.httpImportBytesMax) throw tooLarge(LIMITS.httpImportBytesMax);
+      const lines = `${held}${decoder.decode(part.value, { stream: true })}`.split("\n");
+      held = lines.pop() ?? "";
+      if (held.length > LIMITS.httpImportRecordBytesMax) {
+        throw tooLarge(LIMITS.httpImportRecordBytesMax);
+      }
+      yield* lines;
+    }
+    held += decoder.decode();
+    if (held !== "") yield held;
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
+}
+
+async function inTime<T>(read: Promise<T>, clock: Clock): Promise<T> {
+  const over = new AbortController();
+  const late = clock.sleep(LIMITS.httpBodyMsMax, over.signal).then(() => tooSlow("more of it"));
+  late.catch(() => {});
+  try {
+    const found = await Promise.race([read, late]);
+    if (found instanceof Refusal) throw found;
+    return found;
+  } finally {
+    over.abort();
+  }
+}
+
 /** Whoever sent it is gone, and hears nothing of this. */
 function cutOff(): never {
   throw new SysError("EINVAL", "Cannot read the body: it was cut off, expected all of it");
 }
 
-function tooLarge(): Refusal {
-  const expected = `expected ${LIMITS.httpBodyBytesMax} bytes at most`;
+function tooSlow(what: string): Refusal {
+  const expected = `expected ${what} in ${LIMITS.httpBodyMsMax} ms`;
+  return new Refusal("body_too_slow", `Cannot read the body: ${expected}`);
+}
+
+function tooLarge(bytesMax: number): Refusal {
+  const expected = `expected ${bytesMax} bytes at most`;
   return new Refusal("body_too_large", `Cannot read the body: too large, ${expected}`);
 }
 

@@ -14,6 +14,7 @@ import type { MiddlewareHandler } from "hono";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Env } from "./api.ts";
+import { isStreamed } from "./guard.ts";
 import { Refusal } from "./problem.ts";
 
 interface Kept {
@@ -29,7 +30,8 @@ export function answerOnce(clock: Clock): MiddlewareHandler<Env> {
   const books = new Map<string, Map<string, Kept>>();
   return async (c, next) => {
     const key = c.req.header("idempotency-key");
-    if (key === undefined || /^(GET|HEAD)$/.test(c.req.method)) return await next();
+    const isPlain = key === undefined || /^(GET|HEAD)$/.test(c.req.method) || isStreamed(c.req);
+    if (isPlain) return await next();
     if (!KEY.test(key)) {
       throw new Refusal("key_reused", "Cannot use the Idempotency-Key: malformed");
     }

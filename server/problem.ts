@@ -63,6 +63,14 @@ export class Refusal extends Error {
   }
 }
 
+/** What came in a request is broken, and not what is here. */
+export class BrokenBody extends SysError {
+  /** Says the same. */
+  constructor({ code, message, detail }: SysError) {
+    super(code, message, detail);
+  }
+}
+
 /** What was thrown, as a problem; undefined for a bug, of which nothing is told. */
 export function problemOf(thrown: unknown): ProblemView | undefined {
   if (thrown instanceof Refusal) {
@@ -74,7 +82,7 @@ export function problemOf(thrown: unknown): ProblemView | undefined {
   const { blame, retry, means } = ERRORS[code];
   return {
     ...head(code, means),
-    status: STATUS[code],
+    status: thrown instanceof BrokenBody ? 422 : STATUS[code],
     detail: message,
     blame,
     retry,

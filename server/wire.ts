@@ -239,6 +239,12 @@ export interface Checked {
   readonly seals?: unknown;
 }
 
+/** `CheckedList` of the API's document. */
+export interface CheckedList {
+  /** Items. */
+  readonly items: readonly (Checked)[];
+}
+
 /** `Checkpoint` of the API's document. */
 export interface Checkpoint {
   /** Id. */
@@ -618,6 +624,30 @@ export interface ImageWish {
   readonly version?: string;
 }
 
+/** `Imported` of the API's document. */
+export interface Imported {
+  /** Tree. */
+  readonly tree: string;
+  /** Lines. */
+  readonly lines: number;
+  /** Blobs. */
+  readonly blobs: number;
+  /** Created. */
+  readonly created: boolean;
+  /** In doubt. */
+  readonly inDoubt: number;
+}
+
+/** `Kept` of the API's document. */
+export interface Kept {
+  /** Tree. */
+  readonly tree: string;
+  /** Days. */
+  readonly days: number | null;
+  /** Next ms. */
+  readonly nextMs: number | null;
+}
+
 /** `Label` of the API's document. */
 export interface Label {
   /** Sensitivity. */
@@ -932,10 +962,33 @@ export interface Policy {
   readonly text: string;
 }
 
+/** `PolicyTested` of the API's document. */
+export interface PolicyTested {
+  /** Items. */
+  readonly items: readonly ({
+    readonly seq: number;
+    readonly pid: string;
+    readonly call: string;
+    readonly right: string;
+    readonly resource: string;
+    readonly was: "allow" | "ask" | "deny";
+    readonly would: "ask" | "deny";
+    readonly rule: string;
+  })[];
+}
+
 /** `PolicyText` of the API's document. */
 export interface PolicyText {
   /** Text. */
   readonly text: string;
+}
+
+/** `PolicyTrial` of the API's document. */
+export interface PolicyTrial {
+  /** Text. */
+  readonly text: string;
+  /** Until. */
+  readonly until?: number;
 }
 
 /** `Preview` of the API's document. */
@@ -1192,6 +1245,42 @@ export interface RequestPage {
   readonly items: readonly (Request)[];
   /** Next. */
   readonly next: string | null;
+}
+
+/** `Retain` of the API's document. */
+export interface Retain {
+  /** Days. */
+  readonly days: number | null;
+}
+
+/** `Retention` of the API's document. */
+export interface Retention {
+  /** Tree. */
+  readonly tree: string;
+  /** Days. */
+  readonly days: number | null;
+  /** By. */
+  readonly by: string | null;
+  /** Payloads. */
+  readonly payloads: number;
+  /** Bytes. */
+  readonly bytes: number;
+  /** Stays. */
+  readonly stays: number;
+  /** Next ms. */
+  readonly nextMs: number | null;
+}
+
+/** `RetentionPlan` of the API's document. */
+export interface RetentionPlan {
+  /** Items. */
+  readonly items: readonly ({
+    readonly tree: string;
+    readonly to: number;
+    readonly count: number;
+    readonly bytes: number;
+    readonly stays: number;
+  })[];
 }
 
 /** `Rollback` of the API's document. */

@@ -29,6 +29,8 @@ const BODIES: Readonly<Record<string, (id: (name: string) => string) => unknown>
   }),
   Decide: () => ({ decision: { outcome: "deny" }, argsHash: HASH }),
   PolicyText: () => ({ text: "" }),
+  PolicyTrial: () => ({ text: "deny object.create(**)" }),
+  Retain: () => ({ days: 1 }),
   Limits: () => ({ modelCalls: 1 }),
   CheckpointName: () => ({ name: "mine" }),
   Rollback: () => ({ files: false }),

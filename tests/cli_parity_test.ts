@@ -91,7 +91,14 @@ const READS: readonly (readonly [argv: string, shape: string | null, many: boole
   ["checkpoint diff p_1 4", null, false],
   ["checkpoint diff p_1 4 made", null, false],
   ["token ls", "Token", true],
+  ["policy test stricter.policy p_1", null, true],
+  ["policy test stricter.policy p_1 --until 4", null, false],
+  ["tree retain", "Retention", true],
+  ["tree retain p_1", "Retention", true],
+  ["tree retain t_1 30 --dry-run", null, true],
+  ["tree retain t_1 --dry-run", null, false],
   ["verify", "Checked", true],
+  ["verify t_1", "Checked", true],
   ["audit verify", "Checked", true],
 ];
 
@@ -99,6 +106,7 @@ const READS: readonly (readonly [argv: string, shape: string | null, many: boole
 async function everything(): Promise<Served> {
   return await served(async (place) => {
     await place.write("maker.ts", MAKER);
+    await place.write("stricter.policy", "deny object.create(**)\n");
     await place.write("libos.policy", "deny file.read(./**/*.env) because secrets\n");
     const said = await place.libos("run", "maker.ts", "--jit", "--no-wait");
     equal(said.exit, 5, said.out + said.err);

@@ -255,7 +255,7 @@ Deno.test("Of two who read a policy and change it, one is told that it changed",
   const read = await at.ask("operator", path);
   const headers = { "if-match": read.headers.get("etag")! };
   await read.body?.cancel();
-  const put = (text: string) => at.post("operator", path, { text }, { method: "PUT", headers });
+  const put = (text: string) => at.post("admin", path, { text }, { method: "PUT", headers });
   const texts = ["deny file.write(./x/**)\n", "ask file.read(./**)\n"];
   const both = await Promise.all(texts.map(put));
   for (const one of both) await one.body?.cancel();

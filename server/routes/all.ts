@@ -6,6 +6,7 @@
 import type { Api, House } from "../api.ts";
 import { auditRoutes } from "./audit.ts";
 import { authorityRoutes } from "./authority.ts";
+import { carryRoutes } from "./carry.ts";
 import { checkpointRoutes } from "./checkpoint.ts";
 import { contentRoutes } from "./content.ts";
 import { decidedRoutes } from "./decided.ts";
@@ -19,6 +20,7 @@ import { pastRoutes } from "./past.ts";
 import { positionRoutes } from "./position.ts";
 import { processRoutes } from "./process.ts";
 import { requestRoutes } from "./request.ts";
+import { retentionRoutes } from "./retention.ts";
 import { streamRoutes } from "./stream.ts";
 import { systemRoutes } from "./system.ts";
 import { tokenRoutes } from "./token.ts";
@@ -40,6 +42,8 @@ export const ROUTES: readonly AddRoutes[] = [
   contentRoutes,
   objectRoutes,
   treeRoutes,
+  carryRoutes,
+  retentionRoutes,
   positionRoutes,
   checkpointRoutes,
   toolRoutes,

@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { problemShape } from "../schema/shape.ts";
 
 /** A JSON answer. */
@@ -23,3 +23,32 @@ export const REFUSALS = {
     description: "A problem, as RFC 9457 says it; `code` tells programs which",
   },
 } as const;
+
+/** Lines of JSON: many values, which no schema of one describes. */
+export const LINES: string = "application/jsonl";
+
+/** An answer of many lines. */
+export function jsonLines(description: string) {
+  return { content: { [LINES]: { schema: z.string() } }, description };
+}
+
+/** Records as a body; `begin` is run when there is a first, and before anybody has it. */
+export async function linesBody(
+  records: AsyncIterable<string>,
+  begin: () => Promise<void>,
+): Promise<ReadableStream<Uint8Array>> {
+  const encoder = new TextEncoder();
+  const iterator = records[Symbol.asyncIterator]();
+  // What refuses the whole of it is said in an answer, and not by breaking off.
+  let first: IteratorResult<string> | null = await iterator.next();
+  await begin();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = first ?? await iterator.next();
+      first = null;
+      if (done === true) controller.close();
+      else controller.enqueue(encoder.encode(`${value}\n`));
+    },
+    cancel: async () => void await iterator.return?.(),
+  });
+}

@@ -7,19 +7,17 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import type { TreeId } from "../../kernel/ids.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import type { Checked } from "../../runtime/auditing.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { Held, Rate } from "../guard.ts";
 import { isConfined } from "../principal.ts";
-import { verifiedShape } from "../schema/evidence.ts";
+import { checkedListShape, verifiedShape } from "../schema/evidence.ts";
 import { treeShape } from "../schema/shape.ts";
 import { seenTree } from "../sight.ts";
 import { checkedView } from "../view/event.ts";
 import { timeText } from "../view/process.ts";
-import { json, REFUSALS } from "./answer.ts";
-
-/** Lines of JSON: many values, which no schema of one describes. */
-const LINES: string = "application/jsonl";
+import { json, jsonLines, LINES, linesBody, REFUSALS } from "./answer.ts";
 
 /** Adds them. */
 export function auditRoutes(app: Api, house: House): void {
@@ -27,11 +25,19 @@ export function auditRoutes(app: Api, house: House): void {
   exports(app, house);
 }
 
+/** Checks all trees, or one, for a token, when it may. */
+type Check = (token: string, tree?: TreeId) => Promise<readonly Checked[]>;
+
 function checks(app: Api, house: House): void {
   const perMinute = LIMITS.auditChecksPerMinute;
   const rate = new Rate(house.clock, perMinute / 60, perMinute);
   const own = new Held("checks of all trees by one token", 1);
   const all = new Held("checks of all trees", LIMITS.auditChecksAtOnceMax);
+  const check: Check = (token, tree) =>
+    own.hold(token, () => {
+      rate.take(token);
+      return all.hold("", () => house.runtime.verify(tree === undefined ? {} : { tree }));
+    });
   app.openapi(
     createRoute({
       method: "post",
@@ -46,11 +52,7 @@ function checks(app: Api, house: House): void {
       if (isConfined(c.get("who"))) {
         throw new SysError("EACCES", "Cannot check all trees: the token sees some labels only");
       }
-      const { token } = c.get("who");
-      const checked = await own.hold(token, () => {
-        rate.take(token);
-        return all.hold("", () => house.runtime.verify());
-      });
+      const checked = await check(c.get("who").token);
       const broken = checked.flatMap(({ tree, broken }) =>
         broken === null ? [] : [{ tree: tree ?? "t_0", seq: null, why: broken }]
       );
@@ -63,6 +65,33 @@ function checks(app: Api, house: House): void {
         { ok, trees: trees.length, lines, sealed: null, broken, checked: views },
         200,
       );
+    },
+  );
+  oneCheck(app, house, check);
+}
+
+function oneCheck(app: Api, house: House, check: Check): void {
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/trees/{tree}/verify",
+      summary: "Check one tree's chain, that its state is what the log says, and the seals",
+      description: "So many a minute, as of checks of all trees. Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params: z.object({ tree: treeShape }) },
+      responses: { 200: json(checkedListShape, "What was found"), ...REFUSALS },
+    }),
+    async (c) => {
+      const who = c.get("who");
+      const { state: { tree } } = await seenTree(
+        house,
+        who,
+        c.req.valid("param").tree as TreeId,
+      );
+      const found = await check(who.token, tree);
+      // Seals are of all trees.
+      const shown = isConfined(who) ? found.filter((one) => one.tree === tree) : found;
+      return c.json({ items: shown.map(checkedView) }, 200);
     },
   );
 }
@@ -79,10 +108,7 @@ function exports(app: Api, house: House): void {
       middleware: [need("operator")] as const,
       request: { query: z.object({ tree: treeShape.optional() }) },
       responses: {
-        200: {
-          content: { [LINES]: { schema: z.string() } },
-          description: "A record a line",
-        },
+        200: jsonLines("A record a line"),
         ...REFUSALS,
       },
     }),
@@ -97,7 +123,7 @@ function exports(app: Api, house: House): void {
       if (c.req.method === "HEAD") return new Response(null, { headers });
       const records = house.runtime.exportAudit(id === undefined ? {} : { tree: id });
       return new Response(
-        await linesOf(records, async () => {
+        await linesBody(records, async () => {
           // Of all trees, a line in each of their logs would wake every one of them.
           if (id !== undefined) {
             await house.reveals.noteOften(id, { what: "the log", by: who.name });
@@ -107,25 +133,4 @@ function exports(app: Api, house: House): void {
       );
     },
   );
-}
-
-/** Records as a body; `begin` is run when there is a first, and before anybody has it. */
-async function linesOf(
-  records: AsyncIterable<string>,
-  begin: () => Promise<void>,
-): Promise<ReadableStream<Uint8Array>> {
-  const encoder = new TextEncoder();
-  const iterator = records[Symbol.asyncIterator]();
-  // What refuses the whole of it is said in an answer, and not by breaking off.
-  let first: IteratorResult<string> | null = await iterator.next();
-  await begin();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = first ?? await iterator.next();
-      first = null;
-      if (done === true) controller.close();
-      else controller.enqueue(encoder.encode(`${value}\n`));
-    },
-    cancel: async () => void await iterator.return?.(),
-  });
 }

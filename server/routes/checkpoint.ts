@@ -174,7 +174,7 @@ function travel(app: Api, house: House): void {
       method: "post",
       path: "/v1/checkpoints/{id}/fork",
       summary: "Start a new tree from here, with edits; no authority that could be used twice",
-      description: "Role: operator.",
+      description: "Role: operator; admin for another policy.",
       middleware: [need("operator")] as const,
       request: { params: ckParams, body: body(forkShape) },
       responses: { 201: json(processShape, "The root of the new tree"), ...REFUSALS },
@@ -185,6 +185,7 @@ function travel(app: Api, house: House): void {
       const edits = Object.fromEntries(
         Object.entries(c.req.valid("json")).filter(([, value]) => value !== undefined),
       ) as BranchEdits;
+      if (edits.policy !== undefined) await need("admin")(c, async () => {});
       const { node } = house.runtime;
       const pid = await forkTree(node, tree.state.tree, { at: view.seq, by: who.name, edits });
       const hosted = await node.hosted(treeOf(pid));

@@ -1,6 +1,6 @@
 /**
- * What the past of a tree tells: its effects, the rules that nothing needed, and the least that
- * would have been enough.
+ * What the past of a tree tells: its effects, the rules that nothing needed, the least that would
+ * have been enough, and what another policy would have made of it.
  *
  * Each reads a whole log, in pieces between which others have their turn, and so many at once for
  * each token.
@@ -14,17 +14,17 @@ import { effectsOfTree } from "../../runtime/effects.ts";
 import { readLines } from "../../runtime/load.ts";
 import { atPace, paceOf } from "../../runtime/pace.ts";
 import { unusedRules } from "../../runtime/unused_rules.ts";
-import { leastFor } from "../../runtime/what_if.ts";
+import { leastFor, whatIfOf } from "../../runtime/what_if.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { Held } from "../guard.ts";
 import { pageOf, sortable } from "../page.ts";
-import { leastShape, unusedShape } from "../schema/authority.ts";
+import { leastShape, otherwiseShape, policyTrialShape, unusedShape } from "../schema/authority.ts";
 import { sentShape } from "../schema/evidence.ts";
 import { pageQuery, pageShape, pidShape, treeShape } from "../schema/shape.ts";
 import { seenProcess, seenTree } from "../sight.ts";
 import { sentView } from "../view/event.ts";
-import { json, REFUSALS } from "./answer.ts";
+import { body, json, REFUSALS } from "./answer.ts";
 
 /** Lines that are read between two turns of the event loop. */
 const LINES_A_TURN = 256;
@@ -35,6 +35,7 @@ export function pastRoutes(app: Api, house: House): void {
   effects(app, house, reads);
   unused(app, house, reads);
   least(app, house, reads);
+  tested(app, house, reads);
 }
 
 function effects(app: Api, house: House, reads: Held): void {
@@ -117,6 +118,33 @@ function least(app: Api, house: House, reads: Held): void {
       );
       const items = found.map((one) => ({ ...one, lines: [...one.lines] }));
       return c.json({ pid, image: `${name}@${version}`, items }, 200);
+    },
+  );
+}
+
+function tested(app: Api, house: House, reads: Held): void {
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/processes/{pid}/policy/test",
+      summary: "What a policy would have refused or asked of a process, and all below it",
+      description: "Nothing is changed. Role: viewer.",
+      middleware: [need("viewer")] as const,
+      request: { params: z.object({ pid: pidShape }), body: body(policyTrialShape) },
+      responses: { 200: json(otherwiseShape, "The calls"), ...REFUSALS },
+    }),
+    async (c) => {
+      const who = c.get("who");
+      const { pid } = c.req.valid("param");
+      const { tree: { state }, process } = await seenProcess(house, who, pid as Pid);
+      const { text, until } = c.req.valid("json");
+      const { context } = house.runtime.node.options;
+      const of = { pid: process.pid, until };
+      const found = await reads.hold(
+        who.token,
+        () => whatIfOf(linesOf(house, state.tree), of, { text, context }),
+      );
+      return c.json({ items: [...found] }, 200);
     },
   );
 }

@@ -98,8 +98,8 @@ function policies(app: Api, house: House): void {
       method: "put",
       path: "/v1/trees/{tree}/policy",
       summary: "Replace a tree's policy",
-      description: "With `If-Match`, only if nobody else changed it since. Role: operator.",
-      middleware: [need("operator")] as const,
+      description: "With `If-Match`, only if nobody else changed it since. Role: admin.",
+      middleware: [need("admin")] as const,
       request: {
         params,
         body: body(z.strictObject({ text: z.string().max(262_144) }).openapi("PolicyText")),

@@ -137,3 +137,62 @@ export const budgetRowShape = budgetShape.extend({
 export type BudgetRow = z.infer<typeof budgetRowShape>;
 /** A page of budgets. */
 export const budgetPage = pageShape(budgetRowShape, "BudgetPage");
+
+/** How long payloads of a tree are kept. */
+export const retentionShape = z.object({
+  tree: treeShape,
+  /** Null for as long as the log. */
+  days: z.number().nullable(),
+  /** Who said so. */
+  by: z.string().nullable(),
+  /** Payloads that may go some time. */
+  payloads: z.number().int(),
+  bytes: z.number().int(),
+  /** Payloads that the state needs. */
+  stays: z.number().int(),
+  /** When it is looked at next, in milliseconds since 1970; null for never. */
+  nextMs: z.number().nullable(),
+}).openapi("Retention");
+
+/** How long payloads are to be kept. */
+export const retainShape = z.strictObject({ days: z.number().nullable() }).openapi("Retain");
+
+/** How long payloads are kept from now on. */
+export const keptShape = z.object({
+  tree: treeShape,
+  days: z.number().nullable(),
+  nextMs: z.number().nullable(),
+}).openapi("Kept");
+
+/** What would go. */
+export const plannedShape = z.object({
+  items: z.array(z.object({
+    tree: treeShape,
+    /** The last line whose payloads would go. */
+    to: z.number().int(),
+    count: z.number().int(),
+    bytes: z.number().int(),
+    stays: z.number().int(),
+  })),
+}).openapi("RetentionPlan");
+
+/** A policy to be held against what a process did. */
+export const policyTrialShape = z.strictObject({
+  text: z.string().max(262_144),
+  /** The last line that is looked at. */
+  until: z.number().int().min(1).optional(),
+}).openapi("PolicyTrial");
+
+/** Calls that a policy would have treated otherwise. */
+export const otherwiseShape = z.object({
+  items: z.array(z.object({
+    seq: z.number().int(),
+    pid: pidShape,
+    call: z.string(),
+    right: z.string(),
+    resource: z.string(),
+    was: z.enum(["allow", "ask", "deny"]),
+    would: z.enum(["ask", "deny"]),
+    rule: z.string(),
+  })),
+}).openapi("PolicyTested");

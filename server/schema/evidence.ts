@@ -201,6 +201,9 @@ export const checkedShape = z.object({
 /** What checking came to of one tree. */
 export type CheckedView = z.infer<typeof checkedShape>;
 
+/** What checking one tree came to: the tree, and the seals where there are any. */
+export const checkedListShape = z.object({ items: z.array(checkedShape) }).openapi("CheckedList");
+
 /** What checking the logs came to. */
 export const verifiedShape = z.object({
   ok: z.boolean(),

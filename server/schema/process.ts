@@ -43,6 +43,19 @@ export const outcomeShape = z.object({
   by: z.string().nullable(),
 }).openapi("Outcome");
 
+/** What bringing a tree came to. */
+export const importedShape = z.object({
+  tree: treeShape,
+  /** Lines that were brought. */
+  lines: z.number().int(),
+  /** Values that came with them. */
+  blobs: z.number().int(),
+  /** false: the same log was here already, and nothing was changed. */
+  created: z.boolean(),
+  /** Effects that were under way at the export: in doubt, and not sent. */
+  inDoubt: z.number().int(),
+}).openapi("Imported");
+
 /** A process. */
 export const processShape = z.object({
   pid: pidShape,
