@@ -221,6 +221,16 @@ function entry({ limits, confined }: ProgramSpec): string {
   }\n${watch}echo\nread -r word && [ "$word" = ${GO} ] && exec ${behind()}"$0" "$@"`;
 }
 
+/** Whether the system counts what a program starts; it does not for root, nor before Linux 5.14. */
+export function systemCountsProcesses(): boolean {
+  try {
+    return Deno.build.os === "linux" && countsApart() && Deno.uid() !== 0;
+  } catch {
+    // Who we are takes a permission to know.
+    return false;
+  }
+}
+
 function countsApart(): boolean {
   const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
   return major > COUNTS_APART[0] || (major === COUNTS_APART[0] && minor >= COUNTS_APART[1]);

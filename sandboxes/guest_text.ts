@@ -58,6 +58,7 @@ import {
   begin,
   cage,
   freezeAll,
+  memoryBeside,
   memoryOf,
   oneByOne,
   seal,
@@ -130,8 +131,10 @@ const P = primordials();\nreturn (surface) => realm(P, surface); })()`;
 const CAGE_PARTS: readonly Part[] = [cage, tidier, begin, oneByOne, seal, bareGlobals, freezeAll];
 
 /** The module which a cage's Worker is, where it is one of this process. */
-export const WORKER_TEXT = `import vm from "node:vm";\n${textOf(CAGE_PARTS)}
-cage(vm, postMessage.bind(globalThis), { held: () => 0, collect: () => {} });`;
+export const WORKER_TEXT = `import vm from "node:vm";
+import v8 from "node:v8";
+${textOf([...CAGE_PARTS, memoryBeside])}
+cage(vm, postMessage.bind(globalThis), memoryBeside(v8));`;
 
 /** The module which the Worker of a child is. Its one message says that it can hear. */
 export const CHILD_WORKER_TEXT = `import vm from "node:vm";

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { Place } from "./cli_place.ts";
+import { bounds, programFinding } from "../cli/doctor_programs.ts";
 import { walled } from "./confined_place.ts";
 
 /** Runs what its goal says, one after another. */
@@ -160,3 +161,16 @@ walled(
     assert.equal(await place.read("libos.mcp.lock"), '{\n  "servers": {},\n  "version": 1\n}\n');
   },
 );
+
+walled("doctor says what holds programs, and what nothing holds", () => {
+  const { state, detail } = programFinding();
+  assert.equal(state, "ok");
+  assert.match(
+    detail,
+    /but for names that rules take.*Bounded: time.*Not bounded: all that they/,
+  );
+  const isRoot = Deno.uid() === 0;
+  if (isRoot) assert.match(detail, /processes by looking on/);
+  assert.match(bounds(true), /processes by the system/);
+  return Promise.resolve();
+});

@@ -9,7 +9,8 @@
  *       has come to rest.
  *   W4. Only strings, and functions of the realm itself, go into a realm or come out of one.
  *   W5. What runs left behind is collected between runs, never within one; and nothing in a realm
- *       can ask for that.
+ *       can ask for that. Where the collector is not ours to call, a Worker that holds much says so
+ *       at rest: whoever asks takes any word but "pong" for its end.
  * @module
  */
 
@@ -43,6 +44,8 @@ export interface Memory {
   held(): number;
   /** Gives back what is not in use. */
   collect(): void;
+  /** Whether it holds so much, in use or not, that only its end gives enough back. */
+  isFull(): boolean;
 }
 
 /** How a job gets a turn of its own. */
@@ -121,7 +124,8 @@ export function cage(vm: VmModule, post: (text: string) => void, memory: Memory)
     else if (kind === 97) current?.nonce === nonce && current.door.answer(text);
     else {
       // Modules are linked in turns of their own: until then, being at rest means nothing.
-      const says = current === null || current.hasBegun ? "pong" : "busy";
+      const isFull = current === null && memory.isFull();
+      const says = isFull ? "full" : current === null || current.hasBegun ? "pong" : "busy";
       post(`["${nonce}","${says}"${apply(slice, text, [from + 17]) as string}`);
       if (current !== null || next !== null) return;
       next = make();
@@ -180,7 +184,24 @@ export function memoryOf(vm: VmModule, v8: V8Module): Memory {
       return total_heap_size + external_memory;
     },
     collect: () => typeof gc === "function" && gc(),
+    // Whoever owns the process looks at all of it.
+    isFull: () => false,
   };
+}
+
+/**
+ * The memory of one Worker beside others, whose collector nobody here may call. What realms left
+ * waits there for the engine, which collects nothing in a Worker that does nothing.
+ */
+export function memoryBeside(v8: V8Module): Memory {
+  const most = 16 * 1_048_576;
+  const { getHeapStatistics } = v8;
+  const held = (): number => {
+    const { total_heap_size, external_memory } = getHeapStatistics();
+    return total_heap_size + external_memory;
+  };
+  const first = held();
+  return { held: () => 0, collect: () => {}, isFull: () => held() - first > most };
 }
 
 /** Calls a tool, unless its run is no longer the one. */
