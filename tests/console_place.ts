@@ -123,7 +123,7 @@ export async function consolePlace(
   });
   const tokens = memoryFile();
   let server = serve(runtime, { tokens, ...given.serve });
-  const contexts: BrowserContext[] = [];
+  const contexts = new Set<BrowserContext>();
   const faults: string[] = [];
   return {
     runtime,
@@ -133,7 +133,8 @@ export async function consolePlace(
     },
     open: async (path, how = {}) => {
       const context = await contextOf(how);
-      contexts.push(context);
+      contexts.add(context);
+      context.once("close", () => contexts.delete(context));
       // Without a page: what is measured and looked at is the page that was asked for.
       await context.request.get(linkFor(server, how.role ?? "admin"), { maxRedirects: 0 });
       const page = await pageOf(context, faults);
@@ -148,7 +149,7 @@ export async function consolePlace(
       server = serve(runtime, { tokens, ...given.serve, port: server.port });
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(contexts.map((context) => context.close()));
+      await Promise.all([...contexts].map(closed));
       await server.close();
       await runtime.close();
       assert.deepEqual(faults, []);
@@ -176,6 +177,13 @@ async function contextOf(how: Opening): Promise<BrowserContext> {
     executablePath: CHROMIUM,
     args: QUIET,
   });
+}
+
+/** Closes one; what a test still holds back of its requests is nobody's business any more. */
+async function closed(context: BrowserContext): Promise<void> {
+  const routed = [context, ...context.pages()];
+  await Promise.all(routed.map((one) => one.unrouteAll({ behavior: "ignoreErrors" })));
+  await context.close();
 }
 
 async function pageOf(context: BrowserContext, faults: string[]): Promise<Page> {

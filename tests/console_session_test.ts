@@ -15,7 +15,8 @@ browserTest(
       serve: { images: IMAGES },
     });
     await at.runtime.spawn(listener, { goal: "Count the geese" });
-    const page = await at.open("/view/processes");
+    const page = await at.open("/");
+    await page.goto(`${at.server.url}/view/processes`);
     const tab = await page.context().newPage();
     await tab.goto(`${at.server.url}/p/p_1`);
     const other = await at.open("/view/processes", { role: "viewer" });
