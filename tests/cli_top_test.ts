@@ -22,6 +22,7 @@ const ONE: ProcessView = {
   outcome: null,
   goal: "Write\x1b[2J it",
   cwd: ".",
+  label: { sensitivity: "internal", trust: "untrusted" },
   labels: { team: "ops" },
   step: 3,
   calls: { allowed: 1, asked: 0, denied: 0 },
