@@ -20,7 +20,7 @@ import {
   type Transport,
 } from "@modelcontextprotocol/client";
 import { SysError } from "../kernel/errors.ts";
-import { hashOf, type Json, type JsonObject, plain } from "../kernel/json.ts";
+import { hashOf, type Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type {
   McpAnswer,
@@ -30,6 +30,7 @@ import type {
   McpReadable,
   McpReply,
 } from "../kernel/mcp.ts";
+import { checkHeaders, definitionOf, jsonOf, type Loose, objectOf } from "./mcp_definition.ts";
 import { checkable } from "../kernel/mcp_schema.ts";
 import { exposed } from "../kernel/mcp_text.ts";
 
@@ -38,14 +39,6 @@ interface Under {
   readonly replies: McpCall["replies"];
   readonly questions: McpQuestion[];
 }
-
-/** A server's answers, before anything is known of them. */
-type Loose = { readonly [field: string]: unknown };
-
-const BOUNDS = {
-  depthMax: LIMITS.jsonDepthMax,
-  bytesMax: LIMITS.mcpResultBytesMax + LIMITS.mcpDefinitionBytesMax,
-};
 
 /** Takes whatever comes: what is checked is checked by us, with bounds. */
 const UNCHECKED = {
@@ -60,6 +53,8 @@ export class McpLink {
   readonly #client: Client;
   readonly #http: boolean;
   readonly #under = new Set<Under>();
+  /** What the server said last that it offers. */
+  #tools: ReadonlyMap<string, McpDefinition> = new Map();
 
   private constructor(client: Client, http: boolean) {
     this.#client = client;
@@ -122,15 +117,19 @@ export class McpLink {
     // Before asking: what changes while it answers is looked at again.
     this.isStale = false;
     const found = await this.#pages("tools/list", "tools", LIMITS.mcpToolsPerServerMax + 1);
-    return found.map((one) => {
+    const tools = found.map((one) => {
       try {
-        return definitionOf(one);
+        const definition = definitionOf(one);
+        if (this.#http) checkHeaders(definition);
+        return definition;
       } catch (error) {
         if (!(error instanceof SysError)) throw error;
         // A name that is no right: it is listed, and never called.
         return { name: `${one["name"]} (unreadable: ${error.message})`, inputSchema: {} };
       }
     });
+    this.#tools = new Map(tools.map((one) => [one.name, one]));
+    return tools;
   }
 
   /** What there is to read. Throws `EIO`. */
@@ -215,7 +214,14 @@ export class McpLink {
     };
     const options = { signal, timeout: call.timeoutMs, allowInputRequired: true };
     // Over HTTP some arguments are wanted as headers too, which only this way does.
-    if (this.#http) return await this.#client.callTool(params as never, options) as Loose;
+    if (this.#http) {
+      const toolDefinition = {
+        name: call.tool,
+        inputSchema: this.#tools.get(call.tool)?.inputSchema,
+      };
+      const more = { ...options, toolDefinition };
+      return await this.#client.callTool(params as never, more as never) as Loose;
+    }
     const request = { method: "tools/call" as const, params: params as never };
     return await this.#client.request(request, options) as unknown as Loose;
   }
@@ -258,35 +264,6 @@ export class McpLink {
       limit: "mcpPagesMax",
     });
   }
-}
-
-function definitionOf(tool: Loose): McpDefinition {
-  const { name, title, description, inputSchema, outputSchema, annotations } = tool;
-  const text = (value: unknown): value is string => typeof value === "string";
-  const made = {
-    name: text(name) ? name : "",
-    ...text(title) ? { title } : {},
-    ...text(description) ? { description } : {},
-    inputSchema: objectOf(inputSchema) ?? {},
-    ...defined("outputSchema", objectOf(outputSchema)),
-    ...defined("annotations", objectOf(annotations)),
-  };
-  return made as McpDefinition;
-}
-
-function defined(name: string, value: JsonObject | undefined): Record<string, JsonObject> {
-  return value === undefined ? {} : { [name]: value };
-}
-
-function objectOf(value: unknown): JsonObject | undefined {
-  const json = jsonOf(value);
-  return typeof json === "object" && json !== null && !Array.isArray(json)
-    ? json as JsonObject
-    : undefined;
-}
-
-function jsonOf(value: unknown): Json {
-  return value === undefined ? null : plain(value, BOUNDS, "what the server said");
 }
 
 /** What a call came to, whatever it is: the call was made, and that cannot be refused now. */

@@ -5,11 +5,13 @@
 
 import assert from "node:assert/strict";
 import type { SysError } from "../kernel/errors.ts";
+import type { JsonObject } from "../kernel/json.ts";
 import type { McpDone } from "../kernel/mcp.ts";
 import { type McpMount, trusted } from "../kernel/mcp_lock.ts";
 import { NO_REACH } from "../kernel/reach.ts";
 import { allow, defineImage } from "../mod.ts";
 import { openCredentials } from "../providers/credentials.ts";
+import { checkHeaders } from "../providers/mcp_definition.ts";
 import { type McpHost, type McpOptions, mountMcp } from "../providers/mcp_host.ts";
 import { scriptedModel } from "../testing.ts";
 import { callOf } from "./mcp_place.ts";
@@ -203,5 +205,29 @@ Deno.test("A server that says the credential back has it in no result, pin, list
     const whole = JSON.stringify([error.message, error.detail, refused.servers()]);
     assert.ok(!whole.includes(SECRET), whole);
     assert.equal(angry.requests.filter(({ url }) => url.includes("well-known")).length, 0);
+  }
+});
+
+const named = (header: unknown, type = "string") => ({ type, "x-mcp-header": header });
+
+/** Schemas that want arguments as headers, and whether a tool of them may be called. */
+const HEADERS: readonly (readonly [string, Record<string, unknown>, boolean])[] = [
+  ["plain arguments", { a: named("A"), b: named("B", "integer"), c: named("C", "boolean") }, true],
+  ["one below another", { a: { type: "object", properties: { b: named("B") } } }, true],
+  ["an argument of that name", { "x-mcp-header": { type: "string" } }, true],
+  ["a default with that word", { a: { type: "object", default: named("") } }, true],
+  ["no name", { a: named("") }, false],
+  ["a name with a line's end", { a: named("A\r\nB: c") }, false],
+  ["the same name twice", { a: named("Region"), b: named("region") }, false],
+  ["a number, which has many spellings", { a: named("A", "number") }, false],
+  ["an element of a list", { a: { type: "array", items: named("A") } }, false],
+];
+
+Deno.test("A tool whose arguments cannot stand in headers is not called over HTTP", () => {
+  for (const [what, properties, isGood] of HEADERS) {
+    const inputSchema = { type: "object", properties } as JsonObject;
+    const check = (): void => checkHeaders({ name: "tool", inputSchema });
+    if (isGood) check();
+    else assert.throws(check, { code: "EINVAL" }, what);
   }
 });
