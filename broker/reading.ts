@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import {
   type Compaction,
   type Count,
@@ -117,7 +118,7 @@ const ordered = new WeakMap<object, Json>();
 export function inOrder(value: Json): Json {
   if (typeof value !== "object" || value === null) return value;
   let made = ordered.get(value);
-  if (made === undefined) ordered.set(value, made = JSON.parse(canonical(value)) as Json);
+  if (made === undefined) ordered.set(value, made = parseJson(canonical(value)) as Json);
   return made;
 }
 

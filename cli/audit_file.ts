@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
 import { ExportReader } from "../kernel/export.ts";
@@ -105,7 +106,7 @@ function checkProof(file: string, text: string, { trust, heads }: Given): Found 
   if (!verdict.ok) return refused(type, verdict);
   const { tree, seq, head } = verdict;
   const { line } = bundle as { readonly line: string };
-  const { type: event, at } = JSON.parse(line) as { readonly type: string; readonly at: number };
+  const { type: event, at } = parseJson(line) as { readonly type: string; readonly at: number };
   const told = [`line    ${tree}#${seq} ${event}, written ${dateOf(at)}`];
   return { type, why: contradiction([head], heads), head, lines: told, more: { tree, seq, line } };
 }
@@ -132,7 +133,7 @@ function contradiction(
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return null;
   }

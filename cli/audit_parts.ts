@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { oneLine } from "../providers/printable.ts";
 import { resolve } from "node:path";
 import type { SysError } from "../kernel/errors.ts";
@@ -120,7 +121,7 @@ function headsIn(word: string, text: string): SignedHead[] {
 /** A head by itself, or in what `audit seal` printed. */
 function headOf(text: string): SignedHead | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     const inner = (value as { readonly head?: unknown } | null)?.head;
     return HEAD.safeParse(inner ?? value).data;
   } catch {

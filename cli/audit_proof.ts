@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Store } from "../kernel/store.ts";
@@ -84,7 +85,7 @@ export async function exportRecords(at: Context, word: string): Promise<number> 
     await progressing(at, "Exporting", async (tell) => {
       let count = 0;
       for await (const record of exported(parts, { ...tree, format: format as ExportFormat })) {
-        at.io.out(isExact ? `${record}\n` : `${safeJson(JSON.parse(record))}\n`);
+        at.io.out(isExact ? `${record}\n` : `${safeJson(parseJson(record))}\n`);
         if (++count % RECORDS_A_WORD === 0) tell(`${count} records`);
       }
     });

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { join } from "node:path";
 import { z } from "zod";
 import { SysError } from "../kernel/errors.ts";
@@ -64,7 +65,7 @@ export function contextNamed(
 function parsed(text: string | null): Contexts {
   if (text === null || text.trim() === "") return NONE;
   try {
-    return FILE.parse(JSON.parse(text));
+    return FILE.parse(parseJson(text));
   } catch {
     const state = "they are not what was written, expected libos.contexts/1";
     throw new SysError("EINTEGRITY", `Cannot read the contexts: ${state}`);

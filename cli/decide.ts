@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { oneLine } from "../providers/printable.ts";
 import { type Errno, SysError, toOutcome } from "../kernel/errors.ts";
 import { matchRight, type Pattern } from "../kernel/grammar.ts";
@@ -121,7 +122,7 @@ async function editedArgs(at: Context): Promise<Json> {
 
 function jsonOf(text: string, what: string): Json {
   try {
-    return JSON.parse(text) as Json;
+    return parseJson(text) as Json;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new UsageError(`Cannot use ${what}: ${why}, expected JSON`);

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { oneLine } from "../providers/printable.ts";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
@@ -116,7 +117,7 @@ function commandOf(text: string): readonly string[] {
 
 function json(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

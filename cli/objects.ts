@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
@@ -83,7 +84,7 @@ async function valueOf(store: Store, ref: ValueRef): Promise<Json> {
   if (text === undefined) {
     throw new SysError("EINTEGRITY", `Cannot read value "${ref.hash}": missing from the store`);
   }
-  return JSON.parse(text) as Json;
+  return parseJson(text) as Json;
 }
 
 async function history(at: Context, word: string): Promise<number> {
@@ -127,7 +128,7 @@ async function put(at: Context): Promise<number> {
 
 function jsonOf(text: string): Json {
   try {
-    return JSON.parse(text) as Json;
+    return parseJson(text) as Json;
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
     throw new UsageError(`Cannot put the value: ${why}, expected JSON with --json`);

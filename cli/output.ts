@@ -8,6 +8,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { stringify } from "yaml";
 import { oneLine } from "../providers/printable.ts";
 import type { Context } from "./command.ts";
@@ -108,7 +109,7 @@ export function safeJson(value: unknown, indent?: number): string {
 export function safeYaml(value: unknown): string {
   // What JSON leaves out, YAML shall not know of either.
   const json = JSON.stringify(value ?? null);
-  const text = stringify(JSON.parse(json), {
+  const text = stringify(parseJson(json), {
     lineWidth: 0,
     aliasDuplicateObjects: false,
     // Only between double quotes does an escape stand for its character.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
 import { loadPackageKey, makePackageKey, publicKeyOf } from "../providers/package_key.ts";
@@ -81,7 +82,9 @@ async function keep(at: Context, one: Package): Promise<Package> {
     if (known !== undefined) throw taken(ref, known.hash);
     return (await packageBook(at).add(one)).one;
   }
-  await at.client.keepPackage(JSON.parse(packageText(one)));
+  await at.client.keepPackage(
+    parseJson(packageText(one)) as Parameters<typeof at.client.keepPackage>[0],
+  );
   return one;
 }
 

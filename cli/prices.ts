@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { checkPrices, priceIn, type Prices, type Pricing } from "../kernel/price.ts";
 import type { RuntimeOptions } from "../runtime/runtime_options.ts";
@@ -27,7 +28,7 @@ export async function pricesOf(at: Context): Promise<Prices | undefined> {
   const text = await readText(at, file);
   let given: unknown;
   try {
-    given = JSON.parse(text);
+    given = parseJson(text);
   } catch (error) {
     const why = `no JSON: ${(error as Error).message}`;
     throw new SysError("EINVAL", `Cannot read the prices in "${file}": ${why}`);

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { resolve } from "node:path";
 import { privateFile } from "../providers/private_file.ts";
 import type { AgentImage } from "../runtime/image.ts";
@@ -165,7 +166,7 @@ function revokeLast(server: Served, text: string | null): void {
   if (text === null || text.trim() === "") return;
   let secret: unknown;
   try {
-    ({ token: secret } = JSON.parse(text));
+    ({ token: secret } = parseJson(text) as { readonly token: string });
   } catch {
     return;
   }

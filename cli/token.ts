@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { dirname, join } from "node:path";
 import { realClock } from "../providers/clock.ts";
 import { type PrivateFile, privateFile } from "../providers/private_file.ts";
@@ -48,7 +49,7 @@ export function besideServer(file: PrivateFile): Beside | null {
   const text = file.read()?.trim() ?? "";
   if (text === "") return null;
   try {
-    const said = JSON.parse(text) as Partial<Beside>;
+    const said = parseJson(text) as Partial<Beside>;
     return typeof said.url === "string" && typeof said.token === "string" ? said as Beside : null;
   } catch {
     return null;

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { basename } from "node:path";
 import { SYSCALLS } from "../broker/table.ts";
 import { type Problem, type Review, REVIEWS, type Tier, TIERS } from "../broker/sandbox.ts";
@@ -83,7 +84,7 @@ function parseContract(
   const what = `Cannot read "${file}"`;
   let given: Json;
   try {
-    given = JSON.parse(text) as Json;
+    given = parseJson(text) as Json;
   } catch (error) {
     throw new SysError("EINVAL", `${what}: no JSON: ${(error as Error).message}`);
   }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { diffText } from "../kernel/diff.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { ValueRef } from "../kernel/event.ts";
@@ -302,5 +303,5 @@ async function valueOf(store: Store, ref: ValueRef): Promise<Json> {
   if (text === undefined) {
     throw new SysError("EINTEGRITY", `Cannot read value "${ref.hash}": missing from the store`);
   }
-  return JSON.parse(text) as Json;
+  return parseJson(text) as Json;
 }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import type { Problem } from "../broker/sandbox.ts";
 import { type Errno, type ErrorDetail, SysError } from "../kernel/errors.ts";
 import { formatPattern, parsePattern } from "../kernel/grammar.ts";
@@ -79,7 +80,7 @@ async function inputOf(at: Context): Promise<Json> {
   if (word === undefined) return {};
   const text = word.startsWith("@") ? await readText(at, word.slice(1)) : word;
   try {
-    return JSON.parse(text) as Json;
+    return parseJson(text) as Json;
   } catch (error) {
     const why = (error as Error).message;
     throw new UsageError(`Cannot use --input: ${why}, expected JSON, or @FILE with some`);

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits } from "../kernel/event.ts";
 import { parsePattern, type Pattern } from "../kernel/grammar.ts";
@@ -87,7 +88,7 @@ export function labelsOf(words: readonly string[]): Record<string, string> {
 /** A value: JSON where it is some, else the text. */
 export function valueOf(word: string): Json {
   try {
-    return JSON.parse(word) as Json;
+    return parseJson(word) as Json;
   } catch {
     return word;
   }

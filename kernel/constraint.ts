@@ -18,6 +18,7 @@ import { type Schema, Validator } from "@cfworker/json-schema";
 import { SysError } from "./errors.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
+import { parseJson } from "./parse.ts";
 import { type PatternCost, patternCost } from "./regex.ts";
 import { suggest } from "./suggest.ts";
 
@@ -129,15 +130,12 @@ function readyOf(constraint: JsonObject): Ready {
 
 function makeReady(source: string): Ready {
   // Whoever let it in without a check gets a constraint that nothing satisfies.
-  const text = isUsable(JSON.parse(source)) ? source : NOTHING;
+  const text = isUsable(parseJson(source) as JsonObject) ? source : NOTHING;
   const costs = new Map<string, PatternCost>();
-  const schema = JSON.parse(text, (key, value) => {
-    // Words beside schemas may look like a pattern too; knowing too many does no harm.
-    if (key === "pattern" && typeof value === "string") costs.set(value, costOf(value));
-    return value;
-  });
+  const schema = parseJson(text) as JsonObject;
+  costsIn(schema, costs);
   // The validator writes into its schema, hence two copies.
-  const validator = new Validator(JSON.parse(text) as Schema, "2020-12", true);
+  const validator = new Validator(parseJson(text) as Schema, "2020-12", true);
   return { validator, costs: costs.size === 0 ? null : costs, schema };
 }
 
@@ -291,4 +289,13 @@ function checkRegex(value: Json, path: string): void {
 
 function refuse(path: string, found: string): never {
   throw new SysError("EINVAL", `Cannot use constraint at "${path}": ${found}`, { path });
+}
+
+/** Words beside schemas may look like a pattern too; knowing too many does no harm. */
+function costsIn(schema: Json, costs: Map<string, PatternCost>): void {
+  if (typeof schema !== "object" || schema === null) return;
+  for (const [key, value] of Object.entries(schema)) {
+    if (key === "pattern" && typeof value === "string") costs.set(value, costOf(value));
+    costsIn(value as Json, costs);
+  }
 }

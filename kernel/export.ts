@@ -18,6 +18,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import { type Fault, faultAt, History, LineWalk } from "./history.ts";
 import type { TreeId } from "./ids.ts";
@@ -240,7 +241,7 @@ export class ExportReader {
 
 function parsed(record: string): unknown {
   try {
-    const value: unknown = JSON.parse(record);
+    const value: unknown = parseJson(record);
     return canonical(value) === record ? value : undefined;
   } catch {
     return undefined;
@@ -286,7 +287,7 @@ export interface CloudEvent {
  * ```
  */
 export function cloudEvent(text: string, log: string): CloudEvent {
-  const line = JSON.parse(text) as {
+  const line = parseJson(text) as {
     readonly at: number;
     readonly data: Json & { readonly pid?: unknown };
     readonly prev: string;

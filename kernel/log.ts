@@ -11,6 +11,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { Panic, SysError } from "./errors.ts";
 import type { Event, EventType, Line } from "./event.ts";
 import { canonical, canonicalFields, isShort, sha256 } from "./json.ts";
@@ -167,7 +168,7 @@ export function decodeLine(
   payloads: ReadonlyMap<string, string>,
   gone?: Set<string>,
 ): Line {
-  const raw = JSON.parse(text) as {
+  const raw = parseJson(text) as {
     readonly at: number;
     readonly data: unknown;
     readonly prev: string;
@@ -209,7 +210,7 @@ function restore(
   if (text === undefined || sha256(text) !== hash) {
     throw new SysError("EINTEGRITY", `Cannot read payload "${hash}": missing or changed`);
   }
-  fields[field!] = JSON.parse(text);
+  fields[field!] = parseJson(text);
 }
 
 /** Follows a chain from a known head, and says where it breaks. */

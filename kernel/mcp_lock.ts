@@ -10,6 +10,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import { SysError } from "./errors.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
@@ -153,7 +154,7 @@ export function checkMount(mount: McpMount): void {
 /** The text of a lock: the same for the same mounts. */
 export function formatLock(mounts: readonly McpMount[]): string {
   const servers = Object.fromEntries(mounts.map(({ name, ...rest }) => [name, rest]));
-  const sorted = JSON.parse(canonical({ version: 1, servers } as unknown as Json)) as Json;
+  const sorted = parseJson(canonical({ version: 1, servers } as unknown as Json)) as Json;
   return `${JSON.stringify(sorted, null, 2)}\n`;
 }
 
@@ -309,7 +310,7 @@ function refused(found: McpDefinition, why: string): McpTool {
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     return unreadable((error as Error).message);
   }

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import type { TreeId } from "./ids.ts";
 import { canonical, sha256 } from "./json.ts";
@@ -214,7 +215,7 @@ function formOf(error: z.ZodError): string {
 
 function lineOf(text: string): z.infer<typeof LINE> | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     return canonical(value) === text ? LINE.safeParse(value).data : undefined;
   } catch {
     return undefined;

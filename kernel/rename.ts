@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { type TreeId, treeNumber } from "./ids.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
 import type { State } from "./state.ts";
@@ -27,7 +28,7 @@ export function renamedTexts(texts: readonly string[], from: TreeId, to: TreeId)
   if (!isName.test(all)) return inText(all, from, to);
   const swap = swapOf(from, to);
   const renamed = texts.map((text) =>
-    isName.test(text) ? canonical(walk(JSON.parse(text) as Json, swap)) : inText(text, from, to)
+    isName.test(text) ? canonical(walk(parseJson(text) as Json, swap)) : inText(text, from, to)
   );
   return renamed.join(",");
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { type OutputUnit, type Schema, Validator } from "@cfworker/json-schema";
 import { satisfies } from "./constraint.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
@@ -19,7 +20,7 @@ export function checkAgainst(schema: JsonObject, value: Json): string | null {
   const vague = `not what its schema says: ${canonical(schema).slice(0, 200)}`;
   if (canonical(value).length > EXPLAINED_CHARS_MAX) return vague;
   // The validator writes into its schema, hence the copy.
-  const copy = JSON.parse(JSON.stringify(schema)) as Schema;
+  const copy = parseJson(JSON.stringify(schema)) as Schema;
   const { errors } = new Validator(copy, "2020-12", true).validate(value);
   return sentence(errors.at(-1)) ?? vague;
 }

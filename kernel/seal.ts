@@ -17,6 +17,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import { SysError } from "./errors.ts";
 import type { TreeId } from "./ids.ts";
@@ -126,7 +127,7 @@ const LEAF = z.union([STRETCH, KEY]);
 export function readLeaf(text: string): Stretch | KeyStatement | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
     if (canonical(value) !== text) return undefined;
   } catch {
     return undefined;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import type { TreeId } from "./ids.ts";
 import { canonical } from "./json.ts";
 import { textIs } from "./log.ts";
@@ -32,7 +33,7 @@ export function seedOf(state: State): Seed {
 export function sown({ entries, fields }: Seed, from: TreeId, to: TreeId): StatePatch {
   const set = renamedTexts(entries, from, to);
   const text = `{"drop":[],"fields":${renamedTexts([fields], from, to)},"set":[${set}]}`;
-  const patch = JSON.parse(text) as StatePatch;
+  const patch = parseJson(text) as StatePatch;
   textIs(patch, text);
   return patch;
 }

@@ -12,6 +12,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { SysError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -150,7 +151,7 @@ function scalar(text: string, refuse: Refuse): string {
   if (/^'([^']|'')*'$/.test(words)) return words.slice(1, -1).replaceAll("''", "'");
   if (/^"([^"\\]|\\.)*"$/.test(words)) {
     try {
-      return JSON.parse(words) as string;
+      return parseJson(words) as string;
     } catch {
       return refuse("a text in quotes is none", "JSON's escapes");
     }

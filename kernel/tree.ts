@@ -9,6 +9,7 @@
  * @module
  */
 
+import { parseJson } from "./parse.ts";
 import { apply } from "./apply.ts";
 import type { EditJudge } from "./answer.ts";
 import { CapabilityIndex } from "./capability_index.ts";
@@ -320,7 +321,7 @@ export class Tree {
 
   /** The reverse of {@linkcode dump}. */
   static load(text: string, head: string, context: TreeContext): Tree {
-    return new Tree(JSON.parse(text) as State, head, context);
+    return new Tree(parseJson(text) as State, head, context);
   }
 
   /** A value that is in memory already, or undefined when it has to be fetched. */

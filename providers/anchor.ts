@@ -9,6 +9,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { canonical } from "../kernel/json.ts";
 import { HEAD } from "../kernel/seal.ts";
@@ -125,7 +126,7 @@ function reasonOf(thrown: unknown): string {
 
 function headOf(text: string): SignedHead | undefined {
   try {
-    return HEAD.safeParse(JSON.parse(text)).data;
+    return HEAD.safeParse(parseJson(text)).data;
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { type CredentialHead, type Credentials, Redactor } from "../kernel/credential.ts";
 import { SysError } from "../kernel/errors.ts";
@@ -201,7 +202,7 @@ class FileCredentials implements Credentials {
 
 function json(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -126,7 +127,7 @@ export class McpPipe implements Transport {
 function frameOf(line: string): JSONRPCMessage | null {
   if (!line.startsWith("{")) return null;
   try {
-    const value = JSON.parse(line) as unknown;
+    const value = parseJson(line) as unknown;
     if (typeof value !== "object" || value === null) return null;
     return (value as { jsonrpc?: unknown }).jsonrpc === "2.0" ? value as JSONRPCMessage : null;
   } catch {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { matchResource } from "../kernel/grammar.ts";
 import { canonical, type Json, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -153,7 +154,7 @@ export function meaningOf(line: string, { choices, schema }: PersonRequest): Mea
 export function jsonOf(line: string, what: string): Json | undefined {
   try {
     const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };
-    return plain(JSON.parse(line), bounds, what);
+    return plain(parseJson(line), bounds, what);
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
@@ -154,7 +155,7 @@ export function word(text: string): string {
 
 /** What {@linkcode word} was given. */
 export function unword(text: string): string {
-  return JSON.parse(text);
+  return parseJson(text) as string;
 }
 
 /** Hashes and texts in turn, one a line: canonical JSON has no line breaks of its own. */

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical, type JsonObject } from "../kernel/json.ts";
@@ -263,7 +264,7 @@ export class PostgresStore implements Store {
       );
       return rows.map(({ id, body }) => ({
         id: unword(id as string),
-        body: JSON.parse(body as string) as JsonObject,
+        body: parseJson(body as string) as JsonObject,
       }));
     });
   }

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { lstatSync } from "node:fs";
 import { z } from "zod";
 import { SysError, toOutcome } from "../kernel/errors.ts";
@@ -63,7 +64,7 @@ async function converse(
 ): Promise<void> {
   const writer = connection.writable.getWriter();
   for await (const line of linesOf(connection.readable)) {
-    const { id, ...check } = MESSAGE.parse(JSON.parse(line));
+    const { id, ...check } = MESSAGE.parse(parseJson(line));
     const reason = await answer(check, place, judge);
     const said = reason === null ? { id, result: "allow" } : { id, result: "deny", reason };
     await writer.write(new TextEncoder().encode(`${JSON.stringify(said)}\n`));

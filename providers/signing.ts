@@ -12,6 +12,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import {
   createPrivateKey,
   createPublicKey,
@@ -185,7 +186,7 @@ function readFile(path: string): KeyFile {
 function whole(text: string): KeyFile | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     return undefined;
   }
@@ -316,7 +317,7 @@ function readAll(file: Deno.FsFile): string {
 
 function headOf(line: string): SignedHead | undefined {
   try {
-    return HEAD.safeParse(JSON.parse(line)).data;
+    return HEAD.safeParse(parseJson(line)).data;
   } catch {
     return undefined;
   }

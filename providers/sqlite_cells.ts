@@ -16,6 +16,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { SysError } from "../kernel/errors.ts";
 import type { SqliteRow, SqliteValue } from "./sqlite_handle.ts";
@@ -186,7 +187,7 @@ export class CipherCells implements Cells {
       // One tree that was tampered with must not keep all others from being listed.
       return DAMAGED;
     }
-    const [key, title] = JSON.parse(text) as [string | null, string];
+    const [key, title] = parseJson(text) as [string | null, string];
     return { key, title };
   }
 

@@ -13,6 +13,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
@@ -360,7 +361,7 @@ export class SqliteStore implements Store {
 
 function parseBody(tree: TreeId, text: string): JsonObject {
   try {
-    return JSON.parse(text);
+    return parseJson(text) as JsonObject;
   } catch {
     throw new SysError(
       "EINTEGRITY",

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { cloudEvent } from "../kernel/export.ts";
 import { type Fault, faultAt } from "../kernel/history.ts";
@@ -148,7 +149,7 @@ export async function* exported(
   const { tree = null, format = "jsonl" } = options;
   const records = exportAudit(parts, tree);
   if (format === "jsonl") return yield* records;
-  const start = JSON.parse((await records.next()).value!) as { readonly log: string };
+  const start = parseJson((await records.next()).value!) as { readonly log: string };
   for await (const record of records) {
     // As `kernel/export.ts` says: only lines have no "/" in their type.
     if (!record.endsWith('/1"}')) yield canonical(cloudEvent(record, start.log));

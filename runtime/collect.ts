@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { Draft } from "../kernel/draft.ts";
 import type { EventMap, ValueRef } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
@@ -144,7 +145,7 @@ async function namedIn(store: Store, id: TreeId, loose: ReadonlyMap<string, numb
     for (const line of lines) {
       add(line);
       if (!PARTING.test(line)) continue;
-      for (const hash of (JSON.parse(line) as Parting).data.hashes) {
+      for (const hash of (parseJson(line) as Parting).data.hashes) {
         if (loose.has(hash)) said.add(hash);
         untold.delete(hash);
       }

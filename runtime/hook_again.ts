@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { canonical } from "../kernel/json.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { Store } from "../kernel/store.ts";
@@ -21,7 +22,7 @@ export interface KnownHook {
 
 /** The hooks of the kernel that told last; none where there was none. */
 export function knownHooks(book: HookBook): readonly KnownHook[] {
-  return JSON.parse(book.note(HOOKS_NOTE) ?? "[]") as KnownHook[];
+  return parseJson(book.note(HOOKS_NOTE) ?? "[]") as KnownHook[];
 }
 
 /** What a tree has to tell of, from its log: the same events, under the same ids. */

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
@@ -266,7 +267,7 @@ export class Hooks {
   async #send({ hook, timeoutMs }: Known, entry: Entry): Promise<void> {
     const { id, event, tree, facts } = entry;
     const state = await this.#stateOf(tree as TreeId);
-    const happening = { ...entry, facts: JSON.parse(facts) } as unknown as Happening;
+    const happening = { ...entry, facts: parseJson(facts) } as unknown as Happening;
     const body = bodyOf(happening, state, this.console);
     const nowMs = this.#parts.clock.now();
     const sending: Sending = { id, event, body, nowMs, timeoutMs };

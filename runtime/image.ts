@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import type { Sys } from "../broker/client.ts";
 import type { Tool, ToolContext } from "../broker/tool.ts";
@@ -105,7 +106,7 @@ function schemaOf<T>(spec: ToolSpec<T>): JsonObject {
   if (spec.inputJsonSchema !== undefined) return spec.inputJsonSchema;
   if (spec.inputSchema instanceof z.ZodType) return argumentsSchema(spec.inputSchema);
   const own = spec.inputSchema["~standard"].jsonSchema?.input({ target: "draft-2020-12" });
-  if (own !== undefined) return JSON.parse(JSON.stringify(own)) as JsonObject;
+  if (own !== undefined) return parseJson(JSON.stringify(own)) as JsonObject;
   const expected = 'expected "inputJsonSchema" beside it';
   throw new SysError("EINVAL", `Cannot define tool "${spec.name}": no JSON Schema, ${expected}`);
 }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
@@ -186,7 +187,7 @@ export async function loadValue(store: Store, tree: Tree, hash: string): Promise
   if (text === undefined) {
     throw new SysError("EINTEGRITY", `Cannot read value "${hash}": missing from the store`);
   }
-  const value = JSON.parse(text) as Json;
+  const value = parseJson(text) as Json;
   tree.values.set(hash, value, text.length);
   return value;
 }

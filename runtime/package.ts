@@ -18,6 +18,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { isFree } from "../broker/context.ts";
 import { budgetShape, jsonObjectShape } from "../broker/shapes.ts";
@@ -148,7 +149,7 @@ export function readPackage(text: string): Package {
     new SysError("EINTEGRITY", `Cannot use the package: ${why}, expected it as it was built`);
   let given: unknown;
   try {
-    given = JSON.parse(text);
+    given = parseJson(text);
   } catch {
     throw broken("it is no JSON");
   }

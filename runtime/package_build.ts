@@ -13,6 +13,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { jsonObjectShape } from "../broker/shapes.ts";
 import { SysError } from "../kernel/errors.ts";
@@ -97,7 +98,7 @@ function textOf(path: string, bytes: Uint8Array): string {
 
 function jsonOf(path: string, text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     const why = `${path} is no JSON: ${(error as Error).message}`;
     throw new SysError("EINVAL", `Cannot build the image: ${why}`);

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { RIGHTS } from "../broker/table.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { EventMap } from "../kernel/event.ts";
@@ -213,7 +214,7 @@ export class TreeReader {
 
   #parsed(record: string): JsonObject {
     try {
-      return JSON.parse(record) as JsonObject;
+      return parseJson(record) as JsonObject;
     } catch {
       throw this.#broken("a record is no JSON");
     }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { decode } from "../broker/call.ts";
 import { clientOver } from "../broker/client.ts";
 import type { AnySyscall } from "../broker/syscall.ts";
@@ -322,7 +323,7 @@ class ReplayRun {
 
 /** Arguments as the door would have them, with defaults filled in; as they are where it refuses. */
 function decoded(name: string, args: unknown, def: AnySyscall | undefined): Json {
-  const given = JSON.parse(JSON.stringify(args ?? {})) as Json;
+  const given = parseJson(JSON.stringify(args ?? {})) as Json;
   try {
     return def === undefined ? given : decode(def, name, given);
   } catch {

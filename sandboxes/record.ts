@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { type Errno, ERRORS } from "../kernel/errors.ts";
 import type { Json, JsonObject } from "../kernel/json.ts";
 
@@ -63,7 +64,7 @@ export function recordsOf(text: string, nonce: string, seq: number): CageRecord[
   if (!text.startsWith(`["${nonce}",${seq},`)) return null;
   let frame: unknown;
   try {
-    frame = JSON.parse(text);
+    frame = parseJson(text);
   } catch {
     return null;
   }

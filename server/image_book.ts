@@ -13,6 +13,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { ERRORS, SysError } from "../kernel/errors.ts";
 import { type CheckpointId, type Pid, treeOf } from "../kernel/ids.ts";
@@ -110,7 +111,7 @@ export class MadeImages {
 function recordsOf(text: string | null): readonly MadeImage[] {
   if (text === null) return [];
   try {
-    return FILE.parse(JSON.parse(text)).images;
+    return FILE.parse(parseJson(text)).images;
   } catch {
     const state = "it is not what was written, expected a list of images";
     throw new SysError("EINTEGRITY", `Cannot read the images: ${state}; remove it to begin anew`);

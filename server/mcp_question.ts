@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { LIMITS } from "../kernel/limits.ts";
 import { exposed } from "../kernel/mcp_text.ts";
@@ -107,7 +108,7 @@ export function replyTo(said: unknown, state: unknown): DecideInput | string {
 /** A text as JSON; undefined where it is none. */
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

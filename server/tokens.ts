@@ -17,6 +17,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { hasName, parseJson } from "../kernel/parse.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import type { PrivateFile } from "../providers/private_file.ts";
 import { type Principal, type Role, ROLES } from "./principal.ts";
@@ -287,10 +288,9 @@ export class TokenBook {
 
 function readTokens(text: string): Kept {
   try {
-    return FILE.parse(JSON.parse(text, (key, value) => {
-      if (key === "__proto__") throw new TypeError("no label that is lost");
-      return value;
-    }));
+    const value = parseJson(text);
+    if (hasName(value, "__proto__")) throw new TypeError("no label that is lost");
+    return FILE.parse(value);
   } catch {
     const state = "it is not what was written, expected a file of tokens";
     throw new SysError("EINTEGRITY", `Cannot read the tokens: ${state}; remove it to begin anew`);

@@ -14,6 +14,7 @@ import { RIGHTS } from "../broker/table.ts";
 import { branched } from "../kernel/branch.ts";
 import { copied, isSame } from "../kernel/copy.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { canonical } from "../kernel/json.ts";
 import { renamed, renamedTexts } from "../kernel/rename.ts";
 import { NOTHING_SINCE, readSince, rewind } from "../kernel/rewind.ts";
@@ -103,7 +104,7 @@ async function branchOff(world: World, agent: AgentProcess, seq: number): Promis
   assert.equal(partsOf(await foldTo(world, to, at)), partsOf(renamed(slow, to)));
   assert.equal((await world.tree(to)).state.tree, to);
   for await (const { payloads } of world.store.read(to, 1)) {
-    for (const text of payloads.values()) assert.equal(text, canonical(JSON.parse(text)));
+    for (const text of payloads.values()) assert.equal(text, canonical(parseJson(text)));
   }
 }
 
@@ -206,7 +207,7 @@ Deno.test("Renaming texts gives what renaming values gives, whatever stands arou
       const texts = values.map(canonical);
       // Read again: of two names that become one, the later in the text stays.
       const slow = renamed(
-        { tree: "t_1", values: texts.map((text) => JSON.parse(text)) } as never,
+        { tree: "t_1", values: texts.map((text) => parseJson(text)) } as never,
         "t_7",
       );
       const { values: expected } = slow as unknown as { readonly values: unknown[] };

@@ -48,6 +48,11 @@ const BANNED: readonly (readonly [RegExp, string, RegExp])[] = [
     "clock.sleep()",
     /^(providers|tests|bench|demos|cli|server\/console)\//,
   ],
+  [
+    /\bJSON\.parse\(/,
+    "parseJson()",
+    /^(tests|bench|docs|demos|tools|server\/console)\/|^kernel\/parse|^server\/(client|answer_st)/,
+  ],
   [/(?<![.\w"])fetch\(/, "a model or net provider", /^(providers|tests|server\/console)\//],
   [/: any\b|<any>|as any\b/, "unknown", /^$/],
   [/from "js[r]:|import\("js[r]:/, "npm: or node:", /^$/],

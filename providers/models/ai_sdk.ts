@@ -17,6 +17,7 @@
  * @module
  */
 
+import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { type Json, plain } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
@@ -289,7 +290,7 @@ function argumentsOf(text: string): Json | undefined {
   if (text.trim() === "") return {};
   const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };
   try {
-    return plain(JSON.parse(text), bounds, "a tool call");
+    return plain(parseJson(text), bounds, "a tool call");
   } catch {
     return undefined;
   }

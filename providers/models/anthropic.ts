@@ -9,6 +9,7 @@
  * @module
  */
 
+import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
 import type { Model } from "../../kernel/world.ts";
 import type { LanguageModel } from "./ai_sdk.ts";
@@ -112,7 +113,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { mediaOf } from "../../kernel/media.ts";
@@ -96,7 +97,7 @@ async function bounded(response: Response): Promise<string> {
 function namesIn(text: string): readonly string[] {
   let said: unknown;
   try {
-    said = JSON.parse(text);
+    said = parseJson(text);
   } catch {
     said = null;
   }

@@ -13,6 +13,7 @@
  * @module
  */
 
+import { parseJson } from "../../kernel/parse.ts";
 import { type Errno, type ErrorDetail, ERRORS, SysError } from "../../kernel/errors.ts";
 import { canonical, hashOf } from "../../kernel/json.ts";
 import type { Model, ModelMessage, ModelReply, ModelRequest } from "../../kernel/world.ts";
@@ -178,7 +179,7 @@ function readTape(text: string): readonly Entry[] {
 
 function parse(line: string): unknown {
   try {
-    return JSON.parse(line);
+    return parseJson(line);
   } catch {
     return undefined;
   }

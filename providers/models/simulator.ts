@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../../kernel/parse.ts";
 import type { Json } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import type { Simulator } from "../../kernel/simulate.ts";
@@ -57,7 +58,7 @@ function read(text: string): Read {
   const to = text.lastIndexOf("}");
   if (from < 0 || to < from) return { outcome };
   try {
-    const said = JSON.parse(text.slice(from, to + 1)) as SimulationAnswer;
+    const said = parseJson(text.slice(from, to + 1)) as SimulationAnswer;
     if (typeof said.outcome !== "string") return { outcome };
     return {
       outcome: said.outcome,

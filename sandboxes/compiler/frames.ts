@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
 
 const HEAD_BYTES = 4;
@@ -39,7 +40,7 @@ export async function* fromFrames(
 
 function parsed(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     throw broken("no JSON");
   }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { parseJson } from "../../kernel/parse.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { canonical, plain } from "../../kernel/json.ts";
@@ -157,5 +158,5 @@ function refuseLimited(who: Principal): void {
 }
 
 function fileOf(one: Package): z.input<typeof packageFileShape> {
-  return JSON.parse(packageText(one)) as z.input<typeof packageFileShape>;
+  return parseJson(packageText(one)) as z.input<typeof packageFileShape>;
 }
