@@ -5,7 +5,6 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import {
   type Compaction,
   type Count,
@@ -22,6 +21,7 @@ import { joinLabels, type Label } from "../kernel/label.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { itemsOf, lengthAt } from "../kernel/memory.ts";
 import { type Found, lookUp } from "../kernel/names.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { ObjectRecord, Version } from "../kernel/state.ts";
 import type { Model } from "../kernel/world.ts";
 import { judgeCall } from "./authorize.ts";

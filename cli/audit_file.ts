@@ -3,10 +3,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
 import { ExportReader } from "../kernel/export.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { verifyGrowth, verifyProof } from "../kernel/proof.ts";
 import type { SignedHead, Trust } from "../kernel/seal.ts";
 import { faultText } from "../runtime/auditing.ts";

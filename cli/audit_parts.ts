@@ -3,10 +3,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { oneLine } from "../providers/printable.ts";
 import { resolve } from "node:path";
 import type { SysError } from "../kernel/errors.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { HEAD } from "../kernel/seal.ts";
 import type { Anchor, SignedHead, Trust } from "../kernel/seal.ts";
 import { checkSignature, SigningKey } from "../providers/signing.ts";

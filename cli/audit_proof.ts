@@ -3,9 +3,9 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { Store } from "../kernel/store.ts";
 import { prove, proveGrowth } from "../runtime/audit.ts";
 import { exported, type ExportFormat } from "../runtime/auditing.ts";

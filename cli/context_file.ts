@@ -3,10 +3,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { join } from "node:path";
 import { z } from "zod";
 import { SysError } from "../kernel/errors.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { type PrivateFile, privateFile } from "../providers/private_file.ts";
 import { suggest } from "../kernel/policy.ts";
 import type { Context } from "./command.ts";

@@ -3,11 +3,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { oneLine } from "../providers/printable.ts";
 import { type Errno, SysError, toOutcome } from "../kernel/errors.ts";
 import { matchRight, type Pattern } from "../kernel/grammar.ts";
 import { canonical, type Json } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { type PersonAnswer, type Scope, SCOPES } from "../kernel/world.ts";
 import { edited } from "../providers/editor.ts";
 import { mustBeAlike } from "../runtime/decide.ts";

@@ -3,10 +3,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import type { Json } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { ObjectRecord } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";

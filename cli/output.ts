@@ -8,8 +8,8 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { stringify } from "yaml";
+import { parseJson } from "../kernel/parse.ts";
 import { oneLine } from "../providers/printable.ts";
 import type { Context } from "./command.ts";
 

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { loadPackageKey, makePackageKey, publicKeyOf } from "../providers/package_key.ts";
 import { readPackageFolder, writeSeed } from "../providers/package_folder.ts";
 import { oneLine } from "../providers/printable.ts";

@@ -3,8 +3,8 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { checkPrices, priceIn, type Prices, type Pricing } from "../kernel/price.ts";
 import type { RuntimeOptions } from "../runtime/runtime_options.ts";
 import type { Command, Context } from "./command.ts";

@@ -3,8 +3,8 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { resolve } from "node:path";
+import { parseJson } from "../kernel/parse.ts";
 import { privateFile } from "../providers/private_file.ts";
 import type { AgentImage } from "../runtime/image.ts";
 import { openNet } from "../providers/net.ts";

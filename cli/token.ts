@@ -3,8 +3,8 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { dirname, join } from "node:path";
+import { parseJson } from "../kernel/parse.ts";
 import { realClock } from "../providers/clock.ts";
 import { type PrivateFile, privateFile } from "../providers/private_file.ts";
 import { realRandom } from "../providers/random.ts";

@@ -3,7 +3,6 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { basename } from "node:path";
 import { SYSCALLS } from "../broker/table.ts";
 import { type Problem, type Review, REVIEWS, type Tier, TIERS } from "../broker/sandbox.ts";
@@ -11,6 +10,7 @@ import { SysError } from "../kernel/errors.ts";
 import { checkContract, type ToolTest } from "../kernel/generated.ts";
 import { parsePattern } from "../kernel/grammar.ts";
 import type { Json, JsonObject } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { oneLine } from "../providers/printable.ts";
 import type { JitOptions } from "../runtime/workshop.ts";
 import type { Context } from "./command.ts";

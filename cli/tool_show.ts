@@ -3,12 +3,12 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { diffText } from "../kernel/diff.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import type { ToolTest } from "../kernel/generated.ts";
 import { canonical, type Json } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { ToolRecord } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
 import { readLines } from "../runtime/load.ts";

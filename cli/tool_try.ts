@@ -8,11 +8,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import type { Problem } from "../broker/sandbox.ts";
 import { type Errno, type ErrorDetail, SysError } from "../kernel/errors.ts";
 import { formatPattern, parsePattern } from "../kernel/grammar.ts";
 import type { Json } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { realClock } from "../providers/clock.ts";
 import { oneLine, printable, quoted } from "../providers/printable.ts";
 import { type AgentImage, defineImage } from "../runtime/image.ts";

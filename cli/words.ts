@@ -3,11 +3,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits } from "../kernel/event.ts";
 import { parsePattern, type Pattern } from "../kernel/grammar.ts";
 import type { Json } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { suggest } from "../kernel/policy.ts";
 import { type Duration, milliseconds, type Rule } from "../runtime/rule.ts";
 import { UsageError } from "./exit.ts";

@@ -18,13 +18,13 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import { type Fault, faultAt, History, LineWalk } from "./history.ts";
 import type { TreeId } from "./ids.ts";
 import { isId } from "./ids.ts";
 import type { Json } from "./json.ts";
 import { canonical, sha256 } from "./json.ts";
+import { parseJson } from "./parse.ts";
 import { named } from "./proof.ts";
 import type { SignedHead, Trust } from "./seal.ts";
 

@@ -11,12 +11,12 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { Panic, SysError } from "./errors.ts";
 import type { Event, EventType, Line } from "./event.ts";
 import { canonical, canonicalFields, isShort, sha256 } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { TreeId } from "./ids.ts";
+import { parseJson } from "./parse.ts";
 import type { StoredBatch } from "./store.ts";
 
 /** What stands before the first line. */

@@ -10,7 +10,6 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import { SysError } from "./errors.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
@@ -25,6 +24,7 @@ import {
 } from "./mcp.ts";
 import { parseBinding } from "./mcp_binding.ts";
 import { exposed, hiddenIn, textsIn } from "./mcp_text.ts";
+import { parseJson } from "./parse.ts";
 import { resolvePath } from "./path.ts";
 
 /** A tool as a person saw it. */

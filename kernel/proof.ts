@@ -11,11 +11,11 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import type { TreeId } from "./ids.ts";
 import { canonical, sha256 } from "./json.ts";
 import { isHash, leafHash, verifyConsistency, verifyInclusion } from "./merkle.ts";
+import { parseJson } from "./parse.ts";
 import { HEAD, KEY, KeyChain, readLeaf } from "./seal.ts";
 import type { KeyStatement, SignedHead, Stretch, Trust } from "./seal.ts";
 

@@ -3,9 +3,9 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { type TreeId, treeNumber } from "./ids.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
+import { parseJson } from "./parse.ts";
 import type { State } from "./state.ts";
 
 /**

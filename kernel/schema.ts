@@ -6,10 +6,10 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { type OutputUnit, type Schema, Validator } from "@cfworker/json-schema";
 import { satisfies } from "./constraint.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
+import { parseJson } from "./parse.ts";
 
 /** Beyond it only that it is wrong is said: finding out what would cost as much again. */
 const EXPLAINED_CHARS_MAX = 2_048;

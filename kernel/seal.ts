@@ -17,13 +17,13 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { z } from "zod";
 import { SysError } from "./errors.ts";
 import type { TreeId } from "./ids.ts";
 import { isId } from "./ids.ts";
 import { canonical } from "./json.ts";
 import { isHash } from "./merkle.ts";
+import { parseJson } from "./parse.ts";
 
 /** Stands behind the heads of one tree, with all that the hash chain to `head` is made of. */
 export interface Stretch {

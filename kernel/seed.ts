@@ -6,10 +6,10 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import type { TreeId } from "./ids.ts";
 import { canonical } from "./json.ts";
 import { textIs } from "./log.ts";
+import { parseJson } from "./parse.ts";
 import { diffStates, type StatePatch } from "./patch.ts";
 import { renamedTexts } from "./rename.ts";
 import { emptyState, type State } from "./state.ts";

@@ -12,9 +12,9 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { SysError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
+import { parseJson } from "./parse.ts";
 
 /** What a skill says of itself. */
 export interface SkillFacts {

@@ -9,7 +9,6 @@
  * @module
  */
 
-import { parseJson } from "./parse.ts";
 import { apply } from "./apply.ts";
 import type { EditJudge } from "./answer.ts";
 import { CapabilityIndex } from "./capability_index.ts";
@@ -23,6 +22,7 @@ import { type Found, listNames, lookUp, Names, resolve } from "./names.ts";
 import { parsePolicy, type Policy } from "./policy.ts";
 import { lineageOf } from "./process.ts";
 import type { HeldCapability } from "./capability.ts";
+import { parseJson } from "./parse.ts";
 import {
   type Collection,
   emptyState,

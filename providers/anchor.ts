@@ -9,9 +9,9 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { canonical } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { HEAD } from "../kernel/seal.ts";
 import type { Anchor, SignedHead } from "../kernel/seal.ts";
 

@@ -7,11 +7,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { type CredentialHead, type Credentials, Redactor } from "../kernel/credential.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { type CredentialSource, credentialsWith, openCredentials } from "./credentials.ts";
 import { type PrivateFile, privateFile } from "./private_file.ts";
 import type { StoreKey } from "./store_key.ts";

@@ -8,10 +8,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { McpChild } from "./mcp_child.ts";
 
 /** A transport over the pipes of a child. */

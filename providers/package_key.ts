@@ -5,27 +5,9 @@
 
 import { SysError } from "../kernel/errors.ts";
 import { readPrivate, writePrivate } from "./key_file.ts";
+import { isWeakKey } from "./weak_key.ts";
 
 const PEM = /-----BEGIN (PRIVATE|PUBLIC) KEY-----([\s\S]+?)-----END \1 KEY-----/;
-
-/**
- * Points of small order, their signs aside: under such a key anybody signs anything, and some
- * checkers of signatures take them. No key that was made is among them.
- */
-const WEAK: readonly string[] = [
-  "00".repeat(32),
-  `01${"00".repeat(31)}`,
-  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-  `ec${"ff".repeat(30)}7f`,
-  `ed${"ff".repeat(30)}7f`,
-  `ee${"ff".repeat(30)}7f`,
-];
-
-function isWeak(key: string): boolean {
-  const last = Number.parseInt(key.slice(62), 16) & 0x7f;
-  return WEAK.includes(key.slice(0, 62) + last.toString(16).padStart(2, "0"));
-}
 
 /** A key that signs. */
 export interface PackageKey {
@@ -69,7 +51,7 @@ export async function loadPackageKey(path: string): Promise<PackageKey> {
 
 /** A public key: 64 hexadecimal digits, or the text of a PEM file. Throws `EINVAL`. */
 export async function publicKeyOf(text: string): Promise<string> {
-  if (/^[0-9a-f]{64}$/.test(text) && !isWeak(text)) return text;
+  if (/^[0-9a-f]{64}$/.test(text) && !isWeakKey(text)) return text;
   try {
     const der = derOf(text, "PUBLIC");
     const key = await crypto.subtle.importKey("spki", der, "Ed25519", true, ["verify"]);
@@ -85,7 +67,7 @@ export async function holdsSignature(
   { key, sig }: { readonly key: string; readonly sig: string },
   text: string,
 ): Promise<boolean> {
-  if (isWeak(key)) return false;
+  if (isWeakKey(key)) return false;
   try {
     const raw = Uint8Array.fromHex(key);
     const imported = await crypto.subtle.importKey("raw", raw, "Ed25519", false, ["verify"]);

@@ -6,10 +6,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { matchResource } from "../kernel/grammar.ts";
 import { canonical, type Json, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { checkAgainst } from "../kernel/schema.ts";
 import type { PersonRequest, Scope } from "../kernel/world.ts";
 import { oneLine, quoted } from "./printable.ts";

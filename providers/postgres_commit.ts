@@ -7,10 +7,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { Batch } from "../kernel/store.ts";
 import type { Postgres } from "./postgres_handle.ts";
 import { type Position, refuseMalformed, refuseUnfit } from "./store_refusals.ts";

@@ -11,10 +11,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical, type JsonObject } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type {
   Archive,
   Batch,

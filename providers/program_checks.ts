@@ -11,11 +11,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { lstatSync } from "node:fs";
 import { z } from "zod";
 import { SysError, toOutcome } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { type Check, PERMISSIONS } from "../kernel/program.ts";
 import { isAtOrBelow } from "../kernel/reach.ts";

@@ -12,7 +12,6 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import {
   createPrivateKey,
   createPublicKey,
@@ -24,10 +23,12 @@ import {
 import { z } from "zod";
 import { SysError } from "../kernel/errors.ts";
 import { canonical } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { HEAD, KEY, KeyChain, signedText } from "../kernel/seal.ts";
 import type { Anchor, KeyStatement, SignedHead, Signer } from "../kernel/seal.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import { fileFailure, readPrivate, syncFolder, writeAll, writePrivate } from "./key_file.ts";
+import { isWeakKey } from "./weak_key.ts";
 
 const FILE = z.strictObject({
   type: z.literal("libos.keyfile/1"),
@@ -55,6 +56,7 @@ const publicKeys = new Map<string, KeyObject>();
  */
 export function checkSignature(key: string, text: string, sig: string): boolean {
   if (!/^[0-9a-f]{64}$/.test(key) || !/^[0-9a-f]{128}$/.test(sig)) return false;
+  if (isWeakKey(key)) return false;
   try {
     const signature = Uint8Array.fromHex(sig);
     return verify(null, new TextEncoder().encode(text), publicKey(key), signature);

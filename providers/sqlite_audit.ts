@@ -11,12 +11,12 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
 import { isHash } from "../kernel/merkle.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { HEAD, readLeaf, refuseUnfitSeal } from "../kernel/seal.ts";
 import type { AuditStore, SignedHead, StoredHead, StoredStretch } from "../kernel/seal.ts";
 import { numberIn, textIn } from "./sqlite_handle.ts";

@@ -16,9 +16,9 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { SysError } from "../kernel/errors.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { SqliteRow, SqliteValue } from "./sqlite_handle.ts";
 import { derived, NONCE_BYTES, TAG_BYTES } from "./store_key.ts";
 

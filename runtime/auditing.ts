@@ -14,12 +14,12 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import { cloudEvent } from "../kernel/export.ts";
 import { type Fault, faultAt } from "../kernel/history.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { MemoryAuditStore } from "../kernel/seal.ts";
 import type { Anchor, AuditStore, Signer, Trust } from "../kernel/seal.ts";
 import type { Store } from "../kernel/store.ts";

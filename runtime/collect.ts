@@ -3,11 +3,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { Draft } from "../kernel/draft.ts";
 import type { EventMap, ValueRef } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { State } from "../kernel/state.ts";
 import { archiveOf } from "../kernel/store.ts";
 import type { Removed, Store } from "../kernel/store.ts";

@@ -3,9 +3,9 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { canonical } from "../kernel/json.ts";
 import type { TreeId } from "../kernel/ids.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { Store } from "../kernel/store.ts";
 import type { TreeContext } from "../kernel/tree.ts";
 import type { Entry, HookBook } from "../providers/hook_book.ts";

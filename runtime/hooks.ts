@@ -9,12 +9,12 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical, sha256 } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { State } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
 import type { TreeContext } from "../kernel/tree.ts";

@@ -3,7 +3,6 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import type { Sys } from "../broker/client.ts";
 import type { Tool, ToolContext } from "../broker/tool.ts";
@@ -14,6 +13,7 @@ import type { BudgetLimits, ImageData } from "../kernel/event.ts";
 import { checkContract, type ToolDefinition, toolHash } from "../kernel/generated.ts";
 import { hashOf, type JsonObject } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { Skills } from "../kernel/skill.ts";
 import type { Model } from "../kernel/world.ts";
 import { aiSdkModel, type LanguageModel } from "../providers/models/ai_sdk.ts";

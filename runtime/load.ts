@@ -3,13 +3,13 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 import type { Pace } from "./pace.ts";

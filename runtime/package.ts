@@ -18,7 +18,6 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { isFree } from "../broker/context.ts";
 import { budgetShape, jsonObjectShape } from "../broker/shapes.ts";
@@ -30,6 +29,7 @@ import { checkContract, type ToolDefinition, type ToolTest } from "../kernel/gen
 import { formatPattern, type Pattern, within } from "../kernel/grammar.ts";
 import { canonical, hashOf, type JsonObject, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { parseGrant } from "../kernel/path.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import {

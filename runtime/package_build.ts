@@ -13,11 +13,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { jsonObjectShape } from "../broker/shapes.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { type Budget, budgetLimits } from "./image.ts";
 import { type Package, packageOf } from "./package.ts";
 import { packedFile } from "./package_files.ts";

@@ -3,13 +3,13 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { RIGHTS } from "../broker/table.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { EventMap } from "../kernel/event.ts";
 import { isId, type TreeId, treeNumber } from "../kernel/ids.ts";
 import { canonical, type JsonObject, sha256 } from "../kernel/json.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { named } from "../kernel/proof.ts";
 import { wants } from "../kernel/schedule.ts";
 import type { Batch, InboxItem, Snapshot, StoredBatch } from "../kernel/store.ts";

@@ -6,7 +6,6 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { decode } from "../broker/call.ts";
 import { clientOver } from "../broker/client.ts";
 import type { AnySyscall } from "../broker/syscall.ts";
@@ -15,6 +14,7 @@ import { SysError, toOutcome } from "../kernel/errors.ts";
 import type { CallResult, EventMap, Line } from "../kernel/event.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import { canonical, type Json } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { State } from "../kernel/state.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 import type { Program, StepContext } from "./program.ts";

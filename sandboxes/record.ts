@@ -5,9 +5,9 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { type Errno, ERRORS } from "../kernel/errors.ts";
 import type { Json, JsonObject } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
 
 /** One thing that a cage says. */
 export type CageRecord =

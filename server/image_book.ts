@@ -13,11 +13,11 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { ERRORS, SysError } from "../kernel/errors.ts";
 import { type CheckpointId, type Pid, treeOf } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Shelved } from "../providers/package_folder.ts";
 import type { PrivateFile } from "../providers/private_file.ts";

@@ -3,10 +3,10 @@
  * @module
  */
 
-import { parseJson } from "../kernel/parse.ts";
 import { z } from "zod";
 import { LIMITS } from "../kernel/limits.ts";
 import { exposed } from "../kernel/mcp_text.ts";
+import { parseJson } from "../kernel/parse.ts";
 import type { DecideInput, RequestView } from "./schema/request.ts";
 
 /** A question in a form. */

@@ -307,3 +307,13 @@ Deno.test("An anchor shows a store that was set back, and keeps it from being se
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("No signature holds under a key that anybody has the secret of", () => {
+  const [zero, one] = ["00".repeat(32), `01${"00".repeat(31)}`];
+  // The neutral element signs all texts under itself: R = A, s = 0.
+  for (const key of [zero, one, `${one.slice(0, 62)}80`, `ec${"ff".repeat(30)}7f`]) {
+    for (const point of [zero, one]) {
+      assert.equal(checkSignature(key, "any text", point + zero), false, key);
+    }
+  }
+});

@@ -17,10 +17,10 @@
  * @module
  */
 
-import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { type Json, plain } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { parseJson } from "../../kernel/parse.ts";
 import { priceOf, type Pricing } from "../../kernel/price.ts";
 import type {
   Model,

@@ -9,8 +9,8 @@
  * @module
  */
 
-import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/parse.ts";
 import type { Model } from "../../kernel/world.ts";
 import type { LanguageModel } from "./ai_sdk.ts";
 import { messagesOf, type Question } from "./anthropic_messages.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { mediaOf } from "../../kernel/media.ts";
+import { parseJson } from "../../kernel/parse.ts";
 import type { Model, ModelReply, ModelRequest } from "../../kernel/world.ts";
 import { toFailure } from "./ai_sdk_failure.ts";
 import { keyHider } from "./key.ts";

@@ -13,9 +13,9 @@
  * @module
  */
 
-import { parseJson } from "../../kernel/parse.ts";
 import { type Errno, type ErrorDetail, ERRORS, SysError } from "../../kernel/errors.ts";
 import { canonical, hashOf } from "../../kernel/json.ts";
+import { parseJson } from "../../kernel/parse.ts";
 import type { Model, ModelMessage, ModelReply, ModelRequest } from "../../kernel/world.ts";
 
 /** Where records go. */

@@ -3,9 +3,9 @@
  * @module
  */
 
-import { parseJson } from "../../kernel/parse.ts";
 import type { Json } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { parseJson } from "../../kernel/parse.ts";
 import type { Simulator } from "../../kernel/simulate.ts";
 import type { Model } from "../../kernel/world.ts";
 

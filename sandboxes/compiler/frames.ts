@@ -3,8 +3,8 @@
  * @module
  */
 
-import { parseJson } from "../../kernel/parse.ts";
 import { SysError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/parse.ts";
 
 const HEAD_BYTES = 4;
 

@@ -3,11 +3,11 @@
  * @module
  */
 
-import { parseJson } from "../../kernel/parse.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { canonical, plain } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
+import { parseJson } from "../../kernel/parse.ts";
 import { type Package, packageText } from "../../runtime/package.ts";
 import { packageChanges } from "../../runtime/package_diff.ts";
 import type { Api, House } from "../api.ts";
