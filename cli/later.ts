@@ -6,7 +6,7 @@
 import { UsageError } from "./exit.ts";
 
 const LATER: { readonly [command: string]: string } = {
-  nodes: "several nodes on one store",
+  nodes: "commands for the nodes of a shared store",
   "tools pin": "pinned tools of MCP servers",
 };
 
