@@ -69,7 +69,10 @@ export class Forest {
   readonly #order = new IdleOrder();
   /** Claims to trees that left memory, where others could want them before they run out. */
   readonly #claims = new Map<TreeId, { readonly epoch: number; readonly untilMs: number }>();
-  /** Trees that stopped, and why. They are not run again by this node. */
+  /**
+   * Trees that stopped, and why. They are not run again by this node, but for those that it lost
+   * to another: once their claim is free, they may come back.
+   */
   readonly broken: Map<TreeId, SysError> = new Map();
 
   readonly #planting = new Map<string, Promise<void>>();
@@ -123,14 +126,19 @@ export class Forest {
       this.use(hosted);
       return Promise.resolve(hosted);
     }
-    const broken = this.broken.get(id);
-    if (broken !== undefined) return Promise.reject(broken);
+    if (this.isBarred(id)) return Promise.reject(this.broken.get(id));
     let loading = this.#loading.get(id);
     if (loading === undefined) {
       loading = this.#load(id).finally(() => this.#loading.delete(id));
       this.#loading.set(id, loading);
     }
     return loading;
+  }
+
+  /** Whether a tree stopped for something that another try would not mend. */
+  isBarred(id: TreeId): boolean {
+    const broken = this.broken.get(id);
+    return broken !== undefined && (this.#parts.alone || broken.code !== "EFENCED");
   }
 
   /**
@@ -234,6 +242,7 @@ export class Forest {
       usedMs: 0,
     };
     this.#hosted.set(tree.state.tree, hosted);
+    this.broken.delete(tree.state.tree);
     this.#claims.delete(tree.state.tree);
     this.use(hosted);
     if (tree.state.epoch !== epoch) {

@@ -69,7 +69,7 @@ export class Intake {
   async takeAll(): Promise<void> {
     const { forest } = this.#parts;
     for (const id of await forest.due(forest.all.length + 1_000)) {
-      if (!forest.broken.has(id)) await this.take(id);
+      if (!forest.isBarred(id)) await this.take(id);
     }
   }
 

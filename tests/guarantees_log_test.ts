@@ -5,11 +5,12 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { allow, SysError } from "../mod.ts";
-import { MemoryStore } from "../testing.ts";
+import { allow, createRuntime, SysError } from "../mod.ts";
+import { MemoryStore, VirtualClock } from "../testing.ts";
 import { RIGHTS } from "../broker/table.ts";
 import type { TreeId } from "../kernel/ids.ts";
-import { canonical, sha256 } from "../kernel/json.ts";
+import { canonical, type Json, sha256 } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import type { Batch, StoredBatch } from "../kernel/store.ts";
 import { Tree } from "../kernel/tree.ts";
 import { loadTree, readLines, verifyTree } from "../runtime/load.ts";
@@ -267,6 +268,29 @@ Deno.test("G7 one writer: what the lost node put into the inbox has its effect o
   assert.deepEqual(second.files!.done, ["write first"]);
   await first.os.close();
   await second.close();
+});
+
+Deno.test("G7 one writer: a tree that was lost comes back once its claim is free", async () => {
+  const clock = new VirtualClock(1_700_000_000_000);
+  const image = imageOf(async ({ sys }) => {
+    const heard: Json[] = [];
+    while (heard.length < 2) heard.push((await sys.message.receive({})).messages[0]!["data"]!);
+    await sys.process.exit({ result: heard });
+  }, { name: "two" });
+  const options = { store: new OpenStore(), workspace: null, clock, autorun: false };
+  await using first = await createRuntime({ ...options, images: [image] });
+  const process = await first.spawn(image, { goal: "Hear two" });
+  await first.runUntilIdle();
+  await clock.advance(LIMITS.leaseMsDefault);
+  const second = await createRuntime({ ...options, images: [image] });
+  await (await second.get(process.pid))!.send("one");
+  assert.equal(await codeOf(process.send("two")), "EFENCED");
+  await first.runUntilIdle();
+  assert.equal(first.node.peek("t_1"), undefined);
+  await second.close();
+  await first.runUntilIdle();
+  assert.deepEqual((await process.wait()).result, ["one", "two"]);
+  assert.equal(first.node.broken.size, 0);
 });
 
 /** A store whose inbox is read slowly, and shows what was there when the reading began. */
