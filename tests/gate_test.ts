@@ -224,7 +224,11 @@ Deno.test("A runtime's gate that cannot be is refused, and nothing is left open"
 });
 
 /** Runs a kernel until it has said so many lines, and then kills it, or until it has ended. */
-async function kernel(args: readonly string[], killAfter = Infinity): Promise<string[]> {
+async function kernel(
+  args: readonly string[],
+  killAfter = Infinity,
+  until: Promise<void> = Promise.resolve(),
+): Promise<string[]> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", CHILD, ...args],
     stdout: "piped",
@@ -233,7 +237,10 @@ async function kernel(args: readonly string[], killAfter = Infinity): Promise<st
   let text = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
     text += chunk;
-    if (text.split("\n").length > killAfter) child.kill("SIGKILL");
+    if (text.split("\n").length <= killAfter) continue;
+    await until;
+    child.kill("SIGKILL");
+    break;
   }
   await child.status;
   return text.trim().split("\n");
@@ -244,14 +251,18 @@ Deno.test("Calls that wait at a gate when a kernel is killed are sent again, in 
   const goals = ["goal-0", "goal-1", "goal-2", "goal-3", "goal-4"];
   let isKilled = false;
   const heard: string[] = [];
+  const first = Promise.withResolvers<void>();
   await using server = fakeOpenAi((messages) => {
-    if (!isKilled) return { kind: "hang" };
+    if (!isKilled) {
+      first.resolve();
+      return { kind: "hang" };
+    }
     heard.push(goals.find((goal) => JSON.stringify(messages).includes(goal)) ?? "?");
     return says("done");
   });
   try {
     const store = `${folder}/gate.db`;
-    assert.deepEqual(await kernel([store, server.url, ...goals], goals.length), goals);
+    assert.deepEqual(await kernel([store, server.url, ...goals], 5, first.promise), goals);
     assert.equal(server.requests.length, 1, "the others waited");
     isKilled = true;
     assert.deepEqual(await kernel([store, server.url]), goals.map(() => "true"));
