@@ -28,7 +28,8 @@ export const make: Command = {
   },
 };
 
-function sourceOf(name: string): string {
+/** A first agent: a file that runs as it is. */
+export function agentSource(name: string): string {
   return `/**
  * libos run ${name}.ts
  *
@@ -61,7 +62,7 @@ async function newAgent(at: Context, name: string): Promise<number> {
     throw new UsageError(`Cannot make agent "${name}": ${expected}`);
   }
   const file = `${name}.ts`;
-  if (!await makeText(at, file, sourceOf(name))) {
+  if (!await makeText(at, file, agentSource(name))) {
     const state = `"${file}" exists, expected another name`;
     throw new SysError("EEXIST", `Cannot make agent "${name}": ${state}`);
   }

@@ -4,21 +4,17 @@
  */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { agentSource } from "../cli/new.ts";
 import { commandWords } from "../cli/top.ts";
 import { Place } from "./cli_place.ts";
 import { served } from "./cli_served.ts";
 
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
-
-Deno.test("new agent makes a file that type-checks, runs, asks and is never written over", async () => {
+Deno.test("new agent makes a file that runs, asks and is never written over", async () => {
   await using place = await Place.make();
   const made = await place.libos("new", "agent", "scout");
   equal([made.exit, made.out], [0, "made scout.ts\nNext: libos run scout.ts\n"]);
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["check", "--config", CONFIG, "scout.ts"],
-    cwd: place.folder,
-  }).output();
-  equal(code, 0, new TextDecoder().decode(stderr));
+  // tests/docs_test.ts looks at its types.
+  equal(await place.read("scout.ts"), agentSource("scout"));
   equal((await place.libos("run", "scout.ts", "--no-wait")).exit, 5);
   equal((await place.libos("approve", "req_1.1")).exit, 0);
   const ran = await place.libos("run", "scout.ts", "--resume", "-q");

@@ -2,9 +2,9 @@
  * The crash sweep: the demo is killed before and after its commits, twice in a row, and at random
  * times from outside. Run again, it ends as if nobody had killed it.
  *
- * Every fifth commit and the last ones by default; `deno task sweep` takes each of them
- * (LIBOS_SWEEP=all).
- * LIBOS_SEED repeats the random times of an earlier run.
+ * Every tenth commit, from one that the seed says, and the last ones by default; `deno task sweep`
+ * takes each of them (LIBOS_SWEEP=all).
+ * LIBOS_SEED repeats the commits and the random times of an earlier run.
  * @module
  */
 
@@ -12,7 +12,7 @@ import assert from "node:assert/strict";
 import { type Kill, place, round, run, stories } from "./crash_rounds.ts";
 
 const IS_WHOLE = Deno.env.get("LIBOS_SWEEP") === "all";
-const STRIDE = IS_WHOLE ? 1 : 5;
+const STRIDE = IS_WHOLE ? 1 : 10;
 /** The write of the report is among these; they are never left out. */
 const LAST_COMMITS = 12;
 const RANDOM_ROUNDS = IS_WHOLE ? 40 : 6;
@@ -55,11 +55,11 @@ function chance(seed: number): () => number {
 function plans(whole: Baseline): Map<string, readonly Kill[]> {
   const rounds = new Map<string, readonly Kill[]>();
   for (let commit = 1; commit <= whole.commits; commit++) {
-    if ((commit - 1) % STRIDE !== 0 && commit <= whole.commits - LAST_COMMITS) continue;
+    if ((commit + SEED) % STRIDE !== 0 && commit <= whole.commits - LAST_COMMITS) continue;
     for (const when of ["before", "after"] as const) {
       const once: Kill = { when, commit };
       rounds.set(`${when}-${commit}`, [once]);
-      const isTwice = IS_WHOLE || commit % 20 === 1;
+      const isTwice = IS_WHOLE || (commit + SEED) % (2 * STRIDE) === 0;
       if (isTwice) rounds.set(`${when}-${commit}-twice`, [once, { when, commit: 1 + commit % 4 }]);
     }
   }

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { agentSource } from "../cli/new.ts";
 import { formatted, pages } from "../docs/generate.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -97,8 +98,17 @@ function refuseFalse({ code, text }: { code: number; text: string }): void {
   assert.equal(passed >= 10, true, text);
 }
 
-Deno.test("The blocks of code of all pages have the right types, run, and claim nothing false", async () => {
-  refuseFalse(await runBlocks(PAGES, "types"));
+Deno.test("The blocks of code of all pages, and what libos new makes, have the right types, run, and claim nothing false", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    // With the pages: the types of all that it imports are checked once.
+    await Deno.writeTextFile(`${folder}/scout.ts`, agentSource("scout"));
+    const { code, text } = await runBlocks([...PAGES, `${folder}/scout.ts`], "types");
+    refuseFalse({ code, text });
+    assert.match(text, /Check .*scout\.ts/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 // The runner imports each module's own names into its examples, which `noUnusedLocals` refuses.

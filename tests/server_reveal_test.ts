@@ -94,6 +94,7 @@ async function readable(at: ServerPlace): Promise<string[]> {
     seq: Array.from({ length: lines }, (_, i) => i + 1),
     id: [...objects, ...asked].map(({ id }: { id: string }) => id),
     hash: [],
+    package: [],
     image: ["writer@1"],
   };
   const reads = Object.entries(paths as Record<string, object>)

@@ -71,6 +71,8 @@ const GROWTH_BYTES_MAX = 50 * 2 ** 20;
 /** What a Worker takes that waits in this process. */
 const CAGE_BYTES = 10 * 2 ** 20;
 const QUIET_MS = 250;
+/** Looks at whether it becomes quiet. */
+const QUIET_LOOKS = 8;
 /** Processor time in `QUIET_MS` which the kernel itself may take, watching. */
 const QUIET_CPU_MS_MAX = 80;
 const GOOD = `export default async (input, os) => {
@@ -287,12 +289,20 @@ class Target {
     };
   }
 
+  /** Processor time that goes in a stretch in which nothing is asked of the kernel. */
+  async #burned(): Promise<number> {
+    const startMs = familyCpuMs(this.#children.gone);
+    await pause(QUIET_MS);
+    return familyCpuMs(this.#children.gone) - startMs;
+  }
+
   /** What is wrong once the wave has been over for a second. */
   async #seenAfter(): Promise<string[]> {
     await pause(1_000);
-    const startMs = familyCpuMs(this.#children.gone);
-    await pause(QUIET_MS);
-    const cpuMs = familyCpuMs(this.#children.gone) - startMs;
+    let cpuMs = await this.#burned();
+    // A Worker that takes the place of one that was ended may be starting still; what a body left
+    // behind goes on.
+    for (let i = 0; i < QUIET_LOOKS && cpuMs > QUIET_CPU_MS_MAX; i++) cpuMs = await this.#burned();
     let growth = this.#growth();
     // What was freed goes back to the system later: within a second where it has little to do.
     for (let i = 0; i < RETURN_LOOKS && growth > GROWTH_BYTES_MAX; i++) {
