@@ -87,7 +87,7 @@ function started(limit: string, program: string) {
   const child = new Deno.Command("sh", {
     args: ["-c", `${limit}; exec ${run}`],
     stdout: "piped",
-    stderr: "null",
+    stderr: "inherit",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   return {

@@ -57,6 +57,9 @@ function plans(whole: Baseline): Map<string, readonly Kill[]> {
   for (let commit = 1; commit <= whole.commits; commit++) {
     if ((commit + SEED) % STRIDE !== 0 && commit <= whole.commits - LAST_COMMITS) continue;
     for (const when of ["before", "after"] as const) {
+      // Of the last ones, which are taken each time, one or the other.
+      const isLast = commit > whole.commits - LAST_COMMITS;
+      if (!IS_WHOLE && isLast && (commit + SEED) % 2 === (when === "before" ? 1 : 0)) continue;
       const once: Kill = { when, commit };
       rounds.set(`${when}-${commit}`, [once]);
       const isTwice = IS_WHOLE || (commit + SEED) % (2 * STRIDE) === 0;

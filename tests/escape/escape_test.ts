@@ -1,8 +1,10 @@
 /**
  * Hostile bodies against every tier: what must be held is held, and what is known not to be is not.
  *
- * The tier worker is tried whole with `LIBOS_ESCAPE=all`; else with all bodies that it holds and a
- * sample of those that it does not, since each of them takes a kernel with it.
+ * `deno task escape` (LIBOS_ESCAPE=all) tries each body against each tier. By default the tier
+ * "process" has all of them; "jail", which puts walls around the same cage, and "worker" have each
+ * second one, beginning with another in another run, and of those that a Worker does not hold a
+ * sample, since each of them takes a kernel with it. LIBOS_SEED repeats the choice of a run.
  * @module
  */
 
@@ -18,11 +20,14 @@ const BODIES = await allBodies();
 const IS_WHOLE = Deno.env.get("LIBOS_ESCAPE") === "all";
 /** One of so many that a Worker does not hold is tried by default. */
 const SAMPLE = 8;
+const SEED = Number(Deno.env.get("LIBOS_SEED") ?? Date.now() % 1_000_000);
 
 function chosen(tier: Tier): (body: Hostile) => boolean {
   const open = BODIES.filter(({ name }) => notHeld(tier).has(name));
   const sample = new Set(open.filter((_, i) => i % SAMPLE === 0));
-  return (body) => IS_WHOLE || !notHeld(tier).has(body.name) || sample.has(body);
+  const held = BODIES.filter(({ name }) => !notHeld(tier).has(name));
+  const turn = new Set(held.filter((_, i) => tier === "process" || (i + SEED) % 2 === 0));
+  return (body) => IS_WHOLE || turn.has(body) || sample.has(body);
 }
 
 for (const tier of TIERS) {
@@ -35,7 +40,7 @@ for (const tier of TIERS) {
     const unsaid = broken
       .filter(({ body }) => !notHeld(tier).has(body.name))
       .map((one) => [one.body.name, ...one.broken]);
-    assert.deepEqual(unsaid, [], `Tier "${tier}" did not hold these`);
+    assert.deepEqual(unsaid, [], `Tier "${tier}" did not hold these, seed ${SEED}`);
     const found = broken.map(({ body }) => body.name).sort();
     const said = BODIES.filter((body) => choose(body) && notHeld(tier).has(body.name));
     const sure = said.map(({ name }) => name).filter((name) => !unsteady(tier).has(name));
