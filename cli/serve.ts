@@ -131,6 +131,9 @@ export async function housed(
 
 /** Tells where it is, and waits to be interrupted. */
 async function serving(at: Context, server: Served): Promise<number> {
+  // Before anything is told: who reads that it runs may ask it to stop at once.
+  const stop = Promise.withResolvers<void>();
+  const off = at.io.onInterrupt(() => stop.resolve());
   // Another principal than who starts agents at the terminal: those may be approved here.
   const name = `${operatorOf(at).replaceAll(/[^\w.@-]/g, "_").slice(0, 56)}@console`;
   // One that dies with the server: what is told here opens this server only.
@@ -139,18 +142,8 @@ async function serving(at: Context, server: Served): Promise<number> {
   const own = server.tokens.create({ name, role: "admin", forMs: 30 * 86_400_000 });
   const text = JSON.stringify({ url: server.url, token: own.secret });
   beside.update(() => `${text}\n`);
-  const link = server.link(own.record.id);
-  if (at.format === "json" || at.format === "jsonl") {
-    at.io.out(`${JSON.stringify({ url: server.url, console: link })}\n`);
-  } else {
-    at.io.out(`Serving ${dbPath(at)} at ${server.url}\n`);
-    at.io.out(`Console (opens once, in the next 5 minutes): ${link}\n`);
-    at.io.out(`MCP for other agents: ${server.url}/mcp, with a token of libos token create\n`);
-    at.io.out("Stop with Ctrl-C; agents go on at the next start.\n");
-  }
-  const stop = Promise.withResolvers<void>();
-  const off = at.io.onInterrupt(() => stop.resolve());
   try {
+    tellWhere(at, server.url, server.link(own.record.id));
     await stop.promise;
   } finally {
     off();
@@ -159,6 +152,17 @@ async function serving(at: Context, server: Served): Promise<number> {
   }
   at.io.err("Stopping: what runs comes to its next wait\n");
   return EXIT.ok;
+}
+
+function tellWhere(at: Context, url: string, link: string): void {
+  if (at.format === "json" || at.format === "jsonl") {
+    at.io.out(`${JSON.stringify({ url, console: link })}\n`);
+    return;
+  }
+  at.io.out(`Serving ${dbPath(at)} at ${url}\n`);
+  at.io.out(`Console (opens once, in the next 5 minutes): ${link}\n`);
+  at.io.out(`MCP for other agents: ${url}/mcp, with a token of libos token create\n`);
+  at.io.out("Stop with Ctrl-C; agents go on at the next start.\n");
 }
 
 /** A server that was killed left its token behind; the store is ours now, so it runs no more. */
