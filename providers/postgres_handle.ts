@@ -11,6 +11,7 @@
 import postgres from "postgres";
 import { type Errno, SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { readAddress } from "./postgres_address.ts";
 import { STATES } from "./postgres_states.ts";
 
 /** One row, by column. */
@@ -42,13 +43,14 @@ export class Postgres {
 
   /** Connects when the first statement is run. `EINVAL` for a URL that is none of PostgreSQL. */
   constructor(url: string, options: PostgresOptions = {}) {
-    const { at, schema } = parsed(url, options.schema);
+    const { at, schema, ssl } = readAddress(url, options.schema);
     this.schema = schema;
     this.awayMs = options.awayMs ?? LIMITS.storeAwayMsMax;
     this.name = `postgres ${at.host}${at.pathname}`;
     try {
       this.#sql = postgres(at.href, {
         max: options.connections ?? 4,
+        ssl,
         connect_timeout: LIMITS.storeConnectMsMax / 1_000,
         backoff: (tries: number) => Math.min(0.02 * 2 ** tries, 1),
         onnotice: () => {},
@@ -109,24 +111,6 @@ export class Postgres {
   async close(): Promise<void> {
     await this.#sql.end({ timeout: 1 });
   }
-}
-
-function parsed(url: string, schema = "libos"): { readonly at: URL; readonly schema: string } {
-  const at = URL.canParse(url) ? new URL(url) : undefined;
-  if (at === undefined || !/^postgres(ql)?:$/.test(at.protocol)) {
-    const sentence = "Cannot open a store: no address of PostgreSQL, " +
-      "expected postgres://USER@HOST:PORT/DATABASE";
-    throw new SysError("EINVAL", sentence);
-  }
-  // A schema in the address is ours; all else is the library's.
-  const named = at.searchParams.get("schema") ?? schema;
-  at.searchParams.delete("schema");
-  if (!/^[a-z_][a-z0-9_]{0,47}$/.test(named)) {
-    const sentence = `Cannot open a store: schema ${JSON.stringify(named)}, ` +
-      "expected lower-case letters, digits and _";
-    throw new SysError("EINVAL", sentence);
-  }
-  return { at, schema: named };
 }
 
 /** Makes a `SysError` of whatever the library threw (H1); `doing` completes "Cannot …". */

@@ -87,7 +87,9 @@ export async function migrate(db: Postgres): Promise<void> {
   if (await layoutOf(db) === POSTGRES_LAYOUT) return;
   await db.transaction(async (run) => {
     await run(`SELECT pg_advisory_xact_lock(hashtext($1), ${LOCKS.migrate})`, [schema]);
-    await run(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    // Only who may make schemas is asked for one that is there.
+    const [there] = await run("SELECT to_regnamespace($1) IS NOT NULL AS there", [schema]);
+    if (there?.there !== true) await run(`CREATE SCHEMA ${schema}`);
     await run(`CREATE TABLE IF NOT EXISTS ${schema}.layout(version integer NOT NULL)`);
     const [row] = await run(`SELECT max(version) AS version FROM ${schema}.layout`);
     const from = (row?.version as number | null) ?? 0;

