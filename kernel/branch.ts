@@ -13,7 +13,7 @@ import { SysError } from "./errors.ts";
 import type { CapId, MessageId, Pid } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
 import { type Label, PERSON } from "./label.ts";
-import { loosened, type Process, type State } from "./state.ts";
+import { loosened, owned, type Process, type State } from "./state.ts";
 
 /** What is different in the new tree. */
 export interface BranchEdits {
@@ -47,25 +47,33 @@ export function branched(given: State, root: Pid, edits: BranchEdits): State {
   }
   state.requests = {};
   state.checkpoints = {};
-  for (const process of Object.values(state.processes)) settle(process);
+  for (const pid in state.processes) {
+    settle(state.processes[pid as Pid]!, () => {
+      return owned(state, given, pid as Pid);
+    });
+  }
+  if (state.processes[root] !== undefined) owned(state, given, root);
   edit(state, root, edits);
   return state;
 }
 
 /** B2, B3. */
-function settle(process: Process): void {
-  process.parked = {};
-  const { life } = process;
-  if (life.state === "waiting" && life.on.reason !== "paused") process.life = { state: "ready" };
-  if (life.state === "waiting" && life.on.reason === "paused") {
-    process.life = { ...life, on: { ...life.on, was: null } };
+function settle({ life, journal, parked }: Process, own: () => Process): void {
+  for (const _ in parked) {
+    own().parked = {};
+    break;
   }
-  for (const [key, recorded] of Object.entries(process.journal)) {
+  if (life.state === "waiting" && life.on.reason !== "paused") own().life = { state: "ready" };
+  if (life.state === "waiting" && life.on.reason === "paused") {
+    own().life = { ...life, on: { ...life.on, was: null } };
+  }
+  for (const key in journal) {
+    const recorded = journal[key]!;
     if (recorded.state !== "open") continue;
     const { intent, ...made } = recorded;
     const message = `Cannot tell how "${made.name}" came out: it was another tree's`;
     const result = { ok: false, code: "EINDOUBT", message } as const;
-    process.journal[key] = { ...made, state: "done", result, seq: intent.seq, atMs: 0 };
+    own().journal[key] = { ...made, state: "done", result, seq: intent.seq, atMs: 0 };
   }
 }
 

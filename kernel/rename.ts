@@ -18,19 +18,21 @@ export function renamed(state: State, to: TreeId): State {
 }
 
 /**
- * Canonical texts of values, with commas between them, and the ids of tree `to` for those of tree
- * `from`. They are searched as they are, all at once; only where an id is in the name of a field,
- * whose place may then be another, a value is read and written.
+ * Canonical text of a list or of an object, with the ids of tree `to` for those of tree `from`. It
+ * is searched as it is, all at once; only where an id is in the name of a field, whose place may
+ * then be another, that element is read and written.
  */
-export function renamedTexts(texts: readonly string[], from: TreeId, to: TreeId): string {
-  const all = texts.join(",");
+export function renamedText(text: string, from: TreeId, to: TreeId): string {
   const isName = new RegExp(`_${treeNumber(from)}(?!\\d)(?:[^"\\\\]|\\\\.)*":`);
-  if (!isName.test(all)) return inText(all, from, to);
+  if (!isName.test(text)) return inText(text, from, to);
+  const value = parseJson(text) as Json;
   const swap = swapOf(from, to);
-  const renamed = texts.map((text) =>
-    isName.test(text) ? canonical(walk(parseJson(text) as Json, swap)) : inText(text, from, to)
-  );
-  return renamed.join(",");
+  if (!Array.isArray(value)) return canonical(walk(value, swap));
+  const renamed = value.map((each) => {
+    const one = canonical(each);
+    return isName.test(one) ? canonical(walk(each, swap)) : inText(one, from, to);
+  });
+  return `[${renamed.join(",")}]`;
 }
 
 const IDS = "(?:p|cap|obj|req|msg|ck)";

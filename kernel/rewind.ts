@@ -16,7 +16,7 @@ import type { CallResult, EventMap, Line, Message } from "./event.ts";
 import { type CapId, type Pid, type RequestId, treeOf } from "./ids.ts";
 import type { Json } from "./json.ts";
 import { joinLabels } from "./label.ts";
-import { loosened, type Process, type State } from "./state.ts";
+import { loosened, owned, type Process, type State } from "./state.ts";
 import type { Touched } from "./touch.ts";
 
 /** An effect that was sent after a position. */
@@ -166,12 +166,15 @@ export function rewind(then: State, now: State, since: Since): State {
     state.next[kind] = Math.max(now.next[kind], then.next[kind]);
   }
   keepAuthority(state, since);
-  keepAnswers(state, now);
-  for (const process of Object.values(state.processes)) {
-    keepSpending(process, now.processes[process.pid]);
-    keepOutcomes(process, since);
-    for (const [name, { hash }] of Object.entries(process.generated)) {
-      if (tools[hash]?.revoked !== null) delete process.generated[name];
+  keepAnswers(state, now, then);
+  for (const pid in state.processes) {
+    const process = state.processes[pid as Pid]!;
+    const own = (): Process => owned(state, then, process.pid);
+    keepSpending(process, now.processes[process.pid], own);
+    keepOutcomes(process, since, own);
+    for (const name in process.generated) {
+      const { hash } = process.generated[name]!;
+      if (tools[hash]?.revoked !== null) delete own().generated[name];
     }
   }
   return state;
@@ -180,9 +183,10 @@ export function rewind(then: State, now: State, since: Since): State {
 /** W1. */
 function keepAuthority(state: State, since: Since): void {
   for (const [id, cap] of Object.entries(state.caps) as [CapId, State["caps"][CapId]][]) {
-    cap.usesSpent += Math.max(0, since.uses.get(id) ?? 0);
-    const isUsedUp = cap.usesMax !== null && cap.usesSpent >= cap.usesMax;
+    const usesSpent = cap.usesSpent + Math.max(0, since.uses.get(id) ?? 0);
+    const isUsedUp = cap.usesMax !== null && usesSpent >= cap.usesMax;
     if (since.revoked.has(id) || isUsedUp) delete state.caps[id];
+    else if (usesSpent !== cap.usesSpent) state.caps[id] = { ...cap, usesSpent };
   }
   for (let gone = true; gone;) {
     gone = false;
@@ -195,15 +199,15 @@ function keepAuthority(state: State, since: Since): void {
 }
 
 /** W2. */
-function keepAnswers(state: State, now: State): void {
+function keepAnswers(state: State, now: State, then: State): void {
   for (const [id, request] of Object.entries(state.requests)) {
     if (request.status !== "pending" || now.requests[id as RequestId]?.status === "pending") {
       continue;
     }
     delete state.requests[id as RequestId];
     for (const { pid, key } of request.askers) {
-      const process = state.processes[pid];
-      if (process === undefined) continue;
+      if (state.processes[pid] === undefined) continue;
+      const process = owned(state, then, pid);
       delete process.parked[key];
       const { life } = process;
       const waits = life.state === "waiting" && "request" in life.on && life.on.request === id;
@@ -213,21 +217,23 @@ function keepAnswers(state: State, now: State): void {
 }
 
 /** W3. */
-function keepSpending(process: Process, now: Process | undefined): void {
-  if (now === undefined) return;
-  for (const kind of Object.keys(process.spent) as (keyof Process["spent"])[]) {
-    process.spent[kind] = Math.max(process.spent[kind], now.spent[kind]);
+function keepSpending(process: Process, now: Process | undefined, own: () => Process): void {
+  if (now === undefined || now === process) return;
+  const { spent } = own();
+  for (const kind of Object.keys(spent) as (keyof Process["spent"])[]) {
+    spent[kind] = Math.max(spent[kind], now.spent[kind]);
   }
-  process.limits = now.limits;
+  own().limits = now.limits;
 }
 
 /** W4. */
-function keepOutcomes(process: Process, since: Since): void {
-  for (const [key, recorded] of Object.entries(process.journal)) {
+function keepOutcomes({ pid, step, journal }: Process, since: Since, own: () => Process): void {
+  for (const key in journal) {
+    const recorded = journal[key]!;
     if (recorded.state !== "open") continue;
-    const { pid, step } = process;
     const line = since.outcomes.get(placeOf({ pid, step, key }));
     if (line === undefined) continue;
+    const process = own();
     const { result, label } = line.data as EventMap["call.outcome"];
     const { intent: _, ...made } = recorded;
     // Who is given what came back has seen it.

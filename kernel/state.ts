@@ -309,33 +309,39 @@ export interface Keeping {
 }
 
 /**
- * A copy whose processes, capabilities and entries can be changed; what these consist of, and all
- * objects, are shared with the state it was made of.
+ * A copy whose collections can be changed. Their entries are shared with the state it was made of:
+ * a process is changed after {@linkcode owned} made it the copy's own, all others are replaced.
  */
 export function loosened(state: State): State {
   const { next, images, processes, caps, requests, mail, checkpoints } = state;
-  const copy: State = {
+  return {
     ...state,
     next: { ...next },
     images: { ...images },
-    processes: {},
-    caps: {},
+    processes: { ...processes },
+    caps: { ...caps },
     requests: { ...requests },
     mail: { ...mail },
     checkpoints: { ...checkpoints },
   };
-  for (const process of Object.values(processes)) {
-    const { spent, journal, parked, generated } = process;
-    copy.processes[process.pid] = {
-      ...process,
-      spent: { ...spent },
-      journal: { ...journal },
-      parked: { ...parked },
-      generated: { ...generated },
-    };
-  }
-  for (const cap of Object.values(caps)) copy.caps[cap.id] = { ...cap };
-  return copy;
+}
+
+/**
+ * A process of a copy, to be changed: what it consists of is still shared, but for the entries of
+ * what it spent, of its journal, and of what it holds. What is not changed stays the same record,
+ * so that comparing costs nothing.
+ */
+export function owned(copy: State, given: State, pid: Pid): Process {
+  const process = copy.processes[pid]!;
+  if (process !== given.processes[pid]) return process;
+  const { spent, journal, parked, generated } = process;
+  return copy.processes[pid] = {
+    ...process,
+    spent: { ...spent },
+    journal: { ...journal },
+    parked: { ...parked },
+    generated: { ...generated },
+  };
 }
 
 /** The state before the first line. */

@@ -250,7 +250,7 @@ async function branchOf(node: Node, hosted: Hosted, { at, edits }: {
   hosted.busy += 1;
   try {
     for (let i = 0; i < TRIES; i++) {
-      await node.durable(tree);
+      if (hosted.durableSeq < tree.state.seq) await node.durable(tree);
       const position = await pastOf(node, hosted, at);
       const then = thenOf(tree, position, true)?.state;
       if (then === undefined) continue;
