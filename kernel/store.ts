@@ -196,6 +196,11 @@ export interface Store {
    * A number that changes whenever another process may have changed the store: cheap to poll.
    */
   version(): Promise<number>;
+  /**
+   * Whoever uses it is about to stop: commits wait no longer for a store that is away. Absent where
+   * it is never away.
+   */
+  hurry?(): void;
   /** Looks for damage; a sentence for each thing found. */
   check(): Promise<readonly string[]>;
   /** What it can do beside running trees; absent for stores that cannot. */

@@ -5,6 +5,7 @@
  *   H1. Whatever the library throws becomes a `SysError`; no sentence has a password in it.
  *   H2. A statement that a lost connection leaves in doubt is not repeated here: who sent it knows
  *       how to look whether it happened.
+ *   H3. A line on which nothing comes back in time is given up with all that waits on it.
  * @module
  */
 
@@ -27,6 +28,8 @@ export interface PostgresOptions {
   readonly connections?: number;
   /** How long a statement waits for a database that is away, in milliseconds; 30 s by default. */
   readonly awayMs?: number;
+  /** false: commits wait no longer than that, either; else until the database is back. */
+  readonly isPatient?: boolean;
 }
 
 /** A pool of connections to one database. */
@@ -39,7 +42,12 @@ export class Postgres {
   readonly awayMs: number;
   /** Who this is, to others that listen: no one else has it. */
   readonly teller: string = crypto.randomUUID();
-  readonly #sql: postgres.Sql<{ bigint: number }>;
+  readonly #open: (more?: object) => Sql;
+  #sql: Sql;
+  /** The line that others are heard by, and when it is there. */
+  #ear: { readonly sql: Sql; readonly isUp: Promise<void> } | undefined;
+  /** What was given up, and ends by itself. */
+  readonly #ending = new Set<Promise<void>>();
 
   /** Connects when the first statement is run. `EINVAL` for a URL that is none of PostgreSQL. */
   constructor(url: string, options: PostgresOptions = {}) {
@@ -47,8 +55,8 @@ export class Postgres {
     this.schema = schema;
     this.awayMs = options.awayMs ?? LIMITS.storeAwayMsMax;
     this.name = `postgres ${at.host}${at.pathname}`;
-    try {
-      this.#sql = postgres(at.href, {
+    this.#open = (more) => {
+      return postgres(at.href, {
         max: options.connections ?? 4,
         ssl,
         connect_timeout: LIMITS.storeConnectMsMax / 1_000,
@@ -58,7 +66,11 @@ export class Postgres {
         types: {
           bigint: { to: 20, from: [20], parse: Number, serialize: (value: number) => `${value}` },
         },
-      }) as unknown as postgres.Sql<{ bigint: number }>;
+        ...more,
+      }) as unknown as Sql;
+    };
+    try {
+      this.#sql = this.#open();
     } catch (thrown) {
       throw postgresFailure(thrown, `open store "${this.name}"`);
     }
@@ -66,18 +78,23 @@ export class Postgres {
 
   /** Runs one short statement, in a transaction of its own. */
   readonly run: Run = async (sql, values = []) => {
-    const query = this.#sql.unsafe(sql, [...values] as never[], { prepare: true });
-    return await this.#inTime(query, () => query.cancel());
+    const over = this.#sql;
+    const query = over.unsafe(sql, [...values] as never[], { prepare: true });
+    return await this.#inTime(query, () => {
+      query.cancel();
+      this.#renew(over);
+    });
   };
 
   /** Runs a job in one transaction, all or nothing, for as long as it takes once it is begun. */
   async transaction<T>(job: (run: Run) => Promise<T>): Promise<T> {
     const begun = Promise.withResolvers<void>();
-    const done = this.#sql.begin((sql) => {
+    const over = this.#sql;
+    const done = over.begin((sql) => {
       begun.resolve();
       return job((text, values = []) => sql.unsafe(text, [...values] as never[]));
     });
-    await this.#inTime(Promise.race([begun.promise, done]), () => {});
+    await this.#inTime(Promise.race([begun.promise, done]), () => this.#renew(over));
     return await done as T;
   }
 
@@ -85,10 +102,45 @@ export class Postgres {
    * Calls `heard` when another store of this schema tells that trees were given something, and
    * when the line to hear it by is there anew: what was told meanwhile was missed.
    */
-  async listen(heard: () => void): Promise<void> {
-    await this.#sql.listen(this.schema, (teller) => {
-      if (teller !== this.teller) heard();
-    }, heard);
+  listen(heard: () => void): Promise<void> {
+    if (this.#ear !== undefined) return this.#ear.isUp;
+    const sql = this.#open({
+      max: 1,
+      idle_timeout: null,
+      max_lifetime: null,
+      onnotify: (_: string, teller: string) => {
+        if (teller !== this.teller) heard();
+      },
+      onclose: () => this.#deafen(sql),
+    });
+    const isUp = this.#inTime(sql.unsafe(`LISTEN ${this.schema}`), () => {}).then(heard);
+    isUp.catch(() => this.#deafen(sql));
+    this.#ear = { sql, isUp };
+    return isUp;
+  }
+
+  /** Who asks next listens by a new line. */
+  #deafen(sql: Sql): void {
+    if (this.#ear?.sql !== sql) return;
+    this.#ear = undefined;
+    this.#end(sql);
+  }
+
+  /**
+   * Connects anew: a line that stands still is not known to be dead for many minutes, and whatever
+   * is asked over it waits as long (H3).
+   */
+  #renew(over: Sql): void {
+    if (this.#sql !== over) return;
+    this.#sql = this.#open();
+    this.#end(over);
+    if (this.#ear !== undefined) this.#deafen(this.#ear.sql);
+  }
+
+  #end(sql: Sql): void {
+    const ended = sql.end({ timeout: ENDING_S }).catch(() => {})
+      .finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
   }
 
   /** The library waits for a database for as long as it takes: here, whoever waits hears of it. */
@@ -109,11 +161,19 @@ export class Postgres {
 
   /** Ends all connections: what is under way has a second. */
   async close(): Promise<void> {
-    await this.#sql.end({ timeout: 1 });
+    if (this.#ear !== undefined) this.#deafen(this.#ear.sql);
+    await Promise.all([this.#sql.end({ timeout: ENDING_S }), ...this.#ending]);
   }
 }
 
-/** Makes a `SysError` of whatever the library threw (H1); `doing` completes "Cannot …". */
+type Sql = postgres.Sql<{ bigint: number }>;
+/** For how long what is under way may go on over lines that are given up, in seconds. */
+const ENDING_S = 1;
+
+/**
+ * Makes a `SysError` of whatever the library threw (H1); `doing` completes "Cannot …". Its detail
+ * says the state of SQL, and `away` where nothing is wrong but that the database is not there.
+ */
 export function postgresFailure(thrown: unknown, doing: string): unknown {
   if (!(thrown instanceof Error) || thrown instanceof SysError) return thrown;
   if (thrown instanceof TypeError || thrown instanceof RangeError) return thrown;
@@ -122,7 +182,8 @@ export function postgresFailure(thrown: unknown, doing: string): unknown {
   const [errno, said]: readonly [Errno, string] = found === undefined
     ? ["EIO", code === "" ? thrown.message : `the database says ${code}, ${thrown.message}`]
     : [found[1], found[2]];
-  return new SysError(errno, `Cannot ${doing}: ${said}`, { cause: code });
+  const away = isLost(thrown) ? { away: true } : {};
+  return new SysError(errno, `Cannot ${doing}: ${said}`, { cause: code, ...away });
 }
 
 /** The state of SQL that an error carries, or the code of a lost connection. */
@@ -146,5 +207,6 @@ const LOST: readonly string[] = [
   "EHOSTUNREACH",
   "ENOENT",
   "08",
+  "53300",
   "57P",
 ];

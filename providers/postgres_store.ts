@@ -4,9 +4,7 @@
  * Nothing here is between the database and what it guarantees: a commit is one transaction, a
  * tree's row is what two owners would meet at, and locks are the database's own.
  *
- * Invariants:
- *   P1. A commit whose connection is lost is looked up before it is answered or sent again: it is
- *       never told to have failed when it happened, nor the other way round.
+ * Invariants (P1 is in postgres_writer.ts):
  *   P2. What a failed write leaves is what a rolled back transaction leaves: nothing.
  * @module
  */
@@ -27,17 +25,16 @@ import type {
 import { removedBlob, thinned } from "../kernel/store.ts";
 import { PostgresArchive } from "./postgres_archive.ts";
 import { findPostgresDamage } from "./postgres_check.ts";
-import { commitCall, commitColumns, refuseUnfits, UNFIT, unword, word } from "./postgres_commit.ts";
+import { unword, word } from "./postgres_commit.ts";
 import {
-  isLost,
   Postgres,
   postgresFailure,
   type PostgresOptions,
   type PostgresRow,
-  stateOf,
 } from "./postgres_handle.ts";
 import { readBatches } from "./postgres_log.ts";
 import { LOCKS, migrate } from "./postgres_schema.ts";
+import { PostgresWriter } from "./postgres_writer.ts";
 import {
   absentTree,
   checkedBlob,
@@ -65,12 +62,13 @@ export class PostgresStore implements Store {
   readonly #db: Postgres;
   /** Rises with all that others tell. */
   #version = 0;
-  #listening: Promise<void> | undefined;
+  readonly #writer: PostgresWriter;
   #closed = false;
 
-  private constructor(db: Postgres) {
+  private constructor(db: Postgres, isPatient: boolean) {
     this.name = db.name;
     this.#db = db;
+    this.#writer = new PostgresWriter(db, isPatient);
   }
 
   /**
@@ -81,7 +79,7 @@ export class PostgresStore implements Store {
     const db = new Postgres(url, options);
     try {
       await migrate(db);
-      return new PostgresStore(db);
+      return new PostgresStore(db, options.isPatient !== false);
     } catch (thrown) {
       await db.close();
       throw postgresFailure(thrown, `open store "${db.name}"`);
@@ -116,44 +114,9 @@ export class PostgresStore implements Store {
   }
 
   commit(batches: readonly Batch[]): Promise<void> {
-    return this.#answer("commit to", async ({ schema }) => {
-      if (batches.length === 0) return;
-      const columns = commitColumns(this.#db, batches);
-      await this.#surely(batches, async () => {
-        await this.#db.run(commitCall(schema), columns);
-      });
+    return this.#answer("commit to", async () => {
+      if (batches.length > 0) await this.#writer.commit(batches);
     });
-  }
-
-  /** Sends what is all or nothing until it is known whether it happened (P1). */
-  async #surely(batches: readonly Batch[], send: () => Promise<void>): Promise<void> {
-    const deadline = AbortSignal.timeout(this.#db.awayMs);
-    for (let tries = 0;; tries++) {
-      try {
-        if (tries > 0 && await this.#isWritten(batches)) return;
-        return await send();
-      } catch (thrown) {
-        if (stateOf(thrown) === UNFIT) {
-          // The one that was sent before may have been on its way when it was looked for.
-          if (tries > 0 && await this.#isWritten(batches)) return;
-          return await refuseUnfits(this.#db, batches);
-        }
-        // Deadlocks and failed orders of transactions are rolled back as a whole.
-        const isAgain = isLost(thrown) || /^40/.test(stateOf(thrown) ?? "");
-        if (!isAgain || deadline.aborted) throw thrown;
-        await pause(Math.min(25 * 2 ** tries, 1_000));
-      }
-    }
-  }
-
-  /** Whether the last batch of a commit, and with it all of them, is in the store. */
-  async #isWritten(batches: readonly Batch[]): Promise<boolean> {
-    const { tree, seq, lines } = batches.at(-1)!;
-    const [row] = await this.#db.run(
-      `SELECT body FROM ${this.#db.schema}.batches WHERE tree = $1 AND seq = $2 AND count = $3`,
-      [treeNumber(tree), seq, lines.length],
-    );
-    return row?.body === lines.join("\n");
   }
 
   async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
@@ -332,11 +295,7 @@ export class PostgresStore implements Store {
 
   version(): Promise<number> {
     return this.#answer("read", async () => {
-      this.#listening ??= this.#db.listen(() => this.#version += 1).catch((error) => {
-        this.#listening = undefined;
-        throw error;
-      });
-      await this.#listening;
+      await this.#db.listen(() => this.#version += 1);
       return this.#version;
     });
   }
@@ -350,10 +309,15 @@ export class PostgresStore implements Store {
     return new PostgresArchive(this.#db, (verb, job) => this.#answer(verb, job));
   }
 
+  hurry(): void {
+    this.#writer.hurry();
+  }
+
   /** Ends its connections. A second close changes nothing. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.hurry();
     await this.#db.close();
   }
 
@@ -389,8 +353,4 @@ function headIn(row: PostgresRow): TreeHead {
       ...(asking === 0 ? {} : { asking }),
     },
   };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

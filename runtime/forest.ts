@@ -348,6 +348,7 @@ export class Forest {
   /** Opens no tree any more; resolves when none is being loaded. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#parts.store.hurry?.();
     await Promise.allSettled(this.#loading.values());
   }
 

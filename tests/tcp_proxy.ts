@@ -12,6 +12,8 @@ export class TcpProxy implements AsyncDisposable {
   #losing: (() => void) | null = null;
   /** Whether whoever comes is sent away. */
   isDown = false;
+  /** Whether lines are silent: they stay open, and nothing that comes then ever gets through. */
+  isStalled = false;
 
   /** A line to a port of this machine. */
   constructor(to: number) {
@@ -49,7 +51,9 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   async #join(client: Deno.Conn): Promise<void> {
-    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#to });
+    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#to })
+      .catch(() => undefined);
+    if (server === undefined) return close(client);
     const pair = [client, server];
     for (const conn of pair) this.#open.add(conn);
     await Promise.all([this.#pass(client, server, false), this.#pass(server, client, true)]);
@@ -65,6 +69,11 @@ export class TcpProxy implements AsyncDisposable {
       for (;;) {
         const count = await from.read(bytes);
         if (count === null) break;
+        if (this.isStalled) {
+          // Read until it is cut, so that whoever writes sees nothing of it.
+          while (await from.read(bytes) !== null);
+          break;
+        }
         if (isAnswer && this.#losing !== null) {
           this.#losing();
           this.#losing = null;
