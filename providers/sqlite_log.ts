@@ -7,7 +7,8 @@
  *
  * Invariants:
  *   L1. Batches of a tree have rising ids and continuous lines, from 1 to the tree's `seq`.
- *   L2. A read never holds more than one batch and the numbers of one stretch between marks.
+ *   L2. A read never holds more than a few batches and the numbers of one stretch between marks:
+ *       as many more as those before were small.
  *   L3. A link that leads nowhere, elsewhere or not backwards ends a read with `EINTEGRITY`.
  * @module
  */
@@ -297,10 +298,45 @@ function refuseBroken(tree: TreeId, links: readonly Link[], next: number): void 
   }
 }
 
+/** Batches that a read takes at once, at most. */
+const WIDTH_MAX = 16;
+/** How much text they may be, as far as those before tell. */
+const WIDTH_CHARS = 262_144;
+const SELECT_ONE = "SELECT id, body, payloads FROM batches WHERE id = ?";
+const SELECT_MANY = "SELECT id, body, payloads FROM batches WHERE id IN (" +
+  `${"?, ".repeat(WIDTH_MAX - 1)}?) ORDER BY id`;
+
+/** The batches that links lead to, and how many may be read next: one to begin with (L2). */
+export function batchesAt(
+  db: SqliteConnection,
+  tree: TreeId,
+  links: readonly Link[],
+): { readonly batches: readonly StoredBatch[]; readonly width: number } {
+  const ids = links.map(({ id }) => id);
+  while (links.length > 1 && ids.length < WIDTH_MAX) ids.push(ids[0]!);
+  const rows = db.all(links.length > 1 ? SELECT_MANY : SELECT_ONE, ...ids);
+  let [next, chars] = [0, 0];
+  const batches = links.map((link) => {
+    const row = rows[next];
+    if (row === undefined || numberIn(row, "id") !== link.id) {
+      throw brokenLog(tree, link.seq, "absent, expected a batch");
+    }
+    next += 1;
+    const batch = batchIn(db, tree, link, row);
+    for (const line of batch.lines) chars += line.length;
+    for (const text of batch.payloads.values()) chars += text.length;
+    return batch;
+  });
+  const room = Math.floor(WIDTH_CHARS * links.length / Math.max(chars, 1));
+  return { batches, width: Math.max(1, Math.min(room, WIDTH_MAX)) };
+}
+
 /** The batch a link leads to. */
 export function batchAt(db: SqliteConnection, tree: TreeId, link: Link): StoredBatch {
-  const row = db.get("SELECT body, payloads FROM batches WHERE id = ?", link.id);
-  if (row === undefined) throw brokenLog(tree, link.seq, "absent, expected a batch");
+  return batchesAt(db, tree, [link]).batches[0]!;
+}
+
+function batchIn(db: SqliteConnection, tree: TreeId, link: Link, row: SqliteRow): StoredBatch {
   const place = [treeNumber(tree), link.seq] as const;
   const lines = db.cells.get(row, "body", "lines", place).split("\n");
   const joined = db.cells.isEncrypted

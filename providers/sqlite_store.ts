@@ -36,7 +36,7 @@ import { findAuditDamage, SqliteAuditStore } from "./sqlite_audit.ts";
 import { damagedTree, damagedTrees, findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
-import { batchAt, LogEnd, putItem, reachOf, stretch } from "./sqlite_log.ts";
+import { batchesAt, LogEnd, putItem, reachOf, stretch } from "./sqlite_log.ts";
 import { openFile, prepareDatabase, prepareFile, type SqliteMode } from "./sqlite_open.ts";
 import { refuseNarrow } from "./sqlite_schema.ts";
 import {
@@ -162,12 +162,17 @@ export class SqliteStore implements Store {
 
   async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
     const reach = await this.#answer("read", () => reachOf(this.#db, tree));
-    let next = Math.max(fromSeq, 1);
+    let [next, width] = [Math.max(fromSeq, 1), 1];
     while (next <= reach.end) {
-      for (const link of this.#guard("read", () => stretch(this.#db, reach, next))) {
-        yield this.#guard("read", () => batchAt(this.#db, tree, link));
-        next = link.seq + link.count;
+      const links = this.#guard("read", () => stretch(this.#db, reach, next));
+      for (let at = 0; at < links.length;) {
+        const some = links.slice(at, at + width);
+        const read = this.#guard("read", () => batchesAt(this.#db, tree, some));
+        yield* read.batches;
+        at += some.length;
+        width = read.width;
       }
+      next = links.at(-1)!.seq + links.at(-1)!.count;
     }
   }
 

@@ -153,32 +153,24 @@ async function verifyOnce(
   const reader = new ChainReader(id, 0, GENESIS);
   let broken: string | null = null;
   try {
-    for await (const line of linesOf(store, { head, reader })) {
-      await pace?.();
-      replay(tree, line);
-      if (snapshot !== undefined && line.seq === snapshot.seq && tree.dump() !== snapshot.state) {
+    for await (const batch of store.read(id, 1)) {
+      // Written since the head was read.
+      if (batch.seq > head.seq) break;
+      for (const line of reader.read(batch)) {
+        const turn = pace?.();
+        if (turn !== undefined) await turn;
+        replay(tree, line);
+        if (line.seq !== snapshot?.seq || tree.dump() === snapshot.state) continue;
         broken = `Snapshot at line ${line.seq} differs from what the log says`;
-        break;
+        return { tree: id, lines: head.seq, head: head.head, erased: reader.erased, broken };
       }
     }
+    reader.finish(head.seq, head.head);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     broken = error.message;
   }
   return { tree: id, lines: head.seq, head: head.head, erased: reader.erased, broken };
-}
-
-/** Every line up to a head, checked by a reader that has read nothing yet. */
-async function* linesOf(store: Store, { head, reader }: {
-  readonly head: TreeHead;
-  readonly reader: ChainReader;
-}): AsyncGenerator<Line> {
-  for await (const batch of store.read(head.tree, 1)) {
-    // Written since the head was read.
-    if (batch.seq > head.seq) break;
-    yield* reader.read(batch);
-  }
-  reader.finish(head.seq, head.head);
 }
 
 /** Fetches a value by hash, and keeps it in memory. `EINTEGRITY` when it is not there. */
