@@ -31,6 +31,7 @@ import { safeJson, safeYaml } from "./output.ts";
 import { PRICES_OPTION, pricesFor } from "./prices.ts";
 import { matchesText } from "./request_text.ts";
 import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import { reservedFor } from "./token.ts";
 import { encryptionFor } from "./store_key.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
 import { SKILLS_OPTION, skillsFor } from "./skills.ts";
@@ -107,6 +108,7 @@ async function runtimeOf(
   runtime = await createRuntime({
     store: dbPath(at),
     ...encryptionFor(at),
+    ...reservedFor(at),
     workspace: workspaceOf(at),
     images: [...await imagesHere(at), image, ...spawn.images ?? []],
     models: model === undefined ? [] : [model],

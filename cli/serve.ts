@@ -25,7 +25,7 @@ import { operatorOf } from "./order.ts";
 import { imagesHere, packagesPath } from "./package_file.ts";
 import { dbPath, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
-import { imagesPath, serverFile, tokensPath } from "./token.ts";
+import { imagesPath, reservedFor, serverFile, tokensPath } from "./token.ts";
 import { mcpFor } from "./mcp_lock_file.ts";
 import { PRICES_OPTION, pricesFor } from "./prices.ts";
 import { SKILLS_OPTION, skillsFor } from "./skills.ts";
@@ -107,6 +107,7 @@ export async function housed(
   const options: RuntimeOptions = {
     store: dbPath(at),
     ...encryptionFor(at),
+    ...reservedFor(at),
     workspace: workspaceOf(at),
     images: [...await imagesHere(at), ...images],
     models: model === undefined ? [] : [model],

@@ -19,7 +19,7 @@ export const USAGE = `Usage: deno task demo [FOLDER] [--db FILE]
        deno task demo -- --model URL --model-id NAME FOLDER "GOAL"
 
 Reads FOLDER with several processes, each of which may read one part of it, and writes a report to
-FOLDER/.libos/report.md after you allowed it. Without FOLDER it takes a sample.
+FOLDER/libos-audit/report.md after you allowed it. Without FOLDER it takes a sample.
 
   --db FILE        where the log is kept (.libos/demo.db)
   --model URL      an OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1

@@ -38,6 +38,7 @@ export interface Findings {
 /** Folders that nobody wants to read. */
 export const SKIPPED: ReadonlySet<string> = new Set([
   ".libos",
+  "libos-audit",
   ".git",
   ".hg",
   ".svn",

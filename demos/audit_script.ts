@@ -17,7 +17,7 @@ import { type Findings, SKIPPED, type Task } from "./audit_reader.ts";
 import { report, type Share } from "./audit_report.ts";
 
 /** Where the report goes, inside the folder. */
-export const REPORT = "./.libos/report.md";
+export const REPORT = "./libos-audit/report.md";
 /** More readers than these are never started. */
 export const READERS_MAX = 8;
 
@@ -82,10 +82,10 @@ function readFindings(request: ModelRequest): ScriptedCall[] {
     field(output, "merged") as string[] | undefined ?? []
   );
   const entries = entriesOf(request);
-  const isThere = entries !== null && entries.some(({ name }) => name === ".libos");
+  const isThere = entries !== null && entries.some(({ name }) => name === "libos-audit");
   return [
     ...names.map((object) => ({ tool: "object_read", input: { object } })),
-    ...(isThere ? [] : [{ tool: "file_mkdir", input: { path: "./.libos" } }]),
+    ...(isThere ? [] : [{ tool: "file_mkdir", input: { path: "./libos-audit" } }]),
   ];
 }
 

@@ -40,7 +40,7 @@ export function sharedReach(mount: Reach, caller: Reach): Reach {
     a.path.split("/").length - b.path.split("/").length ||
     Number(a.writes) - Number(b.writes) || (a.path < b.path ? -1 : 1)
   );
-  return { areas, net: mount.net, label: caller.label };
+  return { areas, owned: caller.owned ?? [], net: mount.net, label: caller.label };
 }
 
 function both(ours: Area, theirs: Area): Area | null {

@@ -15,7 +15,8 @@
  *       move and remove all of it.
  *   R4. No wall keeps a program from making a name. So where a pattern of names takes changes and
  *       no reading, nothing there is written, unless each change is judged by itself as well.
- *   R5. What a program says is as secret as the most secret of what it sees, and nobody vouches for
+ *   R5. Nothing that is the runtime's own is in a reach.
+ *   R6. What a program says is as secret as the most secret of what it sees, and nobody vouches for
  *       it. Who sees what is more secret than files are has no network.
  * @module
  */
@@ -24,6 +25,7 @@ import type { HeldCapability } from "./capability.ts";
 import { coversText, isGrant, standing } from "./chain.ts";
 import { matchResource, matchRight, overlaps, type Pattern, splitResource } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
+import { isOwned, type Owned } from "./owned.ts";
 import { CONNECT, mustWriteOutHost, writesOutHost } from "./net.ts";
 import { hashOf } from "./json.ts";
 import { joinLabels, type Label } from "./label.ts";
@@ -50,6 +52,8 @@ export interface Area {
 export interface Reach {
   /** Those above before those below, and what is only read before what is written. */
   readonly areas: readonly Area[];
+  /** What is in no area, whatever these say: the runtime's own. */
+  readonly owned?: readonly Owned[];
   /** Whether it has the network of the machine, without any door. */
   readonly net: boolean;
   /** What all that it says carries: it may have read whatever it sees. */
@@ -70,6 +74,8 @@ export interface ReachQuery {
   readonly untilMs: number;
   /** Each change is judged by itself as well, so what is only asked about does not narrow those. */
   readonly judgesChanges?: true;
+  /** What of the workspace is the runtime's own. */
+  readonly owned: readonly Owned[];
   /** Nobody judges what it connects to: then it reaches all that this machine does. */
   readonly judgesNoConnection?: true;
 }
@@ -105,7 +111,7 @@ export function reachOf(tree: Tree, query: ReachQuery): Reach {
     (query.judgesNoConnection !== true || isCovered(at, CONNECT, PRIVATE)) &&
     hashOf(label) === hashOf(UNLABELLED) &&
     !at.limits.some(({ pattern }) => meetsNoun(pattern.right, "net."));
-  return { areas, net, label };
+  return { areas, owned: query.owned, net, label };
 }
 
 /** The join of all that is in these areas. */
@@ -141,11 +147,12 @@ export function describeReach(reach: Reach): string {
 }
 
 /** Whether a path of the workspace is in a reach. */
-export function isSeen({ areas }: Reach, path: string): boolean {
-  return areas.some((area) =>
-    isAtOrBelow(path, area.path) && (area.kind === "folder" || path === area.path) &&
-    !area.holes.some((hole) => isAtOrBelow(path, hole)) && !isUnseen(area, path)
-  );
+export function isSeen(reach: Reach, path: string): boolean {
+  return !isOwned(reach.owned, path) &&
+    reach.areas.some((area) =>
+      isAtOrBelow(path, area.path) && (area.kind === "folder" || path === area.path) &&
+      !area.holes.some((hole) => isAtOrBelow(path, hole)) && !isUnseen(area, path)
+    );
 }
 
 /** Whether a path, or one above it, matches what an area is without. */

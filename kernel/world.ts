@@ -10,6 +10,7 @@ import type { Json, JsonObject } from "./json.ts";
 import type { RequestKind } from "./human_event.ts";
 import type { RequestId } from "./ids.ts";
 import type { Media } from "./media.ts";
+import type { Owned } from "./owned.ts";
 import type { Pricing } from "./price.ts";
 
 /** Time. */
@@ -73,6 +74,8 @@ export interface Files {
   remove(path: string): Promise<void>;
   /** SHA-256 of a file's content; null when there is no file. For reconciling after a crash. */
   digest(path: string): Promise<string | null>;
+  /** What in it is the runtime's own, which no call reaches; nothing when absent. */
+  owned?(): readonly Owned[];
 }
 
 /** An object that a message brings with it, by name: a conversation holds no content of media. */

@@ -21,6 +21,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { isOwned } from "../kernel/owned.ts";
 import { type Area, isAtOrBelow, type Reach } from "../kernel/reach.ts";
 import { hostPath, type Named, type Names, statOf, thing } from "./confine_names.ts";
 import { WALLS } from "./jail.ts";
@@ -95,16 +96,18 @@ export function wallsOf(place: Place, proc: boolean, names: Names = new Map()): 
     const expected = "expected a folder in it";
     throw new SysError("EACCES", `Cannot confine a program: its workspace is "/", ${expected}`);
   }
+  // What is ours is no piece of its own, whoever was granted it.
+  const areas = reach.areas.filter(({ path }) => !isOwned(reach.owned, path));
   const mounting: Mounting = {
     root: root ?? "/",
     args: [],
     mounts: [],
     covers: [],
     late: [],
-    areas: reach.areas,
+    areas,
     names,
   };
-  if (root !== null) { for (const area of reach.areas) mountArea(mounting, area); }
+  if (root !== null) { for (const area of areas) mountArea(mounting, area); }
   checkCount(mounting);
   const cwd = root === null ? "/tmp" : hostPath(root, place.cwd);
   const args = [

@@ -6,6 +6,7 @@
  *       taken as well, or the whole is refused.
  *   U2. What has such a name is taken under its other names too, as far as they are in the folder.
  *   U3. How much is looked at, and for how long, is bounded; others go on meanwhile.
+ *   U4. What is the runtime's own is taken wherever it stands, whatever rules say.
  * @module
  */
 
@@ -13,6 +14,7 @@ import { lstatSync, readFileSync, type Stats } from "node:fs";
 import { SysError } from "../kernel/errors.ts";
 import { compileResource, matchSegments, splitResource } from "../kernel/grammar.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { isOwned, type Owned } from "../kernel/owned.ts";
 import { type Area, isAtOrBelow, isSeen, type Reach } from "../kernel/reach.ts";
 import { realClock } from "./clock.ts";
 
@@ -60,9 +62,10 @@ export async function namesIn(
   const untilMs = nowMs + LIMITS.confineScanMsMax;
   const walk: Walk = { root: root ?? "/", entries: 0, entriesMax, untilMs, restMs: nowMs };
   for (const area of reach.areas) {
-    if (root === null || area.kind === "file" || area.unseen.length === 0) continue;
+    if (root === null || area.kind === "file") continue;
     if (statOf(hostPath(root, area.path))?.isDirectory() !== true) continue;
-    found.set(area, await namedIn(walk, area));
+    const named = await namedIn(walk, area, reach.owned ?? []);
+    if (named.length > 0 || area.unseen.length > 0) found.set(area, named);
   }
   return found;
 }
@@ -103,6 +106,13 @@ interface Walk {
   restMs: number;
 }
 
+interface Looking {
+  readonly walk: Walk;
+  readonly area: Area;
+  readonly owned: readonly Owned[];
+  readonly globs: readonly ReturnType<typeof compileResource>[];
+}
+
 interface Folder {
   readonly path: string;
   readonly segments: readonly string[];
@@ -119,19 +129,46 @@ interface Sorted {
   hasSecond: boolean;
 }
 
-async function namedIn(walk: Walk, area: Area): Promise<readonly Named[]> {
-  const globs = area.unseen.map(compileResource);
-  const sorted: Sorted = { named: [], others: [], hidden: new Set(), hasSecond: false };
-  const folders: Folder[] = [
-    { path: area.path, segments: splitResource(area.path), isHidden: false },
-  ];
+async function namedIn(
+  walk: Walk,
+  area: Area,
+  owned: readonly Owned[],
+): Promise<readonly Named[]> {
+  const top: Folder = { path: area.path, segments: splitResource(area.path), isHidden: false };
+  const looking: Looking = { walk, area, owned, globs: area.unseen.map(compileResource) };
+  if (area.unseen.length === 0) {
+    const ours = nothing();
+    await lookThrough(looking, takeOwned(looking, ours), ours);
+    // Nothing else is to be found, unless something of ours has a second name somewhere.
+    if (!ours.hasSecond) return inOrder(ours);
+  }
+  const sorted = nothing();
+  await lookThrough(looking, [top], sorted);
+  if (sorted.hasSecond || hasMounts(walk.root)) await takeSeconds(walk, sorted);
+  return inOrder(sorted);
+}
+
+function nothing(): Sorted {
+  return { named: [], others: [], hidden: new Set(), hasSecond: false };
+}
+
+function inOrder({ named }: Sorted): readonly Named[] {
+  const depth = ({ path }: Named): number => path.split("/").length;
+  return named.sort((a, b) => depth(a) - depth(b));
+}
+
+async function lookThrough(
+  { walk, area, owned, globs }: Looking,
+  folders: Folder[],
+  sorted: Sorted,
+): Promise<void> {
   for (let at = folders.pop(); at !== undefined; at = folders.pop()) {
     for (const { name, isDirectory, isSymlink } of await listed(walk, at, sorted)) {
       const path = `${at.path}/${name}`;
       if (area.holes.some((hole) => isAtOrBelow(path, hole))) continue;
       const spelled = spellings(name).map((one) => [...at.segments, one]);
-      const isNamed = !at.isHidden &&
-        spelled.some((segments) => globs.some((glob) => matchSegments(glob, segments)));
+      const isNamed = !at.isHidden && (isOwned(owned, path) ||
+        spelled.some((segments) => globs.some((glob) => matchSegments(glob, segments))));
       if (isNamed) take(walk, path, sorted);
       const isHidden = isNamed || at.isHidden;
       if (isDirectory) folders.push({ path, segments: spelled[0]!, isHidden });
@@ -139,9 +176,30 @@ async function namedIn(walk: Walk, area: Area): Promise<readonly Named[]> {
       else if (!isSymlink) sorted.others.push(path);
     }
   }
-  if (sorted.hasSecond || hasMounts(walk.root)) await takeSeconds(walk, sorted);
-  const depth = ({ path }: Named): number => path.split("/").length;
-  return sorted.named.sort((a, b) => depth(a) - depth(b));
+}
+
+/** U4: hides what is the runtime's own in an area; the folders of it, to be looked through. */
+function takeOwned({ walk, area, owned }: Looking, sorted: Sorted): Folder[] {
+  const found: Folder[] = [];
+  for (const folder of new Set(owned.map(({ path }) => path.slice(0, path.lastIndexOf("/"))))) {
+    if (!isAtOrBelow(folder, area.path)) continue;
+    for (const { name, isDirectory } of entriesIn(hostPath(walk.root, folder))) {
+      const path = `${folder}/${name}`;
+      if (!isOwned(owned, path) || area.holes.some((hole) => isAtOrBelow(path, hole))) continue;
+      take(walk, path, sorted);
+      if (isDirectory) found.push({ path, segments: splitResource(path), isHidden: true });
+      else note(walk, path, sorted);
+    }
+  }
+  return found;
+}
+
+function entriesIn(folder: string): readonly Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(folder)];
+  } catch {
+    return [];
+  }
 }
 
 /** What stands in a folder; nothing where it is gone. */

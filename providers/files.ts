@@ -9,7 +9,8 @@
  *       process that changes the root meanwhile depends on how folders are held: see `Folder`.
  *   F3. A call that throws anything but `EINDOUBT` has changed nothing.
  *   F4. Pipes, devices and sockets are never used; they are listed as "other".
- *   F5. A call acts in one turn, without `await`: no other call of this process comes between.
+ *   F5. What is the runtime's own is neither read nor changed, and no folder that it is in moved.
+ *   F6. A call acts in one turn, without `await`: no other call of this process comes between.
  *
  * Needs `--allow-read` and `--allow-write` for the root, and no more.
  * @module
@@ -20,9 +21,11 @@ import { isAbsolute, resolve as absolute } from "node:path";
 import type { SysError } from "../kernel/errors.ts";
 import { sha256 } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { OWNED, type Owned as OwnedPath } from "../kernel/owned.ts";
 import type { FileEntry, Files, FileStat } from "../kernel/world.ts";
 import { translated } from "./files_error.ts";
 import type { Host } from "./files_host.ts";
+import { Owned } from "./owned.ts";
 import { Folder, isSame, type Root, rootAt, SAFE_FLAGS } from "./files_folder.ts";
 import { faultOf, isTempName, namesOf, refusal, refuseUnstable, type Want } from "./files_path.ts";
 import { moveHeld, removeHeld } from "./files_move.ts";
@@ -34,6 +37,8 @@ export interface RootedFilesOptions {
   readonly allowHardLinks?: boolean;
   /** False: never hold folders through `/proc`, even where it is possible. */
   readonly anchor?: boolean;
+  /** What in it is the runtime's own, and refused. */
+  readonly owned?: Owned;
   /** How paths are walked, for tests that come in between. */
   readonly host?: Host;
 }
@@ -42,10 +47,12 @@ export interface RootedFilesOptions {
 export class RootedFiles implements Files {
   readonly #root: Root;
   readonly #allowHardLinks: boolean;
+  readonly #owned: readonly OwnedPath[];
 
   private constructor(root: Root, options: RootedFilesOptions) {
     this.#root = root;
     this.#allowHardLinks = options.allowHardLinks === true;
+    this.#owned = root.owned.inRoot(root.path);
   }
 
   /** Opens a folder as a root, and removes what crashed writers left in it. */
@@ -107,7 +114,7 @@ export class RootedFiles implements Files {
         // A name that no call takes is shown, and as nothing that could be used.
         return stats === undefined
           ? []
-          : [{ name, kind: faultOf(name) === undefined ? kindOf(stats) : "other" }];
+          : [{ name, kind: isUsable(folder, name) ? kindOf(stats) : "other" }];
       });
       folder.verify();
       return entries;
@@ -158,6 +165,7 @@ export class RootedFiles implements Files {
       const moved = source.find(oldName);
       if (moved === undefined) throw refusal("ENOENT", wantFrom, "absent");
       if (!moved.isDirectory()) this.#refuseUnusable(moved, wantFrom);
+      else if (this.#root.owned.isAbove(moved)) throw refusal("EACCES", wantFrom, OWNED);
       const target = Folder.open(this.#root, names, want);
       try {
         const newName = to.slice(to.lastIndexOf("/") + 1);
@@ -203,6 +211,11 @@ export class RootedFiles implements Files {
       }));
   }
 
+  /** What in the root is the runtime's own: canonical paths. */
+  owned(): readonly OwnedPath[] {
+    return this.#owned;
+  }
+
   #inFolder<T>(want: Want, way: (want: Want) => string[], job: (folder: Folder) => T): Promise<T> {
     return inTurn(want, () => {
       const folder = Folder.open(this.#root, way(want), want);
@@ -245,9 +258,11 @@ export class RootedFiles implements Files {
   #refuseUnusable(stats: BigIntStats, want: Want): void {
     refuseSpecial(stats, want);
     if (stats.isDirectory()) throw refusal("EINVAL", want, "is a folder, expected a file");
-    if (stats.nlink > 1n && !this.#allowHardLinks) {
+    if (stats.nlink <= 1n) return;
+    if (!this.#allowHardLinks) {
       throw refusal("EACCES", want, "has several names (hard links), expected one");
     }
+    if (this.#root.owned.isThing(stats)) throw refusal("EACCES", want, OWNED);
   }
 }
 
@@ -267,6 +282,10 @@ function refuseSpecial(stats: BigIntStats, want: Want): void {
   }
   if (stats.isFile() || stats.isDirectory()) return;
   throw refusal("EACCES", want, "is a special file, expected a regular one");
+}
+
+function isUsable(folder: Folder, name: string): boolean {
+  return faultOf(name) === undefined && !folder.owns(name);
 }
 
 function kindOf(stats: BigIntStats): FileEntry["kind"] {

@@ -25,7 +25,9 @@ import { type BigIntStats, closeSync, constants, fstatSync, fsyncSync } from "no
 import { basename, join } from "node:path";
 import { codeOf } from "./files_error.ts";
 import { HOST, type Host } from "./files_host.ts";
+import { OWNED } from "../kernel/owned.ts";
 import { isExact, refusal, type Want } from "./files_path.ts";
+import { Owned } from "./owned.ts";
 
 /** Which thing of the host something is. */
 export interface Mark {
@@ -39,6 +41,8 @@ export interface Root {
   readonly mark: Mark;
   readonly isAnchored: boolean;
   readonly host: Host;
+  /** What of the machine no name may lead to. */
+  readonly owned: Owned;
 }
 
 // Enough that answers which change at random are never right all the time.
@@ -52,14 +56,14 @@ const CANNOT_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "EISDIR", "EACCE
 /** Looks at the root once; `anchor: false` never uses `/proc`. */
 export function rootAt(
   path: string,
-  options: { readonly anchor?: boolean; readonly host?: Host },
+  options: { readonly anchor?: boolean; readonly host?: Host; readonly owned?: Owned },
   want: Want,
 ): Root {
-  const { host = HOST } = options;
+  const { host = HOST, owned = Owned.nothing } = options;
   const stats = host.stat(path, { bigint: true });
   if (!stats.isDirectory()) throw refusal("EINVAL", want, "no folder, expected one");
   const isAnchored = options.anchor !== false && canAnchor(path, host);
-  return { path, mark: { dev: stats.dev, ino: stats.ino }, isAnchored, host };
+  return { path, mark: { dev: stats.dev, ino: stats.ino }, isAnchored, host, owned };
 }
 
 /** Whether two looks saw the same thing. */
@@ -125,8 +129,14 @@ export class Folder {
     return look(this.host, this.at(name));
   }
 
-  /** Like `look`; refuses a name which is another spelling of what is stored. */
+  /** Whether a name in it is the runtime's own. */
+  owns(name: string): boolean {
+    return this.#root.owned.has(this.#marks.at(-1) ?? this.#root.mark, name);
+  }
+
+  /** Like `look`; refuses what is ours, and a name which is another spelling of what is stored. */
   find(name: string): BigIntStats | undefined {
+    if (this.owns(name)) throw refusal("EACCES", this.#want, OWNED);
     const stats = this.look(name);
     if (stats === undefined || stats.isSymbolicLink()) return stats;
     const isStored = isExact(name, {

@@ -13,6 +13,7 @@ import { LocalShell } from "../providers/shell.ts";
 import { openAuditing } from "./auditing.ts";
 import { closeAll } from "./closing.ts";
 import { openStore } from "./open_store.ts";
+import { ownedBy } from "./owned.ts";
 import { openRuleBook } from "./rule_book.ts";
 import { Runtime } from "./runtime.ts";
 import type { RuntimeOptions } from "./runtime_options.ts";
@@ -66,7 +67,7 @@ async function open(
 ): Promise<Runtime> {
   const files = options.workspace === null
     ? null
-    : await RootedFiles.open(options.workspace ?? ".");
+    : await RootedFiles.open(options.workspace ?? ".", { owned: ownedBy(options) });
   const shell = openShell(options);
   const store = await openStore(options);
   // A store that was handed in is its owner's to close.

@@ -41,7 +41,7 @@ export async function openStore(options: {
 }
 
 /** Whether it is the address of a database. */
-function isShared(store: string): boolean {
+export function isShared(store: string): boolean {
   return /^postgres(ql)?:\/\//.test(store);
 }
 

@@ -33,6 +33,11 @@ export interface RuntimeOptions {
   readonly encryption?: Encryption;
   /** The folder that files are in; the current one by default. null: no files at all. */
   readonly workspace?: string | null;
+  /**
+   * More files of the machine that no agent and no program reaches, whatever it is granted. The
+   * store with what stands beside it, its keys and the workspace's `.libos` are always among them.
+   */
+  readonly reserved?: readonly string[];
   /** The net, as `openNet` makes it. No request leaves without it. */
   readonly net?: Net | null;
   /** Images whose processes this runtime can run, besides those that are spawned. */

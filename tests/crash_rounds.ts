@@ -39,13 +39,13 @@ export interface Story {
 export async function place(root: string, name: string): Promise<Place> {
   const folder = join(root, name, "sample");
   await copy(SAMPLE, folder);
-  return { folder, db: join(root, name, "demo.db"), report: join(folder, ".libos/report.md") };
+  return { folder, db: join(root, name, "demo.db"), report: join(folder, "libos-audit/report.md") };
 }
 
 async function copy(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (name === ".libos") continue;
+    if (name === "libos-audit") continue;
     if (isDirectory) await copy(join(from, name), join(to, name));
     else await Deno.copyFile(join(from, name), join(to, name));
   }

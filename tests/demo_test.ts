@@ -58,7 +58,7 @@ async function inFolder(job: (cwd: string) => Promise<void>): Promise<void> {
 async function copy(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (name === ".libos") continue;
+    if (name === "libos-audit") continue;
     if (isDirectory) await copy(join(from, name), join(to, name));
     else await Deno.copyFile(join(from, name), join(to, name));
   }
@@ -87,7 +87,7 @@ Deno.test("The report says what is really in the folder, and no secret is kept a
     await Deno.writeTextFile(join(cwd, "sample/notes/new.md"), "# Fresh\n\nTODO: look here\n");
     const { code, err } = await demo(["sample"], cwd);
     assert.equal(code, 0, err);
-    const report = await Deno.readTextFile(join(cwd, "sample/.libos/report.md"));
+    const report = await Deno.readTextFile(join(cwd, "sample/libos-audit/report.md"));
     for (
       const part of [
         '`./notes/new.md`: 3 lines, "Fresh"',
@@ -100,7 +100,7 @@ Deno.test("The report says what is really in the folder, and no secret is kept a
         "`./secrets.env`: no capability covers it",
       ]
     ) assert(report.includes(part), `${part} in\n${report}`);
-    for (const path of [".libos/demo.db", ".libos/demo.db-wal", "sample/.libos/report.md"]) {
+    for (const path of [".libos/demo.db", ".libos/demo.db-wal", "sample/libos-audit/report.md"]) {
       const bytes = await Deno.readFile(join(cwd, path)).catch(() => new Uint8Array());
       assert(!new TextDecoder("latin1").decode(bytes).includes(SECRET), `${path} has the secret`);
     }
@@ -109,12 +109,12 @@ Deno.test("The report says what is really in the folder, and no secret is kept a
 Deno.test("A second run after the end starts anew, and comes to the same report", () =>
   inFolder(async (cwd) => {
     await demo(["sample"], cwd);
-    const first = await Deno.readTextFile(join(cwd, "sample/.libos/report.md"));
+    const first = await Deno.readTextFile(join(cwd, "sample/libos-audit/report.md"));
     const { code, out } = await demo(["sample"], cwd);
     assert.equal(code, 0);
     assert.match(out, /▸ p_2 coordinator/);
     assert.doesNotMatch(out, /going on/);
-    assert.equal(await Deno.readTextFile(join(cwd, "sample/.libos/report.md")), first);
+    assert.equal(await Deno.readTextFile(join(cwd, "sample/libos-audit/report.md")), first);
   }));
 
 Deno.test("Any folder will do: hidden, binary, huge and oddly named things", () =>
@@ -131,7 +131,7 @@ Deno.test("Any folder will do: hidden, binary, huge and oddly named things", () 
     const { code, out, err } = await demo([odd], cwd);
     assert.equal(code, 0, out + err);
     assert.doesNotMatch(out, new RegExp(`${String.fromCharCode(27)}\\[2J`));
-    const report = await Deno.readTextFile(join(odd, ".libos/report.md"));
+    const report = await Deno.readTextFile(join(odd, "libos-audit/report.md"));
     for (const part of ["./a (1)/x y.txt", "./ü/x y.txt", "./deep/er/est/x y.txt", "too large"]) {
       assert(report.includes(part), `${part} in\n${report}`);
     }
@@ -184,8 +184,12 @@ const planner: Planner = (messages, tools, body) => {
   const isMade = messages.some(({ tool_calls }) =>
     tool_calls?.some((call) => call.function.name === "file_mkdir")
   );
-  if (!isMade) return asks({ name: "file_mkdir", args: { path: "./.libos" } });
-  const next = reportPlanner({ folder: ".", report: "./.libos/report.md" })(messages, tools, body);
+  if (!isMade) return asks({ name: "file_mkdir", args: { path: "./libos-audit" } });
+  const next = reportPlanner({ folder: ".", report: "./libos-audit/report.md" })(
+    messages,
+    tools,
+    body,
+  );
   const [call] = next.kind === "answer" ? next.calls ?? [] : [];
   if (call?.name !== "file_write") return next;
   const { path, text } = call.args as { path: string; text: string };
@@ -201,8 +205,8 @@ Deno.test("A model behind an endpoint follows any goal, with the same refusals",
     assert.match(out, /model openai-compatible\/m/);
     assert.match(out, /▸ p_1 coordinator {2}"Count the characters"/);
     assert.match(out, /file\.read +\.\/secrets\.env +DENY/);
-    assert.match(out, /file\.write +\.\/\.libos\/report\.md +done/);
-    const report = await Deno.readTextFile(join(cwd, "sample/.libos/report.md"));
+    assert.match(out, /file\.write +\.\/libos-audit\/report\.md +done/);
+    const report = await Deno.readTextFile(join(cwd, "sample/libos-audit/report.md"));
     assert.match(report, /README\.md: \d+ characters/);
     assert(server.requests.length >= 4);
     assert(!JSON.stringify(server.requests).includes(SECRET), "A secret went to the model");

@@ -184,7 +184,7 @@ Deno.test("A program that nobody judges has a network only where private places 
       const tree = await world.tree();
       const nowMs = START_MS;
       text = describeReach(reachOf(tree, {
-        ...{ pid: process.pid, nowMs, untilMs: nowMs + 1_000 },
+        ...{ pid: process.pid, nowMs, untilMs: nowMs + 1_000, owned: [] },
         judgesNoConnection: true,
       }));
     });

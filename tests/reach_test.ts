@@ -17,7 +17,7 @@ async function reachWith(grants: readonly Rule[], policy = ""): Promise<Reach> {
     const process = await world.start(image, { grants: grants });
     const tree = await world.tree();
     const pid = process.pid as never;
-    found = reachOf(tree, { pid, nowMs: START_MS, untilMs: START_MS + 60_000 });
+    found = reachOf(tree, { pid, nowMs: START_MS, untilMs: START_MS + 60_000, owned: [] });
     await world.untilDone();
   }, { policy });
   return found!;
@@ -223,7 +223,7 @@ Deno.test("A child's reach is no wider than each capability above its own", asyn
     });
     const tree = await world.tree();
     for (const pid of Object.keys(tree.state.processes)) {
-      const query = { pid: pid as never, nowMs: START_MS, untilMs: START_MS };
+      const query = { pid: pid as never, nowMs: START_MS, untilMs: START_MS, owned: [] };
       const { areas } = reachOf(tree, query);
       assert.equal(areas.every(({ path }) => path === "./a"), true);
     }

@@ -11,13 +11,25 @@ import { fits, joinLabels, type Label, originOf, withOrigin } from "../../kernel
 import { LIMITS } from "../../kernel/limits.ts";
 import { FILE_LABEL, markOf, markUnder } from "../../kernel/mark.ts";
 import { factsOf } from "../../kernel/media.ts";
+import { isOwned, OWNED, type Owned } from "../../kernel/owned.ts";
 import { resolvePath, toProviderPath } from "../../kernel/path.ts";
 import { labelFor } from "../../kernel/policy.ts";
 import type { Digest } from "../../kernel/touch.ts";
 import type { Files } from "../../kernel/world.ts";
 import { nothing, pathShape } from "../shapes.ts";
-import { type CallContext, type Need, type Reconciled, syscall } from "../syscall.ts";
+import {
+  type CallContext,
+  type Need,
+  type NeedContext,
+  type Reconciled,
+  syscall,
+} from "../syscall.ts";
 import { writePreview } from "../write_preview.ts";
+
+/** What of the workspace is the runtime's own, and nobody's to see. */
+export function ownedHere({ world }: Pick<NeedContext, "world">): readonly Owned[] {
+  return world.files?.owned?.() ?? [];
+}
 
 /** The label of what is read from a file: what rules say, and what was written there. */
 export function fileLabel({ tree }: Pick<CallContext, "tree">, resource: string): Label {
@@ -34,8 +46,13 @@ export function filesOf(at: CallContext): Files {
 }
 
 /** A need of a right on a path. */
-export function need(right: string, at: { readonly cwd: string }, path: string): Need {
-  return { right, resource: resolvePath(at.cwd, path) };
+export function need(right: string, at: NeedContext, path: string): Need {
+  const resource = resolvePath(at.cwd, path);
+  // Before anybody is asked about it: no answer would open it.
+  if (isOwned(ownedHere(at), resource)) {
+    throw new SysError("EACCES", `Cannot use "${path}": ${OWNED}`);
+  }
+  return { right, resource };
 }
 
 function inside(at: CallContext, path: string): { resource: string; path: string } {

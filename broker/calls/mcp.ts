@@ -34,6 +34,7 @@ import { type Reach, reachOf } from "../../kernel/reach.ts";
 import { checkAgainst } from "../../kernel/schema.ts";
 import { jsonObjectShape, jsonShape, objectIdShape, objectShape } from "../shapes.ts";
 import { type CallContext, type Need, type NeedContext, syscall } from "../syscall.ts";
+import { ownedHere } from "./file.ts";
 
 const serverName = z.string().min(1).max(64);
 const replyShape = z.union([
@@ -245,7 +246,8 @@ function resourceOfUri(server: string, uri: string): string {
 
 /** V2. */
 function reachNow(at: CallContext, forMs: number): Reach {
-  return reachOf(at.tree, { pid: at.pid, nowMs: at.nowMs, untilMs: at.nowMs + forMs });
+  const { pid, nowMs } = at;
+  return reachOf(at.tree, { pid, nowMs, untilMs: nowMs + forMs, owned: ownedHere(at) });
 }
 
 /** What a server says carries what it could read, and nobody vouches for it. */

@@ -19,7 +19,7 @@ import { type Area, isSeen, type Reach, reachOf } from "../../kernel/reach.ts";
 import { askedHash } from "../authorize.ts";
 import { nothing, pathShape } from "../shapes.ts";
 import { type CallContext, syscall } from "../syscall.ts";
-import { decodeText, fileLabel, filesOf, need } from "./file.ts";
+import { decodeText, fileLabel, filesOf, need, ownedHere } from "./file.ts";
 
 const words = z.array(z.string().max(LIMITS.programWordCharsMax)).max(LIMITS.programWordsMax);
 
@@ -112,7 +112,8 @@ export const programCalls = {
       const { permission, value } = check;
       if (isStart(check)) {
         const { tree, pid, nowMs } = at;
-        at.taint(reachOf(tree, { pid, nowMs, untilMs: nowMs, judgesChanges: true }).label);
+        const query = { pid, nowMs, untilMs: nowMs, owned: ownedHere(at) };
+        at.taint(reachOf(tree, { ...query, judgesChanges: true }).label);
       }
       if (permission === "read" && value !== null) {
         at.taint(fileLabel(at, value));
@@ -198,7 +199,8 @@ async function checked(at: CallContext, check: ProgramCheck): Promise<void> {
  */
 async function reachFor(at: CallContext, program: string, timeMs: number): Promise<Reach> {
   const { tree, pid, nowMs } = at;
-  const reach = reachOf(tree, { pid, nowMs, untilMs: nowMs + timeMs, judgesChanges: true });
+  const query = { pid, nowMs, untilMs: nowMs + timeMs, owned: ownedHere(at) };
+  const reach = reachOf(tree, { ...query, judgesChanges: true });
   const shown: Area[] = [];
   // The call itself needed the right to read it.
   if (!isSeen(reach, program)) {

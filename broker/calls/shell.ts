@@ -23,6 +23,7 @@ import {
 } from "../../kernel/shell.ts";
 import { pathShape } from "../shapes.ts";
 import { type CallContext, type NeedContext, syscall } from "../syscall.ts";
+import { ownedHere } from "./file.ts";
 
 const text = z.string().max(LIMITS.shellArgumentBytesMax)
   .refine((value) => value.isWellFormed() && !value.includes("\0"), "expected no NUL in it");
@@ -56,7 +57,7 @@ function reachFor(at: CallContext, { timeMs }: Args): Reach | null {
   if (!shellOf(at).confinement().works) return null;
   const { nowMs } = at;
   return reachOf(at.tree, {
-    ...{ pid: at.pid, nowMs, untilMs: nowMs + timeMs },
+    ...{ pid: at.pid, nowMs, untilMs: nowMs + timeMs, owned: ownedHere(at) },
     judgesNoConnection: true,
   });
 }
