@@ -30,14 +30,12 @@ const WARM = 20;
 const FORKS = 70;
 const FORKS_WARM = 10;
 const WHOLE_FORKS = 12;
-const WARM_FORKS = 4;
+const WARM_FORKS = 10;
+const NEAR_RESTORES = 25;
 const FLAT_MAX = 1.2;
 /** Over one commit, in milliseconds. */
 const OVER_MAX = 1;
 const LONG_LINES = 100_000;
-/** Values which a store is written full of before anything else: more than its log is let grow. */
-const FILLERS = 160;
-const FILLER_BYTES = 65_536;
 
 /** What is asked of the program of a subject, by message. */
 interface Work {
@@ -103,20 +101,6 @@ class Subject implements AsyncDisposable {
       await subject.work({ sends: Math.min(sends, CALLS_PER_STEP) });
     }
     return subject;
-  }
-
-  /**
-   * Makes the store's write-ahead log as long as it becomes, by another tree: commits to a file
-   * that still grows cost more, which would be held against whoever has the shortest history.
-   */
-  static async filled(stage: Stage): Promise<Stage> {
-    await stage.play(async (call) => {
-      for (let n = 0; n < FILLERS; n++) {
-        await call("object.create", { name: `${n}`, value: `${n}`.padEnd(FILLER_BYTES, "x") });
-      }
-      await call("process.exit", {});
-    }, { caps: [{ right: "object.*", resource: "**" }] });
-    return stage;
   }
 
   /** Lets it do something, and rest again. */
@@ -206,59 +190,78 @@ async function looks(subject: Subject): Promise<Row[]> {
   return rows;
 }
 
-/** Going back over so much work, again and again: to a checkpoint, or to any other line. */
+/** What going back came to. */
+interface Back {
+  readonly ms: number;
+  readonly lines: number;
+  readonly bytes: number;
+  readonly treeAtMs: number;
+  readonly folded: number;
+}
+
+/** Goes back over so much work: to a checkpoint, or to any other line. */
+async function goBack(subject: Subject, work: Work, to: Goal): Promise<Back> {
+  const tree = await subject.tree();
+  if (to === "a checkpoint") await subject.process.checkpoint("to go back to");
+  const from = tree.state.seq;
+  let left = work.sends ?? 0;
+  for (; left > CALLS_PER_STEP; left -= CALLS_PER_STEP) {
+    await subject.work({ sends: CALLS_PER_STEP });
+  }
+  await subject.work({ ...work, sends: left });
+  const lines = tree.state.seq - from;
+  const looked = await subject.looked(from, 1);
+  let at = 0;
+  const ms = await timed(async () => ({ at } = await subject.process.restore(from)));
+  let bytes = 0;
+  for await (const batch of subject.stage.store.read(tree.state.tree, at)) {
+    bytes = batch.lines.join("").length;
+    for (const text of batch.payloads.values()) bytes += text.length;
+  }
+  return { ms, lines, bytes, treeAtMs: looked.ms.median, folded: looked.folded };
+}
+
+type Goal = "a checkpoint" | "a line";
+
+/** Several trees go back by turns, again and again: the same machine for each. */
 async function restores(
-  subject: Subject,
+  subjects: readonly Subject[],
   work: Work,
   rounds: number,
-  to: "a checkpoint" | "a line",
-): Promise<{ readonly row: Row; readonly median: number }> {
-  const { store } = subject.stage;
-  const found: number[] = [];
-  let [lines, bytes, folded] = [0, 0, 0];
-  let treeAtMs = 0;
-  for (let i = 0; i < rounds; i++) {
-    const tree = await subject.tree();
-    if (to === "a checkpoint") await subject.process.checkpoint(`round ${i}`);
-    const from = tree.state.seq;
-    let left = work.sends ?? 0;
-    for (; left > CALLS_PER_STEP; left -= CALLS_PER_STEP) {
-      await subject.work({ sends: CALLS_PER_STEP });
-    }
-    await subject.work({ ...work, sends: left });
-    lines = tree.state.seq - from;
-    const looked = await subject.looked(from, 1);
-    [treeAtMs, folded] = [looked.ms.median, looked.folded];
-    let at = 0;
-    found.push(await timed(async () => ({ at } = await subject.process.restore(from))));
-    for await (const batch of store.read(tree.state.tree, at)) {
-      bytes = batch.lines.join("").length;
-      for (const text of batch.payloads.values()) bytes += text.length;
+  to: Goal,
+): Promise<{ readonly row: Row; readonly median: number }[]> {
+  const found = subjects.map((): Back[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const i of subjects.keys()) {
+      const at = (round + i) % subjects.length;
+      found[at]!.push(await goBack(subjects[at]!, work, to));
     }
   }
   const writes = work.writes === undefined ? "" : `, ${work.writes} objects written`;
-  const over = `over ${lines.toLocaleString("en")} lines${writes}`;
-  const ms = times(found);
-  const row = {
-    ...infoRow(`restore to ${to} ${over}: ${subject.label}`, ms),
-    raw: `treeAt ${treeAtMs.toFixed(1)} ms, ${folded} folded`,
-    ratio: `line of ${bytes.toLocaleString("en")} bytes`,
-  };
-  return { row, median: ms.median };
+  return subjects.map(({ label }, i) => {
+    const { lines, bytes, treeAtMs, folded } = found[i]!.at(-1)!;
+    const ms = times(found[i]!.map((back) => back.ms));
+    const over = `over ${lines.toLocaleString("en")} lines${writes}`;
+    const row = {
+      ...infoRow(`restore to ${to} ${over}: ${label}`, ms),
+      raw: `treeAt ${treeAtMs.toFixed(1)} ms, ${folded} folded`,
+      ratio: `line of ${bytes.toLocaleString("en")} bytes`,
+    };
+    return { row, median: ms.median };
+  });
 }
 
 /** Going back to a checkpoint and to a line that is none, over little and over much. */
 async function allRestores(subjects: readonly Subject[]): Promise<Row[]> {
   const [, middle, , full] = subjects as [Subject, Subject, Subject, Subject];
   const few = { sends: 5 };
-  const near: Awaited<ReturnType<typeof restores>>[] = [];
-  for (const subject of subjects) near.push(await restores(subject, few, 15, "a checkpoint"));
+  const near = await restores(subjects, few, NEAR_RESTORES, "a checkpoint");
   const others = [
-    await restores(full, { ...few, writes: 100 }, 5, "a checkpoint"),
-    await restores(middle, { sends: 500 }, 5, "a checkpoint"),
-    await restores(middle, { sends: 5_000 }, 3, "a checkpoint"),
+    ...await restores([full], { ...few, writes: 100 }, 5, "a checkpoint"),
+    ...await restores([middle], { sends: 500 }, 5, "a checkpoint"),
+    ...await restores([middle], { sends: 5_000 }, 3, "a checkpoint"),
+    ...await restores(subjects, few, 5, "a line"),
   ];
-  for (const subject of subjects) others.push(await restores(subject, few, 5, "a line"));
   return [
     ...near.map(({ row }) => row),
     flatRow("restore to a checkpoint: flat", near.map(({ median }) => median)),
@@ -351,8 +354,7 @@ export async function positions({ folder, long }: Extent): Promise<Section> {
     () => new Stage(new MemoryStore()),
     (subjects) => checkpoints("memory", subjects, null),
   );
-  const open = (name: string): Promise<Stage> =>
-    Subject.filled(Stage.sqlite(`${folder}/${name}.db`));
+  const open = (name: string): Promise<Stage> => Stage.sqlite(`${folder}/${name}.db`).filled();
   rows.push(
     ...await onStores("sqlite", open, async (subjects) => {
       const found = await checkpoints("SQLite", subjects, table);
@@ -368,7 +370,7 @@ export async function positions({ folder, long }: Extent): Promise<Section> {
     rows,
     notes: [
       "SQLite is synced, and each write-ahead log was as long as it becomes before anything was " +
-      "measured. Checkpoints of all trees of a store take turns, beside one raw commit. " +
+      "measured. Checkpoints of all trees take turns, beside one raw commit, and so do restores. " +
       "A fork of a tree and a restore are those of AgentProcess; process.fork is a child of the " +
       "same tree. Restores go back over effects that were sent, 2 lines each: to a checkpoint, which " +
       "the tree in memory knows, or to a line that is none, whose state is folded and compared.",

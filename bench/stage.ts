@@ -44,6 +44,10 @@ const BENCH_CALLS = {
   }),
 };
 
+/** Values which a store is written full of: more than its log is let grow. */
+const FILLERS = 160;
+const FILLER_BYTES = 65_536;
+
 const TABLE: Readonly<Record<string, AnySyscall>> = { ...SYSCALLS, ...BENCH_CALLS };
 const CONTEXT = { rights: [...RIGHTS, ...Object.keys(BENCH_CALLS)] };
 
@@ -104,6 +108,20 @@ export class Stage implements AsyncDisposable {
   /** A stage on a SQLite file. */
   static sqlite(path: string, durability: "power" | "process" = "power"): Stage {
     return new Stage(SqliteStore.open(path, { durability }));
+  }
+
+  /**
+   * Makes the store's write-ahead log as long as it becomes, by another tree: commits to a file
+   * that still grows cost more, which would be held against whoever has the shortest history.
+   */
+  async filled(): Promise<Stage> {
+    await this.play(async (call) => {
+      for (let n = 0; n < FILLERS; n++) {
+        await call("object.create", { name: `${n}`, value: `${n}`.padEnd(FILLER_BYTES, "x") });
+      }
+      await call("process.exit", {});
+    }, { caps: [{ right: "object.*", resource: "**" }] });
+    return this;
   }
 
   /** A stage on an encrypted SQLite file, synced. */
