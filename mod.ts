@@ -24,6 +24,7 @@ export type { Matches } from "./runtime/matches.ts";
 export type { RetentionOptions } from "./runtime/redaction.ts";
 export { createRuntime } from "./runtime/create.ts";
 export { Runtime, type RuntimeOptions, type SpawnOptions } from "./runtime/runtime.ts";
+export type { NodeSpec } from "./runtime/runtime_options.ts";
 export type { JitOptions } from "./runtime/workshop.ts";
 export type { ShellOptions } from "./providers/shell.ts";
 export type { ToolInfo } from "./runtime/generated.ts";

@@ -53,6 +53,7 @@ const TREE = {
     state.nonce = data.nonce;
     state.ceiling = data.ceiling;
     if (data.owner !== undefined) state.owner = data.owner;
+    if (data.selector !== undefined) state.selector = data.selector;
   },
   "tree.opened": ({ state }, data) => {
     state.epoch = data.epoch;

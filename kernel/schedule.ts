@@ -86,6 +86,7 @@ export function wants(state: State): Pick<Batch, "dueMs" | "summary" | "redactMs
       key: state.key,
       ready: isReady(state),
       ...(asking === 0 ? {} : { asking }),
+      ...(state.selector === undefined ? {} : { selector: state.selector }),
     },
     ...(state.retention === undefined ? {} : { redactMs: redactMs(state) }),
   };

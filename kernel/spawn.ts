@@ -21,6 +21,7 @@ import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { BudgetLimits, EventMap, ImageData } from "./event.ts";
+import type { NodeLabels } from "./fleet.ts";
 import { inherit, propose, registerFromImage, type ToolDefinition } from "./generated.ts";
 import { type Pattern } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
@@ -265,6 +266,8 @@ export interface TreeSpec extends SpawnSpec {
   readonly nonce: string;
   /** Who starts it. */
   readonly owner?: string;
+  /** Labels that its node has to have. */
+  readonly selector?: NodeLabels;
   readonly policy: string;
   /** Nothing outside it is ever put before a person. */
   readonly ceiling: readonly Pattern[];
@@ -291,7 +294,9 @@ export function plant(draft: Draft, spec: TreeSpec): Pid {
   parsePolicy(spec.policy, draft.tree.context);
   const { key, nonce, ceiling, policy } = spec;
   const owner = spec.owner === undefined ? {} : { owner: spec.owner };
-  draft.add("tree.created", { root: pid, key, nonce, ceiling, policy, ...owner });
+  const { selector = {} } = spec;
+  const where = Object.keys(selector).length === 0 ? {} : { selector };
+  draft.add("tree.created", { root: pid, key, nonce, ceiling, policy, ...owner, ...where });
   draft.add("policy.loaded", { text: policy, by: "boot" });
   for (const tool of spec.generated ?? []) propose(draft, tool, "image");
   for (const image of spec.images) draft.add("image.registered", image);

@@ -268,6 +268,8 @@ export interface State {
   retention?: Keeping;
   /** Labels of files that its processes wrote, where no rule says as much; absent for none. */
   marks?: Marks;
+  /** Labels that its node has to have; absent: any node may have it. */
+  selector?: { readonly [key: string]: string };
 }
 
 /** Parts of a state that are entries by key. */

@@ -13,6 +13,7 @@
  */
 
 import { SysError } from "./errors.ts";
+import type { Fleet } from "./fleet.ts";
 import type { JsonObject } from "./json.ts";
 import type { TreeId } from "./ids.ts";
 
@@ -72,6 +73,8 @@ export interface TreeSummary {
   readonly ready: boolean;
   /** How many of its requests wait for a person; absent for none. */
   readonly asking?: number;
+  /** Labels that its node has to have; absent: any node may have it. */
+  readonly selector?: Readonly<Record<string, string>>;
 }
 
 /** What the store knows of a tree. */
@@ -205,6 +208,10 @@ export interface Store {
   check(): Promise<readonly string[]>;
   /** What it can do beside running trees; absent for stores that cannot. */
   archive?(): Archive;
+  /** The nodes that share it; absent for stores that one node owns. */
+  fleet?(): Fleet;
+  /** Calls `heard` as soon as another process wrote for a tree that `node` has. */
+  hear?(node: string, heard: () => void): void;
   /** Lets go of everything; later calls are refused. A second close changes nothing. */
   close(): Promise<void>;
 }

@@ -21,6 +21,8 @@ export interface TreeEvents {
     readonly policy: string;
     /** Who started it, as its runtime knows them. */
     readonly owner?: string;
+    /** Labels that the node which runs it has to have; absent: any node may run it. */
+    readonly selector?: { readonly [key: string]: string };
   };
   /** A position got a name: the state right after this line. */
   "checkpoint.taken": {

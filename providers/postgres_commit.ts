@@ -18,18 +18,25 @@ import { type Position, refuseMalformed, refuseUnfit } from "./store_refusals.ts
 /** The state of SQL that the function ends with when a batch does not fit. */
 export const UNFIT = "LS001";
 
+/** What a commit tells of is told to who has the trees: `-` for those that nobody has. */
+const TELL = `
+      PERFORM pg_notify('$channel', teller || (
+        SELECT coalesce(string_agg(' ' || owner, ''), '') FROM (
+          SELECT DISTINCT coalesce(t.owner, '-') AS owner FROM $.trees t
+          WHERE t.id = ANY(to_) LIMIT 64) AS owners));`;
+
 /**
- * Blobs come in order of hash and batches in order of tree, so that two commits that bring the
- * same wait for each other and never in a ring.
+ * What a commit does, in the words of a layout. Blobs come in order of hash and batches in order of
+ * tree, so that two commits that bring the same wait for each other and never in a ring.
  */
-export const COMMIT_FUNCTION = `
-  CREATE FUNCTION $.commit_1(
+export const commitFunction = (layout: 1 | 2): string => `
+  CREATE FUNCTION $.commit_${layout}(
     trees bigint[], epochs bigint[], seqs bigint[], counts integer[], heads text[],
     bodies text[], payloads text[], dues bigint[], redacts bigint[], keeps integer[],
     lives integer[], readies integer[], askings integer[], keys text[], titles text[],
     hashes text[], values_ text[],
     takers integer[], taken text[], putters integer[], to_ bigint[], ids text[], items text[],
-    teller text
+    teller text${layout === 1 ? "" : ", selectors text[]"}
   ) RETURNS void LANGUAGE plpgsql AS $commit$
   BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtext('$.'), 3);
@@ -42,7 +49,7 @@ export const COMMIT_FUNCTION = `
         seq = t.seq + counts[i], head = heads[i], due = dues[i],
         redact = CASE WHEN keeps[i] = 1 THEN t.redact ELSE redacts[i] END,
         live = lives[i] = 1, ready = readies[i] = 1, asking = askings[i],
-        key = keys[i], title = titles[i]
+        key = keys[i], title = titles[i]${layout === 1 ? "" : ", selector = selectors[i]::jsonb"}
       WHERE t.id = trees[i] AND t.epoch = epochs[i] AND t.seq = seqs[i] - 1;
       IF NOT FOUND THEN
         RAISE EXCEPTION 'A batch does not fit' USING ERRCODE = '${UNFIT}';
@@ -63,8 +70,9 @@ export const COMMIT_FUNCTION = `
           ON CONFLICT (tree, id) DO NOTHING;
       END IF;
     END LOOP;
-    IF cardinality(putters) > 0 THEN
-      PERFORM pg_notify('$channel', teller);
+    IF cardinality(putters) > 0 THEN${
+  layout === 1 ? "\n      PERFORM pg_notify('$channel', teller);" : TELL
+}
     END IF;
   END $commit$;
 `;
@@ -73,9 +81,9 @@ export const COMMIT_FUNCTION = `
 export function commitCall(schema: string): string {
   const types = "bigint[],bigint[],bigint[],integer[],text[],text[],text[],bigint[],bigint[]," +
     "integer[],integer[],integer[],integer[],text[],text[],text[],text[]," +
-    "integer[],text[],integer[],bigint[],text[],text[],text";
+    "integer[],text[],integer[],bigint[],text[],text[],text,text[]";
   const given = types.split(",").map((type, i) => `$${i + 1}::${type}`);
-  return `SELECT ${schema}.commit_1(${given.join(", ")})`;
+  return `SELECT ${schema}.commit_2(${given.join(", ")})`;
 }
 
 /**
@@ -116,6 +124,7 @@ export function commitColumns(db: Postgres, batches: readonly Batch[]): unknown[
     puts.map(([, { item }]) => word(item.id)),
     puts.map(([, { item }]) => canonical(item.body)),
     db.teller,
+    column(({ summary }) => summary.selector === undefined ? null : canonical(summary.selector)),
   ];
 }
 

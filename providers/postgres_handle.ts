@@ -42,6 +42,8 @@ export class Postgres {
   readonly awayMs: number;
   /** Who this is, to others that listen: no one else has it. */
   readonly teller: string = crypto.randomUUID();
+  /** The node that listens; without one, all that is told is heard. */
+  node: string | undefined;
   readonly #open: (more?: object) => Sql;
   #sql: Sql;
   /** The line that others are heard by, and when it is there. */
@@ -99,24 +101,33 @@ export class Postgres {
   }
 
   /**
-   * Calls `heard` when another store of this schema tells that trees were given something, and
-   * when the line to hear it by is there anew: what was told meanwhile was missed.
+   * Calls `heard` when another store of this schema tells that trees of this node, or of none, were
+   * given something, and when the line to hear it by is there anew: what was told meanwhile was
+   * missed. `isOwn` is what this node alone has to look at.
    */
-  listen(heard: () => void): Promise<void> {
+  listen(heard: (isOwn: boolean) => void): Promise<void> {
     if (this.#ear !== undefined) return this.#ear.isUp;
     const sql = this.#open({
       max: 1,
       idle_timeout: null,
       max_lifetime: null,
-      onnotify: (_: string, teller: string) => {
-        if (teller !== this.teller) heard();
-      },
+      onnotify: (_: string, told: string) => this.#tell(told, heard),
       onclose: () => this.#deafen(sql),
     });
-    const isUp = this.#inTime(sql.unsafe(`LISTEN ${this.schema}`), () => {}).then(heard);
+    const isUp = this.#inTime(sql.unsafe(`LISTEN ${this.schema}`), () => {}).then(() =>
+      heard(false)
+    );
     isUp.catch(() => this.#deafen(sql));
     this.#ear = { sql, isUp };
     return isUp;
+  }
+
+  #tell(told: string, heard: (isOwn: boolean) => void): void {
+    // Nodes of layout 1 do not say whose the trees are.
+    const [teller, ...nodes] = told.split(" ");
+    const isOwn = this.node !== undefined && nodes.includes(this.node);
+    const isOurs = isOwn || this.node === undefined || nodes.length === 0 || nodes.includes("-");
+    if (teller !== this.teller && isOurs) heard(isOwn);
   }
 
   /** Who asks next listens by a new line. */

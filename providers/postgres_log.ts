@@ -1,11 +1,13 @@
 /**
- * Lines in a PostgreSQL store, read forwards a page at a time.
+ * What is read of trees in a PostgreSQL store: their heads, and their lines, a page at a time.
  * @module
  */
 
 import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
-import type { StoredBatch } from "../kernel/store.ts";
+import { parseJson } from "../kernel/parse.ts";
+import type { StoredBatch, TreeHead } from "../kernel/store.ts";
+import { unword } from "./postgres_commit.ts";
 import type { Postgres, PostgresRow } from "./postgres_handle.ts";
 import { brokenLog } from "./store_refusals.ts";
 
@@ -53,4 +55,39 @@ export function batchIn(tree: TreeId, row: PostgresRow): StoredBatch {
   const payloads = new Map<string, string>();
   for (let i = 0; i < parts.length; i += 2) payloads.set(parts[i]!, parts[i + 1]!);
   return { seq, lines, payloads };
+}
+
+/** The columns of `trees` that a head is made of; a lease may be that of the owner's node. */
+export function headColumns({ schema }: Postgres): string {
+  return "id, seq, head, epoch, owner, due, live, ready, asking, key, title, " +
+    `selector::text AS selector, coalesce(
+       (SELECT n.until FROM ${schema}.nodes n WHERE n.id = owner), lease) AS lease`;
+}
+
+/** The tree that a row of "trees" is. */
+export function treeIn(row: PostgresRow): TreeId {
+  return `t_${row.id as number}`;
+}
+
+/** The head that a row of "trees" holds. */
+export function headIn(row: PostgresRow): TreeHead {
+  const { asking, key } = row as { readonly asking: number; readonly key: string | null };
+  const selector = row.selector as string | null;
+  return {
+    tree: treeIn(row),
+    seq: row.seq as number,
+    head: row.head as string,
+    epoch: row.epoch as number,
+    owner: row.owner as string | null,
+    leaseMs: row.lease as number,
+    dueMs: row.due as number | null,
+    summary: {
+      live: row.live as boolean,
+      title: unword(row.title as string),
+      key: key === null ? null : unword(key),
+      ready: row.ready as boolean,
+      ...(asking === 0 ? {} : { asking }),
+      ...(selector === null ? {} : { selector: parseJson(selector) as Record<string, string> }),
+    },
+  };
 }

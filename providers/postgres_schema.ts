@@ -13,13 +13,13 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { COMMIT_FUNCTION } from "./postgres_commit.ts";
+import { commitFunction } from "./postgres_commit.ts";
 import type { Postgres } from "./postgres_handle.ts";
 
 /** The newest layout that this code knows. */
-export const POSTGRES_LAYOUT = 1;
-/** Advisory locks of ours, beside the number of the schema: who migrates, names, sweeps. */
-export const LOCKS = { migrate: 1, key: 2, sweep: 3 } as const;
+export const POSTGRES_LAYOUT = 2;
+/** Advisory locks of ours, beside the number of the schema: who migrates, names, sweeps, joins. */
+export const LOCKS = { migrate: 1, key: 2, sweep: 3, join: 4 } as const;
 
 /**
  * What a node finds by without reading logs is an index over few trees: those that live, wait for
@@ -75,11 +75,48 @@ const LAYOUT_1 = `
     state text NOT NULL,
     PRIMARY KEY(tree, seq)
   );
-  ${COMMIT_FUNCTION}
+  ${commitFunction(1)}
+`;
+
+/**
+ * Nodes. A tree of one has no lease of its own but the node's, so that one row is renewed for all
+ * of them; to nodes of layout 1 it looks as one that never runs out. What waits for a node is found
+ * by indexes over trees that nobody has.
+ */
+const LAYOUT_2 = `
+  CREATE FUNCTION $.now_ms() RETURNS bigint LANGUAGE sql STABLE
+    AS 'SELECT (extract(epoch FROM now()) * 1000)::bigint';
+  CREATE TABLE $.nodes(
+    id text COLLATE "C" PRIMARY KEY,
+    name text NOT NULL,
+    labels jsonb NOT NULL,
+    version text NOT NULL,
+    layout integer NOT NULL,
+    capacity integer NOT NULL,
+    lease integer NOT NULL,
+    state text NOT NULL,
+    started bigint NOT NULL,
+    beat bigint NOT NULL,
+    until bigint NOT NULL,
+    skew bigint NOT NULL DEFAULT 0,
+    active integer NOT NULL DEFAULT 0,
+    held integer NOT NULL DEFAULT 0,
+    taken bigint NOT NULL DEFAULT 0,
+    freed bigint NOT NULL DEFAULT 0,
+    lapses bigint NOT NULL DEFAULT 0
+  ) WITH (fillfactor = 50);
+  ALTER TABLE $.trees ADD COLUMN selector jsonb, ADD COLUMN wanted text COLLATE "C";
+  CREATE INDEX trees_owner ON $.trees(owner, id) WHERE owner IS NOT NULL;
+  CREATE INDEX trees_lease ON $.trees(lease) WHERE owner IS NOT NULL;
+  CREATE INDEX trees_wanted ON $.trees(wanted, id) WHERE wanted IS NOT NULL;
+  CREATE INDEX trees_free_ready ON $.trees(id) WHERE ready AND live AND owner IS NULL;
+  CREATE INDEX trees_free_due ON $.trees(due)
+    WHERE due IS NOT NULL AND live AND owner IS NULL;
+  ${commitFunction(2)}
 `;
 
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */
-const MIGRATIONS: readonly string[] = [LAYOUT_1];
+export const MIGRATIONS: readonly string[] = [LAYOUT_1, LAYOUT_2];
 
 /** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */
 export async function migrate(db: Postgres): Promise<void> {
@@ -95,12 +132,15 @@ export async function migrate(db: Postgres): Promise<void> {
     const from = (row?.version as number | null) ?? 0;
     refuseNewer(db, from);
     for (let version = from + 1; version <= POSTGRES_LAYOUT; version++) {
-      await run(
-        MIGRATIONS[version - 1]!.replaceAll("$.", `${schema}.`).replaceAll("$channel", schema),
-      );
+      await run(inSchema(MIGRATIONS[version - 1]!, schema));
       await run(`INSERT INTO ${schema}.layout(version) VALUES($1)`, [version]);
     }
   });
+}
+
+/** A text of SQL with the schema and its channel in their places. */
+export function inSchema(sql: string, schema: string): string {
+  return sql.replaceAll("$.", `${schema}.`).replaceAll("$channel", schema);
 }
 
 /** The layout of the schema; 0 when it has none of our tables. */

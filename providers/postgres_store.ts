@@ -13,6 +13,7 @@ import { treeNumber } from "../kernel/ids.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { canonical, type JsonObject } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
+import type { Fleet } from "../kernel/fleet.ts";
 import type {
   Archive,
   Batch,
@@ -24,15 +25,11 @@ import type {
 } from "../kernel/store.ts";
 import { removedBlob, thinned } from "../kernel/store.ts";
 import { PostgresArchive } from "./postgres_archive.ts";
+import { PostgresFleet } from "./postgres_fleet.ts";
 import { findPostgresDamage } from "./postgres_check.ts";
 import { unword, word } from "./postgres_commit.ts";
-import {
-  Postgres,
-  postgresFailure,
-  type PostgresOptions,
-  type PostgresRow,
-} from "./postgres_handle.ts";
-import { readBatches } from "./postgres_log.ts";
+import { Postgres, postgresFailure, type PostgresOptions } from "./postgres_handle.ts";
+import { headColumns, headIn, readBatches, treeIn } from "./postgres_log.ts";
 import { LOCKS, migrate } from "./postgres_schema.ts";
 import { PostgresWriter } from "./postgres_writer.ts";
 import {
@@ -42,8 +39,6 @@ import {
   EMPTY_HEAD,
   refuseUnwritten,
 } from "./store_refusals.ts";
-
-const HEAD = "id, seq, head, epoch, owner, lease, due, live, ready, asking, key, title";
 
 /**
  * A store in a PostgreSQL database.
@@ -63,6 +58,7 @@ export class PostgresStore implements Store {
   /** Rises with all that others tell. */
   #version = 0;
   readonly #writer: PostgresWriter;
+  #heard = (): void => {};
   #closed = false;
 
   private constructor(db: Postgres, isPatient: boolean) {
@@ -141,7 +137,7 @@ export class PostgresStore implements Store {
   }
 
   async #head(tree: TreeId): Promise<TreeHead | undefined> {
-    const sql = `SELECT ${HEAD} FROM ${this.#db.schema}.trees WHERE id = $1`;
+    const sql = `SELECT ${headColumns(this.#db)} FROM ${this.#db.schema}.trees WHERE id = $1`;
     const [row] = await this.#db.run(sql, [treeNumber(tree)]);
     return row === undefined ? undefined : headIn(row);
   }
@@ -156,7 +152,9 @@ export class PostgresStore implements Store {
       const { live = false, asking = false, after, limit } = options;
       const which = asking ? "asking > 0 AND live AND" : live ? "live AND" : "";
       const rows = await this.#db.run(
-        `SELECT ${HEAD} FROM ${schema}.trees WHERE ${which} id > $1 ORDER BY id LIMIT $2`,
+        `SELECT ${
+          headColumns(this.#db)
+        } FROM ${schema}.trees WHERE ${which} id > $1 ORDER BY id LIMIT $2`,
         [after === undefined ? 0 : treeNumber(after), limit],
       );
       return rows.map(headIn);
@@ -207,12 +205,12 @@ export class PostgresStore implements Store {
   putInbox(tree: TreeId, item: InboxItem): Promise<void> {
     return this.#answer("write to", async ({ schema }) => {
       const [row] = await this.#db.run(
-        `WITH known AS (SELECT id FROM ${schema}.trees WHERE id = $1),
+        `WITH known AS (SELECT id, owner FROM ${schema}.trees WHERE id = $1),
            made AS (
              INSERT INTO ${schema}.inbox(tree, id, body) SELECT id, $2, $3 FROM known
              ON CONFLICT (tree, id) DO NOTHING
            )
-         SELECT id, pg_notify('${schema}', $4) FROM known`,
+         SELECT id, pg_notify('${schema}', $4 || ' ' || coalesce(owner, '-')) FROM known`,
         [treeNumber(tree), word(item.id), canonical(item.body), this.#db.teller],
       );
       if (row === undefined) throw absentTree("put an item into", tree);
@@ -287,7 +285,7 @@ export class PostgresStore implements Store {
         `WITH given AS (
            UPDATE ${schema}.trees SET owner = NULL, lease = 0, epoch = epoch + 1
            WHERE id = $1 AND owner = $2 AND epoch = $3 RETURNING id)
-         SELECT pg_notify('${schema}', $4) FROM given`,
+         SELECT pg_notify('${schema}', $4 || ' -') FROM given`,
         [treeNumber(tree), node, epoch, this.#db.teller],
       );
     });
@@ -295,7 +293,10 @@ export class PostgresStore implements Store {
 
   version(): Promise<number> {
     return this.#answer("read", async () => {
-      await this.#db.listen(() => this.#version += 1);
+      await this.#db.listen((isOwn) => {
+        this.#version += 1;
+        if (isOwn) this.#heard();
+      });
       return this.#version;
     });
   }
@@ -311,6 +312,16 @@ export class PostgresStore implements Store {
 
   hurry(): void {
     this.#writer.hurry();
+  }
+
+  /** The nodes that share it. */
+  fleet(): Fleet {
+    return new PostgresFleet(this.#db, (verb, job) => this.#answer(verb, job));
+  }
+
+  hear(node: string, heard: () => void): void {
+    this.#db.node = node;
+    this.#heard = heard;
   }
 
   /** Ends its connections. A second close changes nothing. */
@@ -329,28 +340,4 @@ export class PostgresStore implements Store {
       throw postgresFailure(thrown, `${verb} store "${this.name}"`);
     }
   }
-}
-
-function treeIn(row: PostgresRow): TreeId {
-  return `t_${row.id as number}`;
-}
-
-function headIn(row: PostgresRow): TreeHead {
-  const { asking, key } = row as { readonly asking: number; readonly key: string | null };
-  return {
-    tree: treeIn(row),
-    seq: row.seq as number,
-    head: row.head as string,
-    epoch: row.epoch as number,
-    owner: row.owner as string | null,
-    leaseMs: row.lease as number,
-    dueMs: row.due as number | null,
-    summary: {
-      live: row.live as boolean,
-      title: unword(row.title as string),
-      key: key === null ? null : unword(key),
-      ready: row.ready as boolean,
-      ...(asking === 0 ? {} : { asking }),
-    },
-  };
 }

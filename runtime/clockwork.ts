@@ -12,6 +12,8 @@ import type { Node } from "./node.ts";
 import { Redactions } from "./redaction.ts";
 
 const POLL_MS = 200;
+/** While trees are about to be given back, and only what runs of them is waited for. */
+const PARTING_MS = 20;
 
 /** Drives a node in real time. */
 export class Clockwork {
@@ -24,6 +26,9 @@ export class Clockwork {
   #wake = new AbortController();
   #dueMs: number | null = null;
   #pumpedMs = 0;
+  #beating: Promise<void> | undefined;
+  /** Somebody said that there is something to look at. */
+  #isTold = false;
 
   /** Clockwork for a node. */
   constructor(node: Node) {
@@ -35,13 +40,25 @@ export class Clockwork {
 
   /** Starts; a second start changes nothing. */
   start(): void {
-    this.#running ??= this.#run();
+    if (this.#running !== null) return;
+    const { membership } = this.#node;
+    if (membership !== null) {
+      membership.wake = () => this.#told();
+      this.#store.hear?.(membership.facts.id, () => this.#told());
+      this.#beating = membership.run(this.#stop.signal);
+    }
+    this.#running = this.#run();
+  }
+
+  #told(): void {
+    this.#isTold = true;
+    this.#wake.abort();
   }
 
   /** Stops, and resolves when the last turn is over. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#running;
+    await Promise.all([this.#running, this.#beating]);
     await this.#redactions.stop();
   }
 
@@ -53,8 +70,10 @@ export class Clockwork {
     let seen = -1;
     while (!signal.aborted) {
       this.#wake = new AbortController();
+      const isTold = this.#isTold;
+      this.#isTold = false;
       try {
-        seen = await this.#turn(seen);
+        seen = await this.#turn(isTold ? -1 : seen);
       } catch (error) {
         // The store is busy or in trouble: nothing was done, and the next turn tries again.
         if (error instanceof Panic) throw error;
@@ -87,6 +106,7 @@ export class Clockwork {
 
   /** Until something is due, or until other processes are looked after. */
   #pause(): number {
+    if (this.#node.isParting) return PARTING_MS;
     if (this.#dueMs === null) return POLL_MS;
     const untilDue = this.#dueMs - this.#clock.now();
     // What is due still cannot be done by this node: it is no reason to turn in circles.

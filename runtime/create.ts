@@ -88,6 +88,7 @@ async function open(
   const parts = { options, ...outside, store, files, alone, auditing, watchers, book };
   const runtime = new Runtime(parts);
   opened.push(() => runtime.node.stop({ drain: false }));
+  await runtime.node.membership?.join();
   await watchers.start(runtime.node);
   await runtime.node.openLive(LIMITS.treesOpenedAtStartMax);
   runtime.start();

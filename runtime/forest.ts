@@ -16,50 +16,15 @@ import type { Line } from "../kernel/event.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { due } from "../kernel/schedule.ts";
-import type { Store } from "../kernel/store.ts";
-import { Tree, type TreeContext } from "../kernel/tree.ts";
-import type { Clock } from "../kernel/world.ts";
-import type { Run } from "../broker/run.ts";
+import { Tree } from "../kernel/tree.ts";
 import { closeAll } from "./closing.ts";
 import { IdleOrder, type Kept } from "./idle.ts";
 import { loadTree } from "./load.ts";
+import { ownedElsewhere } from "./membership.ts";
+import type { ForestParts, Hosted } from "./hosted.ts";
+import { isActive, Parting } from "./parting.ts";
 
-/** A tree in memory, with what runs of it. */
-export interface Hosted {
-  readonly tree: Tree;
-  readonly runs: Map<Pid, Run>;
-  snapshotSeq: number;
-  snapshotBytes: number;
-  /** How many hold it still: none of its processes is run meanwhile. */
-  held: number;
-  /** How many work on it without a run: they were given it, and wait for something. */
-  busy: number;
-  /** The last line that the store has. */
-  durableSeq: number;
-  /** The turn, and the time, in which it was used last. */
-  usedTurn: number;
-  usedMs: number;
-}
-
-/** What a forest grows on. */
-export interface ForestParts {
-  readonly node: string;
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly context: TreeContext;
-  /** Whether older claims are known to be void. */
-  readonly alone: boolean;
-  /** A tree came into memory. */
-  hosted(hosted: Hosted): void;
-  /** A tree left memory, because it only waits. */
-  left(hosted: Hosted): void;
-  /** What a tree has in its tail is to be written. */
-  unwritten(hosted: Hosted): void;
-  /** Whether an effect of the tree is being sent. */
-  isSending(hosted: Hosted): boolean;
-  /** There are so many trees that some should leave soon. */
-  poke(): void;
-}
+export type { ForestParts, Hosted };
 
 /** The trees in memory. */
 export class Forest {
@@ -75,6 +40,8 @@ export class Forest {
    */
   readonly broken: Map<TreeId, SysError> = new Map();
 
+  /** Trees that are to be given back, and are held until then. */
+  readonly #parting: Parting;
   readonly #planting = new Map<string, Promise<void>>();
   #renewedMs = 0;
   #closed = false;
@@ -82,6 +49,25 @@ export class Forest {
   /** A forest without trees. */
   constructor(parts: ForestParts) {
     this.#parts = parts;
+    const { membership, isSending, unwritten, poke } = parts;
+    this.#parting = new Parting({
+      ...{ membership, isSending, unwritten, poke },
+      all: () => this.all,
+      isFresh: (hosted) => this.#order.isFresh(hosted),
+      drop: (hosted) => {
+        this.#hosted.delete(hosted.tree.state.tree);
+        this.#order.drop(hosted);
+        parts.left(hosted);
+      },
+    });
+    membership?.attach({
+      load: () => ({ active: this.all.filter(isActive).length, held: this.#hosted.size }),
+      known: () => new Set([...this.#hosted.keys(), ...this.#loading.keys()]),
+      barred: () => [...this.broken.keys()].filter((id) => this.isBarred(id)),
+      part: (id) => this.#parting.add(this.#hosted.get(id)),
+      partQueued: (count) => this.#parting.addQueued(count),
+      lost: (id) => parts.lost(id),
+    });
   }
 
   /** The trees in memory. */
@@ -107,6 +93,7 @@ export class Forest {
     const id = tree.state.tree;
     this.#hosted.delete(id);
     this.#order.drop(hosted);
+    this.#parting.forget(hosted);
     for (const run of hosted.runs.values()) run.end("stopped");
     const known = error instanceof SysError
       ? error
@@ -138,7 +125,10 @@ export class Forest {
   /** Whether a tree stopped for something that another try would not mend. */
   isBarred(id: TreeId): boolean {
     const broken = this.broken.get(id);
-    return broken !== undefined && (this.#parts.alone || broken.code !== "EFENCED");
+    if (broken === undefined) return false;
+    // A database that was away is there again, for this node or for another.
+    if (this.#parts.membership !== null && broken.code === "EIO") return false;
+    return this.#parts.alone || broken.code !== "EFENCED";
   }
 
   /**
@@ -160,8 +150,8 @@ export class Forest {
 
   /** Trees that have something to do and that no other node holds, at most so many. */
   due(limit: number): Promise<readonly TreeId[]> {
-    const { store, clock, alone, node } = this.#parts;
-    return store.due(clock.now(), limit, alone ? undefined : node);
+    const { store, clock, alone, node, membership } = this.#parts;
+    return membership?.look() ?? store.due(clock.now(), limit, alone ? undefined : node);
   }
 
   /** A tree was asked for, or something happened in it. */
@@ -176,7 +166,8 @@ export class Forest {
 
   /** Lets trees go which only wait, all in one turn: nothing comes in between (I1). */
   leave(kept: Kept): void {
-    const { clock, alone } = this.#parts;
+    const { clock, alone, membership } = this.#parts;
+    this.#parting.look();
     const nowMs = clock.now();
     const { unwritten, isSending } = this.#parts;
     const left = this.#order.leave({ nowMs, kept, unwritten, isSending });
@@ -184,7 +175,8 @@ export class Forest {
       const { tree: id, epoch } = hosted.tree.state;
       this.snapshot(hosted);
       this.#hosted.delete(id);
-      if (!alone) this.#claims.set(id, { epoch, untilMs: nowMs + LIMITS.leaseMsDefault });
+      if (membership !== null) membership.giveBack({ tree: id, epoch });
+      else if (!alone) this.#claims.set(id, { epoch, untilMs: nowMs + LIMITS.leaseMsDefault });
       this.#parts.left(hosted);
     }
     for (const [id, { untilMs }] of this.#claims) {
@@ -193,15 +185,15 @@ export class Forest {
     }
   }
 
-  async #claim(id: TreeId): Promise<number> {
-    const { store, node, clock, alone } = this.#parts;
-    const claim = await store.claim(id, node, {
+  async #claim(id: TreeId, isNew = false): Promise<number> {
+    const { store, node, clock, alone, membership } = this.#parts;
+    const claim = await (membership?.claim(id, isNew) ?? store.claim(id, node, {
       nowMs: clock.now(),
       ttlMs: LIMITS.leaseMsDefault,
       steal: alone,
-    });
+    }));
     if (claim !== undefined) return claim.epoch;
-    throw new SysError("EFENCED", `Cannot open tree "${id}": another node owns it`);
+    throw ownedElsewhere(id);
   }
 
   async #load(id: TreeId): Promise<Hosted> {
@@ -213,6 +205,7 @@ export class Forest {
     } catch (error) {
       const known = error instanceof SysError ? error : new SysError("EINTEGRITY", String(error));
       if (known.code === "EINTEGRITY") this.broken.set(id, known);
+      this.#parts.membership?.giveBack({ tree: id, epoch });
       throw known;
     }
   }
@@ -250,6 +243,9 @@ export class Forest {
       draft.add("tree.opened", { node: this.#parts.node, epoch });
       tree.commit(draft);
     }
+    const { membership } = this.#parts;
+    // It was made here, for another node.
+    if (membership?.suits(tree.state.selector) === false) this.#parting.add(hosted);
     this.#parts.hosted(hosted);
     return hosted;
   }
@@ -289,7 +285,7 @@ export class Forest {
     if (!created && (await store.head(id))!.seq > 0) {
       return { hosted: await this.open(id), pid: `p_${id.slice(2)}` };
     }
-    const epoch = await this.#claim(id);
+    const epoch = await this.#claim(id, true);
     const tree = Tree.empty(id, context);
     tree.state.epoch = epoch;
     const draft = new Draft(tree, clock.now());
@@ -332,9 +328,11 @@ export class Forest {
    * Renews the claims when a third of their time is over; the trees that were lost are returned.
    */
   async renew(): Promise<readonly Tree[]> {
-    const { store, node, clock, alone } = this.#parts;
+    const { store, node, clock, alone, membership } = this.#parts;
     const nowMs = clock.now();
-    if (alone || nowMs - this.#renewedMs < LIMITS.leaseMsDefault / 3) return [];
+    if (alone || membership !== null || nowMs - this.#renewedMs < LIMITS.leaseMsDefault / 3) {
+      return [];
+    }
     this.#renewedMs = nowMs;
     const lost: Tree[] = [];
     for (const { tree } of this.all) {
@@ -352,12 +350,18 @@ export class Forest {
     await Promise.allSettled(this.#loading.values());
   }
 
+  /** Whether trees are about to be given back. */
+  get isParting(): boolean {
+    return this.#parting.isAny;
+  }
+
   /** Gives all trees up; one whose release fails keeps its claim until that runs out. */
   async release(): Promise<void> {
     const claims = new Map([...this.#claims].map(([id, { epoch }]) => [id, epoch]));
     for (const { tree } of this.all) claims.set(tree.state.tree, tree.state.epoch);
-    const { store, node } = this.#parts;
+    const { store, node, membership } = this.#parts;
     try {
+      if (membership !== null) return await membership.leave();
       await closeAll([...claims].map(([id, epoch]) => () => store.release(id, node, epoch)));
     } finally {
       this.#hosted.clear();

@@ -84,6 +84,11 @@ export class IdleOrder {
     if (!this.#quiet.delete(hosted)) this.#asking.delete(hosted);
   }
 
+  /** Whether a tree was asked for in this turn or the last one (I2). */
+  isFresh(hosted: Hosted): boolean {
+    return this.#turn - hosted.usedTurn < 2;
+  }
+
   /** Whether there are more trees than are kept. */
   get isOver(): boolean {
     return this.#quiet.size > KEPT.quiet || this.#asking.size > KEPT.asking;
@@ -119,7 +124,7 @@ export class IdleOrder {
     for (const hosted of order) {
       if (looks >= LOOKS_MAX || left.length >= LEAVE_MAX || !mayLeave(hosted)) return;
       // I2
-      if (this.#turn - hosted.usedTurn < 2) return;
+      if (this.isFresh(hosted)) return;
       const look = lookAt(hosted, by.nowMs);
       order.delete(hosted);
       if (look === "leaves" && !by.isSending(hosted)) {

@@ -146,6 +146,8 @@ export interface ImageSpec {
    * more; "fail": it fails with `EBUDGET`. As the runtime says by default.
    */
   readonly onBudget?: "ask" | "fail";
+  /** Labels that the node of its trees has to have, where several share a store. */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
   /** Steps it may make in all. 1,000 by default. */
   readonly maxSteps?: number;
   /** Code instead of the model loop. */
@@ -170,6 +172,8 @@ export interface AgentImage {
   readonly tools: readonly Tool[];
   /** Code that runs instead of the model loop. */
   readonly program: Program | undefined;
+  /** Labels that the node of its trees has to have; not part of the hash. */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
   /** Its generated tools; the hash covers theirs. */
   readonly generated: readonly ToolDefinition[];
   /** The skills of its package, which the hash covers by the package's. */
@@ -236,6 +240,7 @@ export function defineImage(spec: ImageSpec): AgentImage {
     tools,
     program: spec.program,
     generated,
+    ...(spec.nodeSelector === undefined ? {} : { nodeSelector: spec.nodeSelector }),
   };
 }
 

@@ -12,10 +12,12 @@ import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Forest } from "./forest.ts";
+import type { Membership } from "./membership.ts";
 import { Postbox } from "./postbox.ts";
 
 /** What an intake works with. */
@@ -25,6 +27,7 @@ export interface IntakeParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly forest: Forest;
+  readonly membership: Membership | null;
   /** Resolves when what was committed to the tree is durable. */
   durable(tree: Tree): Promise<void>;
   /** Lines were added to a tree. */
@@ -67,10 +70,16 @@ export class Intake {
 
   /** Opens the trees that have something to do, and lets each take what is in its inbox. */
   async takeAll(): Promise<void> {
-    const { forest } = this.#parts;
-    for (const id of await forest.due(forest.all.length + 1_000)) {
-      if (!forest.isBarred(id)) await this.take(id);
-    }
+    const { forest, membership } = this.#parts;
+    const due = await forest.due(forest.all.length + 1_000);
+    const left = due.filter((id) => !forest.isBarred(id));
+    // A database that others share is a line away: while one waits, others are asked for.
+    const next = async (): Promise<void> => {
+      for (let id = left.shift(); id !== undefined; id = left.shift()) await this.take(id);
+    };
+    const lanes = membership === null ? 1 : LIMITS.nodeTakesAtOnceMax;
+    await Promise.all(Array.from({ length: lanes }, next));
+    if (membership?.isMore(due.length) === true) membership.wake();
   }
 
   async #empty(id: TreeId): Promise<void> {

@@ -28,6 +28,7 @@ import { Committer } from "./committer.ts";
 import { Forest, type Hosted } from "./forest.ts";
 import { isSendingOf, KEPT, type Kept, leftMemory } from "./idle.ts";
 import { addressees, Intake } from "./intake.ts";
+import { type Membership, ownedElsewhere } from "./membership.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { loadValue } from "./load.ts";
 import { keepByDefault } from "./redaction.ts";
@@ -42,6 +43,8 @@ export type Listener = (tree: TreeId, lines: readonly Line[]) => void;
 export class Node implements Host {
   readonly options: NodeOptions;
   readonly broker: Broker;
+  /** Its place among the nodes of its store; null where it has the store alone. */
+  readonly membership: Membership | null;
   readonly #committer: Committer;
   readonly #forest: Forest;
   readonly #turns: Turns;
@@ -61,16 +64,19 @@ export class Node implements Host {
     this.options = options;
     this.broker = new Broker(options.table, options.world, this);
     const { id, store, context, alone, world: { clock } } = options;
+    this.membership = options.membership ?? null;
     this.#forest = new Forest({
       node: id,
       store,
       clock,
       context: { ...context, judgeEdit: editJudge(this.broker) },
       alone,
+      membership: this.membership,
       hosted: (hosted) => this.#hosted(hosted),
       left: (hosted) => this.#turns.forget(hosted),
       unwritten: ({ tree }) => void this.durable(tree).catch(() => {}),
       isSending: ({ tree }) => isSendingOf(tree.state.tree, this.broker.sending.keys()),
+      lost: (tree) => this.#lost(tree),
       poke: () => this.poke(),
     });
     this.#turns = new Turns({
@@ -87,6 +93,7 @@ export class Node implements Host {
       store,
       clock,
       forest: this.#forest,
+      membership: this.membership,
       durable: (tree) => this.durable(tree),
       changed: (tree) => this.changed(tree),
       halt: (tree, error) => this.halt(tree, error),
@@ -252,10 +259,17 @@ export class Node implements Host {
 
   /** Keeps the claims to the trees in memory; one that another node took stops here. */
   async renew(): Promise<void> {
-    for (const tree of await this.#forest.renew()) {
-      const id = tree.state.tree;
-      this.halt(tree, new SysError("EFENCED", `Cannot go on with "${id}": another node has it`));
-    }
+    for (const { state } of await this.#forest.renew()) this.#lost(state.tree);
+  }
+
+  #lost(id: TreeId): void {
+    const tree = this.peek(id);
+    if (tree !== undefined) this.halt(tree, ownedElsewhere(id));
+  }
+
+  /** Whether trees are about to be given back to other nodes. */
+  get isParting(): boolean {
+    return this.#forest.isParting;
   }
 
   /** A tree as it is hosted, for those who hold it still. */
@@ -357,23 +371,7 @@ export class Node implements Host {
   /** Runs one step of the process whose turn it is; false when none is ready. */
   async stepOnce(): Promise<boolean> {
     await this.pump();
-    const limit = this.#turns.limit;
-    if (this.#turns.size === 0) return false;
-    this.#turns.limit = 1;
-    try {
-      this.#turns.start();
-      this.#turns.limit = 0;
-      await new Promise<void>((resolve) => {
-        const watch = (): void => {
-          if (this.#turns.running === 0) resolve();
-          else this.options.world.clock.soon(watch);
-        };
-        watch();
-      });
-    } finally {
-      this.#turns.limit = limit;
-    }
-    return true;
+    return await this.#turns.one((job) => this.options.world.clock.soon(job));
   }
 
   /** Stops starting anything, lets what runs come to its next wait, and writes everything down. */

@@ -7,6 +7,7 @@ import type { AnySyscall, World } from "../broker/syscall.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree, TreeContext } from "../kernel/tree.ts";
+import type { Membership } from "./membership.ts";
 import type { Program } from "./program.ts";
 
 /** What a node is made of. */
@@ -30,4 +31,8 @@ export interface NodeOptions {
   composes?(call: string): void;
   /** Whether this node is known to be the store's only one, so that older claims are void. */
   readonly alone: boolean;
+  /** Its place among the nodes that share the store. */
+  readonly membership?: Membership;
+  /** Whether trees that are started here are to stay on nodes of its name. */
+  readonly ownWorkspace?: boolean;
 }

@@ -12,7 +12,6 @@ import type { Line } from "../kernel/event.ts";
 import type { Pattern } from "../kernel/grammar.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
-import type { World } from "../broker/syscall.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { parsePolicy } from "../kernel/policy.ts";
@@ -22,7 +21,6 @@ import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Programs } from "../kernel/program.ts";
 import type { Proof } from "../kernel/proof.ts";
-import type { TreeContext } from "../kernel/tree.ts";
 import type { Shell } from "../kernel/shell.ts";
 import type { Skills } from "../kernel/skill.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
@@ -39,6 +37,7 @@ import { asked, type Auditing, exported, verifyAll } from "./auditing.ts";
 import type { Checked, ExportFormat } from "./auditing.ts";
 import { Clockwork } from "./clockwork.ts";
 import { closeAll } from "./closing.ts";
+import { contextOf, membershipOf, selectorOf, simulating } from "./node_parts.ts";
 import { type AgentImage, asModel, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
@@ -131,8 +130,10 @@ export class Runtime implements AsyncDisposable {
     this.#priced = (model) => prices === undefined ? model : pricedModel(model, prices);
     this.#gate = gate === undefined ? (model) => model : gatesOf(gate, clock);
     for (const model of options.models ?? []) this.#know(asModel(model));
+    const id = `node-${this.#random.bytes(6).toHex()}`;
     this.node = new Node({
-      id: `node-${this.#random.bytes(6).toHex()}`,
+      ...membershipOf(options.node, store, { id, clock, random: this.#random }),
+      id,
       store,
       table: SYSCALLS,
       context: { ...contextOf(options), ...daysMin },
@@ -225,6 +226,7 @@ export class Runtime implements AsyncDisposable {
     const grants = (options.grants ?? []).map((rule) => absolute(rule, cwd));
     const held = grants.filter(({ effect }) => effect !== "deny");
     const key = options.idempotencyKey ?? null;
+    const selector = selectorOf(this.node, image.nodeSelector, options.nodeSelector);
     const nonce = this.#random.bytes(16).toHex();
     const models = [...new Set([image, ...options.images ?? []].map(({ data }) => data.model))]
       .filter((model) => model !== null);
@@ -244,6 +246,7 @@ export class Runtime implements AsyncDisposable {
         key,
         nonce,
         owner: options.by ?? this.#operator,
+        selector,
         policy: this.#policy,
         ceiling,
         images,
@@ -380,20 +383,4 @@ export class Runtime implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** What trees have to know of this runtime. */
-function simulating({ simulators }: RuntimeOptions): Pick<World, "simulator"> {
-  if (simulators === undefined) return {};
-  return { simulator: (id) => simulators.find((one) => one.id === id) };
-}
-
-function contextOf(options: RuntimeOptions): TreeContext {
-  const { escalateMs, destructiveApprovers, onBudget } = options;
-  return {
-    rights: RIGHTS,
-    ...(escalateMs === undefined ? {} : { escalateMs }),
-    ...(destructiveApprovers === undefined ? {} : { destructiveApprovers }),
-    ...(onBudget === undefined ? {} : { onBudget }),
-  };
 }

@@ -109,6 +109,22 @@ export interface RuntimeOptions {
   readonly telemetry?: TelemetryOptions;
   /** How long payloads are kept. For as long as the log without it. */
   readonly retention?: RetentionOptions;
+  /** For a store that several nodes share: what this node is to the others. */
+  readonly node?: NodeSpec;
+}
+
+/** A node among those that share a store. */
+export interface NodeSpec {
+  /** What people call it: letters, digits and `._/-`. By default its id, new at each start. */
+  readonly name?: string;
+  /** What trees may ask for by `nodeSelector`. `node`, its name, is always there. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** How many trees it works on at the same time, at most; 1,000 by default. */
+  readonly capacity?: number;
+  /** For how long its trees are its own after it was last heard of, in milliseconds; 30 s. */
+  readonly leaseMs?: number;
+  /** true: trees that are started here are to run on a node of this name; its folder is its own. */
+  readonly ownWorkspace?: boolean;
 }
 
 /** How to start a process. */
@@ -135,6 +151,11 @@ export interface SpawnOptions {
   readonly by?: string;
   /** Days that payloads of the tree are kept; null: for as long as the log. */
   readonly retainDays?: number | null;
+  /**
+   * Labels that the node which runs it has to have, beside those that its image asks for. Without
+   * such a node it waits for one.
+   */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
   /** Images that it may spawn, by name. */
   readonly images?: readonly AgentImage[];
 }

@@ -106,6 +106,24 @@ export class Turns {
     }
   }
 
+  /** Starts one run and resolves when it is over; false when nothing is queued. */
+  async one(soon: (job: () => void) => void): Promise<boolean> {
+    if (this.size === 0) return false;
+    const { limit } = this;
+    this.limit = 1;
+    try {
+      this.start();
+      this.limit = 0;
+      await new Promise<void>((resolve) => {
+        const watch = (): void => this.running === 0 ? resolve() : soon(watch);
+        watch();
+      });
+    } finally {
+      this.limit = limit;
+    }
+    return true;
+  }
+
   /** Forgets the turns that a tree has had: it left memory. */
   forget({ tree }: Hosted): void {
     for (const pid in tree.state.processes) this.#scheduler.forget(tree.state.tree, pid as Pid);

@@ -196,7 +196,10 @@ Deno.test({
     // What was written is not to be written again.
     await Deno.writeTextFile(`${folder}/c`, "of another hand");
 
-    // A clock that has passed the lease of the dead and the sleep of the agent.
+    // The lease of the dead has run out by the database's clock, the agent's sleep by the node's.
+    const sql = postgres(server.url, { max: 1, onnotice: () => {} });
+    await sql.unsafe(`UPDATE ${schema}.nodes SET until = 0`);
+    await sql.end();
     const clock = new VirtualClock(Date.now() + 7_200_000);
     const options = { workspace: folder, images: [steady], approvals: "deny", clock } as const;
     {

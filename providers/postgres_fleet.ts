@@ -1,0 +1,382 @@
+/**
+ * The fleet of a PostgreSQL store: a row for each node, which holds the lease of all its trees.
+ *
+ * Whatever takes trees away from somebody raises their epochs in the same statement, and the
+ * commits of who had them are refused from then on; so no lock is held over more than a statement.
+ *
+ * Invariants:
+ *   PF1. Trees are locked in order of number, or skipped where another has them locked, so that
+ *        nodes and commits never wait for each other in a ring.
+ *   PF2. Each statement looks at and changes a bounded number of trees, but for those of one node
+ *        that leaves or comes back.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import type {
+  Beat,
+  Claimed,
+  Fleet,
+  FleetNode,
+  Mine,
+  NodeFacts,
+  NodeLabels,
+  NodeLoad,
+  NodeState,
+} from "../kernel/fleet.ts";
+import { refuseLabels, refuseSkew } from "../kernel/fleet.ts";
+import { type TreeId, treeNumber } from "../kernel/ids.ts";
+import { canonical } from "../kernel/json.ts";
+import { parseJson } from "../kernel/parse.ts";
+import type { Postgres, PostgresRow } from "./postgres_handle.ts";
+import { LOCKS, POSTGRES_LAYOUT } from "./postgres_schema.ts";
+import { absentTree } from "./store_refusals.ts";
+
+/** The lease of a tree that lasts for as long as its node's. */
+const BY_NODE = Number.MAX_SAFE_INTEGER;
+/** Free trees of each kind that are looked at in one statement. */
+const LOOKED_MAX = 512;
+/** For how long nodes that are gone are shown. */
+const GONE_SHOWN_MS = 3_600_000;
+
+type Answer = <T>(verb: string, job: (db: Postgres) => Promise<T>) => Promise<T>;
+
+/** The nodes that share a PostgreSQL database. */
+export class PostgresFleet implements Fleet {
+  readonly #db: Postgres;
+  readonly #answer: Answer;
+
+  /** Over an open store. */
+  constructor(db: Postgres, answer: Answer) {
+    this.#db = db;
+    this.#answer = answer;
+  }
+
+  /** Runs a statement with "$." for the schema. */
+  async #run(sql: string, values: readonly unknown[] = []): Promise<readonly PostgresRow[]> {
+    return await this.#db.run(sql.replaceAll("$.", `${this.#db.schema}.`), values);
+  }
+
+  join(facts: NodeFacts): Promise<void> {
+    return this.#answer("join the nodes of", async ({ schema }) => {
+      const { id, name, version, capacity, leaseMs } = facts;
+      const labels = { ...facts.labels, node: name };
+      refuseLabels(`node "${name}"`, labels);
+      await this.#db.transaction(async (run) => {
+        // One after the other: two that do not go together do not both find nobody there.
+        await run(`SELECT pg_advisory_xact_lock(hashtext($1), ${LOCKS.join})`, [schema]);
+        const others = await run(
+          `SELECT DISTINCT version FROM ${schema}.nodes
+           WHERE state <> 'gone' AND until > ${schema}.now_ms() AND id <> $1`,
+          [id],
+        );
+        refuseSkew(version, others.map((row) => row.version as string));
+        await run(
+          `WITH back AS (
+             SELECT id FROM ${schema}.trees WHERE owner = $1 ORDER BY id FOR UPDATE
+           ) UPDATE ${schema}.trees t SET owner = NULL, lease = 0, epoch = t.epoch + 1
+           FROM back WHERE t.id = back.id`,
+          [id],
+        );
+        await run(
+          `INSERT INTO ${schema}.nodes
+             (id, name, labels, version, layout, capacity, lease, state, started, beat, until)
+           SELECT $1, $2, $3::text::jsonb, $4, $5::integer, $6::integer, $7::integer, 'active',
+             now, now, now + $7::integer
+           FROM ${schema}.now_ms() AS now
+           ON CONFLICT (id) DO UPDATE SET state = 'active', beat = EXCLUDED.beat,
+             until = EXCLUDED.until, lapses = nodes.lapses + 1, active = 0, held = 0`,
+          [id, name, canonical(labels), version, POSTGRES_LAYOUT, capacity, leaseMs],
+        );
+      });
+    });
+  }
+
+  beat(id: string, { active, held, nowMs }: NodeLoad): Promise<Beat | undefined> {
+    return this.#answer("renew the leases of", async () => {
+      const [row] = await this.#run(
+        `WITH peers AS (
+           SELECT sum(active) AS active, sum(capacity) AS capacity FROM $.nodes
+           WHERE id <> $1 AND state = 'active' AND until > $.now_ms()
+         ), next AS (
+           SELECT min(until) AS until FROM $.nodes WHERE id <> $1 AND state <> 'gone'
+         )
+         UPDATE $.nodes n SET beat = now, until = now + n.lease,
+           active = $2::integer, held = $3::integer, skew = $4::bigint - now
+         FROM $.now_ms() AS now, peers, next
+         WHERE n.id = $1 AND n.state <> 'gone'
+         RETURNING n.state, next.until - now AS next,
+           (SELECT count(*) FROM $.trees t WHERE t.owner = n.id) AS owned,
+           ceil(($2::integer + coalesce(peers.active, 0))::float8 * n.capacity
+             / (n.capacity + coalesce(peers.capacity, 0))) AS share`,
+        [id, active, held, nowMs],
+      );
+      if (row === undefined) return undefined;
+      const { state, next, share, owned } = row as unknown as Omit<Beat, "nextMs"> & {
+        readonly next: number | null;
+      };
+      return { state, share, owned, nextMs: next === null ? null : Math.max(0, next) };
+    });
+  }
+
+  reap(id: string, limit: number): Promise<number> {
+    return this.#answer("free trees of", async () => {
+      await this.#run(
+        `UPDATE $.nodes SET state = 'gone' WHERE state <> 'gone' AND until <= $.now_ms()`,
+      );
+      // Those of nodes that do not join have a lease each.
+      const freed = await this.#run(
+        `WITH stale AS (
+           SELECT t.id FROM $.trees t
+           WHERE t.owner IN (SELECT id FROM $.nodes WHERE state = 'gone')
+             OR (t.owner IS NOT NULL AND t.lease <= $.now_ms())
+           LIMIT $2::integer FOR UPDATE OF t SKIP LOCKED
+         ), freed AS (
+           UPDATE $.trees t SET owner = NULL, lease = 0, epoch = t.epoch + 1
+           FROM stale WHERE t.id = stale.id RETURNING t.id
+         ), noted AS (
+           UPDATE $.nodes SET freed = freed + (SELECT count(*) FROM freed)
+           WHERE id = $1 AND EXISTS (SELECT FROM freed)
+         ) SELECT id FROM freed`,
+        [id, limit],
+      );
+      await this.#run(
+        `DELETE FROM $.nodes n WHERE n.id IN (
+           SELECT id FROM $.nodes WHERE state = 'gone' AND beat < $.now_ms() - ${GONE_SHOWN_MS}
+           LIMIT 64
+         ) AND NOT EXISTS (SELECT FROM $.trees t WHERE t.owner = n.id)`,
+      );
+      return freed.length;
+    });
+  }
+
+  take(id: string, wish: Parameters<Fleet["take"]>[1]): ReturnType<Fleet["take"]> {
+    return this.#answer("take trees of", async () => {
+      const { nowMs, active, limit, isOver, barred } = wish;
+      const rows = await this.#run(TAKE, [
+        ...[id, nowMs, active, limit, isOver ? 1 : 0],
+        barred.map(treeNumber),
+      ]);
+      const trees = rows.filter((row) => row.id !== null);
+      return { trees: trees.map(claimedIn), free: (rows[0]?.free as number | undefined) ?? 0 };
+    });
+  }
+
+  claim(tree: TreeId, id: string, isNew: boolean): ReturnType<Fleet["claim"]> {
+    return this.#answer("claim a tree of", async ({ schema }) => {
+      const number = treeNumber(tree);
+      const [row] = await this.#run(
+        `UPDATE $.trees t SET
+           epoch = t.epoch + CASE WHEN t.owner = me.id THEN 0 ELSE 1 END,
+           owner = me.id, lease = ${BY_NODE}, wanted = NULL
+         FROM $.nodes me WHERE t.id = $1 AND me.id = $2 AND me.state <> 'gone'
+           AND (t.owner = me.id OR ((t.owner IS NULL OR t.lease <= $.now_ms()
+             OR EXISTS (SELECT FROM $.nodes n WHERE n.id = t.owner
+               AND (n.state = 'gone' OR n.until <= $.now_ms())))
+             AND ($3::integer = 1 OR (me.state = 'active' AND ${FITS}))))
+         RETURNING t.epoch`,
+        [number, id, isNew ? 1 : 0],
+      );
+      if (row !== undefined) return { epoch: row.epoch as number };
+      const [there] = await this.#db.run(`SELECT id FROM ${schema}.trees WHERE id = $1`, [number]);
+      if (there === undefined) throw absentTree("claim", tree);
+      return undefined;
+    });
+  }
+
+  giveBack(id: string, trees: readonly Claimed[]): Promise<void> {
+    return this.#answer("give back trees of", async ({ schema, teller }) => {
+      if (trees.length === 0) return;
+      await this.#run(
+        `WITH back AS (
+           SELECT t.id FROM unnest($2::bigint[], $3::bigint[]) AS given(id, epoch)
+           JOIN $.trees t ON t.id = given.id AND t.epoch = given.epoch AND t.owner = $1
+           ORDER BY t.id FOR UPDATE OF t
+         ), given AS (
+           UPDATE $.trees t SET owner = NULL, lease = 0, epoch = t.epoch + 1
+           FROM back WHERE t.id = back.id
+           RETURNING t.wanted, t.live AND (t.ready OR t.due <= $.now_ms() OR EXISTS (
+             SELECT FROM $.inbox i WHERE i.tree = t.id)) AS has_work
+         ) SELECT pg_notify('${schema}', $4 || ' ' || wanted) FROM (
+           SELECT DISTINCT coalesce(wanted, '-') AS wanted FROM given WHERE has_work) AS told`,
+        [id, trees.map(({ tree }) => treeNumber(tree)), trees.map(({ epoch }) => epoch), teller],
+      );
+    });
+  }
+
+  mine(id: string): Promise<Mine> {
+    return this.#answer("list trees of", async () => {
+      const rows = await this.#run(
+        `SELECT 'state' AS kind, NULL::bigint AS id, state FROM $.nodes WHERE id = $1
+         UNION ALL SELECT 'inbox', t.id, NULL FROM (SELECT DISTINCT tree FROM $.inbox) i
+           JOIN $.trees t ON t.id = i.tree WHERE t.owner = $1
+         UNION ALL (SELECT 'wanted', t.id, NULL FROM $.trees t
+           WHERE t.wanted IS NOT NULL AND t.wanted <> $1 AND t.owner = $1 LIMIT 64)`,
+        [id],
+      );
+      const of = (kind: string): TreeId[] =>
+        rows.filter((row) => row.kind === kind).map((row): TreeId => `t_${row.id as number}`);
+      const state = rows.find((row) => row.kind === "state")?.state as NodeState | undefined;
+      return { state, inbox: of("inbox"), wanted: of("wanted") };
+    });
+  }
+
+  owned(id: string): Promise<readonly Claimed[]> {
+    return this.#answer("list trees of", async () => {
+      const sql = "SELECT id, epoch FROM $.trees WHERE owner = $1 ORDER BY id";
+      return (await this.#run(sql, [id])).map(claimedIn);
+    });
+  }
+
+  leave(id: string): Promise<void> {
+    return this.#answer("leave the nodes of", async ({ schema, teller }) => {
+      await this.#run(
+        `WITH back AS (SELECT id FROM $.trees WHERE owner = $1 ORDER BY id FOR UPDATE),
+         given AS (
+           UPDATE $.trees t SET owner = NULL, lease = 0, epoch = t.epoch + 1
+           FROM back WHERE t.id = back.id
+         ), left_ AS (
+           UPDATE $.nodes SET state = 'gone', until = $.now_ms(), active = 0, held = 0
+           WHERE id = $1
+         ) SELECT pg_notify('${schema}', $2 || ' -')`,
+        [id, teller],
+      );
+    });
+  }
+
+  nodes(): Promise<readonly FleetNode[]> {
+    return this.#answer("list the nodes of", async () => {
+      const rows = await this.#run(
+        `SELECT n.id, name, labels::text AS labels, version, layout, capacity, n.lease, active,
+           held, started, skew, taken, freed, lapses, now - beat AS age,
+           CASE WHEN until <= now THEN 'gone' ELSE state END AS state,
+           (SELECT count(*) FROM $.trees t WHERE t.owner = n.id) AS owned
+         FROM $.nodes n, $.now_ms() AS now ORDER BY name, n.id`,
+      );
+      return rows.map(nodeIn);
+    });
+  }
+
+  order(id: string, state: Exclude<NodeState, "gone">): Promise<void> {
+    return this.#answer("order a node of", async ({ schema, teller }) => {
+      const [row] = await this.#run(
+        `WITH one AS (
+           UPDATE $.nodes SET state = $2 WHERE id = $1 AND state <> 'gone'
+             AND until > $.now_ms() RETURNING id
+         ) SELECT pg_notify('${schema}', $3 || ' ' || id) FROM one`,
+        [id, state, teller],
+      );
+      if (row === undefined) throw await this.#notThere(id, "order");
+    });
+  }
+
+  move(tree: TreeId, id: string): Promise<void> {
+    return this.#answer("move a tree of", async ({ schema, teller }) => {
+      const [node] = await this.#run(
+        `SELECT id FROM $.nodes WHERE id = $1 AND state = 'active' AND until > $.now_ms()`,
+        [id],
+      );
+      if (node === undefined) throw await this.#notThere(id, "move a tree to");
+      const [row] = await this.#run(
+        `WITH one AS (
+           UPDATE $.trees SET wanted = $2 WHERE id = $1 RETURNING coalesce(owner, $2) AS owner
+         ) SELECT pg_notify('${schema}', $3 || ' ' || owner) FROM one`,
+        [treeNumber(tree), id, teller],
+      );
+      if (row === undefined) throw absentTree("move", tree);
+    });
+  }
+
+  async #notThere(id: string, verb: string): Promise<SysError> {
+    const node = (await this.nodes()).find((one) => one.id === id);
+    if (node === undefined) {
+      return new SysError("ENOENT", `Cannot ${verb} node "${id}": absent, expected one that runs`);
+    }
+    const sentence = `Cannot ${verb} node "${id}": it is ${node.state}, expected an active one`;
+    return new SysError("ESTATE", sentence);
+  }
+}
+
+/** Whether `me` may have tree `t` by what the tree asks for. */
+const FITS = `((t.selector IS NULL OR me.labels @> t.selector)
+  AND (t.wanted IS NULL OR t.wanted = me.id OR NOT EXISTS (
+    SELECT FROM $.nodes w WHERE w.id = t.wanted AND w.state = 'active'
+      AND w.until > $.now_ms())))`;
+
+/**
+ * Takes free trees: those that are ready in order of number, those that are due in order of time,
+ * those with an inbox in the order in which it was written, all kinds in turn.
+ */
+const TAKE = `
+  WITH me AS (
+    SELECT id, labels, capacity FROM $.nodes
+    WHERE id = $1 AND state = 'active' AND until > $.now_ms()
+  ), peers AS (
+    SELECT sum(CASE WHEN id = $1 THEN $3::integer ELSE active END) AS active,
+      sum(capacity) AS capacity FROM $.nodes WHERE state = 'active' AND until > $.now_ms()
+  ), free AS (
+    SELECT id, min(rank) AS rank FROM (
+      (SELECT t.id, row_number() OVER (ORDER BY t.id) AS rank FROM $.trees t, me
+       WHERE t.ready AND t.live AND t.owner IS NULL AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
+       ORDER BY t.id LIMIT ${LOOKED_MAX})
+      UNION ALL
+      (SELECT t.id, row_number() OVER (ORDER BY t.due) AS rank FROM $.trees t, me
+       WHERE t.due <= $2::bigint AND t.due IS NOT NULL AND t.live AND t.owner IS NULL
+         AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
+       ORDER BY t.due LIMIT ${LOOKED_MAX})
+      UNION ALL
+      (SELECT t.id, row_number() OVER (ORDER BY i.n) AS rank FROM (
+         SELECT tree, min(n) AS n FROM $.inbox GROUP BY tree) i
+       JOIN $.trees t ON t.id = i.tree, me
+       WHERE t.owner IS NULL AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
+       ORDER BY i.n LIMIT ${LOOKED_MAX})
+      UNION ALL
+      (SELECT t.id, 0 AS rank FROM $.trees t, me
+       WHERE t.wanted = me.id AND t.live AND t.owner IS NULL LIMIT ${LOOKED_MAX})
+    ) AS found GROUP BY id
+  ), room AS (
+    SELECT greatest(0, least($4::integer, me.capacity - $3::integer,
+      CASE WHEN $5::integer = 1 THEN $4::integer ELSE ceil(
+        (peers.active + (SELECT count(*) FROM free))::float8 * me.capacity / peers.capacity
+      )::integer - $3::integer END)) AS n
+    FROM me, peers
+  ), picked AS (
+    SELECT t.id FROM $.trees t JOIN free ON free.id = t.id WHERE t.owner IS NULL
+    ORDER BY free.rank, t.id LIMIT (SELECT n FROM room) FOR UPDATE OF t SKIP LOCKED
+  ), taken AS (
+    UPDATE $.trees t SET owner = $1, lease = ${BY_NODE}, epoch = t.epoch + 1, wanted = NULL
+    FROM picked WHERE t.id = picked.id RETURNING t.id, t.epoch
+  ), noted AS (
+    UPDATE $.nodes SET active = $3::integer + (SELECT count(*) FROM taken),
+      taken = taken + (SELECT count(*) FROM taken) WHERE id = $1
+  )
+  SELECT taken.id, taken.epoch, (SELECT count(*) FROM free) AS free
+  FROM (SELECT 1) AS one LEFT JOIN taken ON true ORDER BY taken.id`;
+
+function claimedIn(row: PostgresRow): Claimed {
+  return { tree: `t_${row.id as number}`, epoch: row.epoch as number };
+}
+
+function nodeIn(row: PostgresRow): FleetNode {
+  const { id, name, version, state } = row as Record<string, string> as
+    & {
+      readonly [K in "id" | "name" | "version"]: string;
+    }
+    & { readonly state: NodeState };
+  const count = (key: string): number => row[key] as number;
+  return {
+    ...{ id, name, version, state, labels: parseJson(row.labels as string) as NodeLabels },
+    capacity: count("capacity"),
+    leaseMs: count("lease"),
+    active: count("active"),
+    held: count("held"),
+    layout: count("layout"),
+    startedMs: count("started"),
+    beatAgeMs: count("age"),
+    skewMs: count("skew"),
+    taken: count("taken"),
+    freed: count("freed"),
+    lapses: count("lapses"),
+    owned: count("owned"),
+  };
+}

@@ -1,0 +1,261 @@
+/**
+ * Membership: a node's place among those that share its store. It keeps the lease alive, takes
+ * trees that nobody has, and gives trees back.
+ *
+ * Invariants:
+ *   ME1. The lease is renewed by a loop of its own, whatever the node does meanwhile.
+ *   ME2. A tree that the store says is this node's is in memory, about to be, or given back: what
+ *        an answer that was lost has given it is found at a later beat.
+ *   ME3. A node whose lease ran out lets go of all trees before it takes others.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { type Beat, type Claimed, fits, type NodeFacts } from "../kernel/fleet.ts";
+import type { Fleet, NodeLabels, NodeLoad, NodeState } from "../kernel/fleet.ts";
+import type { TreeId } from "../kernel/ids.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type { Clock, Random } from "../kernel/world.ts";
+
+/** What a member works with. */
+export interface MemberParts {
+  readonly fleet: Fleet;
+  readonly facts: NodeFacts;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What a member asks of its forest. */
+export interface MemberHost {
+  load(): Omit<NodeLoad, "nowMs">;
+  /** The trees in memory, and those being loaded. */
+  known(): ReadonlySet<TreeId>;
+  /** Trees that this node cannot go on with. */
+  barred(): readonly TreeId[];
+  /** Has a tree given back as soon as nothing of it runs. */
+  part(id: TreeId): void;
+  /** Has so many trees given back that wait for their turn here. */
+  partQueued(count: number): void;
+  /** A tree is another node's. */
+  lost(id: TreeId): void;
+}
+
+/** A node among others. */
+export class Membership {
+  readonly facts: NodeFacts;
+  /** Hears that there is something to look at. */
+  wake = (): void => {};
+  readonly #fleet: Fleet;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  #host: MemberHost | undefined;
+  #state: NodeState = "active";
+  /** Trees that were taken and are not in memory yet. */
+  readonly #claimed = new Map<TreeId, number>();
+  /** Trees to be given back, and the giving that is under way. */
+  #back = new Map<TreeId, number>();
+  #giving: Promise<void> = Promise.resolve();
+  #beatMs = -Infinity;
+  /** Since when there are free trees that are left to others. */
+  #freeMs: number | null = null;
+  /** Whether the last beat found another number of trees than there are here. */
+  #isOdd = false;
+  #isIn = false;
+  /** Before this, whoever was not heard of may have been kept from it by the database. */
+  #reapsMs = -Infinity;
+
+  /** A member that has not joined yet. */
+  constructor({ fleet, facts, clock, random }: MemberParts) {
+    this.facts = facts;
+    this.#fleet = fleet;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** How the node stands, as far as it has heard. */
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  /** Says whose trees these are. */
+  attach(host: MemberHost): void {
+    this.#host = host;
+  }
+
+  /** Joins the others. `EINVAL` where versions do not go together. */
+  async join(): Promise<void> {
+    await this.#fleet.join(this.facts);
+    this.#isIn = true;
+    this.#state = "active";
+    this.#beatMs = this.#clock.now();
+  }
+
+  /** Beats until it is stopped (ME1). */
+  async run(signal: AbortSignal): Promise<void> {
+    const pause = this.facts.leaseMs / 3;
+    while (!signal.aborted) {
+      let nextMs = pause;
+      try {
+        nextMs = Math.min(pause, await this.#beat() ?? pause);
+      } catch {
+        // The store is away: nothing can be written either, so nothing is lost by trying soon.
+        nextMs = Math.min(pause, 500);
+      }
+      // Others beat at other times, and free what a node left behind at other times.
+      await this.#clock.sleep(nextMs * (0.9 + 0.1 * this.#chance()) + 1, signal).catch(() => {});
+    }
+  }
+
+  #chance(): number {
+    return this.#random.bytes(1)[0]! / 256;
+  }
+
+  /** One beat; in how many milliseconds the lease of another runs out. */
+  async #beat(): Promise<number | null> {
+    const host = this.#host!;
+    const { id, leaseMs } = this.facts;
+    const nowMs = this.#clock.now();
+    if (Math.abs(nowMs - this.#beatMs) > leaseMs / 2) this.#reapsMs = nowMs + leaseMs / 2;
+    const beat = await this.#fleet.beat(id, { ...host.load(), nowMs });
+    if (beat === undefined) {
+      await this.#return();
+      return 0;
+    }
+    this.#beatMs = nowMs;
+    this.#stand(beat.state);
+    if (beat.state === "active") this.#even(host, beat);
+    await this.#compare(host, beat);
+    const isSure = Math.abs(nowMs - this.#reapsMs) > leaseMs / 2 || nowMs >= this.#reapsMs;
+    if (isSure && await this.#fleet.reap(id, LIMITS.nodeReapsMax) > 0) this.wake();
+    return isSure ? beat.nextMs : null;
+  }
+
+  /** Gives some of what waits here to nodes that have less; what is a little more is kept. */
+  #even(host: MemberHost, { share }: Beat): void {
+    const over = host.load().active - share;
+    if (over <= Math.max(2, share / 4)) return;
+    host.partQueued(Math.min(LIMITS.nodeGivesMax, Math.ceil(over / 2)));
+  }
+
+  /** Finds trees that the store and this node think differently of (ME2). */
+  async #compare(host: MemberHost, { owned }: Beat): Promise<void> {
+    const isOdd = owned !== new Set([...host.known(), ...this.#claimed.keys()]).size;
+    // A difference once is what is under way.
+    const isLasting = isOdd && this.#isOdd;
+    this.#isOdd = isOdd;
+    if (!isLasting) return;
+    await this.#giving;
+    const here = (): Set<TreeId> =>
+      new Set([...host.known(), ...this.#claimed.keys(), ...this.#back.keys()]);
+    const before = here();
+    const all = new Map(
+      (await this.#fleet.owned(this.facts.id)).map(({ tree, epoch }) => [tree, epoch]),
+    );
+    const now = here();
+    for (const [tree, epoch] of all) {
+      if (!before.has(tree) && !now.has(tree)) this.giveBack({ tree, epoch });
+    }
+    for (const tree of before) if (now.has(tree) && !all.has(tree)) host.lost(tree);
+  }
+
+  /** The lease ran out (ME3). */
+  async #return(): Promise<void> {
+    this.#claimed.clear();
+    this.#back.clear();
+    const host = this.#host!;
+    for (const tree of host.known()) host.lost(tree);
+    await this.join();
+    this.wake();
+  }
+
+  #stand(state: NodeState): void {
+    if (state !== this.#state) this.wake();
+    this.#state = state;
+    if (state !== "draining") return;
+    const host = this.#host!;
+    for (const tree of host.known()) host.part(tree);
+  }
+
+  /** Trees of this node that have something to do; some of them are its own since now. */
+  async look(): Promise<readonly TreeId[]> {
+    const { id, leaseMs } = this.facts;
+    if (Math.abs(this.#clock.now() - this.#beatMs) > leaseMs / 2) await this.#beat();
+    const { state, inbox, wanted } = await this.#fleet.mine(id);
+    if (state === undefined || state === "gone") {
+      await this.#return();
+      return [];
+    }
+    this.#stand(state);
+    const host = this.#host!;
+    for (const tree of wanted) {
+      const epoch = this.#claimed.get(tree);
+      if (epoch !== undefined && this.#claimed.delete(tree)) this.giveBack({ tree, epoch });
+      else host.part(tree);
+    }
+    return [...new Set([...inbox, ...await this.#take(host)])];
+  }
+
+  async #take(host: MemberHost): Promise<readonly TreeId[]> {
+    if (this.#state !== "active") return [];
+    const nowMs = this.#clock.now();
+    const isOver = this.#freeMs !== null && nowMs - this.#freeMs > LIMITS.nodePatienceMs;
+    const active = host.load().active + this.#claimed.size;
+    const { trees, free } = await this.#fleet.take(this.facts.id, {
+      ...{ nowMs, active, isOver, barred: host.barred() },
+      limit: isOver ? LIMITS.nodeTakesAtOnceMax : LIMITS.nodeTakesMax,
+    });
+    if (free === 0 || (trees.length > 0 && !isOver)) this.#freeMs = null;
+    else this.#freeMs ??= nowMs;
+    for (const { tree, epoch } of trees) this.#claimed.set(tree, epoch);
+    return trees.map(({ tree }) => tree);
+  }
+
+  /** Whether there may be more to take at once. */
+  isMore(taken: number): boolean {
+    return taken >= LIMITS.nodeTakesMax;
+  }
+
+  /** Takes one tree, or says that it has it; undefined when this node may not. */
+  async claim(tree: TreeId, isNew: boolean): Promise<{ readonly epoch: number } | undefined> {
+    await this.#giving;
+    const epoch = this.#claimed.get(tree) ?? this.#back.get(tree);
+    this.#claimed.delete(tree);
+    this.#back.delete(tree);
+    return epoch === undefined ? await this.#fleet.claim(tree, this.facts.id, isNew) : { epoch };
+  }
+
+  /** Gives a tree back, with others in the same turn; nothing of it may be under way. */
+  giveBack({ tree, epoch }: Claimed): void {
+    this.#back.set(tree, epoch);
+    if (this.#back.size === 1) this.#clock.soon(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#back.size === 0) return;
+    const trees = [...this.#back].map(([tree, epoch]) => ({ tree, epoch }));
+    this.#back = new Map();
+    // What is not given back now is found at a later beat (ME2).
+    this.#giving = this.#giving
+      .then(() => this.#fleet.giveBack(this.facts.id, trees))
+      .catch(() => {});
+  }
+
+  /** Whether the node has what a tree asks for. */
+  suits(selector: NodeLabels | undefined): boolean {
+    const { labels, name } = this.facts;
+    return selector === undefined || fits({ ...labels, node: name }, selector);
+  }
+
+  /** Leaves the others: all its trees are free. */
+  async leave(): Promise<void> {
+    if (!this.#isIn) return;
+    this.#isIn = false;
+    await this.#giving;
+    await this.#fleet.leave(this.facts.id);
+  }
+}
+
+/** What is said of a tree that another node has. */
+export function ownedElsewhere(id: TreeId): SysError {
+  return new SysError("EFENCED", `Cannot open tree "${id}": another node owns it`);
+}
