@@ -65,6 +65,13 @@ export class FleetPlace {
     else await this.sql("UPDATE $.nodes SET until = 0 WHERE id = $1", [id]);
   }
 
+  /** Resolves when a query has rows. */
+  async until(text: string, values: readonly string[] = []): Promise<void> {
+    while ((await this.sql(text, values)).length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   /** How many trees that have not ended each owner has; "none" for those that nobody has. */
   async owners(): Promise<Record<string, number>> {
     const rows = await this.sql(

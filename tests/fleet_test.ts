@@ -5,9 +5,10 @@
 
 import assert from "node:assert/strict";
 import type { Runtime } from "../mod.ts";
+import { inSchema, MIGRATIONS } from "../providers/postgres_schema.ts";
 import { brief, FleetPlace, waiter } from "./fleet_place.ts";
 import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
-import { rejects } from "./store_fixture.ts";
+import { batchOf, rejects } from "./store_fixture.ts";
 
 const ignore = noPostgres() !== undefined;
 let server: Server;
@@ -107,5 +108,120 @@ claim(
     assert.equal((await done).result, "done");
     const [row] = await place.sql("SELECT lapses FROM $.nodes WHERE id = $1", [idOf(late)]);
     assert.equal(row?.lapses, "1");
+  },
+);
+
+const LIVELY = { autorun: true, node: { leaseMs: 1_500 } } as const;
+
+claim(
+  "PA1 A node that drains gives its trees back, and messages reach them at another",
+  async (place) => {
+    await using old = await place.node(LIVELY);
+    const process = await old.spawn(waiter, { goal: "Wait" });
+    await place.until("SELECT FROM $.trees WHERE owner = $1 AND NOT ready", [idOf(old)]);
+    await using young = await place.node(LIVELY);
+    const store = await place.store();
+    await store.fleet().order(idOf(old), "draining");
+    await place.until("SELECT FROM $.trees WHERE owner IS NULL");
+    const ended = (async () => (await young.get(process.pid))!.wait())();
+    // Who drains puts it where the other finds it.
+    const sent = rejects(process.send("from the old one"), "EFENCED");
+    assert.equal((await ended).result, "from the old one");
+    await sent;
+    await rejects(store.fleet().order("node-none", "draining"), "ENOENT");
+    const states = (await store.fleet().nodes()).map(({ id, state }) => [id, state]);
+    assert.deepEqual(new Map(states as [string, string][]).get(idOf(old)), "draining");
+    await store.close();
+  },
+);
+
+claim("A tree that asks for labels waits for a node that has them", async (place) => {
+  await using plain = await place.node(LIVELY);
+  const nodeSelector = { gpu: "yes" };
+  const process = await plain.spawn(brief, { goal: "Count", nodeSelector });
+  await place.until("SELECT FROM $.trees WHERE owner IS NULL AND ready");
+  await using other = await place.node();
+  assert.deepEqual(await other.node.membership!.look(), []);
+  await rejects(other.get(process.pid), "EFENCED");
+  await using able = await place.node({ ...LIVELY, node: { labels: nodeSelector } });
+  await place.until("SELECT FROM $.trees WHERE NOT live");
+  assert.equal((await (await able.get(process.pid))!.wait()).result, "done");
+  await rejects(plain.spawn(brief, { goal: "No", nodeSelector: { "a b": "" } }), "EINVAL");
+});
+
+claim("A tree moves to a node, and stays where it is when that one takes none", async (place) => {
+  await using from = await place.node(LIVELY);
+  const { pid } = await from.spawn(waiter, { goal: "Wait" });
+  await using to = await place.node(LIVELY);
+  const store = await place.store();
+  const fleet = store.fleet();
+  await fleet.order(idOf(to), "cordoned");
+  await rejects(fleet.move("t_1", idOf(to)), "ESTATE");
+  await fleet.order(idOf(to), "active");
+  await fleet.move("t_1", idOf(to));
+  await place.until("SELECT FROM $.trees WHERE owner = $1", [idOf(to)]);
+  await (await to.get(pid))!.send("there");
+  await place.until("SELECT FROM $.trees WHERE NOT live");
+  await rejects(fleet.move("t_9", idOf(to)), "ENOENT");
+  await store.close();
+});
+
+claim("ME2 A tree that its node does not know of is found and goes on", async (place) => {
+  await plantedFree(place, 1);
+  await using os = await place.node({ ...LIVELY, node: { leaseMs: 600 } });
+  await place.until("SELECT FROM $.trees WHERE NOT ready");
+  const { tree } = (await os.trees())[0]!;
+  // As if the answer to a taking had been lost: another node had it, and it is this one's now.
+  os.node.halt(os.node.peek(tree)!, new Error("lost"));
+  await place.sql("UPDATE $.trees SET ready = true");
+  await using other = await place.node(LIVELY);
+  await place.until("SELECT FROM $.trees WHERE owner = $1", [idOf(other)]);
+});
+
+/** The version of a node that wants to join one of 0.1.0, and whether it may. */
+const SKEWS: readonly (readonly [string, boolean])[] = [
+  ["0.1.7", true],
+  ["0.2.0", true],
+  ["0.3.0", false],
+  ["1.1.0", false],
+];
+
+claim("Nodes join others of their version, or one minor version off", async (place) => {
+  await using _ = await place.node();
+  const store = await place.store();
+  for (const [version, mayJoin] of SKEWS) {
+    const id = `node-${version}`;
+    const facts = { id, name: id, labels: {}, version, capacity: 1, leaseMs: 30_000 };
+    const joined = store.fleet().join(facts);
+    if (mayJoin) await joined;
+    else assert.match((await rejects(joined, "EINVAL")).message, /update one after the other/);
+    await store.fleet().leave(id);
+  }
+  await store.close();
+});
+
+claim(
+  "T1 A node of the layout before goes on with its trees, and takes none of newer nodes",
+  async (place) => {
+    const schema = new URL(place.url).searchParams.get("schema")!;
+    await place.sql(`CREATE SCHEMA ${schema}; CREATE TABLE $.layout(version integer)`);
+    await place.sql(`${inSchema(MIGRATIONS[0]!, schema)}; INSERT INTO $.layout VALUES(1)`);
+    await place.sql(
+      `INSERT INTO $.trees(id, epoch, seq, head, lease, live, ready, asking, title, owner)
+    VALUES(nextval('$.tree_number'), 1, 0, '', 9000000000000, true, false, 0, '""', 'old')`,
+    );
+    await using os = await place.node();
+    await os.spawn(waiter, { goal: "Wait" });
+    await os.runUntilIdle();
+    // What it calls is there still, and what it claims by finds no lease that has run out.
+    const { head } = batchOf("t_1", {});
+    const none = "'{}'";
+    await place.sql(`SELECT $.commit_1('{1}', '{1}', '{1}', '{1}', '{${head}}', '{line}', '{null}',
+    '{null}', '{null}', '{0}', '{1}', '{0}', '{0}', '{null}', '{"t"}', ${none}, ${none}, ${none},
+    ${none}, ${none}, ${none}, ${none}, ${none}, 'old')`);
+    assert.equal((await place.sql("SELECT FROM $.trees WHERE id = 1 AND seq = 1")).length, 1);
+    const late = "lease <= extract(epoch FROM now() + interval '1 year') * 1000";
+    assert.equal((await place.sql(`SELECT FROM $.trees WHERE ${late}`)).length, 0);
+    await rejects(os.get("p_1"), "EFENCED");
   },
 );
