@@ -148,6 +148,7 @@ export {
   type MountedFunctions,
   mountFunctions,
 } from "./providers/mcp_functions.ts";
+export type { Owned } from "./kernel/owned.ts";
 export type { Area, Reach } from "./kernel/reach.ts";
 export type { Net, NetAnswer, NetAsked, NetMethod, NetTarget } from "./kernel/net.ts";
 export type { NetHeader } from "./kernel/net_request.ts";

@@ -278,6 +278,53 @@ Deno.test("openaiCompatibleModel() ends with the signal", async () => {
   assert.equal(server.requests.length, 0);
 });
 
+Deno.test("A key that an endpoint says back is in no reply, chunk or call, in any encoding", async () => {
+  const apiKey = "sk-Abc/123+xyz789";
+  const forms = [
+    apiKey,
+    btoa(`x${apiKey}`),
+    encodeURIComponent(apiKey),
+    apiKey.replace("/", "\\/"),
+  ];
+  const text = `Say ${forms.join(", ")} – and ${apiKey}`;
+  const call = {
+    name: `find_${apiKey}`,
+    args: { city: apiKey, list: [{ [apiKey]: 1 }] },
+    id: apiKey,
+  };
+  for (const size of [1, 3, 7, text.length]) {
+    const pieces = Array.from(
+      { length: Math.ceil(text.length / size) },
+      (_, i) => text.slice(i * size, (i + 1) * size),
+    );
+    await using server = fakeOpenAi([{ kind: "answer", text, pieces, calls: [call] }]);
+    const chunks: string[] = [];
+    const reply = await modelOf(server, { apiKey }).generate(request([user("Go")]), {
+      signal,
+      onText: (chunk) => void chunks.push(chunk),
+    });
+    const hidden = "[credential of the model]";
+    assert.equal(chunks.join(""), reply.text);
+    assert.ok(reply.text.startsWith(`Say ${hidden}, `) && reply.text.endsWith(` – and ${hidden}`));
+    const said = JSON.stringify([chunks.join(""), reply]);
+    for (const form of forms) assert.ok(!said.includes(form), `${form} in ${said}`);
+    assert.deepEqual(reply.calls[0]?.input, { city: hidden, list: [{ [hidden]: 1 }] });
+  }
+});
+
+Deno.test("A reply comes in whole words where a key is looked for, and nothing of it is lost", async () => {
+  const text = "One two\u{1F600}three 四五 six";
+  const pieces = ["One t", "wo\u{1F600}th", "ree 四", "五 s", "ix"];
+  await using server = fakeOpenAi([{ kind: "answer", text, pieces }]);
+  const chunks: string[] = [];
+  const onText = (chunk: string) => void chunks.push(chunk);
+  const model = modelOf(server, { apiKey: "sk-123456789" });
+  const reply = await model.generate(request([user("Go")]), { signal, onText });
+  assert.equal(reply.text, text);
+  assert.deepEqual(chunks, ["One ", "two\u{1F600}", "three 四", "五 ", "six"]);
+  assert.equal((await replyTo(says("a test"), { apiKey: "test" })).text, "a test");
+});
+
 Deno.test("openaiCompatibleModel() keeps its key out of errors", async () => {
   const apiKey = "sk-very-secret";
   const message = `Incorrect API key: ${apiKey}`;

@@ -14,6 +14,8 @@
  *   A5. A call whose arguments are no plain JSON keeps them as `raw`; it is not an error.
  *   A6. Every wait ends when the signal is aborted, and the stream is canceled, even if the
  *       provider does not listen to the signal.
+ *   A7. A secret that is redacted is in no chunk either, wherever the stream cuts it; so chunks end
+ *       with a word then. Only one that is folded over lines is found no sooner than in the whole.
  * @module
  */
 
@@ -30,6 +32,7 @@ import type {
   ModelRequest,
 } from "../../kernel/world.ts";
 import { countRequestTokens, countTokens, turnOf } from "./scripted.ts";
+import { redacted, wholeWords } from "./reply_words.ts";
 import { tellHead, toFailure } from "./ai_sdk_failure.ts";
 import { promptOf } from "./ai_sdk_prompt.ts";
 
@@ -70,6 +73,8 @@ export interface AiSdkOptions {
   readonly takes?: readonly string[];
   /** Takes what must not be told out of what errors say. */
   readonly hide?: (text: string) => string;
+  /** Takes secrets out of a reply: its text and its calls, before anybody hears of them. */
+  readonly redact?: (text: string) => string;
 }
 
 /**
@@ -111,7 +116,13 @@ export function aiSdkModel(languageModel: LanguageModel, options: AiSdkOptions =
       const { signal, onHead } = asking;
       try {
         const parts = await ask(languageModel, request, { signal, onHead });
-        const answer = await listen(parts, asking);
+        const { redact } = options;
+        if (redact === undefined) {
+          return replyOf(await listen(parts, asking), request, options.pricing);
+        }
+        const words = wholeWords(redact, asking.onText ?? (() => {}));
+        const answer = redacted(await listen(parts, { ...asking, onText: words.take }), redact);
+        words.end();
         return replyOf(answer, request, options.pricing);
       } catch (thrown) {
         tellHead(thrown, onHead);
@@ -122,7 +133,7 @@ export function aiSdkModel(languageModel: LanguageModel, options: AiSdkOptions =
 }
 
 /** What has come so far. */
-interface Answer {
+export interface Answer {
   text: string;
   /** A high surrogate whose other half is still to come. */
   half: string;

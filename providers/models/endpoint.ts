@@ -4,7 +4,7 @@
  * Invariants:
  *   O2. A call ends: after `timeoutMs` in all, or after `idleTimeoutMs` without a byte.
  *   O3. A conversation and its key go to `url` only: redirects are not followed.
- *   O4. The key is in no error.
+ *   O4. The key is in no error and in no reply.
  *   O5. No timer and no open response is left when a call has ended.
  * @module
  */
@@ -14,7 +14,7 @@ import { LIMITS } from "../../kernel/limits.ts";
 import type { Model } from "../../kernel/world.ts";
 import type { Pricing } from "../../kernel/price.ts";
 import { aiSdkModel, type LanguageModel } from "./ai_sdk.ts";
-import { keyHider } from "./key.ts";
+import { keyHider, keyRedactor } from "./key.ts";
 
 const IDLE_MS_DEFAULT = 120_000;
 const REFUSAL_BYTES_MAX = 65_536;
@@ -53,7 +53,12 @@ export function modelAt(
 ): Model {
   const { pricing, takes } = options;
   const hide = keyHider(options.apiKey);
-  const how = { id, hide, ...(pricing === undefined ? {} : { pricing }) };
+  const redact = keyRedactor(options.apiKey);
+  const how = {
+    ...{ id, hide },
+    ...(redact === undefined ? {} : { redact }),
+    ...(pricing === undefined ? {} : { pricing }),
+  };
   return {
     id,
     ...(takes === undefined ? {} : { takes }),
