@@ -228,6 +228,8 @@ const PROCESS = {
 /** Keeps the number of processes bounded: the oldest ended one without children is forgotten. */
 function forgetOldest(tree: Tree): void {
   const { state } = tree;
+  // There are no more than were ever born: counting them would make a tree's growth quadratic.
+  if (state.next.p < LIMITS.processesPerTreeMax) return;
   const pids = Object.keys(state.processes) as Pid[];
   if (pids.length < LIMITS.processesPerTreeMax) return;
   // By number: a state that was read from a snapshot has its keys in another order.

@@ -180,16 +180,20 @@ function checkRoom(draft: Draft, parent: Process, spec: { readonly rules: string
       throw new SysError("EBUDGET", `${refused}: "${pid}" allows depth ${below} below it`);
     }
   }
-  const live = Object.values(tree.state.processes).filter(({ life }) =>
-    lifeState(life) !== "ended"
-  );
-  if (live.length >= LIMITS.processesPerTreeMax) {
-    throw new SysError("ELIMIT", `${refused}: ${live.length} processes live, expected fewer`, {
+  const live = liveCount(tree.state);
+  if (live >= LIMITS.processesPerTreeMax) {
+    throw new SysError("ELIMIT", `${refused}: ${live} processes live, expected fewer`, {
       limit: "processesPerTreeMax",
     });
   }
   afford(tree.state, parent, { children: 1 }, draft.nowMs);
   parsePolicy(spec.rules, tree.context);
+}
+
+/** How many processes live; where fewer were ever born than may live, how many those were. */
+function liveCount({ next, processes }: State): number {
+  if (next.p < LIMITS.processesPerTreeMax) return next.p;
+  return Object.values(processes).filter(({ life }) => lifeState(life) !== "ended").length;
 }
 
 /** A capability of the parent's that provably covers a grant, narrowed to it. */
