@@ -195,8 +195,8 @@ interface Back {
   readonly ms: number;
   readonly lines: number;
   readonly bytes: number;
-  readonly treeAtMs: number;
-  readonly folded: number;
+  /** The line it went back to. */
+  readonly to: number;
 }
 
 /** Goes back over so much work: to a checkpoint, or to any other line. */
@@ -210,7 +210,6 @@ async function goBack(subject: Subject, work: Work, to: Goal): Promise<Back> {
   }
   await subject.work({ ...work, sends: left });
   const lines = tree.state.seq - from;
-  const looked = await subject.looked(from, 1);
   let at = 0;
   const ms = await timed(async () => ({ at } = await subject.process.restore(from)));
   let bytes = 0;
@@ -218,7 +217,7 @@ async function goBack(subject: Subject, work: Work, to: Goal): Promise<Back> {
     bytes = batch.lines.join("").length;
     for (const text of batch.payloads.values()) bytes += text.length;
   }
-  return { ms, lines, bytes, treeAtMs: looked.ms.median, folded: looked.folded };
+  return { ms, lines, bytes, to: from };
 }
 
 type Goal = "a checkpoint" | "a line";
@@ -238,17 +237,21 @@ async function restores(
     }
   }
   const writes = work.writes === undefined ? "" : `, ${work.writes} objects written`;
-  return subjects.map(({ label }, i) => {
-    const { lines, bytes, treeAtMs, folded } = found[i]!.at(-1)!;
+  const rows: { readonly row: Row; readonly median: number }[] = [];
+  for (const [i, subject] of subjects.entries()) {
+    const { lines, bytes, to: line } = found[i]!.at(-1)!;
     const ms = times(found[i]!.map((back) => back.ms));
     const over = `over ${lines.toLocaleString("en")} lines${writes}`;
+    // Only now: what folding leaves behind would be collected while the next goes back.
+    const looked = await subject.looked(line, 1);
     const row = {
-      ...infoRow(`restore to ${to} ${over}: ${label}`, ms),
-      raw: `treeAt ${treeAtMs.toFixed(1)} ms, ${folded} folded`,
+      ...infoRow(`restore to ${to} ${over}: ${subject.label}`, ms),
+      raw: `treeAt ${looked.ms.median.toFixed(1)} ms, ${looked.folded} folded`,
       ratio: `line of ${bytes.toLocaleString("en")} bytes`,
     };
-    return { row, median: ms.median };
-  });
+    rows.push({ row, median: ms.median });
+  }
+  return rows;
 }
 
 /** Going back to a checkpoint and to a line that is none, over little and over much. */
