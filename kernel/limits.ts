@@ -68,6 +68,7 @@ export const LIMITS = {
   mailboxMessagesMax: 1_024,
   messageBytesMax: 65_536,
   inboxItemsPerTurnMax: 256,
+  orderMsMax: 30_000,
   // Files
   fileBytesMax: 4 * 2 ** 20,
   fileEntriesMax: 10_000,

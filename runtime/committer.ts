@@ -5,6 +5,7 @@
  *   K1. A tree's batches are committed in order; one is under way at a time.
  *   K2. Who waits for a tree hears of it only after the store has said yes.
  *   K3. A tree whose batch the store refused stops; the others of the group are committed alone.
+ *   K4. Who is always ready keeps nobody from the processor: between flushes there are turns.
  * @module
  */
 
@@ -22,6 +23,10 @@ interface Waiter {
 const FLUSHES_MAX = 8;
 /** After so long there is a turn before the next flush, however few there were. */
 const FLUSHING_MS_MAX = 2;
+/** Commits under way where the store is away: one is on its way while the next is made ready. */
+const LANES_SHARED = 2;
+/** Fewer trees go together: two commits cost more than one. */
+const LANE_TREES_MIN = 16;
 
 /** What the committer asks its node, and tells it. */
 export interface CommitListener {
@@ -39,8 +44,15 @@ export class Committer {
   readonly #clock: Clock;
   readonly #listener: CommitListener;
   readonly #refused = new WeakMap<Tree, unknown>();
-  #waiting = new Map<Tree, Waiter[]>();
-  #flushing: Promise<void> | null = null;
+  readonly #waiting = new Map<Tree, Waiter[]>();
+  /** Trees whose batch is under way (K1). */
+  readonly #sent = new Set<Tree>();
+  readonly #lanes = new Set<Promise<void>>();
+  readonly #lanesMax: number;
+  /** Lanes that will look once more for who waits. */
+  #open = 0;
+  /** Lanes that have not taken anything yet. */
+  #starting = 0;
   /** Flushes since the last turn, and when that was. */
   #flushes = 0;
   #turnMs = 0;
@@ -50,6 +62,7 @@ export class Committer {
     this.#store = store;
     this.#clock = clock;
     this.#listener = listener;
+    this.#lanesMax = store.isShared === true ? LANES_SHARED : 1;
   }
 
   /** Resolves when all that is in the tree's tail now is durable (K2). */
@@ -58,26 +71,38 @@ export class Committer {
       const waiters = this.#waiting.get(tree);
       if (waiters === undefined) this.#waiting.set(tree, [{ resolve, reject }]);
       else waiters.push({ resolve, reject });
-      this.#flushing ??= this.#start();
+      if (this.#open < this.#lanesMax) this.#begin();
     });
   }
 
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
-    while (this.#flushing !== null) await this.#flushing;
+    while (this.#lanes.size > 0) await Promise.all(this.#lanes);
+  }
+
+  #begin(): void {
+    this.#open += 1;
+    const lane = this.#run().finally(() => this.#lanes.delete(lane));
+    this.#lanes.add(lane);
   }
 
   /** Lets everything which is ready now get its lines in, then writes until nobody waits. */
-  async #start(): Promise<void> {
+  async #run(): Promise<void> {
+    this.#starting += 1;
     // What a run does at once is all there before this goes on: no turn is needed for it alone.
     await undefined;
     if (!this.#listener.isAlone()) await this.#turn();
+    this.#starting -= 1;
     while (this.#waiting.size > 0) {
       if (this.#isLong()) await this.#turn();
+      const taken = this.#take();
+      // The lane that has the others under way goes on with them.
+      if (taken.size === 0) break;
       this.#flushes += 1;
-      await this.#flush();
+      await this.#flush(taken);
+      for (const tree of taken.keys()) this.#sent.delete(tree);
     }
-    this.#flushing = null;
+    this.#open -= 1;
   }
 
   /** Whether others have waited long enough for their turn (K4); clocks may go backwards. */
@@ -96,9 +121,19 @@ export class Committer {
     });
   }
 
-  async #flush(): Promise<void> {
-    const waiting = this.#waiting;
-    this.#waiting = new Map();
+  /** Who waits and has nothing under way: all of them, or a part where another lane is ready. */
+  #take(): ReadonlyMap<Tree, readonly Waiter[]> {
+    const free = [...this.#waiting].filter(([tree]) => !this.#sent.has(tree));
+    const isEnough = this.#starting > 0 && free.length >= 2 * LANE_TREES_MIN;
+    const taken = new Map(free.slice(0, isEnough ? Math.ceil(free.length / 2) : free.length));
+    for (const tree of taken.keys()) {
+      this.#waiting.delete(tree);
+      this.#sent.add(tree);
+    }
+    return taken;
+  }
+
+  async #flush(waiting: ReadonlyMap<Tree, readonly Waiter[]>): Promise<void> {
     const group: Group = [];
     for (const [tree, waiters] of waiting) {
       if (this.#refused.has(tree)) {

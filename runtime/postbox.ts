@@ -3,18 +3,19 @@
  *
  * Invariants:
  *   X1. An item leaves the inbox in the same commit as its events, so it has its effect once.
- *   X2. Who put it in hears of it only after that commit is durable.
+ *   X2. Who put it in hears of it only after that commit is durable, on whatever node it was made.
  * @module
  */
 
 import { Draft } from "../kernel/draft.ts";
-import { toOutcome } from "../kernel/errors.ts";
+import { SysError, toOutcome } from "../kernel/errors.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { accept, type Order, orderItem } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { InboxItem, Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
+import { takenElsewhere } from "./elsewhere.ts";
 
 interface Sender {
   readonly resolve: () => void;
@@ -31,6 +32,11 @@ export interface PostboxParts {
   durable(tree: Tree): Promise<void>;
   /** Lines were added to a tree. */
   changed(tree: Tree): void;
+}
+
+/** Whether what was put is left for whoever has the tree, or for when its store is there again. */
+function isLeft(error: unknown): boolean {
+  return error instanceof SysError && (error.code === "EFENCED" || error.code === "EIO");
 }
 
 /** Puts orders in and takes items out. */
@@ -51,18 +57,23 @@ export class Postbox {
   /** Puts an order in; `take` has it taken out. Throws what refuses it. */
   async send(tree: TreeId, order: Order, take: () => Promise<void>): Promise<void> {
     const id = `${this.#parts.node}:${this.#parts.clock.now()}:${++this.#orders}`;
-    const heard = new Promise<void>((resolve, reject) => {
-      this.#senders.set(id, { resolve, reject });
-    });
+    const { promise: heard, ...sender } = Promise.withResolvers<void>();
     heard.catch(() => {});
+    this.#senders.set(id, sender);
+    const { store, clock } = this.#parts;
+    const over = new AbortController();
     try {
-      await this.#parts.store.putInbox(tree, orderItem(id, order));
-      await take();
-    } catch (error) {
+      await store.putInbox(tree, orderItem(id, order)).then(take).catch((error) => {
+        if (store.isShared !== true || !isLeft(error)) throw error;
+        // It is in the inbox, or may be: this node takes it yet, or whoever has the tree by then.
+        takenElsewhere({ store, clock, tree, id, signal: over.signal })
+          .then(sender.resolve, sender.reject);
+      });
+      return await heard;
+    } finally {
+      over.abort();
       this.#senders.delete(id);
-      throw error;
     }
-    return await heard;
   }
 
   /** Takes a tree's items, oldest first; one turn after the other, so that none is read twice. */

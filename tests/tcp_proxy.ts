@@ -14,6 +14,8 @@ export class TcpProxy implements AsyncDisposable {
   isDown = false;
   /** Whether lines are silent: they stay open, and nothing that comes then ever gets through. */
   isStalled = false;
+  /** Resolves when bytes go on; null while they do. */
+  #held: PromiseWithResolvers<void> | null = null;
 
   /** A line to a port of this machine. */
   constructor(to: number) {
@@ -35,6 +37,17 @@ export class TcpProxy implements AsyncDisposable {
   cut(): void {
     for (const conn of this.#open) close(conn);
     this.#open.clear();
+  }
+
+  /** Bytes are held back from now on: all of them come late, and none is lost. */
+  hold(): void {
+    this.#held ??= Promise.withResolvers();
+  }
+
+  /** What was held back goes on. */
+  flow(): void {
+    this.#held?.resolve();
+    this.#held = null;
   }
 
   async #listen(): Promise<void> {
@@ -74,6 +87,7 @@ export class TcpProxy implements AsyncDisposable {
           while (await from.read(bytes) !== null);
           break;
         }
+        await this.#held?.promise;
         if (isAnswer && this.#losing !== null) {
           this.#losing();
           this.#losing = null;
@@ -91,6 +105,7 @@ export class TcpProxy implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     this.cut();
+    this.flow();
     await this.#done;
   }
 }

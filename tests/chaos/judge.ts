@@ -1,0 +1,133 @@
+/**
+ * The judge of a chaos run: reads every log when all is over, and says what does not hold.
+ * @module
+ */
+
+import type { TreeId } from "../../kernel/ids.ts";
+import type { Store } from "../../kernel/store.ts";
+import { readLines, verifyTree } from "../../runtime/load.ts";
+import { RIGHTS } from "../../broker/table.ts";
+import { checkTree, type Invocation } from "./history.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** What is judged. */
+export interface Evidence {
+  readonly store: Store;
+  readonly trees: readonly TreeId[];
+  readonly recorder: Recorder;
+  readonly invocations: readonly Invocation[];
+}
+
+/** What was found. */
+export interface Judged {
+  /** A sentence for each thing that does not hold. */
+  readonly violations: readonly string[];
+  /** Effects with an intent in a log. */
+  effects: number;
+  /** Of those, whose outcome says that nobody knows. */
+  unknown: number;
+  /** How often a tree got a new owner. */
+  takeovers: number;
+  lines: number;
+}
+
+interface Effect {
+  intents: number;
+  outcome: "ok" | "failed" | "unknown" | "open";
+}
+
+type Data = {
+  readonly pid: string;
+  readonly step: number;
+  readonly key: string;
+  readonly name: string;
+  readonly args: { readonly url: string };
+  readonly result: { readonly ok: boolean; readonly code?: string };
+  readonly by: string;
+  readonly epoch: number;
+};
+
+/** What the log of one tree tells. */
+interface Story {
+  readonly acts: readonly string[];
+  readonly effects: ReadonlyMap<string, Effect>;
+  readonly epochs: readonly number[];
+}
+
+async function storyOf(store: Store, tree: TreeId): Promise<Story> {
+  const acts: string[] = [];
+  const epochs: number[] = [];
+  const effects = new Map<string, Effect>();
+  const paths = new Map<string, string>();
+  for await (const { type, data: given } of readLines(store, tree)) {
+    const data = given as unknown as Data;
+    const call = `${data.pid}#${data.step}.${data.key}`;
+    if (type === "inbox.taken") acts.push(data.by);
+    else if (type === "tree.opened") epochs.push(data.epoch);
+    else if (type === "call.intent" && data.name === "net.fetch") {
+      const path = new URL(data.args.url).pathname;
+      paths.set(call, path);
+      const known = effects.get(path) ?? { intents: 0, outcome: "open" };
+      effects.set(path, { intents: known.intents + 1, outcome: "open" });
+    } else if (type === "call.outcome" && paths.has(call)) {
+      const { ok, code } = data.result;
+      const outcome = ok ? "ok" : code === "EINDOUBT" ? "unknown" : "failed";
+      effects.set(paths.get(call)!, { ...effects.get(paths.get(call)!)!, outcome });
+    }
+  }
+  return { acts, epochs, effects };
+}
+
+/** What is wrong with one effect, given what the recorder saw of it. */
+function effectFaults(path: string, effect: Effect | undefined, recorder: Recorder): string[] {
+  const { count, keys } = recorder.arrived.get(path) ?? { count: 0, keys: new Set() };
+  const found: string[] = [];
+  const times = path.endsWith("/keyed") ? keys.size : count;
+  if (effect === undefined) return [`effect ${path} was sent without an intent`];
+  if (times > 1) found.push(`effect ${path} was done ${times} times`);
+  if (path.endsWith("/keyed") && keys.has(null)) found.push(`effect ${path} came without its key`);
+  if (effect.outcome === "ok" && count === 0) found.push(`effect ${path} is said to be done`);
+  if (effect.outcome === "failed" && count > 0) found.push(`effect ${path} is said not to be done`);
+  if (effect.outcome === "open") found.push(`effect ${path} has no outcome, not even a doubt`);
+  return found;
+}
+
+/** Judges all of it. */
+export async function judge({ store, trees, recorder, invocations }: Evidence): Promise<Judged> {
+  const violations: string[] = [];
+  const judged = { violations, effects: 0, unknown: 0, takeovers: 0, lines: 0 };
+  const known = new Set<string>();
+  for (const tree of trees) {
+    const { broken, lines } = await verifyTree(store, tree, { rights: RIGHTS });
+    if (broken !== null) violations.push(`${tree}: its chain is broken: ${broken}`);
+    if (broken !== null) continue;
+    const { acts, epochs, effects } = await storyOf(store, tree);
+    judged.lines += lines;
+    judged.takeovers += epochs.length - 1;
+    if (epochs.some((epoch, i) => i > 0 && epoch <= epochs[i - 1]!)) {
+      violations.push(`${tree}: epochs go back: ${epochs.join(", ")}`);
+    }
+    const mine = invocations.filter((one) => one.tree === tree);
+    for (const { kind, what } of checkTree(tree, mine, acts)) {
+      violations.push(`${tree}: ${kind}: ${what}`);
+    }
+    for (const [path, effect] of effects) {
+      known.add(path);
+      judged.effects += 1;
+      if (effect.outcome === "unknown") judged.unknown += 1;
+      violations.push(...effectFaults(path, effect, recorder));
+    }
+  }
+  for (const path of recorder.arrived.keys()) {
+    if (!known.has(path)) violations.push(...effectFaults(path, undefined, recorder));
+  }
+  for (const damage of await store.check()) violations.push(damage);
+  return judged;
+}
+
+/** Jain's index: 1 where all have had the same, 1/n where one has had all. */
+export function fairness(shares: readonly number[]): number {
+  const sum = shares.reduce((a, b) => a + b, 0);
+  const squares = shares.reduce((a, b) => a + b * b, 0);
+  return squares === 0 ? 0 : sum * sum / (shares.length * squares);
+}

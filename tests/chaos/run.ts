@@ -1,0 +1,174 @@
+/**
+ * A chaos run: nodes over one database, agents with effects, clients, faults; then calm, and a
+ * judgement.
+ * @module
+ */
+
+import type { TreeId } from "../../kernel/ids.ts";
+import { treeOf } from "../../kernel/ids.ts";
+import { PostgresStore } from "../../postgres.ts";
+import { realClock } from "../../providers/clock.ts";
+import { SeededRandom } from "../../testing.ts";
+import type { Server } from "../postgres_place.ts";
+import { Clients } from "./clients.ts";
+import { type Tally, torment } from "./faults.ts";
+import { History } from "./history.ts";
+import { fairness, judge, type Judged } from "./judge.ts";
+import { Member } from "./member.ts";
+import { Recorder } from "./recorder.ts";
+
+/** How large a run is. */
+export interface Extent {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly trees: number;
+  /** How long faults go on, in milliseconds. */
+  readonly chaosMs: number;
+  /** How long all may take to end afterwards. */
+  readonly calmMs: number;
+  readonly leaseMs: number;
+  /** How long an agent waits between two effects. */
+  readonly pauseMs: number;
+  /** Between two faults, and between two acts of a client, at most. */
+  readonly gapMs: { readonly faults: number; readonly acts: number };
+  readonly clients: number;
+}
+
+/** What came of a run. */
+export interface Outcome extends Judged {
+  readonly faults: Tally;
+  readonly acts: { readonly ok: number; readonly refused: number; readonly unknown: number };
+  readonly reads: number;
+  readonly forged: { readonly tried: number; readonly taken: number };
+  /** Jain's index over the effects that each tree had when calm came. */
+  readonly fairness: number;
+  /** The least effects of a tree, and the most. */
+  readonly shares: readonly [number, number];
+}
+
+/** Below it some trees have had much less than others. */
+const FAIR = 0.8;
+let runs = 0;
+
+/** Runs once over a server, in a schema of its own. `tell` hears how far it is. */
+export async function chaos(
+  server: Server,
+  extent: Extent,
+  tell: (what: string) => void = () => {},
+): Promise<Outcome> {
+  const schema = `libos_chaos_${Deno.pid}_${runs += 1}`;
+  const { seed, nodes, leaseMs } = extent;
+  const fleet = { url: server.url, schema, leaseMs };
+  await using recorder = new Recorder(seed);
+  await using stack = new AsyncDisposableStack();
+  const members = Array.from(
+    { length: nodes },
+    (_, i) => stack.use(new Member(`node-${i + 1}`, fleet)),
+  );
+  await Promise.all(members.map((member) => member.start()));
+  const mute = members.find(({ id }) => id === null);
+  if (mute !== undefined) throw new Error(`"${mute.name}" does not start: ${mute.said}`);
+  const store = await PostgresStore.open(server.url, { schema, connections: 2 });
+  stack.defer(() => store.close());
+  const trees = await spawned(members, recorder.origin, extent);
+  tell(`${trees.length} trees on ${nodes} nodes`);
+  const history = new History();
+  const scene = { members, trees, store, history };
+  return await run({ ...scene, server, recorder, extent, tell });
+}
+
+/** Starts all trees, at whatever node answers. */
+async function spawned(
+  members: readonly Member[],
+  origin: string,
+  { trees, pauseMs }: Extent,
+): Promise<TreeId[]> {
+  const found: TreeId[] = [];
+  const lanes = members.map(async (member, i) => {
+    for (let n = i; n < trees; n += members.length) {
+      const heard = await member.ask({ do: "spawn", told: { origin, n, pauseMs } });
+      if (heard.how !== "value") {
+        throw new Error(`No tree: ${JSON.stringify(heard)} ${member.said}`);
+      }
+      found.push(treeOf(heard.value as string));
+    }
+  });
+  await Promise.all(lanes);
+  return found;
+}
+
+interface Running {
+  readonly members: readonly Member[];
+  readonly trees: readonly TreeId[];
+  readonly store: PostgresStore;
+  readonly history: History;
+  readonly server: Server;
+  readonly recorder: Recorder;
+  readonly extent: Extent;
+  tell(what: string): void;
+}
+
+async function run(running: Running): Promise<Outcome> {
+  const { members, trees, store, history, server, recorder, extent, tell } = running;
+  const { seed, leaseMs, gapMs, chaosMs } = extent;
+  const clients = new Clients({
+    ...{ members, trees, store, history, gapMs: gapMs.acts },
+    random: new SeededRandom(seed + 1),
+  });
+  const over = AbortSignal.timeout(chaosMs);
+  const target = { members, server, leaseMs, gapMs: gapMs.faults };
+  const tormented = torment({ ...target, random: new SeededRandom(seed) }, over);
+  const acting = [
+    ...Array.from({ length: extent.clients }, () => clients.act(over)),
+    clients.answer(over),
+  ];
+  await Promise.all(acting);
+  const faults = await tormented;
+  const shares = sharesOf(trees, recorder);
+  tell(`calm after ${JSON.stringify(faults)}`);
+  const left = await clients.end(AbortSignal.timeout(extent.calmMs));
+  tell(`${left.length} trees left`);
+  const violations = await Promise.all(left.map((tree) => unended(tree, running)));
+  // Who has not answered by now never will.
+  for (const member of members) await member.kill();
+  await clients.settled();
+  const judged = await judge({ store, trees, recorder, invocations: history.all });
+  const fair = fairness(shares);
+  if (fair < FAIR) violations.push(`not fair: ${fair.toFixed(2)}, from ${Math.min(...shares)} on`);
+  if (clients.forged.taken > 0) violations.push("a commit of an epoch that is over was taken");
+  const acts = history.all.filter(({ kind }) => kind === "act");
+  const count = (how: string): number => acts.filter((one) => one.how === how).length;
+  return {
+    ...judged,
+    violations: [...violations, ...judged.violations],
+    faults,
+    acts: { ok: count("ok"), refused: count("refused"), unknown: count("unknown") },
+    reads: history.all.length - acts.length,
+    forged: clients.forged,
+    fairness: fair,
+    shares: [Math.min(...shares), Math.max(...shares)],
+  };
+}
+
+function sharesOf(trees: readonly TreeId[], { arrived }: Recorder): number[] {
+  const shares = new Map(trees.map((tree) => [tree, 0]));
+  for (const path of arrived.keys()) {
+    const tree = treeOf(path.split("/")[1]!);
+    shares.set(tree, (shares.get(tree) ?? 0) + 1);
+  }
+  return [...shares.values()];
+}
+
+/** Why a tree lives still, as far as anybody knows. */
+async function unended(tree: TreeId, { members, store }: Running): Promise<string> {
+  const head = await store.head(tree);
+  const said: string[] = [];
+  for (const member of members) {
+    const wait = realClock.sleep(2_000).then(() => ({ how: "gone" } as const));
+    const heard = await Promise.race([member.ask({ do: "broken" }), wait]);
+    if (heard.how !== "value") continue;
+    const broken = heard.value as { readonly tree: TreeId; readonly message: string }[];
+    said.push(...broken.filter((one) => one.tree === tree).map(({ message }) => message));
+  }
+  return `${tree} does not end: ${JSON.stringify(head)} ${said.join("; ")}`;
+}
