@@ -17,6 +17,8 @@ import type { Clock } from "../kernel/world.ts";
 
 /** Lines before the end at which it is looked for first: it was put a moment ago. */
 const LOOK_BACK = 2_048;
+/** Looks in a row that fail, before whoever waits is told that nobody knows. */
+const AWAY_MAX = 2;
 const POLL_MS_MIN = 10;
 const POLL_MS_MAX = 250;
 
@@ -36,21 +38,23 @@ export async function takenElsewhere(put: Put): Promise<void> {
   const { clock, signal } = put;
   const untilMs = clock.now() + LIMITS.orderMsMax;
   let from = 0;
+  let away = 0;
   for (let pauseMs = POLL_MS_MIN; !signal.aborted && clock.now() < untilMs;) {
     try {
       const looked = await look(put, from);
       if (looked === "taken") return;
       from = looked;
+      away = 0;
     } catch (error) {
-      // The store is away: it is looked for again when it is back.
       if (!(error instanceof SysError) || error.code !== "EIO") throw error;
+      // A line may have been cut; a store that is away was waited for in each look.
+      if (++away >= AWAY_MAX) break;
     }
     await clock.sleep(pauseMs, signal).catch(() => {});
     pauseMs = Math.min(2 * pauseMs, POLL_MS_MAX);
   }
-  const sentence =
-    `Cannot tell whether tree "${put.tree}" took what was sent: it is in its inbox, ` +
-    "and nobody has said so yet; look at the tree before you send it again";
+  const sentence = `Cannot tell whether tree "${put.tree}" took what was sent: it may be in its ` +
+    "inbox, and nobody has said so yet; look at the tree before you send it again";
   throw new SysError("EINDOUBT", sentence, { tree: put.tree, inbox: put.id });
 }
 
