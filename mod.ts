@@ -178,6 +178,10 @@ export type { Rates, Told } from "./kernel/gate_head.ts";
 export type { GateOptions } from "./kernel/gate_options.ts";
 export type { RateState } from "./kernel/gate_rate.ts";
 export { Gate, gated } from "./providers/gate.ts";
+export type { SharedGate } from "./providers/gate_shared.ts";
+export type { Quota } from "./providers/quota.ts";
+export type { SharedEntering, Shares, SharedSpend } from "./kernel/shares.ts";
+export type { OnceAsking, OnceState } from "./kernel/shares.ts";
 export {
   Client,
   connect,

@@ -326,6 +326,8 @@ export const LIMITS = {
   storeConnectMsMax: 10_000,
   storeAwayMsMax: 30_000,
   storeUntoldMsMax: 2_000,
+  shareLeaseMs: 60_000,
+  httpAnswerBytesMax: 2 ** 20,
 } as const;
 
 /** What one run of a generated tool may use, unless its registration says more. */

@@ -16,6 +16,7 @@ import { SysError } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
 import type { JsonObject } from "./json.ts";
 import type { TreeId } from "./ids.ts";
+import type { Shares } from "./shares.ts";
 
 /**
  * "power": synced to the disk before an answer is given. "process": survives a kill, not a power
@@ -212,6 +213,8 @@ export interface Store {
   fleet?(): Fleet;
   /** Calls `heard` as soon as another process wrote for a tree that `node` has. */
   hear?(node: string, heard: () => void): void;
+  /** Limits that all nodes over it keep together; absent where one node has it alone. */
+  shares?(): Shares;
   /** Lets go of everything; later calls are refused. A second close changes nothing. */
   close(): Promise<void>;
 }

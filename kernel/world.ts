@@ -179,6 +179,8 @@ export interface ModelAsker {
   readonly priority: number;
   /** Since when, also from before a restart. */
   readonly sinceMs?: number;
+  /** What people called the root of the tree by. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** How a model is asked. */

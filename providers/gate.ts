@@ -13,7 +13,10 @@ import { Admission, type AttemptEnd, type Entering, type GateState } from "../ke
 import { type Head, ratesOf } from "../kernel/gate_head.ts";
 import type { GateOptions } from "../kernel/gate_options.ts";
 import type { Clock, Model, ModelAsking, ModelReply } from "../kernel/world.ts";
+import type { Shares } from "../kernel/shares.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { realClock } from "./clock.ts";
+import { type Permit, permitOf, type SharedGate } from "./gate_shared.ts";
 import { countRequestTokens } from "./models/scripted.ts";
 
 /** One attempt, as whoever made it saw it. */
@@ -53,14 +56,18 @@ export interface Passing<T> {
  */
 export class Gate {
   readonly #rules: Admission;
+  readonly #options: GateOptions & { readonly shared?: SharedGate };
   readonly #clock: Clock;
   readonly #turns = new Map<number, Waiting>();
   #wakeAtMs: number | null = null;
   #sleep = new AbortController();
 
   /** Opens one. Throws `EINVAL` for a setting that is out of range. */
-  constructor(options: GateOptions & { readonly clock?: Clock } = {}) {
+  constructor(
+    options: GateOptions & { readonly clock?: Clock; readonly shared?: SharedGate } = {},
+  ) {
     this.#rules = new Admission(options);
+    this.#options = options;
     this.#clock = options.clock ?? realClock;
   }
 
@@ -76,7 +83,9 @@ export class Gate {
   async pass<T>(call: Entering, passing: Passing<T>): Promise<T> {
     const { signal, onWait } = passing;
     if (signal.aborted) throw stopped(signal);
-    const id = this.#rules.enter(call, this.#clock.now());
+    const cameMs = this.#clock.now();
+    const untilMs = cameMs + (this.#options.waitMs ?? LIMITS.gateWaitMsDefault);
+    const id = this.#rules.enter(call, cameMs);
     let waits = false;
     let last: { readonly error: unknown } | undefined;
     try {
@@ -85,8 +94,11 @@ export class Gate {
         this.#pump();
         if (!waits && this.#turns.has(id)) onWait?.(waits = true);
         if (!await turn) throw this.#late(id, call, last?.error);
+        if (this.#options.shared !== undefined && !waits) onWait?.(waits = true);
+        const permit = await this.#permit(call, untilMs, signal);
         if (waits) onWait?.(waits = false);
         const made = await passing.attempt((head) => this.#heard(id, head));
+        await permit?.end(beyond(call, made, this.#clock.now()));
         const attempts = this.#rules.attempts(id);
         if (signal.aborted && !("value" in made) && !isLate(signal.reason)) throw made.error;
         const fate = this.#ended(id, made);
@@ -100,6 +112,13 @@ export class Gate {
       this.#rules.leave(id, this.#clock.now());
       this.#pump();
     }
+  }
+
+  /** Leave of all nodes that pass through it, where it is shared. */
+  #permit({ tokens }: Entering, untilMs: number, signal: AbortSignal): Promise<Permit> | undefined {
+    const { shared } = this.#options;
+    if (shared === undefined) return undefined;
+    return permitOf(shared, this.#options, { clock: this.#clock, tokens, untilMs, signal });
   }
 
   #heard(id: number, head: Head): void {
@@ -156,6 +175,15 @@ export class Gate {
 
 type Waiting = (isSent: boolean) => void;
 
+/** What an attempt took beyond what it was let in for, and for how long nobody is to follow. */
+function beyond<T>({ tokens }: Entering, made: Attempt<T>, nowMs: number): {
+  readonly tokens: number;
+  readonly heldMs: number;
+} {
+  const heldMs = made.how === "passed" ? 0 : ratesOf(made.head, nowMs).retryAfterMs ?? 0;
+  return { tokens: Math.max(0, (made.tokens ?? 0) - tokens), heldMs };
+}
+
 /**
  * A model behind a gate: asked when it is the asker's turn, fair between trees.
  *
@@ -188,13 +216,21 @@ export function gated(model: Model, gate: Gate): Model {
   return behind;
 }
 
-/** Puts each model behind a gate of its own, by its id; none that is behind one already. */
-export function gatesOf(options: GateOptions, clock: Clock): (model: Model) => Model {
+/**
+ * Puts each model behind a gate of its own, by its id; none that is behind one already. With
+ * shares, the gate of a model is that of all nodes.
+ */
+export function gatesOf(
+  options: GateOptions,
+  clock: Clock,
+  shares?: Shares,
+): (model: Model) => Model {
   const gates = new Map<string, Gate>();
   new Gate(options);
   return (model) => {
     if (isGated(model)) return model;
-    const gate = gates.get(model.id) ?? new Gate({ ...options, clock });
+    const shared = shares === undefined ? {} : { shared: { name: model.id, shares } };
+    const gate = gates.get(model.id) ?? new Gate({ ...options, clock, ...shared });
     gates.set(model.id, gate);
     return gated(model, gate);
   };

@@ -15,9 +15,10 @@
 import { SysError } from "../kernel/errors.ts";
 import { commitFunction } from "./postgres_commit.ts";
 import type { Postgres } from "./postgres_handle.ts";
+import { SHARES_TABLES } from "./postgres_shares.ts";
 
 /** The newest layout that this code knows. */
-export const POSTGRES_LAYOUT = 2;
+export const POSTGRES_LAYOUT = 3;
 /** Advisory locks of ours, beside the number of the schema: who migrates, names, sweeps, joins. */
 export const LOCKS = { migrate: 1, key: 2, sweep: 3, join: 4 } as const;
 
@@ -116,7 +117,7 @@ const LAYOUT_2 = `
 `;
 
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */
-export const MIGRATIONS: readonly string[] = [LAYOUT_1, LAYOUT_2];
+export const MIGRATIONS: readonly string[] = [LAYOUT_1, LAYOUT_2, SHARES_TABLES];
 
 /** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */
 export async function migrate(db: Postgres): Promise<void> {

@@ -23,6 +23,7 @@ import type {
   StoredBatch,
   TreeHead,
 } from "../kernel/store.ts";
+import type { Shares } from "../kernel/shares.ts";
 import { removedBlob, thinned } from "../kernel/store.ts";
 import { PostgresArchive } from "./postgres_archive.ts";
 import { PostgresFleet } from "./postgres_fleet.ts";
@@ -31,6 +32,7 @@ import { unword, word } from "./postgres_commit.ts";
 import { Postgres, postgresFailure, type PostgresOptions } from "./postgres_handle.ts";
 import { headColumns, headIn, readBatches, treeIn } from "./postgres_log.ts";
 import { LOCKS, migrate } from "./postgres_schema.ts";
+import { PostgresShares } from "./postgres_shares.ts";
 import { PostgresWriter } from "./postgres_writer.ts";
 import {
   absentTree,
@@ -308,6 +310,10 @@ export class PostgresStore implements Store {
   /** What it does beside running trees: carrying them, and taking content away. */
   archive(): Archive {
     return new PostgresArchive(this.#db, (verb, job) => this.#answer(verb, job));
+  }
+
+  shares(): Shares {
+    return new PostgresShares((verb, job) => this.#answer(verb, job));
   }
 
   hurry(): void {

@@ -15,7 +15,6 @@ import type { Order } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { parsePolicy } from "../kernel/policy.ts";
-import { checkPrices } from "../kernel/price.ts";
 import { processOf } from "../kernel/process.ts";
 import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
@@ -26,8 +25,7 @@ import type { Skills } from "../kernel/skill.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
-import { gatesOf, isGated } from "../providers/gate.ts";
-import { pricedModel } from "../providers/models/fallback.ts";
+import { modelsBehind } from "./behind.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { libc } from "../tools/libc.ts";
@@ -83,8 +81,7 @@ export class Runtime implements AsyncDisposable {
   readonly approvals: Approvals;
   readonly #images = new Map<string, AgentImage>();
   readonly #models = new Map<string, Model>();
-  readonly #gate: (model: Model) => Model;
-  readonly #priced: (model: Model) => Model;
+  readonly #behind: (model: Model) => Model;
   readonly #tools = new Map<string, Tool>();
   readonly #programs = new Map<string, Program>([["model-loop", modelLoop]]);
   readonly #packaged = new Map<string, Skills>();
@@ -125,10 +122,7 @@ export class Runtime implements AsyncDisposable {
     const [days, daysMin] = retentionOf(options);
     const mounted = new McpTools(options.mcp ?? null);
     for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);
-    const { prices, gate } = options;
-    if (prices !== undefined) checkPrices(prices);
-    this.#priced = (model) => prices === undefined ? model : pricedModel(model, prices);
-    this.#gate = gate === undefined ? (model) => model : gatesOf(gate, clock);
+    this.#behind = modelsBehind(options, { store, clock, watchers });
     for (const model of options.models ?? []) this.#know(asModel(model));
     const id = `node-${this.#random.bytes(6).toHex()}`;
     this.node = new Node({
@@ -204,9 +198,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   #know(model: Model): void {
-    const timed = this.watchers.timed(model);
-    // Timed inside its gate, where it has none yet: each attempt by itself.
-    this.#models.set(model.id, this.#priced(isGated(model) ? timed : this.#gate(timed)));
+    this.#models.set(model.id, this.#behind(model));
   }
 
   /** Starts a tree: a root process with the authority given, and no more. */

@@ -13,6 +13,7 @@ import type { Durability, Store } from "../kernel/store.ts";
 import type { Clock, Model, Person, Random } from "../kernel/world.ts";
 import type { GateOptions } from "../kernel/gate_options.ts";
 import type { LanguageModel } from "../providers/models/ai_sdk.ts";
+import type { Quota } from "../providers/quota.ts";
 import type { ShellOptions } from "../providers/shell.ts";
 import type { Encryption } from "../providers/sqlite_vault.ts";
 import type { AuditOptions } from "./auditing.ts";
@@ -69,6 +70,11 @@ export interface RuntimeOptions {
    * then held before it is sent, where there is a budget in money.
    */
   readonly prices?: Prices;
+  /**
+   * What all nodes over one database together may spend on models in a day or an hour, for all
+   * trees or for those with some labels. Takes a database; `EINVAL` without.
+   */
+  readonly quotas?: readonly Quota[];
   /** World models that agents may ask what actions would do. */
   readonly simulators?: readonly Simulator[];
   /** Folders with Agent Skills, which agents may list and load. None without it. */

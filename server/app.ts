@@ -60,7 +60,7 @@ export function createApp(house: House, isOurs: (host: string) => boolean): App 
   app.openapi(HEALTH, (c) => c.json({ ok: true } as const, 200));
   app.use("/v1/*", whoAsks(house));
   app.use("/v1/*", wholeBody(house.clock));
-  app.use("/v1/*", answerOnce(house.clock));
+  app.use("/v1/*", answerOnce(house.clock, house.runtime.node.options.store.shares?.()));
   for (const add of ROUTES) add(app, house);
   const openapi = documentOf(app, house);
   app.get("/openapi.json", (c) => c.json(openapi()));

@@ -12,8 +12,10 @@
 import { createHash } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { LIMITS } from "../kernel/limits.ts";
+import type { Shares } from "../kernel/shares.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Env } from "./api.ts";
+import { answerShared } from "./once_shared.ts";
 import { isStreamed } from "./guard.ts";
 import { Refusal } from "./problem.ts";
 
@@ -25,8 +27,10 @@ interface Kept {
 
 const KEY = /^[\x21-\x7e]{1,128}$/;
 
-/** Answers a repeated request with what the first one was answered. */
-export function answerOnce(clock: Clock): MiddlewareHandler<Env> {
+/**
+ * Answers a repeated request with what the first one was answered; with shares, on whichever node.
+ */
+export function answerOnce(clock: Clock, shares?: Shares): MiddlewareHandler<Env> {
   const books = new Map<string, Map<string, Kept>>();
   return async (c, next) => {
     const key = c.req.header("idempotency-key");
@@ -38,6 +42,7 @@ export function answerOnce(clock: Clock): MiddlewareHandler<Env> {
     const body = await c.req.raw.clone().text();
     const asked = `${c.req.method} ${new URL(c.req.url).search} ${c.req.path}\n${body}`;
     const of = createHash("sha256").update(asked).digest("hex");
+    if (shares !== undefined) return await answerShared(c, next, { shares, clock, key, of });
     const nowMs = clock.now();
     const kept = bookOf(books, c.get("who").token, nowMs);
     const found = kept.get(key);

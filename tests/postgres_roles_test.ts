@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { createRuntime, defineImage } from "../mod.ts";
 import { PostgresStore } from "../postgres.ts";
 import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
 import { dropRoles, makeRoles, makeSchema, type Roles } from "./postgres_roles.ts";
@@ -95,6 +96,28 @@ Deno.test({
     await refused(roles.node, FORBIDDEN);
     assert.deepEqual(await linesOf(store, tree), ['"kept"']);
     await store.close();
+  },
+});
+
+Deno.test({
+  name: "A runtime runs whole under a node's role: spawns, writes, is answered, goes on, is verified",
+  ignore,
+  fn: async () => {
+    const image = defineImage({
+      name: "whole",
+      program: async ({ sys }) => {
+        const { object } = await sys.object.create({ name: "note", value: "kept" });
+        const { data } = await sys.message.receive();
+        await sys.clock.sleep({ ms: 1 });
+        await sys.process.exit({ result: [data, (await sys.object.read({ object })).value] });
+      },
+    });
+    const options = { store: roles.node, workspace: null, approvals: "deny" } as const;
+    await using os = await createRuntime({ ...options, images: [image] });
+    const process = await os.spawn(image, { goal: "Run", retainDays: 30 });
+    await process.send("hello");
+    assert.deepEqual((await process.wait()).result, ["hello", "kept"]);
+    assert.deepEqual((await os.verify()).map(({ broken }) => broken).at(-1), null);
   },
 });
 

@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { estimateTokens, totalOf } from "../../kernel/context.ts";
 import { SysError } from "../../kernel/errors.ts";
+import { treeNumber } from "../../kernel/ids.ts";
 import { hashOf, type Json, type JsonObject } from "../../kernel/json.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { existing, itemsOf, lengthAt } from "../../kernel/memory.ts";
@@ -237,7 +238,9 @@ async function insist(at: CallContext, model: Model, given: {
   const { pid, priority } = at.process;
   const recorded = recordedOf(at);
   const sinceMs = recorded?.state === "open" ? recorded.intent.atMs ?? at.nowMs : at.nowMs;
-  const asker = { tree: at.tree.state.tree, pid, priority, sinceMs };
+  const { tree, processes } = at.tree.state;
+  const { labels = {} } = processes[`p_${treeNumber(tree)}`] ?? {};
+  const asker = { tree, pid, priority, sinceMs, labels };
   for (let attempt = 1;; attempt++) {
     try {
       return await bounded(at, given.timeoutMs, (limit, onWait) =>
