@@ -100,16 +100,19 @@ Deno.test({
 });
 
 Deno.test({
-  name: "A runtime runs whole under a node's role: spawns, writes, is answered, goes on, is verified",
+  name:
+    "A runtime runs whole under a node's role: spawns, writes, is answered, goes on, is verified",
   ignore,
   fn: async () => {
     const image = defineImage({
       name: "whole",
       program: async ({ sys }) => {
         const { object } = await sys.object.create({ name: "note", value: "kept" });
-        const { data } = await sys.message.receive();
+        const { messages: [message] } = await sys.message.receive({});
         await sys.clock.sleep({ ms: 1 });
-        await sys.process.exit({ result: [data, (await sys.object.read({ object })).value] });
+        await sys.process.exit({
+          result: [message!.data!, (await sys.object.read({ object })).value],
+        });
       },
     });
     const options = { store: roles.node, workspace: null, approvals: "deny" } as const;
