@@ -9,7 +9,6 @@ import { verifyTree } from "../runtime/load.ts";
 import {
   type Extent,
   infoRow,
-  numberRow,
   ratioRow,
   type Row,
   type Section,
@@ -17,6 +16,7 @@ import {
   timeRow,
   times,
 } from "./measure.ts";
+import { verifyRow } from "./raw.ts";
 import { type Filling, PENDING } from "./recovery_child.ts";
 import { Stage } from "./stage.ts";
 
@@ -91,7 +91,7 @@ async function verified(path: string, what: string): Promise<Row> {
       }),
     );
   }
-  return numberRow(`${what}: verify`, lines / times(ms).median * 1_000, { unit: "events/s" });
+  return await verifyRow(`${what}: verify`, { lines, ms: times(ms).median }, { store, tree });
 }
 
 /**
@@ -163,7 +163,7 @@ export async function recovery({ folder, long }: Extent): Promise<Section> {
     notes: [
       "Times are from when the modules of a child are loaded; every child is killed. Logs up to " +
       `${LIMITS.verifyAtOpenLinesMax.toLocaleString("en")} lines have their whole chain checked ` +
-      "when they are opened.",
+      "when they are opened. Beside verifying, raw is SHA-256 of the same lines and payloads.",
       `Under way are ${
         PENDING.toLocaleString("en")
       } effects of 40 trees, whose provider says that ` +
