@@ -26,7 +26,7 @@ import type { Broker } from "./broker.ts";
 import { type Call, callId, editedOf, idempotencyKey, newNotes, replyOf } from "./call.ts";
 import { answered, doubt } from "./doubt.ts";
 import { holding } from "./holding.ts";
-import type { Run } from "./run.ts";
+import { never, type Run } from "./run.ts";
 import type { AnySyscall, Parked } from "./syscall.ts";
 
 type Emitting = AnySyscall & { effect: "emit" };
@@ -131,6 +131,7 @@ async function act(broker: Broker, call: Call, attempt: Attempt): Promise<CallRe
     if (error instanceof Panic) throw error;
     result = failed(call, error);
   }
+  if (broker.sending.isLeft) return await never();
   return await conclude(broker, call, { result, spends: attempt.spends, via: attempt.via });
 }
 

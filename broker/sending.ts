@@ -11,6 +11,20 @@ import { Parked } from "./syscall.ts";
 
 /** The effects that are being sent now, by call id. */
 export class Sendings extends Map<string, Promise<CallResult>> {
+  #isLeft = false;
+
+  /** Nobody waits any longer for what is on its way: how it ends is not written down. */
+  leave(): void {
+    this.#isLeft = true;
+    for (const sent of this.values()) sent.catch(() => {});
+    this.clear();
+  }
+
+  /** Whether nobody waits any longer. */
+  get isLeft(): boolean {
+    return this.#isLeft;
+  }
+
   /** Follows one sending of an effect; only one per call is ever on its way. */
   track(call: Call, send: () => Promise<CallResult | Parked>): Promise<CallResult> {
     const id = callId(call);

@@ -78,6 +78,10 @@ export const LIMITS = {
   modelRetriesMax: 4,
   modelRetryMsMax: 60_000,
   modelTimeoutMsDefault: 300_000,
+  // Closing waits so long for outcomes: longer than a turn of a model takes.
+  closeDrainMsMax: 330_000,
+  // Then so long for what was told to end; what ignores that is left, in doubt.
+  closeMsMax: 5_000,
   modelRepairsMax: 3,
   /** Money for as many tokens is held where a turn has no bound of its own. */
   outputTokensHeld: 8_192,

@@ -24,6 +24,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { openIntents } from "../kernel/process.ts";
 import { tick } from "../kernel/tick.ts";
 import type { Tree } from "../kernel/tree.ts";
+import { untilIdle } from "./closing.ts";
 import { Committer } from "./committer.ts";
 import { Forest, type Hosted } from "./forest.ts";
 import { isSendingOf, KEPT, type Kept, leftMemory } from "./idle.ts";
@@ -374,25 +375,24 @@ export class Node implements Host {
     return await this.#turns.one((job) => this.options.world.clock.soon(job));
   }
 
-  /** Stops starting anything, lets what runs come to its next wait, and writes everything down. */
+  /** Stops starting anything, lets what runs end, as far as it does, and writes everything down. */
   async stop(options: { readonly drain: boolean } = { drain: true }): Promise<void> {
     this.#turns.isStopping = true;
     await this.#forest.close();
-    if (!options.drain) {
-      for (const { runs } of this.#forest.all) {
-        for (const run of runs.values()) run.end("stopped");
-      }
+    const { broker: { sending }, options: { world: { clock } } } = this;
+    const drained = (msMax: number) => untilIdle(() => this.#isBusy, { sending, clock, msMax });
+    if (options.drain) await drained(LIMITS.closeDrainMsMax);
+    for (const { runs } of this.#forest.all) {
+      for (const run of runs.values()) run.end("stopped");
     }
-    await this.#drained();
+    await drained(LIMITS.closeMsMax);
+    sending.leave();
     await Promise.all(this.trees.map((tree) => this.durable(tree).catch(() => {})));
     await this.#committer.idle();
     await this.#forest.release();
   }
 
-  async #drained(): Promise<void> {
-    while (this.#turns.running + this.#settling > 0 || this.broker.sending.size > 0) {
-      await Promise.allSettled([...this.broker.sending.values()]);
-      await new Promise<void>((resolve) => this.options.world.clock.soon(resolve));
-    }
+  get #isBusy(): boolean {
+    return this.#turns.running + this.#settling > 0 || this.broker.sending.size > 0;
   }
 }

@@ -351,7 +351,12 @@ export class Runtime implements AsyncDisposable {
     return this.node.stepOnce();
   }
 
-  /** Stops: what runs comes to its next wait or its outcome, and all is written down. */
+  /**
+   * Stops: what runs comes to its next wait or its outcome, and all is written down. Without
+   * `drain` it is told to end at once, else after `LIMITS.closeDrainMsMax`. What does not end
+   * within `LIMITS.closeMsMax` more, such as an act that ignores its signal, is left: it is in
+   * doubt, and settled when the store is next opened.
+   */
   async close(options: { readonly drain: boolean } = { drain: true }): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

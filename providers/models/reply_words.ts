@@ -1,8 +1,8 @@
 /**
  * Secrets in replies of models: an endpoint may say back the key that it was sent.
  *
- * A key is one word. So what a stream brings is looked at word by word, and a word goes on only when
- * it is whole.
+ * A key is one word. So what a stream brings is looked at word by word, and a word goes on only
+ * when it is whole.
  *
  * @module
  */
