@@ -49,7 +49,7 @@ export class PostgresArchive implements Archive {
             [number, epoch, EMPTY_HEAD, word("")],
           );
           if (made.length === 0) throw takenTree(tree);
-          await run(commitCall(schema), columns);
+          await run(commitCall(schema, batches), columns);
           if (snapshot !== null) {
             const { seq, head, state } = snapshot;
             const insert = `INSERT INTO ${schema}.snapshots(tree, seq, head, state) ` +

@@ -77,13 +77,69 @@ export const commitFunction = (layout: 1 | 2): string => `
   END $commit$;
 `;
 
-/** The call of the function in a schema. */
-export function commitCall(schema: string): string {
+/**
+ * The same for batches of as many trees, none of which has two: a statement for all of them does
+ * what the other does one by one. Rows are locked in order of tree first, since a join has none.
+ */
+export const COMMIT_TOGETHER = `
+  CREATE FUNCTION $.commit_2_together(
+    trees bigint[], epochs bigint[], seqs bigint[], counts integer[], heads text[],
+    bodies text[], payloads text[], dues bigint[], redacts bigint[], keeps integer[],
+    lives integer[], readies integer[], askings integer[], keys text[], titles text[],
+    hashes text[], values_ text[],
+    takers integer[], taken text[], putters integer[], to_ bigint[], ids text[], items text[],
+    teller text, selectors text[]
+  ) RETURNS void LANGUAGE plpgsql AS $commit$
+  DECLARE
+    fits bigint;
+  BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtext('$.'), 3);
+    IF cardinality(hashes) > 0 THEN
+      INSERT INTO $.blobs(hash, body) SELECT * FROM unnest(hashes, values_)
+        ON CONFLICT (hash) DO NOTHING;
+    END IF;
+    PERFORM FROM $.trees t WHERE t.id = ANY(trees) ORDER BY t.id FOR NO KEY UPDATE;
+    UPDATE $.trees t SET
+      seq = t.seq + b.count, head = b.head, due = b.due,
+      redact = CASE WHEN b.keep = 1 THEN t.redact ELSE b.redact END,
+      live = b.live = 1, ready = b.ready = 1, asking = b.asking,
+      key = b.key, title = b.title, selector = b.selector::jsonb
+    FROM unnest(
+      trees, epochs, seqs, counts, heads, dues, redacts, keeps, lives, readies, askings, keys,
+      titles, selectors
+    ) AS b(
+      tree, epoch, seq, count, head, due, redact, keep, live, ready, asking, key, title, selector
+    )
+    WHERE t.id = b.tree AND t.epoch = b.epoch AND t.seq = b.seq - 1;
+    GET DIAGNOSTICS fits = ROW_COUNT;
+    IF fits <> cardinality(trees) THEN
+      RAISE EXCEPTION 'A batch does not fit' USING ERRCODE = '${UNFIT}';
+    END IF;
+    INSERT INTO $.batches(tree, seq, count, body, payloads)
+      SELECT * FROM unnest(trees, seqs, counts, bodies, payloads);
+    IF cardinality(takers) > 0 THEN
+      DELETE FROM $.inbox b USING unnest(takers, taken) AS gone(taker, id)
+        WHERE b.tree = trees[gone.taker] AND b.id = gone.id;
+    END IF;
+    IF cardinality(putters) > 0 THEN
+      INSERT INTO $.inbox(tree, id, body)
+        SELECT put.tree, put.id, put.body
+        FROM unnest(to_, ids, items) WITH ORDINALITY AS put(tree, id, body, n)
+        WHERE EXISTS (SELECT FROM $.trees t WHERE t.id = put.tree)
+        ORDER BY put.n
+        ON CONFLICT (tree, id) DO NOTHING;${TELL}
+    END IF;
+  END $commit$;
+`;
+
+/** The call of the function in a schema that does batches such as these. */
+export function commitCall(schema: string, batches: readonly Batch[]): string {
+  const isTogether = new Set(batches.map(({ tree }) => tree)).size === batches.length;
   const types = "bigint[],bigint[],bigint[],integer[],text[],text[],text[],bigint[],bigint[]," +
     "integer[],integer[],integer[],integer[],text[],text[],text[],text[]," +
     "integer[],text[],integer[],bigint[],text[],text[],text,text[]";
   const given = types.split(",").map((type, i) => `$${i + 1}::${type}`);
-  return `SELECT ${schema}.commit_2(${given.join(", ")})`;
+  return `SELECT ${schema}.commit_2${isTogether ? "_together" : ""}(${given.join(", ")})`;
 }
 
 /**

@@ -13,7 +13,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { commitFunction } from "./postgres_commit.ts";
+import { COMMIT_TOGETHER, commitFunction } from "./postgres_commit.ts";
 import type { Postgres } from "./postgres_handle.ts";
 import { SHARES_TABLES } from "./postgres_shares.ts";
 
@@ -114,6 +114,7 @@ const LAYOUT_2 = `
   CREATE INDEX trees_free_due ON $.trees(due)
     WHERE due IS NOT NULL AND live AND owner IS NULL;
   ${commitFunction(2)}
+  ${COMMIT_TOGETHER}
 `;
 
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */

@@ -29,7 +29,7 @@ export class PostgresWriter {
   async commit(batches: readonly Batch[]): Promise<void> {
     const columns = commitColumns(this.#db, batches);
     await this.#surely(batches, async () => {
-      await this.#db.run(commitCall(this.#db.schema), columns);
+      await this.#db.run(commitCall(this.#db.schema, batches), columns);
     });
   }
 
