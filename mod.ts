@@ -180,7 +180,7 @@ export type { RateState } from "./kernel/gate_rate.ts";
 export { Gate, gated } from "./providers/gate.ts";
 export type { SharedGate } from "./providers/gate_shared.ts";
 export type { Quota } from "./providers/quota.ts";
-export type { SharedEntering, Shares, SharedSpend } from "./kernel/shares.ts";
+export type { SharedEntering, SharedSpend, Shares } from "./kernel/shares.ts";
 export type { OnceAsking, OnceState } from "./kernel/shares.ts";
 export {
   Client,
