@@ -8,7 +8,8 @@
  * Invariants:
  *   T1. A schema of a newer layout is refused and left as it was.
  *   T2. The tables and the number of their layout appear in one transaction, once, however many
- *       nodes start at the same time.
+ *       nodes start at the same time; one that fails leaves nothing.
+ *   T3. A node of the layout before goes on while a later one is there; it is not started anew.
  * @module
  */
 
@@ -121,9 +122,13 @@ const LAYOUT_2 = `
 export const MIGRATIONS: readonly string[] = [LAYOUT_1, LAYOUT_2, SHARES_TABLES];
 
 /** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */
-export async function migrate(db: Postgres): Promise<void> {
+export async function migrate(
+  db: Postgres,
+  migrations: readonly string[] = MIGRATIONS,
+): Promise<void> {
+  const newest = migrations.length;
   const { schema } = db;
-  if (await layoutOf(db) === POSTGRES_LAYOUT) return;
+  if (await layoutOf(db, newest) === newest) return;
   await db.transaction(async (run) => {
     await run(`SELECT pg_advisory_xact_lock(hashtext($1), ${LOCKS.migrate})`, [schema]);
     // Only who may make schemas is asked for one that is there.
@@ -132,9 +137,9 @@ export async function migrate(db: Postgres): Promise<void> {
     await run(`CREATE TABLE IF NOT EXISTS ${schema}.layout(version integer NOT NULL)`);
     const [row] = await run(`SELECT max(version) AS version FROM ${schema}.layout`);
     const from = (row?.version as number | null) ?? 0;
-    refuseNewer(db, from);
-    for (let version = from + 1; version <= POSTGRES_LAYOUT; version++) {
-      await run(inSchema(MIGRATIONS[version - 1]!, schema));
+    refuseNewer(db, from, newest);
+    for (let version = from + 1; version <= newest; version++) {
+      await run(inSchema(migrations[version - 1]!, schema));
       await run(`INSERT INTO ${schema}.layout(version) VALUES($1)`, [version]);
     }
   });
@@ -146,23 +151,23 @@ export function inSchema(sql: string, schema: string): string {
 }
 
 /** The layout of the schema; 0 when it has none of our tables. */
-async function layoutOf(db: Postgres): Promise<number> {
+async function layoutOf(db: Postgres, newest: number): Promise<number> {
   const [there] = await db.run("SELECT to_regclass($1) IS NOT NULL AS there", [
     `${db.schema}.layout`,
   ]);
   if (there?.there !== true) return 0;
   const [row] = await db.run(`SELECT max(version) AS version FROM ${db.schema}.layout`);
   const version = (row?.version as number | null) ?? 0;
-  refuseNewer(db, version);
+  refuseNewer(db, version, newest);
   return version;
 }
 
-function refuseNewer(db: Postgres, version: number): void {
-  if (version <= POSTGRES_LAYOUT) return;
+function refuseNewer(db: Postgres, version: number, newest: number): void {
+  if (version <= newest) return;
   throw new SysError(
     "EINVAL",
     `Cannot open store "${db.name}": written in layout ${version} by a newer version, ` +
-      `expected layout ${POSTGRES_LAYOUT} or below; update this node first`,
+      `expected layout ${newest} or below; update this node first`,
     { version },
   );
 }
