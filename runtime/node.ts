@@ -87,7 +87,7 @@ export class Node implements Host {
       heard: (pid, chunk) => this.#streams.forEach((listener) => listener(pid, chunk)),
       written: (tree) => this.#written(tree),
       halt: (tree, error) => this.halt(tree, error),
-      room: (hosted) => this.#room(hosted),
+      room: (hosted) => this.resume(hosted),
     }, options.autorun === false ? 0 : options.concurrency);
     this.#intake = new Intake({
       node: id,
@@ -300,7 +300,8 @@ export class Node implements Host {
     });
   }
 
-  #room(hosted: Hosted): void {
+  /** What is ready of a tree may run, now that there is room or nobody holds it any more. */
+  resume(hosted: Hosted): void {
     if (this.#forest.of(hosted.tree) === hosted) this.#enqueue(hosted);
     this.poke();
   }

@@ -72,7 +72,8 @@ export async function standingStill<T>(
     return await job(hosted.tree, hosted);
   } finally {
     hosted.held -= 1;
-    await node.pump();
+    // Nobody else's tree has to do with it.
+    node.resume(hosted);
   }
 }
 
