@@ -212,6 +212,21 @@ export const LOG_CLAIMS: Readonly<Record<string, Claim>> = {
     assert.deepEqual(await store.check(), []);
   },
 
+  async "S5 reads small batches and large ones between them, each with its payloads"(store) {
+    const tree = await newTree(store);
+    const other = await newTree(store);
+    const batches = Array.from({ length: 60 }, (_, i) => {
+      const text = JSON.stringify("x".repeat(i % 25 === 20 ? 300_000 : i));
+      const payloads = new Map(i % 3 === 0 ? [] : [[sha256(text), text]]);
+      return { seq: i + 1, lines: [`{"n":${i}}`], payloads };
+    });
+    for (const batch of batches) {
+      await store.commit([batchOf(other, { seq: batch.seq }), batchOf(tree, batch)]);
+    }
+    assert.deepEqual(await readAll(store, tree), batches);
+    assert.deepEqual(await readAll(store, tree, 17), batches.slice(16));
+  },
+
   async "S5 reads lines of any text, and the log as it was when the read began"(store) {
     const tree = await newTree(store);
     const lines = ['{"a":"\\n\\u0000"}', '""', '"\u2028 žluť 🐎"', `"${"x".repeat(100_000)}"`];
