@@ -3,20 +3,17 @@
  * @module
  */
 
-import { SysError } from "../kernel/errors.ts";
 import { type Pid, treeOf } from "../kernel/ids.ts";
 import { realClock } from "../providers/clock.ts";
 import { oneLine } from "../providers/printable.ts";
 import { privateFile } from "../providers/private_file.ts";
 import { treeAt } from "../runtime/history.ts";
-import { loadValue } from "../runtime/load.ts";
-import { type Code, imageOf } from "../runtime/portable.ts";
+import { imageOf } from "../runtime/portable.ts";
 import { checkpointName, madeAgain, type MadeImage, MadeImages } from "../server/image_book.ts";
 import { refOf, taken } from "../server/image_book.ts";
 import { packageRef } from "../server/package_book.ts";
 import type { Image } from "../server/wire.ts";
 import { imageView } from "../server/view/image.ts";
-import type { Store } from "../kernel/store.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { isFile } from "./files.ts";
@@ -26,8 +23,10 @@ import { reading, TREE_CONTEXT } from "./store.ts";
 import { systemOf } from "./system.ts";
 import { imagesPath } from "./token.ts";
 import { dateOf, short } from "./words.ts";
-import { imagesHere, packageBook, packageFile, packageFor } from "./package_file.ts";
+import { packageBook, packageFile, packageFor } from "./package_file.ts";
 import { inspectPackage } from "./package_text.ts";
+import { diffImages } from "./image_diff.ts";
+import { codeHere, imageNamed, isPackage, known } from "./known_images.ts";
 import { PACKAGE_VERBS } from "./packages.ts";
 
 /** `images`. */
@@ -53,6 +52,7 @@ export const images: Command = {
     if (verb === "commit" && word !== undefined && ref !== undefined) {
       return await commit(at, word, namedBy(ref));
     }
+    if (verb === "diff" && at.words.length === 3) return await diffImages(at);
     if (ref === undefined) {
       if (verb === "ls" && word === undefined) return listImages(at, await known(at));
       if (verb === "inspect" && word !== undefined) return await inspected(at, word);
@@ -68,44 +68,6 @@ function namedBy(word: string): Name {
   if (name !== undefined) return { name, version };
   const expected = "expected NAME or NAME@VERSION, of small letters, digits and - after a letter";
   throw new UsageError(`Cannot make image "${oneLine(word)}": ${expected}`);
-}
-
-/** The images of the server; without one, those that were made of processes of the store. */
-async function known(at: Context): Promise<readonly Image[]> {
-  if (at.client !== null) return await at.client.images();
-  const found: Image[] = (await imagesHere(at)).map((image) =>
-    imageView({ image, made: null, labels: {} })
-  );
-  const list = new MadeImages(privateFile(imagesPath(at))).list();
-  // Packages are there without a store.
-  if (list.length === 0 && found.length > 0) return found;
-  return await reading(at, async (store) => {
-    for (const made of list) {
-      try {
-        found.push(imageView(await madeAgain(store, codeHere(store), made)));
-      } catch (thrown) {
-        if (!(thrown instanceof SysError)) throw thrown;
-        at.io.err(`${oneLine(thrown.message)}\n`);
-      }
-    }
-    return found;
-  });
-}
-
-/** Code stays where it runs: here its names are enough. */
-function codeHere(store: Store): Code {
-  return {
-    program: () => () => Promise.resolve(),
-    tool: (name) => ({
-      name,
-      description: "",
-      inputSchema: {},
-      uses: [],
-      parse: (input) => Promise.resolve(input),
-      execute: () => Promise.resolve(null),
-    }),
-    load: (tree, hash) => loadValue(store, tree, hash),
-  };
 }
 
 async function commit(at: Context, word: string, name: Name): Promise<number> {
@@ -190,32 +152,10 @@ function listImages(at: Context, items: readonly Image[]): number {
   return EXIT.ok;
 }
 
-/** The image that a name, `name@version`, or the beginning of a hash means. */
-function imageNamed(items: readonly Image[], word: string): Image {
-  const exact = items.filter(({ ref, hash }) => ref === word || hash === word);
-  const named = exact.length > 0 ? exact : items.filter(({ ref }) => ref.startsWith(`${word}@`));
-  const near = named.length > 0 || word === ""
-    ? named
-    : items.filter(({ hash }) => hash.startsWith(word));
-  const [only] = near;
-  if (near.length > 1) {
-    const some = near.slice(0, 5).map(({ ref }) => ref).join(", ");
-    const state = `${near.length} begin so, expected one of ${some}`;
-    throw new UsageError(`Cannot tell which image "${word}" is: ${state}`);
-  }
-  if (only !== undefined) return only;
-  throw new SysError("ENOENT", `Cannot find image "${word}": absent, expected one of libos images`);
-}
-
 /** A file, or the package that is kept under a name, or else any image. */
 async function inspected(at: Context, word: string): Promise<number> {
   if (await isFile(at, word)) return inspectPackage(at, await packageFile(at, word));
-  const isKept = at.client === null
-    ? packageBook(at).named(word) !== undefined
-    : (await at.client.packages()).some(({ ref, hash }) =>
-      ref === word || ref.startsWith(`${word}@`) || hash.startsWith(word)
-    );
-  if (isKept) return inspectPackage(at, await packageFor(at, word));
+  if (await isPackage(at, word)) return inspectPackage(at, await packageFor(at, word));
   return inspect(at, imageNamed(await known(at), word));
 }
 

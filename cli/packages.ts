@@ -1,5 +1,5 @@
 /**
- * `images build`, `import`, `export`, `diff`, `sign`, `verify`, `keygen`, `seed` and `rm`: images
+ * `images build`, `import`, `export`, `sign`, `verify`, `keygen`, `seed` and `rm`: images
  * as files, named by the hash of what is in them.
  * @module
  */
@@ -9,11 +9,9 @@ import { SysError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/parse.ts";
 import { loadPackageKey, makePackageKey, publicKeyOf } from "../providers/package_key.ts";
 import { readPackageFolder, writeSeed } from "../providers/package_folder.ts";
-import { oneLine } from "../providers/printable.ts";
 import { privateFile } from "../providers/private_file.ts";
 import { type Package, packageText } from "../runtime/package.ts";
 import { buildPackage } from "../runtime/package_build.ts";
-import { packageChanges } from "../runtime/package_diff.ts";
 import { contentOf } from "../runtime/package_files.ts";
 import { openWorkshop } from "../runtime/workshop.ts";
 import { MadeImages, refOf, taken } from "../server/image_book.ts";
@@ -22,7 +20,7 @@ import { packageView } from "../server/view/package.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { isFile, makeText, readText, writeText } from "./files.ts";
-import { painter, safeJson, safeYaml, show } from "./output.ts";
+import { show } from "./output.ts";
 import { packageBook, packageFile, packageFor } from "./package_file.ts";
 import { imageOfPackage } from "../runtime/package_image.ts";
 import { imagesPath } from "./token.ts";
@@ -35,7 +33,6 @@ export const PACKAGE_VERBS: Readonly<
   build: [1, build],
   import: [1, take],
   export: [2, give],
-  diff: [2, diff],
   sign: [1, sign],
   verify: [1, verify],
   keygen: [1, keygen],
@@ -115,34 +112,6 @@ function told(at: Context, one: Package, more: readonly string[] = []): number {
     ],
   });
   return EXIT.ok;
-}
-
-async function diff(at: Context): Promise<number> {
-  const [, a, b] = at.words as [string, string, string];
-  const [one, two] = [await packageFor(at, a), await packageFor(at, b)];
-  const changes = packageChanges(one, two);
-  const { io, format } = at;
-  const answer = { from: one.hash, to: two.hash, changes };
-  if (format === "json") io.out(`${safeJson(answer, 2)}\n`);
-  else if (format === "yaml") io.out(safeYaml(answer));
-  else if (format === "jsonl") { for (const change of changes) io.out(`${safeJson(change)}\n`); }
-  else if (format === "name") { for (const { what, name } of changes) say(at, `${what} ${name}`); }
-  else if (changes.length === 0) io.err("No difference\n");
-  else tellChanges(at, changes);
-  return EXIT.ok;
-}
-
-function tellChanges(at: Context, changes: ReturnType<typeof packageChanges>): void {
-  const paint = painter(at);
-  const colour = { "+": "green", "-": "red", "~": "yellow" } as const;
-  for (const { what, name, mark, detail } of changes) {
-    at.io.out(`${paint(oneLine(`${mark} ${what} ${name}`.trimEnd()), colour[mark])}\n`);
-    if (detail !== "") { for (const line of detail.split("\n")) say(at, `    ${line}`); }
-  }
-}
-
-function say({ io }: Context, line: string): void {
-  io.out(`${oneLine(line)}\n`);
 }
 
 /** Adds a signature: to a file where the word is one, else to the package that is kept. */

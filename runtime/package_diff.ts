@@ -85,14 +85,20 @@ function shown(file: PackageFile): string {
   return file.text ?? `${contentOf(file).length} bytes, base64 ${file.base64}`;
 }
 
-function setChanges(what: string, a: readonly string[], b: readonly string[]): PackageChange[] {
+/** Names that came and went. */
+export function setChanges(
+  what: string,
+  a: readonly string[],
+  b: readonly string[],
+): PackageChange[] {
   return [
     ...b.filter((name) => !a.includes(name)).map((name) => change(what, name, "+")),
     ...a.filter((name) => !b.includes(name)).map((name) => change(what, name, "-")),
   ];
 }
 
-function mapChanges(what: string, a: Entries, b: Entries): PackageChange[] {
+/** Named texts that came, went or are others. */
+export function mapChanges(what: string, a: Entries, b: Entries): PackageChange[] {
   const [old, now] = [new Map(a), new Map(b)];
   return [...new Set([...old.keys(), ...now.keys()])].sort().flatMap((name) => {
     const [before, after] = [old.get(name), now.get(name)];
@@ -103,7 +109,8 @@ function mapChanges(what: string, a: Entries, b: Entries): PackageChange[] {
   });
 }
 
-function valueChange(what: string, before: string, after: string): PackageChange[] {
+/** What there is only one of. */
+export function valueChange(what: string, before: string, after: string): PackageChange[] {
   return before === after ? [] : [change(what, "", "~", diffText(before, after))];
 }
 

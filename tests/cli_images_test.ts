@@ -29,6 +29,17 @@ Deno.test("An image is made of a process of the store, and a server brings it", 
       (await place.libos("images", "inspect", "host")).out,
       /^Made of: +p_1 at ck_1\.\d+ .* by ada/m,
     );
+    const none = await place.libos(
+      "images",
+      "diff",
+      "host",
+      made.out.split("sha256:")[1]!.slice(0, 9),
+    );
+    equal([none.exit, none.out, none.err], [0, "", "No difference\n"]);
+    match(
+      (await place.libos("images", "diff", "host", "nobody")).err,
+      /Cannot find image "nobody"/,
+    );
     const code = await place.libos("run", "host@2", "Say hi");
     equal(code.exit, 1);
     match(code.err, /Cannot make an image with program "greeter@1": its code is not known here/);
@@ -49,6 +60,15 @@ Deno.test("An image is made of a process of the store, and a server brings it", 
   equal(taken.exit, 1);
   match(taken.err, /^error: Cannot make image "host@2": it is another one/);
   equal((await libos("images", "commit", "p_9", "x")).exit, 3);
+  // Of another process: another program, and what its first was asked to do.
+  equal((await libos("images", "commit", "p_3", "still@1")).exit, 0);
+  const diff = await libos("images", "diff", "host@2", "still");
+  match(diff.out, /^~ program\n {4}- greeter@1\n {4}\+ waiter@1$/m);
+  match(diff.out, /^~ name\n {4}- host@2\n {4}\+ still@1$/m);
+  const { changes, from } = await at.place.json<{ changes: unknown[]; from: string }>(
+    ...["images", "diff", "host@2", "still", ...at.host],
+  );
+  equal([changes.length > 1, /^[0-9a-f]{64}$/.test(from)], [true, true]);
   const [, url] = at.host as [string, string];
   const eve = await libos("token", "create", "eve", "--role", "viewer", "-o", "name");
   const host = ["--host", url, "--token", eve.out.trim()];
