@@ -6,35 +6,36 @@
 import { oneLine } from "../providers/printable.ts";
 import type { Anchor } from "../kernel/seal.ts";
 import type { Fault } from "../kernel/history.ts";
-import type { TreeId } from "../kernel/ids.ts";
 import type { AuditReport } from "../runtime/audit.ts";
+import { SqliteStore } from "../providers/sqlite_store.ts";
 import { auditReport, faultText } from "../runtime/auditing.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { checkedView } from "../server/view/event.ts";
 import { treesFor } from "./audit_list.ts";
-import { anchorsOf, auditing, keptHeads, type OpenParts, trustOf } from "./audit_parts.ts";
+import { anchorsOf, keptHeads, type OpenParts, trustOf, unsealed } from "./audit_parts.ts";
 import { verifyFile } from "./audit_file.ts";
 import type { Context } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { type Finding, listChecked } from "./audit_text.ts";
 import { progressing } from "./progress.ts";
-import { TREE_CONTEXT } from "./store.ts";
+import { reading, TREE_CONTEXT } from "./store.ts";
 
 /** Checks the file that a word names; else the tree, or the whole store. */
 export async function verifyAny(at: Context, word: string): Promise<number> {
   if (word !== "" && await isFile(at, word)) return await verifyFile(at, word);
-  const { found, damage } = await auditing(at, "read", async (parts) => {
-    const { store } = parts;
+  const { found, damage } = await reading(at, async (store) => {
     const trees = await treesFor(store, word === "" ? undefined : word);
     const found: Finding[] = [];
     await progressing(at, "Checking", async (tell) => {
       for (const [i, tree] of trees.entries()) {
         tell(`${tree}, ${i + 1} of ${trees.length}`);
-        found.push(await checkedTree(parts, tree));
+        found.push(checkedView(await verifyTree(store, tree, TREE_CONTEXT)));
       }
     });
-    const report = await sealsOf(at, parts);
+    const report = store instanceof SqliteStore
+      ? await sealsOf(at, { store, audit: store.audit() })
+      : await noSeals(at, store.name);
     const whole = report === null ? found : withSeals(found, report, word === "");
     return { found: whole, damage: word === "" ? await store.check() : [] };
   });
@@ -43,8 +44,11 @@ export async function verifyAny(at: Context, word: string): Promise<number> {
   return damage.length > 0 || found.some(({ ok }) => !ok) ? EXIT.integrity : EXIT.ok;
 }
 
-async function checkedTree({ store }: OpenParts, tree: TreeId): Promise<Finding> {
-  return checkedView(await verifyTree(store, tree, TREE_CONTEXT));
+/** A store without seals has none to check: who brings keys or heads for them is told so. */
+async function noSeals(at: Context, name: string): Promise<null> {
+  const isWanted = (await trustOf(at)).keys.length > 0 || (await keptHeads(at)).length > 0;
+  if (isWanted) throw unsealed(name);
+  return null;
 }
 
 /** The check of the seals; null for a store that nobody sealed or says that somebody did. */

@@ -5,12 +5,12 @@
 
 import { oneLine } from "../providers/printable.ts";
 import { resolve } from "node:path";
-import type { SysError } from "../kernel/errors.ts";
+import { SysError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/parse.ts";
 import { HEAD } from "../kernel/seal.ts";
 import type { Anchor, SignedHead, Trust } from "../kernel/seal.ts";
 import { checkSignature, SigningKey } from "../providers/signing.ts";
-import type { SqliteMode, SqliteStore } from "../providers/sqlite_store.ts";
+import { type SqliteMode, SqliteStore } from "../providers/sqlite_store.ts";
 import { anchorOf, type AuditOptions } from "../runtime/auditing.ts";
 import type { Audited } from "../runtime/seal.ts";
 import type { Context } from "./command.ts";
@@ -29,12 +29,19 @@ export async function auditing<T>(
   mode: Exclude<SqliteMode, "own">,
   job: (parts: OpenParts) => Promise<T>,
 ): Promise<T> {
-  const store = openStore(at, mode);
+  const store = await openStore(at, mode);
   try {
+    if (!(store instanceof SqliteStore)) throw unsealed(store.name);
     return await job({ store, audit: store.audit() });
   } finally {
     await store.close();
   }
+}
+
+/** What is said of a store that keeps no seals. */
+export function unsealed(name: string): SysError {
+  const expected = "expected a file; libos verify checks its chains";
+  return new SysError("ENOSYS", `Cannot look at the seals of store "${name}": none, ${expected}`);
 }
 
 /** Where the key of the store is. */

@@ -4,7 +4,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { SqliteStore } from "../providers/sqlite_store.ts";
+import type { Store } from "../kernel/store.ts";
 import { StoreLock } from "../providers/store_lock.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { cageFindings, type Finding } from "./doctor_cages.ts";
@@ -17,21 +17,32 @@ import { isFile } from "./files.ts";
 import { hookFindings } from "./hooks.ts";
 import { mcpFindings } from "./mcp_lock_file.ts";
 import { list } from "./output.ts";
-import { dbPath, headsOf, openStore, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import {
+  dbPath,
+  headsOf,
+  isDatabase,
+  reading,
+  storeName,
+  storeOf,
+  TREE_CONTEXT,
+  workspaceOf,
+} from "./store.ts";
 
 /** `doctor`. */
 export const doctor: Command = {
   name: "doctor",
   group: "start",
-  usage: "",
+  usage: "[--store]",
   about: "Check Deno, permissions, cages, walls, net, credentials, and the store and its chains",
   examples: ["libos doctor", "libos doctor -o json"],
-  options: CREDENTIAL_OPTIONS,
+  options: { ...CREDENTIAL_OPTIONS, store: { type: "boolean" } },
   words: [0, 0],
   remote: doctorThere,
   async run(at) {
     const stored = await storeFindings(at);
-    const findings = [...await findingsOf(at), ...stored.findings, ...await hookFindings(at)];
+    const findings = at.flags.on("store")
+      ? stored.findings
+      : [...await findingsOf(at), ...stored.findings, ...await hookFindings(at)];
     list(at, findings, {
       columns: [
         { head: "WHAT", of: ({ what }) => what },
@@ -105,31 +116,51 @@ function terminalFinding(at: Context): Finding {
 async function storeFindings(
   at: Context,
 ): Promise<{ readonly findings: readonly Finding[]; readonly exit: ExitCode }> {
+  if (isDatabase(at)) return await databaseFindings(at);
   const path = dbPath(at);
   if (!await isFile(at, path)) {
     const detail = `${path}: none yet, libos run makes it`;
     return { findings: [{ what: "store", state: "note", detail }], exit: EXIT.ok };
   }
-  const findings: Finding[] = [lockFinding(path)];
-  try {
-    const store = openStore(at, "read");
-    try {
-      const damage = await store.check();
-      const detail = damage.length === 0 ? path : damage.join("; ");
-      findings.push({ what: "store", state: damage.length === 0 ? "ok" : "bad", detail });
-      findings.push(await chainFinding(store));
-    } finally {
-      await store.close();
-    }
-  } catch (error) {
-    if (!(error instanceof SysError)) throw error;
-    findings.push({ what: "store", state: "bad", detail: error.message });
-  }
+  const findings: Finding[] = [lockFinding(path), ...await soundness(at, path)];
   const isBroken = findings.some(({ state }) => state === "bad");
   return { findings, exit: isBroken ? EXIT.integrity : EXIT.ok };
 }
 
-async function chainFinding(store: SqliteStore): Promise<Finding> {
+/** Whether what the store holds is whole. */
+async function soundness(at: Context, name: string): Promise<Finding[]> {
+  try {
+    return await reading(at, async (store) => {
+      const damage = await store.check();
+      const detail = damage.length === 0 ? name : damage.join("; ");
+      const state = damage.length === 0 ? "ok" : "bad";
+      return [{ what: "store", state, detail }, await chainFinding(store)];
+    });
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    return [{ what: "store", state: "bad", detail: error.message }];
+  }
+}
+
+async function databaseFindings(
+  at: Context,
+): Promise<{ readonly findings: readonly Finding[]; readonly exit: ExitCode }> {
+  // Who does not use a database does not load its library.
+  const { examineDatabase } = await import("../providers/postgres_doctor.ts");
+  const { findings, layout } = await examineDatabase(storeOf(at));
+  const isReached = findings.length > 1;
+  const isOurs = layout > 0 &&
+    findings.every(({ what, state }) =>
+      state !== "bad" || (what !== "layout" && what !== "database" && what !== "role")
+    );
+  const content = isOurs ? await soundness(at, storeName(at)) : [];
+  const isBroken = content.some(({ state }) => state === "bad");
+  const isBad = !isReached || findings.some(({ state }) => state === "bad");
+  const exit = isBroken ? EXIT.integrity : isBad ? EXIT.error : EXIT.ok;
+  return { findings: [...findings, ...content], exit };
+}
+
+async function chainFinding(store: Store): Promise<Finding> {
   const heads = await headsOf(store, true);
   const broken: string[] = [];
   let [lines, erased] = [0, 0];

@@ -6,7 +6,6 @@
 import { UsageError } from "./exit.ts";
 
 const LATER: { readonly [command: string]: string } = {
-  nodes: "commands for the nodes of a shared store",
   "tools pin": "pinned tools of MCP servers",
 };
 

@@ -18,7 +18,7 @@ export function wholeLines(at: Context, word: string | undefined): AsyncIterable
 }
 
 async function* linesHere(at: Context, word: string | undefined): AsyncGenerator<Line> {
-  const store = openStore(at, "read");
+  const store = await openStore(at, "read");
   try {
     const trees = word === undefined
       ? (await headsOf(store, true)).map(({ tree }) => tree)

@@ -32,6 +32,7 @@ import { events, logs } from "./logs.ts";
 import { models } from "./models.ts";
 import { mcp } from "./mcp.ts";
 import { make } from "./new.ts";
+import { nodes } from "./nodes.ts";
 import { objects } from "./objects.ts";
 import { safeJson } from "./output.ts";
 import { approvals } from "./people.ts";
@@ -89,7 +90,7 @@ const ALL: readonly Command[] = [
   ...[approvals, approve, edit, deny, answer, hooks, token],
   ...[caps, can, explain, policy, credential, suggestGrants],
   ...[tools, skills, mcp],
-  ...[objects, tree, gc, erase, store, budget, cost],
+  ...[objects, tree, nodes, gc, erase, store, budget, cost],
   ...[checkpoint, rollback, fork],
   ...[overviewOf, events, effects, replay, audit, verify],
 ];

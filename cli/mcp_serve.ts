@@ -21,7 +21,7 @@ import { EXIT, UsageError } from "./exit.ts";
 import { beside, connected } from "./reach.ts";
 import { packagesPath } from "./package_file.ts";
 import { housed, serve } from "./serve.ts";
-import { dbPath } from "./store.ts";
+import { storeName } from "./store.ts";
 import { imagesPath, tokensPath } from "./token.ts";
 import { labelsOf } from "./words.ts";
 
@@ -100,7 +100,7 @@ async function spokenHere(at: Context, token: string): Promise<number> {
     packages: packagesPath(at),
     packageModel: model,
   });
-  at.io.err(`Serving ${dbPath(at)} over standard input and output\n`);
+  at.io.err(`Serving ${storeName(at)} over standard input and output\n`);
   return await untilEnded(at, served);
 }
 

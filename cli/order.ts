@@ -17,7 +17,7 @@ import { realRandom } from "../providers/random.ts";
 import { headOf, readLines } from "../runtime/load.ts";
 import { createRuntime } from "../runtime/create.ts";
 import type { Context } from "./command.ts";
-import { dbPath, openStore, reading, workspaceOf } from "./store.ts";
+import { isDatabase, momentary, openStore, reading, storeOf, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 
 const POLL_MS = 25;
@@ -42,12 +42,15 @@ export async function give(at: Context, tree: TreeId, order: Order): Promise<Tak
   const from = await reading(at, async (store) => (await headOf(store, tree)).seq + 1);
   const untilMs = realClock.now() + WAIT_MS_MAX;
   const id = `cli:${realClock.now()}:${realRandom.bytes(8).toHex()}`;
-  try {
-    return { lines: await giveHere(at, { tree, from, order }), isRunning: false };
-  } catch (error) {
-    if (!isOwned(error)) throw error;
+  // Who has a tree of a database is another node as a rule; what is put into it twice is done twice.
+  if (!isDatabase(at)) {
+    try {
+      return { lines: await giveHere(at, { tree, from, order }), isRunning: false };
+    } catch (error) {
+      if (!isOwned(error)) throw error;
+    }
   }
-  const store = openStore(at, "join");
+  const store = await openStore(at, "join");
   try {
     await store.putInbox(tree, orderItem(id, order));
     for (let polls = 1; realClock.now() < untilMs; polls++) {
@@ -93,6 +96,7 @@ async function takeLate(at: Context, given: {
   try {
     const runtime = await stillRuntime(at);
     try {
+      await runtime.node.open(given.tree);
       await runtime.node.pump();
       const lines = await linesSince(runtime.node.options.store, given.tree, given.from);
       return outcomeOf(lines, given.id) ? lines : null;
@@ -108,7 +112,8 @@ async function takeLate(at: Context, given: {
 /** A runtime that runs nothing. */
 function stillRuntime(at: Context): ReturnType<typeof createRuntime> {
   return createRuntime({
-    store: dbPath(at),
+    store: storeOf(at),
+    ...momentary(at),
     ...encryptionFor(at),
     workspace: workspaceOf(at),
     approvals: "queue",

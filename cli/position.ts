@@ -15,7 +15,15 @@ import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { operatorOf } from "./order.ts";
 import { ownedElsewhere } from "./reach.ts";
-import { dbPath, findProcess, findTree, TREE_CONTEXT, treeIn, workspaceOf } from "./store.ts";
+import {
+  findProcess,
+  findTree,
+  momentary,
+  storeOf,
+  TREE_CONTEXT,
+  treeIn,
+  workspaceOf,
+} from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 
 /**
@@ -92,7 +100,8 @@ export async function owning<T>(
 async function ownRuntime(at: Context, what: string): Promise<Runtime> {
   try {
     return await createRuntime({
-      store: dbPath(at),
+      store: storeOf(at),
+      ...momentary(at),
       ...encryptionFor(at),
       workspace: workspaceOf(at),
       approvals: "queue",

@@ -30,7 +30,7 @@ import { imagesHere, tellNeeds } from "./package_file.ts";
 import { safeJson, safeYaml } from "./output.ts";
 import { PRICES_OPTION, pricesFor } from "./prices.ts";
 import { matchesText } from "./request_text.ts";
-import { dbPath, findProcess, TREE_CONTEXT, workspaceOf } from "./store.ts";
+import { findProcess, momentary, storeOf, TREE_CONTEXT, workspaceOf } from "./store.ts";
 import { reservedFor } from "./token.ts";
 import { encryptionFor } from "./store_key.ts";
 import { auditOptionsOf } from "./audit_parts.ts";
@@ -106,7 +106,8 @@ async function runtimeOf(
   const policy = at.flags.text("policy") ??
     (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
   runtime = await createRuntime({
-    store: dbPath(at),
+    store: storeOf(at),
+    ...momentary(at),
     ...encryptionFor(at),
     ...reservedFor(at),
     workspace: workspaceOf(at),

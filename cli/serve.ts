@@ -23,7 +23,8 @@ import { GATE_OPTION, gateFor } from "./gate_words.ts";
 import { modelOf, startableOf } from "./image_file.ts";
 import { operatorOf } from "./order.ts";
 import { imagesHere, packagesPath } from "./package_file.ts";
-import { dbPath, workspaceOf } from "./store.ts";
+import { NODE_OPTIONS, nodeFor } from "./nodes.ts";
+import { storeName, storeOf, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { imagesPath, reservedFor, serverFile, tokensPath } from "./token.ts";
 import { mcpFor } from "./mcp_lock_file.ts";
@@ -61,6 +62,7 @@ export const serve: Command = {
     isolation: { type: "string" },
     review: { type: "string" },
     ...HOOK_OPTIONS,
+    ...NODE_OPTIONS,
   },
   words: [0, 32],
   async run(at) {
@@ -105,8 +107,9 @@ export async function housed(
   const policy = at.flags.text("policy") ??
     (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
   const options: RuntimeOptions = {
-    store: dbPath(at),
+    store: storeOf(at),
     ...encryptionFor(at),
+    ...nodeFor(at),
     ...reservedFor(at),
     workspace: workspaceOf(at),
     images: [...await imagesHere(at), ...images],
@@ -160,7 +163,7 @@ function tellWhere(at: Context, url: string, link: string): void {
     at.io.out(`${JSON.stringify({ url, console: link })}\n`);
     return;
   }
-  at.io.out(`Serving ${dbPath(at)} at ${url}\n`);
+  at.io.out(`Serving ${storeName(at)} at ${url}\n`);
   at.io.out(`Console (opens once, in the next 5 minutes): ${link}\n`);
   at.io.out(`MCP for other agents: ${url}/mcp, with a token of libos token create\n`);
   at.io.out("Stop with Ctrl-C; agents go on at the next start.\n");

@@ -4,6 +4,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { UsageError } from "./exit.ts";
 import { formatLock } from "../kernel/mcp_lock.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { keyFileOf } from "./audit_parts.ts";
@@ -12,7 +13,7 @@ import type { Command, Context } from "./command.ts";
 import { isFile, makeText } from "./files.ts";
 import { MCP_LOCK } from "./mcp_lock_file.ts";
 import { show } from "./output.ts";
-import { dbPath } from "./store.ts";
+import { dbPath, isDatabase } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 
 const POLICY = `# Rules over every agent that is run here. Deny beats ask beats allow.
@@ -45,6 +46,10 @@ export const init: Command = {
   options: {},
   words: [0, 0],
   async run(at) {
+    if (isDatabase(at)) {
+      const state = "its tables are made by the first node that opens it";
+      throw new UsageError(`Cannot make a database: ${state}, expected the path of a file`);
+    }
     const path = dbPath(at);
     if (await isFile(at, path)) {
       const state = "a store is there, and nothing was changed";

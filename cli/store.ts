@@ -15,6 +15,7 @@ import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { type SqliteMode, SqliteStore } from "../providers/sqlite_store.ts";
 import { loadTree } from "../runtime/load.ts";
+import { openStore as openAny } from "../runtime/open_store.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./exit.ts";
 import { encryptionFor } from "./store_key.ts";
@@ -24,22 +25,66 @@ export const TREE_CONTEXT = { rights: RIGHTS };
 /** Trees that are looked through for a prefix. */
 const TREES_SEARCHED_MAX = 200;
 
-/** Where the store is. */
-export function dbPath({ flags, io }: Context): string {
-  return resolve(io.cwd, flags.text("db") ?? io.env("LIBOS_DB") ?? ".libos/libos.db");
+/**
+ * Where the store is; of a database, where that would be which stands beside a store: tokens, books
+ * and packages of this machine, in a folder that no other store has.
+ */
+export function dbPath(at: Context): string {
+  const said = dbSaid(at);
+  return resolve(at.io.cwd, isAddress(said) ? `.libos/${folderOf(said)}/libos.db` : said);
+}
+
+/** What the store is opened by: its path, or the address of its database. */
+export function storeOf(at: Context): string {
+  const said = dbSaid(at);
+  return isAddress(said) ? said : dbPath(at);
+}
+
+/** What people are told of where the store is: no password. */
+export function storeName(at: Context): string {
+  const said = dbSaid(at);
+  return isAddress(said) ? `postgres ${new URL(said).host}${new URL(said).pathname}` : dbPath(at);
+}
+
+/** Whether the store is a database, which other nodes may share. */
+export function isDatabase(at: Context): boolean {
+  return isAddress(dbSaid(at));
+}
+
+function dbSaid({ flags, io }: Context): string {
+  return flags.text("db") ?? io.env("LIBOS_DB") ?? ".libos/libos.db";
+}
+
+function isAddress(said: string): boolean {
+  return /^postgres(ql)?:\/\//.test(said) && URL.canParse(said);
+}
+
+function folderOf(said: string): string {
+  const { host, pathname, searchParams } = new URL(said);
+  const words = ["postgres", host, pathname.slice(1), searchParams.get("schema") ?? "libos"];
+  return words.map((word) => word.replaceAll(/[^\w.]/g, "_")).join("-");
+}
+
+/**
+ * What a kernel of a command is to others that share the store: it works on what the command is
+ * about, and takes nothing else.
+ */
+export function momentary(at: Context): { readonly node?: { readonly capacity: 0 } } {
+  return isDatabase(at) ? { node: { capacity: 0 } } : {};
 }
 
 /** The folder agents work in: the one that holds `.libos`, unless another was named. */
 export function workspaceOf(at: Context): string {
   const given = at.flags.text("workspace");
   if (given !== undefined) return resolve(at.io.cwd, given);
+  if (isDatabase(at)) return at.io.cwd;
   const folder = dirname(dbPath(at));
   return basename(folder) === ".libos" ? dirname(folder) : at.io.cwd;
 }
 
 /** Opens the store for reading, does a job, and closes it. */
 export async function reading<T>(at: Context, job: (store: Store) => Promise<T>): Promise<T> {
-  const store = openStore(at, "read");
+  const store = await openStore(at, "read");
   try {
     return await job(store);
   } finally {
@@ -48,7 +93,11 @@ export async function reading<T>(at: Context, job: (store: Store) => Promise<T>)
 }
 
 /** Opens the store that is there, with its key. */
-export function openStore(at: Context, mode: Exclude<SqliteMode, "own">): SqliteStore {
+export async function openStore(
+  at: Context,
+  mode: Exclude<SqliteMode, "own">,
+): Promise<Store> {
+  if (isDatabase(at)) return await openAny({ store: storeOf(at), ...encryptionFor(at) });
   const path = dbPath(at);
   try {
     return SqliteStore.open(path, { mode, ...encryptionFor(at) });

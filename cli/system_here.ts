@@ -92,7 +92,7 @@ export class LocalSystem implements System {
     tree: string,
     { from, pid }: { readonly from: number; readonly pid?: string },
   ): AsyncGenerator<EventView> {
-    const store = openStore(this.#at, "read");
+    const store = await openStore(this.#at, "read");
     try {
       for await (const line of readLines(store, tree as TreeId, from)) {
         if (pid === undefined || pidOf(line) === pid) yield eventView(line, false);
@@ -104,7 +104,7 @@ export class LocalSystem implements System {
 
   /** Yields now and after each change of the store. */
   async *changes(signal: AbortSignal): AsyncGenerator<void> {
-    const store = openStore(this.#at, "read");
+    const store = await openStore(this.#at, "read");
     try {
       for (let seen = -1; !signal.aborted;) {
         const version = await store.version();

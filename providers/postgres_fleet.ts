@@ -108,7 +108,7 @@ export class PostgresFleet implements Fleet {
          RETURNING n.state, next.until - now AS next,
            (SELECT count(*) FROM $.trees t WHERE t.owner = n.id) AS owned,
            ceil(($2::integer + coalesce(peers.active, 0))::float8 * n.capacity
-             / (n.capacity + coalesce(peers.capacity, 0))) AS share`,
+             / greatest(1, n.capacity + coalesce(peers.capacity, 0))) AS share`,
         [id, active, held, nowMs],
       );
       if (row === undefined) return undefined;
@@ -337,7 +337,7 @@ const TAKE = `
   ), room AS (
     SELECT greatest(0, least($4::integer, me.capacity - $3::integer,
       CASE WHEN $5::integer = 1 THEN $4::integer ELSE ceil(
-        (peers.active + (SELECT count(*) FROM free))::float8 * me.capacity / peers.capacity
+        (peers.active + (SELECT count(*) FROM free))::float8 * me.capacity / greatest(1, peers.capacity)
       )::integer - $3::integer END)) AS n
     FROM me, peers
   ), picked AS (

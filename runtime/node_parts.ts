@@ -52,10 +52,10 @@ export function membershipOf(
   const { leaseMs = LIMITS.leaseMsDefault } = spec;
   const fleet = store.fleet?.();
   if (fleet === undefined) return {};
-  const isNumber = Number.isInteger(capacity) && capacity >= 1 && Number.isInteger(leaseMs) &&
+  const isNumber = Number.isInteger(capacity) && capacity >= 0 && Number.isInteger(leaseMs) &&
     leaseMs >= LIMITS.leaseMsMin;
   if (!isNumber || (ownWorkspace === true && spec.name === undefined)) {
-    const expected = `expected a capacity from 1, a lease from ${LIMITS.leaseMsMin} ms, ` +
+    const expected = `expected a capacity from 0, a lease from ${LIMITS.leaseMsMin} ms, ` +
       "and a name where its folder is its own";
     throw new SysError("EINVAL", `Cannot be node "${name}": ${expected}`);
   }

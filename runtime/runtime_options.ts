@@ -125,7 +125,10 @@ export interface NodeSpec {
   readonly name?: string;
   /** What trees may ask for by `nodeSelector`. `node`, its name, is always there. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** How many trees it works on at the same time, at most; 1,000 by default. */
+  /**
+   * How many trees it works on at the same time, at most; 1,000 by default. 0: those that are
+   * started or asked for here, and no others.
+   */
   readonly capacity?: number;
   /** For how long its trees are its own after it was last heard of, in milliseconds; 30 s. */
   readonly leaseMs?: number;

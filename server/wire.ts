@@ -740,6 +740,12 @@ export type NewToken =
 export interface Node {
   /** Id. */
   readonly id: string;
+  /** Name. */
+  readonly name: string;
+  /** State. */
+  readonly state: "active" | "cordoned" | "draining" | "gone";
+  /** Labels. */
+  readonly labels: { readonly [key: string]: string };
   /** Version. */
   readonly version: string;
   /** Started at. */
@@ -749,7 +755,25 @@ export interface Node {
   /** Running. */
   readonly running: number;
   /** Resident bytes. */
-  readonly residentBytes: number;
+  readonly residentBytes: number | null;
+  /** Fleet. */
+  readonly fleet: {
+    readonly capacity: number;
+    readonly held: number;
+    readonly layout: number;
+    readonly leaseMs: number;
+    readonly beatAgeMs: number;
+    readonly skewMs: number;
+    readonly taken: number;
+    readonly freed: number;
+    readonly lapses: number;
+  } | null;
+}
+
+/** `NodeMove` of the API's document. */
+export interface NodeMove {
+  /** Tree. */
+  readonly tree: string;
 }
 
 /** `Object` of the API's document. */

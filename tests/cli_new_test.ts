@@ -28,7 +28,6 @@ Deno.test("new agent makes a file that runs, asks and is never written over", as
 });
 
 const LATER: readonly (readonly [argv: string, says: RegExp])[] = [
-  ["nodes drain a", /Cannot run "nodes": this version has no commands for the nodes of a shared/],
   ["tools pin x", /Cannot run "tools pin": this version has no pinned tools of MCP servers/],
 ];
 

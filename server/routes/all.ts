@@ -14,6 +14,7 @@ import { evidenceRoutes } from "./evidence.ts";
 import { imageRoutes } from "./image.ts";
 import { packageRoutes } from "./package.ts";
 import { memoryRoutes } from "./memory.ts";
+import { nodeRoutes } from "./node.ts";
 import { objectRoutes } from "./object.ts";
 import { overviewRoutes } from "./overview.ts";
 import { pastRoutes } from "./past.ts";
@@ -33,6 +34,7 @@ export type AddRoutes = (app: Api, house: House) => void;
 /** Every group, in the order of the document. */
 export const ROUTES: readonly AddRoutes[] = [
   systemRoutes,
+  nodeRoutes,
   overviewRoutes,
   processRoutes,
   authorityRoutes,

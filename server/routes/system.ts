@@ -1,13 +1,12 @@
 /**
- * The server itself: version, who is asking, the node, what works here.
+ * The server itself: version, who is asking, what works here.
  * @module
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Api, House } from "../api.ts";
 import { isSecure, need, signOut } from "../auth.ts";
-import { type Principal, ROLES, seesTree } from "../principal.ts";
-import { nodeShape } from "../schema/process.ts";
+import { ROLES } from "../principal.ts";
 import { timeShape } from "../schema/shape.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { Refusal } from "../problem.ts";
@@ -57,16 +56,6 @@ export function systemRoutes(app: Api, house: House): void {
       const { name, role, labels } = c.get("who");
       return c.json({ name, role, labels: { ...labels }, csrf: c.get("csrf") }, 200);
     },
-  );
-  app.openapi(
-    createRoute({
-      method: "get",
-      path: "/v1/nodes",
-      summary: "The kernels that run",
-      middleware: [need("viewer")] as const,
-      responses: { 200: json(z.object({ items: z.array(nodeShape) }), "The nodes"), ...REFUSALS },
-    }),
-    async (c) => c.json({ items: [await nodeOf(house, c.get("who"))] }, 200),
   );
   app.openapi(
     createRoute({
@@ -122,18 +111,4 @@ function sessions(app: Api, house: House): void {
       return c.body(null, 204);
     },
   );
-}
-
-async function nodeOf(house: House, who: Principal): Promise<z.infer<typeof nodeShape>> {
-  const { node } = house.runtime;
-  const trees = node.trees.filter(({ state }) => seesTree(who, state));
-  const hosted = await Promise.all(trees.map(({ state }) => node.hosted(state.tree)));
-  return {
-    id: node.options.id,
-    version: house.version,
-    startedAt: new Date(house.startedMs).toISOString(),
-    trees: trees.length,
-    running: hosted.reduce((sum, { runs }) => sum + runs.size, 0),
-    residentBytes: house.residentBytes(),
-  };
 }

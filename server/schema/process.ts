@@ -3,6 +3,7 @@
  * @module
  */
 
+import { NODE_STATES } from "../../kernel/fleet.ts";
 import { z } from "@hono/zod-openapi";
 import {
   hashShape,
@@ -171,9 +172,27 @@ export type TreeView = z.infer<typeof treeViewShape>;
 /** A running kernel. */
 export const nodeShape = z.object({
   id: z.string(),
+  name: z.string(),
+  state: z.enum(NODE_STATES),
+  /** What trees may ask for. */
+  labels: z.record(z.string(), z.string()),
   version: z.string(),
   startedAt: timeShape,
   trees: z.number().int(),
+  /** Steps that run here; of another node, trees that have something to do. */
   running: z.number().int(),
-  residentBytes: z.number().int(),
+  /** Of the kernel that answers; null of others. */
+  residentBytes: z.number().int().nullable(),
+  /** What the nodes of a shared store know of each other; null where one has it alone. */
+  fleet: z.object({
+    capacity: z.number().int(),
+    held: z.number().int(),
+    layout: z.number().int(),
+    leaseMs: z.number().int(),
+    beatAgeMs: z.number().int(),
+    skewMs: z.number().int(),
+    taken: z.number().int(),
+    freed: z.number().int(),
+    lapses: z.number().int(),
+  }).nullable(),
 }).openapi("Node");

@@ -1,0 +1,113 @@
+/**
+ * Claims about the command line over a database that nodes share.
+ * @module
+ */
+
+import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { serve } from "../server/mod.ts";
+import { Place } from "./cli_place.ts";
+import { FleetPlace, waiter } from "./fleet_place.ts";
+import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
+
+const ignore = noPostgres() !== undefined;
+let server: Server;
+
+Deno.test.beforeAll(async () => {
+  if (!ignore) server = await startPostgres(["fsync=off"]);
+});
+Deno.test.afterAll(async () => {
+  if (!ignore) await server.stop();
+});
+
+interface Row {
+  readonly what: string;
+  readonly state: string;
+  readonly detail: string;
+}
+
+Deno.test({
+  name: "Commands take a database wherever they take a file",
+  ignore,
+  fn: async () => {
+    await using place = await Place.make();
+    const fleet = new FleetPlace(server.url, `libos_cli_${Deno.pid}`);
+    place.variables["LIBOS_DB"] = fleet.url;
+    // Nothing is made by who only looks.
+    const before = await place.libos("doctor", "--store", "-o", "json");
+    const found = new Map((JSON.parse(before.out) as Row[]).map((row) => [row.what, row]));
+    match(found.get("layout")!.detail, /no tables yet/);
+    equal([before.exit, found.get("settings")!.state], [1, "bad"]);
+    match(found.get("settings")!.detail, /fsync off, which loses commits/);
+    match(found.get("commit")!.detail, /^\d+ ms/);
+
+    const ran = await place.libos("run", "refused.ts", "Look");
+    equal(ran.exit, 4, ran.err);
+    {
+      await using os = await fleet.node();
+      await os.spawn(waiter, { goal: "Wait" });
+      await os.runUntilIdle();
+    }
+    equal((await place.libos("ps", "-a", "-o", "name")).out, "p_1\np_2\n");
+    match((await place.libos("logs", "p_1")).out, /denied|refused|EPERM/);
+    match((await place.libos("verify")).out, /t_1/);
+    // No node runs: this process takes the order itself.
+    equal((await place.libos("send", "p_2", "hello")).exit, 0);
+    match((await place.libos("describe", "p_2")).out, /Wait/);
+    match((await place.libos("tree", "ls")).out, /t_2 .*live/);
+    const after = await place.json<Row[]>("nodes", "ls");
+    equal(new Set(after.map(({ state }) => state)), new Set(["gone"]));
+    match((await place.libos("audit", "seal")).err, /Cannot look at the seals of store "postgres/);
+    equal((await place.libos("init")).exit, 2);
+    const doctor = await place.libos("doctor", "--store");
+    match(doctor.out, /chain +ok +2 trees/);
+    equal(
+      (await place.libos("doctor", "--store", "--db", "postgres://u:SECRET@127.0.0.1:1/x"))
+        .out.includes("SECRET"),
+      false,
+    );
+    await fleet.close();
+  },
+});
+
+Deno.test({
+  name: "Nodes are listed, drained, cordoned and given trees, here and over HTTP",
+  ignore,
+  fn: async () => {
+    await using place = await Place.make();
+    const fleet = new FleetPlace(server.url, `libos_cli_nodes_${Deno.pid}`);
+    {
+      const lively = { autorun: true } as const;
+      await using one = await fleet.node({ ...lively, node: { name: "one", leaseMs: 1_500 } });
+      const labels = { gpu: "yes" };
+      await using two = await fleet.node({
+        ...lively,
+        node: { name: "two", labels, leaseMs: 1_500 },
+      });
+      await one.spawn(waiter, { goal: "Wait" });
+      await using house = serve(one, { hostname: "127.0.0.1", port: 0 });
+      const { secret } = house.tokens.create({ name: "ada", role: "admin" });
+      const here = ["--db", fleet.url];
+      const there = ["--host", house.url, "--token", secret];
+      const owner = two.node.options.id;
+      for (const where of [here, there]) {
+        const rows = await place.json<Record<string, unknown>[]>("nodes", "ls", ...where);
+        equal(rows.map(({ name, state }) => [name, state]), [["one", "active"], ["two", "active"]]);
+        equal(rows[1]!.labels, { gpu: "yes", node: "two" });
+        equal((await place.libos("nodes", "cordon", "two", ...where)).exit, 0);
+        const refused = await place.libos("nodes", "move", "t_1", "--to", "two", ...where);
+        match(refused.err, /it is cordoned, expected an active one/);
+        match((await place.libos("nodes", "uncordon", "two", ...where)).out, /two +active/);
+        equal((await place.libos("nodes", "drain", "three", ...where)).exit, 3);
+      }
+      equal((await place.libos("nodes", "move", "t_1", "--to", "two", ...there)).exit, 0);
+      await fleet.until("SELECT FROM $.trees WHERE owner = $1", [owner]);
+      match((await place.libos("nodes", "drain", "two", ...here)).out, /two +draining +0/);
+      const viewer = house.tokens.create({ name: "eve", role: "viewer" }).secret;
+      const asViewer = ["--host", house.url, "--token", viewer];
+      equal((await place.libos("nodes", "drain", "one", ...asViewer)).exit, 4);
+    }
+    equal((await place.libos("nodes", "ls")).exit, 2);
+    equal((await place.libos("serve", "--node", "a")).exit, 2);
+    await fleet.close();
+  },
+});
