@@ -42,7 +42,7 @@ export async function give(at: Context, tree: TreeId, order: Order): Promise<Tak
   const from = await reading(at, async (store) => (await headOf(store, tree)).seq + 1);
   const untilMs = realClock.now() + WAIT_MS_MAX;
   const id = `cli:${realClock.now()}:${realRandom.bytes(8).toHex()}`;
-  // Who has a tree of a database is another node as a rule; what is put into it twice is done twice.
+  // Who has a tree of a database is another node as a rule, and what is put twice is done twice.
   if (!isDatabase(at)) {
     try {
       return { lines: await giveHere(at, { tree, from, order }), isRunning: false };

@@ -337,8 +337,8 @@ const TAKE = `
   ), room AS (
     SELECT greatest(0, least($4::integer, me.capacity - $3::integer,
       CASE WHEN $5::integer = 1 THEN $4::integer ELSE ceil(
-        (peers.active + (SELECT count(*) FROM free))::float8 * me.capacity / greatest(1, peers.capacity)
-      )::integer - $3::integer END)) AS n
+        (peers.active + (SELECT count(*) FROM free))::float8 * me.capacity
+          / greatest(1, peers.capacity))::integer - $3::integer END)) AS n
     FROM me, peers
   ), picked AS (
     SELECT t.id FROM $.trees t JOIN free ON free.id = t.id WHERE t.owner IS NULL

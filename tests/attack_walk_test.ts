@@ -35,6 +35,7 @@ const BODIES: Readonly<Record<string, (id: (name: string) => string) => unknown>
   CheckpointName: () => ({ name: "mine" }),
   Rollback: () => ({ files: false }),
   Fork: () => ({}),
+  NodeMove: (id) => ({ tree: id("tree") }),
   Reason: () => ({ reason: "mine" }),
   ImageWish: (id) => ({ pid: id("pid"), name: "mine" }),
 };
@@ -46,6 +47,7 @@ const KINDS: Readonly<Record<string, string>> = {
   objects: "obj",
   checkpoints: "ck",
   tokens: "token",
+  nodes: "node",
 };
 
 interface Parameter {
@@ -120,6 +122,7 @@ async function place(): Promise<ServerPlace & { readonly ids: Ids; readonly head
     ck: { ...of("ck"), theirs: (await first("checkpoints"))["id"]! },
     image: { theirs: "theirs@1", absent: "absent@1" },
     package: { theirs: "theirs@1", absent: "absent@1" },
+    node: { theirs: at.runtime.node.options.id, absent: "node-000000000000" },
     token: { theirs: at.server.tokens.list()[0]!.id, absent: "tok_000000000000" },
   };
   const dispose = at[Symbol.asyncDispose];

@@ -96,7 +96,9 @@ claim(
     const ended = there.wait();
     await quick.runUntilIdle();
     assert.deepEqual((await ended).result, { text: "hello" });
-    await rejects(process.send({ text: "again" }), "EFENCED");
+    const { tree, epoch, seq } = late.node.peek("t_1")!.state;
+    const stale = batchOf(tree, { epoch, seq: seq + 1 });
+    await rejects(late.node.options.store.commit([stale]), "EFENCED");
     // It hears that it was given up, joins again, and works on.
     const store = await place.store();
     assert.equal(await store.fleet().reap(idOf(quick), 10), 0);
@@ -125,9 +127,8 @@ claim(
     await place.until("SELECT FROM $.trees WHERE owner IS NULL");
     const ended = (async () => (await young.get(process.pid))!.wait())();
     // Who drains puts it where the other finds it.
-    const sent = rejects(process.send("from the old one"), "EFENCED");
+    await process.send("from the old one");
     assert.equal((await ended).result, "from the old one");
-    await sent;
     await rejects(store.fleet().order("node-none", "draining"), "ENOENT");
     const states = (await store.fleet().nodes()).map(({ id, state }) => [id, state]);
     assert.deepEqual(new Map(states as [string, string][]).get(idOf(old)), "draining");

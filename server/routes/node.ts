@@ -81,6 +81,9 @@ export function nodeRoutes(app: Api, house: House): void {
 
 /** The nodes, for who sees all trees. `ENOSYS` where the store has none, `ENOENT` for others. */
 function fleetOf(house: House, who: Principal): Fleet {
+  if (Object.keys(who.labels).length > 0) {
+    throw new SysError("ENOENT", "Cannot find the node: absent, expected one of the list");
+  }
   const { store } = house.runtime.node.options;
   const fleet = store.fleet?.();
   if (fleet === undefined) {
@@ -88,8 +91,7 @@ function fleetOf(house: House, who: Principal): Fleet {
       "a database that several share";
     throw new SysError("ENOSYS", sentence);
   }
-  if (Object.keys(who.labels).length === 0) return fleet;
-  throw new SysError("ENOENT", "Cannot find the node: absent, expected one of the list");
+  return fleet;
 }
 
 async function nodesFor(house: House, who: Principal): Promise<z.infer<typeof nodeShape>[]> {
