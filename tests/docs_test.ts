@@ -26,6 +26,7 @@ const PAGES = [
   "docs/policy.md",
   "docs/postgres.md",
   "docs/quickstart.md",
+  "docs/scale.md",
   "docs/gate.md",
   "docs/generated-tools.md",
   "docs/syscalls.md",
