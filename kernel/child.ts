@@ -20,7 +20,7 @@ export interface Child {
   readonly pid: number;
   /** What it writes. Read slowly, it is written slowly. */
   readonly output: ReadableStream<Uint8Array>;
-  /** Writes all of `bytes`; rejects with `EIO` when the child is gone. */
+  /** Writes all of `bytes`, and needs them no longer then; rejects with `EIO` when it is gone. */
   write(bytes: Uint8Array): Promise<void>;
   /** Ends it and all that it started, at once. Never throws. */
   kill(): void;

@@ -136,23 +136,32 @@ import v8 from "node:v8";
 ${textOf([...CAGE_PARTS, memoryBeside])}
 cage(vm, postMessage.bind(globalThis), memoryBeside(v8));`;
 
-/** The module which the Worker of a child is. Its one message says that it can hear. */
-export const CHILD_WORKER_TEXT = `import vm from "node:vm";
-import v8 from "node:v8";
+/**
+ * What the Worker of a child does once it has been told so: a script whose value is called with the
+ * two modules. Its one message says that it can hear.
+ */
+export const CHILD_WORKER_TEXT = `(function (vm, v8) { "use strict";
 ${textOf([...CAGE_PARTS, memoryOf, frameWriter])}
 const tell = postMessage.bind(globalThis);
 cage(vm, frameWriter(Deno, ${LIMITS.cageFrameBytesMax}), memoryOf(vm, v8));
-tell("started");`;
+tell("started"); })`;
+
+/** The module that a child's Worker is. The runtime keeps some twenty copies of an address. */
+const ENTRY_TEXT = `import vm from "node:vm";import v8 from "node:v8";onmessage=({data})=>{
+onmessage=null;new vm.Script(data,{filename:"cage"}).runInThisContext()(vm,v8)}`;
 
 /** The module which a child's main isolate is. */
 export const RELAY_TEXT = `${textOf([relay, frameReader, bareGlobals])}
-await relay(Deno, ${LIMITS.cageFrameBytesMax});`;
+await relay(Deno, ${LIMITS.cageFrameBytesMax}, ${JSON.stringify(ENTRY_TEXT)});`;
 
 /** A module as a URL. */
 export function moduleUrl(text: string): string {
   return `data:application/javascript,${encodeURIComponent(text)}`;
 }
 
+/** Functions as they run, without what is for readers: what is sent is kept, and more than once. */
 function textOf(parts: readonly Part[]): string {
-  return parts.map(String).join("\n");
+  const lines = parts.map(String).join("\n").replace(/^\s*\/\*\*[^]*?\*\//gm, "").split("\n");
+  const said = lines.map((line) => line.trim());
+  return said.filter((line) => line !== "" && !line.startsWith("//")).join("\n");
 }

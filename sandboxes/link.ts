@@ -7,7 +7,8 @@ import type { Child } from "../kernel/child.ts";
 import { LIMITS } from "../kernel/limits.ts";
 
 const HEAD_BYTES = 4;
-/** How much is read at a time at most. */
+const NOTHING = new Uint8Array(0);
+/** How much is read, and as a rule written, at a time at most. */
 const ROOM_BYTES = 65_536;
 /** How much of what a dead child wrote is shown to models. */
 const SAID_CHARS_MAX = 256;
@@ -41,10 +42,12 @@ export class PipeLink implements Link {
   readonly #encoder = new TextEncoder();
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   #listener: (text: string) => void = () => {};
-  #queue: Uint8Array[] = [];
+  #queue: string[] = [];
+  /** Where frames are made; what was written from it is with the system before the next. */
+  readonly #room = new Uint8Array(ROOM_BYTES);
   #isWriting = false;
   #broken: string | null = null;
-  #held = new Uint8Array(0);
+  #held: Uint8Array = NOTHING;
 
   /** Takes the child over. */
   constructor(child: Child) {
@@ -54,7 +57,7 @@ export class PipeLink implements Link {
 
   /** Sends a text. */
   send(text: string): void {
-    this.#queue.push(this.#framed(text));
+    this.#queue.push(text);
     if (this.#isWriting) return;
     this.#isWriting = true;
     void this.#write();
@@ -75,26 +78,11 @@ export class PipeLink implements Link {
     this.#child.kill();
   }
 
-  #framed(text: string): Uint8Array {
-    // Short texts are encoded where they are sent from; long ones are not given three times room.
-    const isShort = text.length <= 65_536;
-    const body = isShort ? null : this.#encoder.encode(text);
-    const frame = new Uint8Array(HEAD_BYTES + (body?.length ?? text.length * 3));
-    const length = body?.length ?? this.#encoder.encodeInto(text, frame.subarray(4)).written;
-    if (body !== null) frame.set(body, HEAD_BYTES);
-    new DataView(frame.buffer).setUint32(0, length);
-    return frame.subarray(0, HEAD_BYTES + length);
-  }
-
   async #write(): Promise<void> {
     try {
       // What is sent in the same turn goes out together.
       await null;
-      while (this.#queue.length > 0) {
-        const frames = this.#queue;
-        this.#queue = [];
-        await this.#child.write(frames.length === 1 ? frames[0]! : joined(frames));
-      }
+      while (this.#queue.length > 0) await this.#child.write(this.#frames());
     } catch {
       // The child is gone, or as good as: `ended` tells.
       this.#queue = [];
@@ -102,6 +90,25 @@ export class PipeLink implements Link {
     } finally {
       this.#isWriting = false;
     }
+  }
+
+  /** Takes as many texts from the queue as there is room for, or one that is long. */
+  #frames(): Uint8Array {
+    let bytes = 0;
+    let count = 0;
+    for (const text of this.#queue) {
+      if (HEAD_BYTES + text.length * 3 > ROOM_BYTES - bytes) break;
+      const into = this.#room.subarray(bytes + HEAD_BYTES);
+      bytes += headed(this.#room, bytes, this.#encoder.encodeInto(text, into).written);
+      count++;
+    }
+    const texts = this.#queue.splice(0, Math.max(1, count));
+    if (count > 0) return this.#room.subarray(0, bytes);
+    const body = this.#encoder.encode(texts[0]);
+    const frame = new Uint8Array(HEAD_BYTES + body.length);
+    frame.set(body, HEAD_BYTES);
+    headed(frame, 0, body.length);
+    return frame;
   }
 
   async #end(): Promise<LinkEnd> {
@@ -121,22 +128,25 @@ export class PipeLink implements Link {
 
   #take(chunk: Uint8Array): void {
     if (this.#broken !== null) return;
-    this.#held = this.#held.length === 0 ? new Uint8Array(chunk) : joined([this.#held, chunk]);
-    while (this.#held.length >= HEAD_BYTES) {
-      const { buffer, byteOffset } = this.#held;
-      const length = new DataView(buffer, byteOffset).getUint32(0);
+    const bytes = this.#held.length === 0 ? chunk : joined([this.#held, chunk]);
+    let at = 0;
+    while (bytes.length - at >= HEAD_BYTES) {
+      const length = new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0);
       if (length > LIMITS.cageFrameBytesMax) return this.#break("it sent a frame that is too long");
-      if (this.#held.length < HEAD_BYTES + length) return;
-      const body = this.#held.subarray(HEAD_BYTES, HEAD_BYTES + length);
-      this.#held = this.#held.subarray(HEAD_BYTES + length);
+      const end = at + HEAD_BYTES + length;
+      if (bytes.length < end) break;
       let text: string;
       try {
-        text = this.#decoder.decode(body);
+        text = this.#decoder.decode(bytes.subarray(at + HEAD_BYTES, end));
       } catch {
         return this.#break("it sent a frame that is no text");
       }
+      at = end;
       this.#listener(text);
     }
+    // What is read next takes the place of this chunk.
+    if (bytes === chunk || at > 0) this.#held = at < bytes.length ? bytes.slice(at) : NOTHING;
+    else this.#held = bytes;
   }
 
   #break(why: string): void {
@@ -165,6 +175,12 @@ function readerOf(output: ReadableStream<Uint8Array>): () => Promise<Uint8Array 
     room = value.buffer;
     return value;
   };
+}
+
+/** Writes the head of a frame whose body is behind it, and tells the length of both. */
+function headed(room: Uint8Array, at: number, length: number): number {
+  new DataView(room.buffer, room.byteOffset + at).setUint32(0, length);
+  return HEAD_BYTES + length;
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

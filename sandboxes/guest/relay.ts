@@ -26,8 +26,8 @@ interface RelayWorker {
   onerror: ((event: { readonly message: string; preventDefault(): void }) => void) | null;
 }
 
-/** Runs until the pipe ends. The first frame is the code of the Worker. */
-export async function relay(host: RelayHost, bytesMax: number): Promise<void> {
+/** Runs until the pipe ends. The first frame is told to the Worker, whose module is `entry`. */
+export async function relay(host: RelayHost, bytesMax: number, entry: string): Promise<void> {
   const { stdin, stderr, exit } = host;
   const read = stdin.readSync.bind(stdin);
   const say = stderr.writeSync.bind(stderr);
@@ -43,7 +43,7 @@ export async function relay(host: RelayHost, bytesMax: number): Promise<void> {
     return end(70);
   };
   const start = async (code: string): Promise<RelayWorker> => {
-    const url = `data:application/javascript,${encodeURIComponent(code)}`;
+    const url = `data:application/javascript,${encodeURIComponent(entry)}`;
     const options = { type: "module", deno: { permissions: "none" } } as const;
     const worker = new Inner(url, options as WorkerOptions) as unknown as RelayWorker;
     await new Promise<void>((resolve) => {
@@ -52,6 +52,7 @@ export async function relay(host: RelayHost, bytesMax: number): Promise<void> {
         event.preventDefault();
         fail(`The Worker ended: ${event.message}`);
       };
+      worker.postMessage(code);
     });
     return worker;
   };
