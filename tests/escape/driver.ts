@@ -126,7 +126,7 @@ class Target {
   readonly #bodies: readonly Hostile[];
   readonly #children = new CountedChildren();
   readonly #sandbox: Sandbox & { counts(): { readonly cages: number } };
-  readonly #meter = new LagMeter();
+  readonly #meter: LagMeter;
   readonly #intrinsics = intrinsics();
   readonly #channel = new BroadcastChannel("kernel");
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -139,6 +139,7 @@ class Target {
   constructor(attack: Attack, bodies: readonly Hostile[]) {
     this.#attack = attack;
     this.#bodies = bodies;
+    this.#meter = new LagMeter(attack.tier === "worker");
     const surface = { calls: PORT_CALLS, positions: PORT_POSITIONS, ends: PORT_ENDS };
     const parts = { clock: realClock, random: realRandom, surface };
     this.#sandbox = attack.tier === "worker"
@@ -177,7 +178,7 @@ class Target {
     this.#meter.stop();
     const closed = await Promise.race([this.#sandbox.close(), pause(2_000).then(() => "late")]);
     // A Worker that was told to end takes its time.
-    for (let i = 0; i < 20 && this.#threadsLeft().length > 0; i++) await pause(50);
+    await this.#second(() => this.#threadsLeft().length === 0);
     const left = processes().filter(({ group }) => this.#children.gone.has(group));
     const broken = [
       ...(closed === "late" ? ["the sandbox did not close"] : []),
@@ -278,7 +279,7 @@ class Target {
       call: (name, args) => world.call(name, args),
     });
     world.hasEnded = true;
-    const ms = Math.round(performance.now() - startMs);
+    const ms = this.#meter.ownSince(startMs);
     return {
       end,
       ms,
@@ -287,6 +288,12 @@ class Target {
         return world.lateCalls;
       },
     };
+  }
+
+  /** A second of what counts, or less when all is over sooner. */
+  async #second(isOver: () => boolean): Promise<void> {
+    const startMs = performance.now();
+    while (!isOver() && this.#meter.ownSince(startMs) < 1_000) await pause(50);
   }
 
   /** Processor time that goes in a stretch in which nothing is asked of the kernel. */
@@ -298,7 +305,7 @@ class Target {
 
   /** What is wrong once the wave has been over for a second. */
   async #seenAfter(): Promise<string[]> {
-    await pause(1_000);
+    await this.#second(() => false);
     let cpuMs = await this.#burned();
     // A Worker that takes the place of one that was ended may be starting still; what a body left
     // behind goes on.

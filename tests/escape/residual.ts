@@ -95,9 +95,6 @@ const UNSTEADY: Readonly<Record<Tier, readonly string[]>> = {
     "logs an endless number of values at once",
     "logs empty lines up to the limit",
     "finds memory that nobody has cleared",
-    // Its memory is bounded, by a new Worker for each of its runs; starting one holds the turn, on
-    // a machine with much else to do for longer than a body may.
-    "takes all the room, and another feels it",
     "gives a result that is deeper than the stack",
   ],
 };

@@ -9,34 +9,105 @@ import { readdirSync, readFileSync } from "node:fs";
 const SAMPLE_MS = 20;
 const TICK_MS = 10;
 
-/** Measures how long the kernel's turn was held. */
+/** What was counted until a moment, in milliseconds. */
+interface Tally {
+  readonly atMs: number;
+  /** For how long threads of this process were ready and had no processor. */
+  readonly delayMs: number;
+  /** Processor time of everybody else. */
+  readonly othersMs: number;
+}
+
+/**
+ * Measures how long the kernel's turn was held.
+ *
+ * In the tier "worker" the turn waits for threads of this process, which a busy machine lets wait:
+ * with `forgives`, a time in which they were ready and others had the processors does not count.
+ */
 export class LagMeter {
-  #atMs = performance.now();
+  readonly #forgives: boolean;
   /** When the turn was held for long, and how long. */
   readonly #late: { readonly atMs: number; readonly ms: number }[] = [];
+  readonly #tallies: Tally[];
   readonly #timer: ReturnType<typeof setInterval>;
+  #delays: ReadonlyMap<string, number>;
+  /** When it last had its turn. */
+  #turnMs = performance.now();
 
   /** Begins. */
-  constructor() {
+  constructor(forgives = false) {
+    this.#forgives = forgives;
+    this.#delays = runDelays();
+    this.#tallies = [{ atMs: performance.now(), delayMs: 0, othersMs: othersMs() }];
     this.#timer = setInterval(() => {
-      const nowMs = performance.now();
-      const ms = nowMs - this.#atMs - SAMPLE_MS;
-      if (ms > SAMPLE_MS) this.#late.push({ atMs: nowMs, ms });
-      this.#atMs = nowMs;
+      const now = this.#count();
+      const ms = this.#own(this.#turnMs, now) - SAMPLE_MS;
+      if (ms > SAMPLE_MS) this.#late.push({ atMs: now.atMs, ms });
+      this.#turnMs = now.atMs;
     }, SAMPLE_MS);
   }
 
   /** The worst since a moment of `performance.now()`. */
   worstSince(sinceMs: number): number {
-    const nowMs = performance.now();
     const late = this.#late.filter(({ atMs }) => atMs >= sinceMs).map(({ ms }) => ms);
-    return Math.round(Math.max(0, nowMs - this.#atMs - SAMPLE_MS, ...late));
+    return Math.round(Math.max(0, this.#own(this.#turnMs, this.#count()) - SAMPLE_MS, ...late));
+  }
+
+  /** The milliseconds since a moment of `performance.now()` that count. */
+  ownSince(sinceMs: number): number {
+    return Math.round(this.#own(sinceMs, this.#count()));
   }
 
   /** Ends. */
   stop(): void {
     clearInterval(this.#timer);
   }
+
+  /** What counts of the time from `fromMs` to a tally. */
+  #own(fromMs: number, to: Tally): number {
+    const from = this.#tallies.find(({ atMs }) => atMs >= fromMs) ?? to;
+    const others = Math.min(to.delayMs - from.delayMs, to.othersMs - from.othersMs);
+    const ms = to.atMs - fromMs;
+    return ms - Math.min(ms, Math.max(0, others));
+  }
+
+  #count(): Tally {
+    const last = this.#tallies.at(-1)!;
+    if (!this.#forgives) {
+      const now = { ...last, atMs: performance.now() };
+      this.#tallies.push(now);
+      return now;
+    }
+    const delays = runDelays();
+    let { delayMs } = last;
+    for (const [thread, ms] of delays) delayMs += ms - (this.#delays.get(thread) ?? 0);
+    this.#delays = delays;
+    const now = { atMs: performance.now(), delayMs, othersMs: othersMs() };
+    this.#tallies.push(now);
+    return now;
+  }
+}
+
+/** How long each thread of this process has been ready without a processor; empty where unknown. */
+function runDelays(): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const thread of readdirSync("/proc/self/task")) {
+    try {
+      const [, waitedNs] = readFileSync(`/proc/self/task/${thread}/schedstat`, "utf8").split(" ");
+      found.set(thread, Number(waitedNs) / 1e6);
+    } catch {
+      // It has ended, or this system does not tell.
+    }
+  }
+  return found;
+}
+
+/** Processor time of all but this process, with what the machine's own host took. */
+function othersMs(): number {
+  const [, ...fields] = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!.split(/\s+/);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, soft = 0, stolen = 0] = fields.map(Number);
+  const all = user + nice + system + irq + soft + stolen;
+  return all * TICK_MS - (seen("/proc/self/stat")?.cpuMs ?? 0);
 }
 
 /** A process or a thread, as `/proc` shows it. */
