@@ -6,16 +6,18 @@
 
 import { deepStrictEqual as equal, doesNotMatch, match } from "node:assert/strict";
 import { Place } from "./cli_place.ts";
+import { SITE_CERT, SITE_KEY } from "./net_place.ts";
 import { fakeAnthropic } from "./fake_anthropic_server.ts";
 
 interface Endpoint {
   readonly takesImages: boolean;
   readonly calls: number;
   readonly models?: unknown;
+  readonly takesTools?: boolean;
 }
 
 /** An endpoint of chat completions which lists models, and does what it is said to. */
-function endpoint({ takesImages, calls, models }: Endpoint) {
+function endpoint({ takesImages, calls, models, takesTools = true }: Endpoint) {
   const seen: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     seen.push(`${request.method} ${new URL(request.url).pathname}`);
@@ -25,6 +27,9 @@ function endpoint({ takesImages, calls, models }: Endpoint) {
     if (request.method === "GET") return Response.json(models ?? { data: [{ id: "m\x1b[2J" }] });
     const body = await request.json();
     const asked = JSON.stringify(body.messages);
+    if (body.tools !== undefined && !takesTools) {
+      return Response.json({ error: { message: "m does not support tools" } }, { status: 400 });
+    }
     if (asked.includes("image_url") && !takesImages) {
       return Response.json({ error: { message: "images are not supported" } }, { status: 400 });
     }
@@ -100,6 +105,59 @@ Deno.test("models test says with a code what is wrong, exits 1, and keeps the ke
   const gone = await place.libos("models", "test", "http://127.0.0.1:1/v1", "--model-id", "m");
   equal(gone.exit, 1);
   match(gone.out, /completion +bad +EIO/);
+});
+
+Deno.test("models test says no of a model that takes no tools, and why", async () => {
+  await using place = await Place.make();
+  await using server = endpoint({ takesImages: true, calls: 1, takesTools: false });
+  const { exit, out } = await place.libos("models", "test", server.url, "--model-id", "m");
+  equal(exit, 0);
+  match(out, /^tool call +no +EINVAL +it takes no tools: .*status 400, m does not support tools/m);
+  match(out, /^image +ok/m);
+});
+
+Deno.test("models test says where a redirect leads, and that it is not followed", async () => {
+  await using place = await Place.make();
+  const seen: string[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => {
+      seen.push(new URL(request.url).pathname);
+      const headers = { location: "https://models.example/v1/chat?token=hidden" };
+      return new Response(null, { status: 307, headers });
+    },
+  );
+  const url = `http://127.0.0.1:${server.addr.port}/v1`;
+  const { exit, out } = await place.libos("models", "test", url, "--model-id", "m");
+  equal(exit, 1);
+  const says =
+    /bad +EINVAL +Cannot list models of .*status 307, it leads to "https:\/\/models\.example\/v1\/chat", and no redirect is followed, expected the address that it leads to/;
+  match(out, says);
+  match(out, /^completion +bad +EINVAL .*status 307, it leads to "https:\/\/models\.example/m);
+  doesNotMatch(out, /hidden/);
+  equal(seen, ["/v1/models", "/v1/chat/completions"]);
+});
+
+Deno.test("models test says once what is wrong with TLS, and what to do", async () => {
+  await using place = await Place.make();
+  const onListen = () => {};
+  const answer = () => new Response("{}");
+  const at = { hostname: "127.0.0.1", port: 0, onListen };
+  await using secure = Deno.serve({ ...at, cert: SITE_CERT, key: SITE_KEY }, answer);
+  await using plain = Deno.serve(at, answer);
+  const tried = async (port: number) =>
+    (await place.libos("models", "test", `https://127.0.0.1:${port}/v1`, "--model-id", "m")).out;
+  const untrusted = await tried(secure.addr.port);
+  for (const what of ["connect", "completion"]) {
+    const line = untrusted.split("\n").find((one) => one.startsWith(what)) ?? "";
+    match(
+      line,
+      /bad +EIO .*certificate.*, expected a certificate that is trusted here; DENO_CERT=/,
+    );
+    equal(line.match(/invalid peer certificate/g)?.length, 1, line);
+  }
+  const clear = await tried(plain.addr.port);
+  match(clear, /^connect +bad +EIO .*, expected TLS there; an address of plain HTTP begins with/m);
 });
 
 Deno.test("models ls prints names safely, and refuses what is no list", async () => {

@@ -56,7 +56,8 @@ export function toFailure(
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
   const number = status === undefined ? "" : `status ${status}, `;
-  const sentence = `Cannot generate with model "${id}": ${number}${wordsOf(causes, hide)}`;
+  const said = leadsTo(causes, status, hide) ?? withAdvice(wordsOf(causes, hide));
+  const sentence = `Cannot generate with model "${id}": ${number}${said}`;
   return new SysError(code, sentence, Object.keys(detail).length === 0 ? undefined : detail);
 }
 
@@ -162,10 +163,37 @@ function numberOf(value: unknown): number | undefined {
 
 function wordsOf(causes: readonly unknown[], hide: (text: string) => string): string {
   const words = causes.map(wordOf).filter((word) => word !== "");
-  // The innermost says what happened, unless it only repeats.
-  const said = [...new Set([words[0] ?? "no reason given", words.at(-1) ?? ""])];
-  const line = hide(said.filter((word) => word !== "").join(": "));
+  // The innermost says what happened, unless it only repeats what the others end with.
+  const [outer = "no reason given", inner = ""] = [words[0], words.at(-1)];
+  const line = hide(outer.includes(inner) ? outer : `${outer}: ${inner}`);
   return line.length <= SENTENCE_CHARS_MAX ? line : `${line.slice(0, SENTENCE_CHARS_MAX - 1)}…`;
+}
+
+/** Where a redirect leads; without what may be a secret in it. */
+function leadsTo(
+  causes: readonly unknown[],
+  status: number | undefined,
+  hide: (text: string) => string,
+): string | undefined {
+  if (status === undefined || status < 300 || status > 399) return undefined;
+  const location = causes.map((cause) => field(field(cause, "responseHeaders"), "location"))
+    .find((found) => typeof found === "string");
+  const at = URL.parse(location ?? "");
+  const shown = at === null ? "another address" : `"${at.origin}${at.pathname.slice(0, 200)}"`;
+  const expected = "expected the address that it leads to, in its place";
+  return hide(`it leads to ${shown}, and no redirect is followed, ${expected}`);
+}
+
+/** What to do about a connection that no TLS came of. */
+function withAdvice(said: string): string {
+  if (/invalid peer certificate|certificate/i.test(said) && /client error|tls|peer/i.test(said)) {
+    const expected = "expected a certificate that is trusted here";
+    return `${said}, ${expected}; DENO_CERT=FILE names an authority's`;
+  }
+  if (/InvalidContentType|received corrupt message/i.test(said)) {
+    return `${said}, expected TLS there; an address of plain HTTP begins with "http:"`;
+  }
+  return said;
 }
 
 function wordOf(cause: unknown): string {

@@ -64,14 +64,22 @@ export async function listModels(from: Listing): Promise<readonly string[]> {
     const text = await bounded(response);
     if (!response.ok) {
       const error = new Error(`it answered ${hide(text).slice(0, 200)}`);
-      throw Object.assign(error, { statusCode: response.status });
+      const location = response.headers.get("location");
+      const responseHeaders = location === null ? {} : { location: absolute(location, url) };
+      throw Object.assign(error, { statusCode: response.status, responseHeaders });
     }
     return namesIn(text);
   } catch (thrown) {
     const failure = toFailure(thrown, url, signal, hide);
     if (!(failure instanceof SysError)) throw failure;
-    throw new SysError(failure.code, hide(failure.message), failure.detail);
+    const said = failure.message.replace("Cannot generate with model", "Cannot list models of");
+    throw new SysError(failure.code, hide(said), failure.detail);
   }
+}
+
+/** A location may be said from where it was asked. */
+function absolute(location: string, from: string): string {
+  return URL.parse(location, from)?.href ?? location;
 }
 
 function headersOf({ kind, apiKey }: Listing): Record<string, string> {
@@ -136,7 +144,7 @@ async function* toolProbes(model: Model, signal: AbortSignal): AsyncGenerator<Pr
     signal,
   });
   if (!("reply" in asked)) {
-    yield bad("tool call", asked.error);
+    yield refused("tool call", asked.error);
     return;
   }
   const { calls } = asked.reply;
@@ -168,9 +176,7 @@ async function imageProbe(model: Model, signal: AbortSignal): Promise<Probe> {
       `taken, but it says ${JSON.stringify(said)} of a red dot`,
     );
   }
-  // A refusal of what is asked is an answer: it takes no images.
-  const { error } = shown;
-  return error.code === "EINVAL" ? { ...bad("image", error), state: "no" } : bad("image", error);
+  return refused("image", shown.error);
 }
 
 async function attempt(
@@ -190,6 +196,14 @@ async function attempt(
 
 function ok(what: Probe["what"], detail: string): Probe {
   return { what, state: "ok", code: null, detail };
+}
+
+/** A refusal of what is asked is an answer: it takes no tools, or no images. */
+function refused(what: "tool call" | "image", error: SysError): Probe {
+  const isAnswer = error.code === "EINVAL" && Number(error.detail?.["status"] ?? 400) >= 400;
+  if (!isAnswer) return bad(what, error);
+  const takes = what === "image" ? "images" : "tools";
+  return { ...bad(what, error), state: "no", detail: `it takes no ${takes}: ${error.message}` };
 }
 
 function no(what: Probe["what"], detail: string): Probe {
