@@ -7,6 +7,7 @@
 export interface Times {
   readonly median: number;
   readonly p95: number;
+  readonly p99: number;
   readonly count: number;
 }
 
@@ -44,7 +45,7 @@ export interface Extent {
 export function times(samples: readonly number[]): Times {
   const sorted = [...samples].sort((a, b) => a - b);
   const at = (part: number): number => sorted[Math.floor((sorted.length - 1) * part)] ?? NaN;
-  return { median: at(0.5), p95: at(0.95), count: sorted.length };
+  return { median: at(0.5), p95: at(0.95), p99: at(0.99), count: sorted.length };
 }
 
 /** How long a job took, in milliseconds. */

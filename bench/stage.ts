@@ -16,7 +16,9 @@ import { realRandom } from "../providers/random.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { StoreKey } from "../providers/store_key.ts";
 import { Node } from "../runtime/node.ts";
+import { membershipOf } from "../runtime/node_parts.ts";
 import type { StepContext } from "../runtime/program.ts";
+import type { NodeSpec } from "../runtime/runtime_options.ts";
 
 /** The door without types, since some calls are the bench's own. */
 export type Call = (name: string, args: unknown) => Promise<Record<string, unknown>>;
@@ -71,16 +73,20 @@ export class Stage implements AsyncDisposable {
   readonly store: Store;
   readonly #programs = new Map<string, BenchProgram>();
 
-  /** A stage over a store, which it closes. */
-  constructor(store: Store, concurrency = 128) {
+  /** A stage over a store, which it closes; `shared` makes it a node among others. */
+  constructor(store: Store, concurrency = 128, shared?: NodeSpec) {
     this.store = store;
+    const id = shared?.name ?? "bench";
     this.node = new Node({
-      id: "bench",
+      id,
+      ...(shared === undefined
+        ? {}
+        : membershipOf(shared, store, { id, clock: realClock, random: realRandom })),
       store,
       table: TABLE,
       context: CONTEXT,
       concurrency,
-      alone: true,
+      alone: shared === undefined,
       program: (name) => {
         const program = this.#programs.get(name);
         if (program === undefined) return undefined;
