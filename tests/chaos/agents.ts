@@ -36,11 +36,11 @@ export const worker = defineImage({
       await sys.human.ask({ prompt: "Go on?", choices: ["yes"], expiresMs: 20 * pauseMs })
         .catch(() => {});
     }
-    if (way % 2 === 1) await sys.clock.sleep({ ms: pauseMs });
+    if (way % 2 === 1) await sys.clock.sleep({ ms: pauseMs }).catch(() => {});
     const { messages } = await sys.message.receive({
       max: 32,
       timeoutMs: way % 2 === 0 ? pauseMs : 0,
-    });
+    }).catch(() => ({ messages: [] }));
     if (messages.some(({ type }) => type === LAST)) await sys.process.exit({ result: step });
   },
 });

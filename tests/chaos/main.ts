@@ -38,6 +38,7 @@ try {
     pauseMs: number(values.pause, 20 * trees),
     gapMs: { faults: 3_000, acts: 200 },
     clients: 8,
+    fair: 0.8,
   }, (what) => console.log(what));
   const { violations, ...rest } = outcome;
   console.log(JSON.stringify(rest));

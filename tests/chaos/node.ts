@@ -12,7 +12,7 @@ import type { Pid, TreeId } from "../../kernel/ids.ts";
 import { treeOf } from "../../kernel/ids.ts";
 import type { Order } from "../../kernel/inbox.ts";
 import { realClock } from "../../providers/clock.ts";
-import { spawning, type Told, worker } from "./agents.ts";
+import { LAST, spawning, type Told, worker } from "./agents.ts";
 
 /** What a node is asked; `by` is the id of the invocation, which the log keeps. */
 export type Asking =
@@ -70,7 +70,8 @@ function orderOf(asking: Asking): { readonly tree: TreeId; readonly order: Order
     case "message": {
       const { pid, type, by } = asking;
       const label = { sensitivity: "internal", trust: "trusted" } as const;
-      const mail = { from: by, data: null, interrupt: false, replyTo: null, label };
+      // Whoever sleeps by a clock that was an hour ahead is not waited for.
+      const mail = { from: by, data: null, interrupt: type === LAST, replyTo: null, label };
       return { tree: treeOf(pid), order: { kind: "message", to: pid, type, ...mail } };
     }
     case "signal": {

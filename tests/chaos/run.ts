@@ -32,6 +32,8 @@ export interface Extent {
   /** Between two faults, and between two acts of a client, at most. */
   readonly gapMs: { readonly faults: number; readonly acts: number };
   readonly clients: number;
+  /** The least Jain's index over what trees had; short runs say little. */
+  readonly fair: number;
 }
 
 /** What came of a run. */
@@ -46,8 +48,6 @@ export interface Outcome extends Judged {
   readonly shares: readonly [number, number];
 }
 
-/** Below it some trees have had much less than others. */
-const FAIR = 0.8;
 let runs = 0;
 
 /** Runs once over a server, in a schema of its own. `tell` hears how far it is. */
@@ -134,7 +134,9 @@ async function run(running: Running): Promise<Outcome> {
   await clients.settled();
   const judged = await judge({ store, trees, recorder, invocations: history.all });
   const fair = fairness(shares);
-  if (fair < FAIR) violations.push(`not fair: ${fair.toFixed(2)}, from ${Math.min(...shares)} on`);
+  if (fair < extent.fair) {
+    violations.push(`not fair: ${fair.toFixed(2)}, from ${Math.min(...shares)} on`);
+  }
   if (clients.forged.taken > 0) violations.push("a commit of an epoch that is over was taken");
   const acts = history.all.filter(({ kind }) => kind === "act");
   const count = (how: string): number => acts.filter((one) => one.how === how).length;
