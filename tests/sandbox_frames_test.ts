@@ -33,13 +33,23 @@ function source(bytes: readonly number[], lengths: readonly number[]) {
   };
 }
 
+/** The same in one room, which holds something else when the next piece is asked for. */
+async function* pieces(bytes: readonly number[], lengths: readonly number[]) {
+  const room = new Uint8Array(64);
+  const next = source(bytes, lengths);
+  for (let count = next(room); count !== null; count = next(room.fill(255))) {
+    yield room.subarray(0, count);
+    await null;
+  }
+}
+
 /** What a host hears of these bytes, and how its link to the child ends. */
-async function hostOf(bytes: readonly number[]) {
+async function hostOf(bytes: readonly number[], lengths: readonly number[] = [64]) {
   const heard: string[] = [];
   const killed = Promise.withResolvers<{ code: number; errors: string }>();
   const link = new PipeLink({
     pid: 0,
-    output: ReadableStream.from([new Uint8Array(bytes)]),
+    output: ReadableStream.from(pieces(bytes, lengths)),
     ended: killed.promise,
     write: () => Promise.resolve(),
     kill: () => killed.resolve({ code: 137, errors: "" }),
@@ -59,8 +69,44 @@ Deno.test("frameReader() reads what frameWriter() wrote, however it is cut", asy
     const read = frameReader(source(bytes, lengths), 65_536);
     for (const text of said) equal(read(), text);
     equal(read(), null);
-    equal((await hostOf(bytes)).heard.join("\n"), said.join("\n"));
+    equal(
+      (await hostOf(bytes, lengths.map((count) => count * 4))).heard.join("\n"),
+      said.join("\n"),
+    );
   }));
+});
+
+Deno.test("PipeLink.send() writes each text once and in order, however long", async () => {
+  const lengths = [0, 1, 3, 40, 21_838, 21_841, 21_844, 70_000];
+  const units = fc.constantFrom("a", "ü", "€", "\u{1f600}");
+  const text = fc.tuple(units, fc.constantFrom(...lengths));
+  await fc.assert(
+    fc.asyncProperty(fc.array(text, { maxLength: 12 }), async (drawn) => {
+      const said = drawn.map(([unit, count]) => unit.repeat(count));
+      const bytes: number[][] = [];
+      const link = new PipeLink({
+        pid: 0,
+        output: new ReadableStream(),
+        ended: new Promise(() => {}),
+        write: async (given) => {
+          await null;
+          bytes.push([...given]);
+        },
+        kill: () => {},
+        usage: () => null,
+      });
+      for (const [i, one] of said.entries()) {
+        if (i % 3 === 0) await null;
+        link.send(one);
+      }
+      const wanted = said.reduce((sum, one) => sum + 4 + new TextEncoder().encode(one).length, 0);
+      while (bytes.reduce((sum, { length }) => sum + length, 0) < wanted) await null;
+      const read = frameReader(source(bytes.flat(), [65_536]), 2 ** 20);
+      for (const one of said) ok(read() === one);
+      equal(read(), null);
+    }),
+    { numRuns: 25 },
+  );
 });
 
 Deno.test("frameReader() refuses a frame that is too long before it is there", () => {
