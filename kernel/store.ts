@@ -16,6 +16,7 @@ import { SysError } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
 import type { JsonObject } from "./json.ts";
 import type { TreeId } from "./ids.ts";
+import type { AuditStore } from "./seal.ts";
 import type { Shares } from "./shares.ts";
 
 /**
@@ -213,6 +214,8 @@ export interface Store {
   fleet?(): Fleet;
   /** Calls `heard` as soon as another process wrote for a tree that `node` has. */
   hear?(node: string, heard: () => void): void;
+  /** Where it is sealed; absent where it has no place for that. */
+  audit?(): AuditStore;
   /** Limits that all nodes over it keep together; absent where one node has it alone. */
   shares?(): Shares;
   /** Lets go of everything; later calls are refused. A second close changes nothing. */

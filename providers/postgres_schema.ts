@@ -14,14 +14,15 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { AUDIT_TABLES } from "./postgres_audit.ts";
 import { COMMIT_TOGETHER, commitFunction } from "./postgres_commit.ts";
 import type { Postgres } from "./postgres_handle.ts";
 import { SHARES_TABLES } from "./postgres_shares.ts";
 
 /** The newest layout that this code knows. */
-export const POSTGRES_LAYOUT = 3;
-/** Advisory locks of ours, beside the number of the schema: who migrates, names, sweeps, joins. */
-export const LOCKS = { migrate: 1, key: 2, sweep: 3, join: 4 } as const;
+export const POSTGRES_LAYOUT = 4;
+/** Advisory locks, beside the schema's number: who migrates, names, sweeps, joins, seals. */
+export const LOCKS = { migrate: 1, key: 2, sweep: 3, join: 4, seal: 5 } as const;
 
 /**
  * What a node finds by without reading logs is an index over few trees: those that live, wait for
@@ -119,7 +120,12 @@ const LAYOUT_2 = `
 `;
 
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */
-export const MIGRATIONS: readonly string[] = [LAYOUT_1, LAYOUT_2, SHARES_TABLES];
+export const MIGRATIONS: readonly string[] = [
+  LAYOUT_1,
+  LAYOUT_2,
+  SHARES_TABLES,
+  AUDIT_TABLES,
+];
 
 /** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */
 export async function migrate(

@@ -25,6 +25,8 @@ import type {
 } from "../kernel/store.ts";
 import type { Shares } from "../kernel/shares.ts";
 import { removedBlob, thinned } from "../kernel/store.ts";
+import type { AuditStore } from "../kernel/seal.ts";
+import { PostgresAuditStore } from "./postgres_audit.ts";
 import { PostgresArchive } from "./postgres_archive.ts";
 import { PostgresFleet } from "./postgres_fleet.ts";
 import { findPostgresDamage } from "./postgres_check.ts";
@@ -310,6 +312,11 @@ export class PostgresStore implements Store {
   /** What it does beside running trees: carrying them, and taking content away. */
   archive(): Archive {
     return new PostgresArchive(this.#db, (verb, job) => this.#answer(verb, job));
+  }
+
+  /** Where it is sealed: see `AuditOptions`. */
+  audit(): AuditStore {
+    return new PostgresAuditStore((verb, job) => this.#answer(verb, job));
   }
 
   shares(): Shares {

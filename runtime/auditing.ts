@@ -325,7 +325,8 @@ export async function openAuditing(store: Store, given: {
 }
 
 function historyOf(store: Store): AuditStore {
-  if (store instanceof SqliteStore) return store.audit();
+  const audit = store.audit?.();
+  if (audit !== undefined) return audit;
   if (store instanceof MemoryStore) return new MemoryAuditStore();
   const state = "it has no place for seals";
   throw new SysError(
