@@ -180,21 +180,6 @@ function canonicalObject(value: Record<string, unknown>, depth: number): string 
   return out + "}";
 }
 
-/** Canonical text of an object whose fields have the texts that `textOf` gives them. */
-export function canonicalFields(
-  value: { readonly [key: string]: unknown },
-  textOf: (key: string, field: unknown) => string,
-): string {
-  let out = "{";
-  for (const key of sorted(Object.keys(value))) {
-    const field = value[key];
-    if (field === undefined) continue;
-    if (out !== "{") out += ",";
-    out += nameText(key) + textOf(key, field);
-  }
-  return out + "}";
-}
-
 function nameText(name: string): string {
   let made = names.get(name);
   if (made === undefined) {

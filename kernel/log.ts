@@ -13,7 +13,7 @@
 
 import { Panic, SysError } from "./errors.ts";
 import type { Event, EventType, Line } from "./event.ts";
-import { canonical, canonicalFields, isShort, sha256 } from "./json.ts";
+import { canonical, isShort, sha256 } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import type { TreeId } from "./ids.ts";
 import { parseJson } from "./parse.ts";
@@ -22,10 +22,10 @@ import type { StoredBatch } from "./store.ts";
 /** What stands before the first line. */
 export const GENESIS = "0".repeat(64);
 
-/** Places in an event's data where large values are, as paths. */
+/** Places in an event's data where large values are, as paths in the order of their names. */
 const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } = {
   "call.done": [["args"], ["edited", "asked"], ["result", "reply"]],
-  "call.intent": [["args"], ["edited", "asked"], ["before"]],
+  "call.intent": [["args"], ["before"], ["edited", "asked"]],
   "call.outcome": [["result", "reply"]],
   "human.asked": [["call", "args"], ["preview"]],
   "human.answered": [["answer", "args"], ["answer", "value"]],
@@ -67,19 +67,17 @@ export const MARK = "$payload";
 /** Lines whose payload is a part of the state itself: without it there is no state. */
 export const STATE_LINES: readonly EventType[] = ["tree.restored", "tree.forked"];
 type Fields = { [key: string]: unknown };
-/** The same places by field: "here", or fields further down. */
-type Spots = Map<string, Spots | "here">;
+/** The same places by field: "here", or fields further down. Walking pairs makes no garbage. */
+type Spots = readonly (readonly [field: string, spot: Spots | "here"])[];
 const SPOTS: ReadonlyMap<string, Spots> = new Map(
   Object.entries(PAYLOADS).map(([type, paths]) => [type, spotsOf(paths)]),
 );
 
 function spotsOf(paths: readonly (readonly string[])[]): Spots {
-  const spots: Spots = new Map();
-  for (const [first] of paths) {
+  return [...new Set(paths.map(([first]) => first!))].map((first) => {
     const below = paths.filter(([field]) => field === first).map(([, ...rest]) => rest);
-    spots.set(first!, below.some((rest) => rest.length === 0) ? "here" : spotsOf(below));
-  }
-  return spots;
+    return [first, below.some((rest) => rest.length === 0) ? "here" : spotsOf(below)] as const;
+  });
 }
 
 /** A line as text, with what stands beside it. */
@@ -107,11 +105,19 @@ function dataText(data: unknown, spots: Spots | undefined, payloads: Map<string,
     const whole = canonical(data);
     if (!whole.includes(MARK)) return whole;
   }
-  return canonicalFields(data as Fields, (key, field) => {
-    const spot = spots.get(key);
-    if (spot === undefined) return canonical(field);
-    return spot === "here" ? valueText(field, payloads) : dataText(field, spot, payloads);
-  });
+  return canonical(aside(data as Fields, spots, payloads));
+}
+
+/** The same data with marks in place of what is large, whose texts go into `payloads`. */
+function aside(data: Fields, spots: Spots, payloads: Map<string, string>): Fields {
+  const left: Fields = { ...data };
+  for (const [field, spot] of spots) {
+    const value = data[field];
+    if (value === undefined || isSmall(value)) continue;
+    if (spot === "here") left[field] = besideLine(value, payloads);
+    else if (typeof value === "object") left[field] = aside(value as Fields, spot, payloads);
+  }
+  return left;
 }
 
 /** Whether all values that could stand beside the line are so small that they stand in it. */
@@ -134,14 +140,14 @@ export function textIs(value: object, text: string): void {
   texts.set(value, text);
 }
 
-/** The text of a value in its line: its own, or its hash when it stands beside. */
-function valueText(value: unknown, payloads: Map<string, string>): string {
+/** What stands in a line for a value: itself, or its mark when it stands beside. */
+function besideLine(value: unknown, payloads: Map<string, string>): unknown {
   const known = typeof value === "object" && value !== null ? texts.get(value) : undefined;
   const text = known ?? canonical(value);
-  if (isInline(value, text)) return text;
+  if (isInline(value, text)) return known === undefined ? value : parseJson(text);
   const hash = sha256(text);
   payloads.set(hash, text);
-  return `{"${MARK}":"${hash}","bytes":${text.length}}`;
+  return { [MARK]: hash, bytes: text.length };
 }
 
 /** The text of a value that stands beside its line; null for one that stands in it. */
