@@ -208,7 +208,11 @@ function imageOf(name: string): ImageData {
 const NOISE = realRandom.bytes(4_096).toBase64();
 let texts = 0;
 
-/** A text of `bytes` characters that nothing else in the run was given; costs next to nothing. */
+/**
+ * A text of `bytes` characters that nothing else in the run was given; costs next to nothing. The
+ * noise is cut before it is joined, so that who keeps the text keeps none of the rest.
+ */
 export function freshText(bytes: number): string {
-  return `${++texts}:${NOISE}`.slice(0, bytes);
+  const head = `${++texts}:`;
+  return head + NOISE.slice(0, bytes - head.length);
 }
