@@ -61,7 +61,7 @@ export interface McpOptions {
  * const lock = '{"version":1,"servers":{}}';
  * await using mcp = mountMcp(parseLock(lock), { root: null });
  * await using os = await createRuntime({ store: ":memory:", workspace: null, mcp });
- * console.assert(mcp.servers().length === 0);
+ * console.assert(mcp.servers().length === 0 && os.approvals.list().length === 0);
  * ```
  */
 export function mountMcp(mounts: readonly McpMount[], options: McpOptions): McpHost {

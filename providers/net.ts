@@ -41,6 +41,7 @@ export interface NetOptions {
  * ```ts
  * import { createRuntime, openNet } from "@agent-libos/core";
  * await using os = await createRuntime({ store: ":memory:", workspace: null, net: openNet() });
+ * console.assert(os.approvals.list().length === 0);
  * ```
  */
 export function openNet(options: NetOptions = {}): Net {
