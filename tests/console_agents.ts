@@ -6,6 +6,7 @@
 import { type AgentImage, type AgentProcess, allow, ask, defineImage, deny } from "../mod.ts";
 import type { Model, Runtime } from "../mod.ts";
 import { scriptedModel } from "../testing.ts";
+import { scratch } from "./scratch.ts";
 
 /** Reads, is refused, remembers, and waits. */
 export const reader = defineImage({
@@ -113,7 +114,7 @@ export const EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=2</s
 
 /** A folder with notes to read. */
 export async function notes(): Promise<string> {
-  const folder = await Deno.makeTempDir();
+  const folder = scratch();
   await Deno.mkdir(`${folder}/notes`);
   await Deno.writeTextFile(`${folder}/notes/monday.txt`, "Two meetings\n");
   await Deno.writeTextFile(`${folder}/notes/.env`, "TOKEN=1\n");

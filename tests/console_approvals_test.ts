@@ -14,6 +14,7 @@ import {
   focusOn,
   pressAll,
 } from "./console_place.ts";
+import { scratch } from "./scratch.ts";
 
 /** Writes where its goal says, and tells what became of it. */
 const writer = defineImage({
@@ -28,7 +29,7 @@ const writer = defineImage({
 });
 
 async function desk(policy = "ask file.write(./out/**)"): Promise<ConsolePlace> {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   return await consolePlace({ runtime: { workspace, policy } });
 }

@@ -7,6 +7,7 @@ import { type AgentProcess, allow, ask, createRuntime, defineImage, deny } from 
 import type { AgentImage, Runtime, RuntimeOptions } from "../mod.ts";
 import type { ModelReply } from "../kernel/world.ts";
 import { contract, FakeWorkshop } from "./fake_sandbox.ts";
+import { scratch } from "./scratch.ts";
 
 /** Text that would do something if a page took it for more than text. */
 export const EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=2</script> ' +
@@ -93,7 +94,7 @@ export const IMAGES = [archivist, listener, writer];
 
 /** Options of a runtime for these agents, with files to read. */
 export async function contentOptions(): Promise<RuntimeOptions> {
-  const folder = await Deno.makeTempDir();
+  const folder = scratch();
   await Deno.mkdir(`${folder}/notes`);
   await Deno.writeTextFile(`${folder}/notes/monday.txt`, "Two meetings\n");
   await Deno.writeTextFile(`${folder}/notes/secret.env`, "TOKEN=1\n");

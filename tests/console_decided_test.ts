@@ -11,6 +11,7 @@ import type { ModelReply } from "../kernel/world.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { archive, contentOptions, EVIL, IMAGES, SHOWN } from "./console_content.ts";
 import { assertSound, browserTest, consolePlace, overhang } from "./console_place.ts";
+import { scratch } from "./scratch.ts";
 
 const writer = defineImage({
   name: "writer",
@@ -23,7 +24,7 @@ const writer = defineImage({
 });
 
 async function office(policy: string, read = "./in") {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   for (const name of ["in", "out"]) await Deno.mkdir(`${workspace}/${name}`);
   await Deno.writeTextFile(`${workspace}/in/a.txt`, "words");
   const at = await consolePlace({ runtime: { workspace, policy } });

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { allow, ask, defineImage } from "../mod.ts";
 import { assertSound, browserTest, consolePlace, overhang, picture } from "./console_place.ts";
+import { scratch } from "./scratch.ts";
 
 const row = (page: Page, what: string) => page.locator(".requests a", { hasText: what });
 
@@ -60,7 +61,7 @@ browserTest("Whatever an agent writes stays text, and moves no button out of sig
 });
 
 browserTest("The arguments of a call are shown with each of their characters", async () => {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   await using at = await consolePlace({ runtime: { workspace } });
   await at.runtime.spawn(writer, {
@@ -138,7 +139,7 @@ browserTest(
 );
 
 browserTest("What comes in or is decided elsewhere moves nothing away from who reads", async () => {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   const policy = ["ask file.write(./out/a*)", "ask file.write(./out/z*) risk high"].join("\n");
   await using at = await consolePlace({ runtime: { workspace, policy } });
@@ -168,7 +169,7 @@ browserTest("What comes in or is decided elsewhere moves nothing away from who r
 browserTest(
   "It takes two where two are asked for, and nobody decides what is their own",
   async () => {
-    const workspace = await Deno.makeTempDir();
+    const workspace = scratch();
     await Deno.mkdir(`${workspace}/out`);
     const policy = "ask file.write(./out/**) people 2";
     await using at = await consolePlace({ runtime: { workspace, policy } });

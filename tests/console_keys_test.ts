@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { allow, defineImage } from "../mod.ts";
 import { browserTest, type ConsolePlace, consolePlace, pressAll } from "./console_place.ts";
 import { EVIL } from "./console_agents.ts";
+import { scratch } from "./scratch.ts";
 
 const writer = defineImage({
   name: "writer",
@@ -24,7 +25,7 @@ const asker = defineImage({
 });
 
 async function desk(): Promise<ConsolePlace> {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   return await consolePlace({ runtime: { workspace, policy: "ask file.write(./out/**)" } });
 }

@@ -16,6 +16,7 @@ import {
   pressAll,
 } from "./console_place.ts";
 import { CSV_SUM, CSV_SUM_NEXT } from "./console_stage.ts";
+import { scratch } from "./scratch.ts";
 import { CountedFiles } from "./world_fixture.ts";
 
 const writer = defineImage({
@@ -34,7 +35,7 @@ const writer = defineImage({
 const GRANTS = [allow("file.write", "./out/**")];
 
 async function desk(): Promise<ConsolePlace> {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   return await consolePlace({ runtime: { workspace, policy: "ask file.write(./out/**)" } });
 }
@@ -160,7 +161,7 @@ const toolmaker = defineImage({
 browserTest(
   "A generated tool is reviewed by its rights, tests, source and what changed",
   async () => {
-    const workspace = await Deno.makeTempDir();
+    const workspace = scratch();
     const jit = { isolation: "process", review: "always", memoryMb: 128, timeout: "5s" } as const;
     await using at = await consolePlace({ runtime: { workspace, jit } });
     const process = await at.runtime.spawn(toolmaker, {

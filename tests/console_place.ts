@@ -12,6 +12,7 @@ import { createRuntime, type Runtime, type RuntimeOptions } from "../mod.ts";
 import { memoryFile } from "../providers/private_file.ts";
 import type { Role } from "../server/principal.ts";
 import { serve, type Served, type ServeOptions } from "../server/mod.ts";
+import { scratch } from "./scratch.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 const QUIET = [
@@ -172,7 +173,7 @@ async function contextOf(how: Opening): Promise<BrowserContext> {
     reducedMotion: "reduce",
   } as const;
   if (how.hasProfile !== true) return await (await browser()).newContext(options);
-  return await chromium.launchPersistentContext(await Deno.makeTempDir(), {
+  return await chromium.launchPersistentContext(scratch(), {
     ...options,
     executablePath: CHROMIUM,
     args: QUIET,

@@ -11,12 +11,13 @@ import { join } from "node:path";
 import { type AgentImage, allow, ask, defineImage, deny, type Runtime } from "../mod.ts";
 import type { RuntimeOptions } from "../mod.ts";
 import { coordinator, publisher, reader, SlowModel, talker } from "./console_agents.ts";
+import { scratch } from "./scratch.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
 /** A folder and a store that a kernel was killed over. */
 export async function firstLife(): Promise<{ readonly folder: string; readonly db: string }> {
-  const root = await Deno.makeTempDir();
+  const root = scratch();
   const [folder, db] = [join(root, "harbour"), join(root, "demo.db")];
   await copy(join(ROOT, "demos/sample"), folder);
   await Deno.mkdir(join(folder, "out"));

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { allow, defineImage } from "../mod.ts";
 import type { DecidedRequestView } from "../server/schema/decided.ts";
 import { VirtualClock } from "../testing.ts";
+import { scratch } from "./scratch.ts";
 import { type ServerPlace, serverPlace } from "./server_place.ts";
 
 const MINUTE_MS = 60_000;
@@ -31,7 +32,7 @@ const asker = defineImage({
 });
 
 async function place() {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   const clock = new VirtualClock(Date.UTC(2030, 0, 1));
   const at = await serverPlace({

@@ -8,6 +8,7 @@ import { allow, createRuntime } from "../mod.ts";
 import { realClock } from "../providers/clock.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { Glances } from "../server/glance.ts";
+import { scratch } from "./scratch.ts";
 import { sleeper } from "./server_attack_place.ts";
 import { serverPlace } from "./server_place.ts";
 
@@ -15,7 +16,7 @@ const TREES = 40;
 
 /** A store with trees that wait, which no runtime has in memory. */
 async function cold(): Promise<string> {
-  const folder = await Deno.makeTempDir();
+  const folder = scratch();
   const store = `${folder}/libos.db`;
   await using os = await createRuntime({ store, workspace: folder, approvals: "queue" });
   for (let i = 0; i < TREES; i++) {

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { allow, defineImage } from "../mod.ts";
 import { memoryFile } from "../providers/private_file.ts";
 import { connect } from "../server/client.ts";
+import { scratch } from "./scratch.ts";
 import { type Document, fitting } from "./server_shape.ts";
 import { type ServerPlace, serverPlace } from "./server_place.ts";
 
@@ -95,7 +96,7 @@ Deno.test("A tool that a model wrote is promoted into an image, and a new proces
 });
 
 Deno.test("An image that was made is there after a restart, folded from the log, with its code", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = scratch();
   const file = memoryFile();
   const store = `${folder}/libos.db`;
   let hash = "";

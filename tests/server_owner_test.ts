@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { defineImage } from "../mod.ts";
 import { VirtualClock } from "../testing.ts";
+import { scratch } from "./scratch.ts";
 import { code } from "./server_attack_place.ts";
 import { serverPlace } from "./server_place.ts";
 
@@ -23,7 +24,7 @@ const writer = defineImage({
 });
 
 async function started(grants: readonly string[]) {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   const clock = new VirtualClock(Date.UTC(2030, 0, 1));
   const at = await serverPlace({

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { allow, ask, defineImage, type Model } from "../mod.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { VirtualClock } from "../testing.ts";
+import { scratch } from "./scratch.ts";
 import { code } from "./server_attack_place.ts";
 import { type ServerPlace, serverPlace } from "./server_place.ts";
 
@@ -45,7 +46,7 @@ const writer = defineImage({
 const talker = defineImage({ name: "talker", instructions: "Talk.", model });
 
 async function started() {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   await Deno.mkdir(`${workspace}/out`);
   await Deno.writeTextFile(`${workspace}/in.txt`, `${SECRET} read`);
   await Deno.writeTextFile(`${workspace}/out/b.txt`, `${SECRET} before\n`);

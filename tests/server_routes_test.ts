@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { allow, ask, defineImage } from "../mod.ts";
+import { scratch } from "./scratch.ts";
 import { type ServerPlace, serverPlace } from "./server_place.ts";
 import { connect } from "../server/client.ts";
 import { wireTypes } from "../server/generate_client.ts";
@@ -21,7 +22,7 @@ const worker = defineImage({
 });
 
 async function started(options: { readonly labels?: Record<string, string> } = {}) {
-  const folder = await Deno.makeTempDir();
+  const folder = scratch();
   const at = await serverPlace({
     runtime: { workspace: folder, audit: { every: "1d" } },
     serve: { images: [worker] },

@@ -11,6 +11,7 @@ import { MemoryStore } from "../providers/memory_store.ts";
 import { linesFrom } from "../server/lines.ts";
 import type { BarView } from "../server/schema/evidence.ts";
 import { VirtualClock } from "../testing.ts";
+import { scratch } from "./scratch.ts";
 import { type ServerPlace, serverPlace } from "./server_place.ts";
 
 const STEPS = 40;
@@ -54,7 +55,7 @@ const filler = defineImage({
 });
 
 async function started() {
-  const workspace = await Deno.makeTempDir();
+  const workspace = scratch();
   const clock = new VirtualClock(Date.UTC(2030, 0, 1));
   const at = await serverPlace({
     runtime: { workspace, clock, autorun: false },
