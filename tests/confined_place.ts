@@ -133,6 +133,17 @@ export function withWord(word: string): number[] {
   });
 }
 
+/** Kills processes, as far as they did not end by themselves, or with another one, meanwhile. */
+export function killAll(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
 /** A word that no other process of the machine has in its command line. */
 export function oddWord(): string {
   return `odd${crypto.randomUUID()}`;

@@ -20,6 +20,7 @@ async function prompts(store: string, hang: number): Promise<Map<string, string>
   }).spawn();
   const sent = new Map<string, string>();
   let rest = "";
+  let isKilled = false;
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + chunk).split("\n");
     rest = lines.pop()!;
@@ -27,7 +28,9 @@ async function prompts(store: string, hang: number): Promise<Map<string, string>
       const [key, hash] = line.split(" ") as [string, string];
       sent.set(key, hash);
     }
-    if (hang > 0 && sent.size >= hang) child.kill("SIGKILL");
+    if (isKilled || hang === 0 || sent.size < hang) continue;
+    isKilled = true;
+    child.kill("SIGKILL");
   }
   await child.status;
   return sent;

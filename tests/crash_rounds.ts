@@ -72,9 +72,14 @@ export async function run(at: Place, kill: Kill | null): Promise<{
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const timer = kill !== null && "afterMs" in kill
-    ? setTimeout(() => child.kill("SIGKILL"), kill.afterMs)
-    : undefined;
+  const killed = (): void => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It came to its end first.
+    }
+  };
+  const timer = kill !== null && "afterMs" in kill ? setTimeout(killed, kill.afterMs) : undefined;
   const { code, signal, stdout, stderr } = await child.output();
   clearTimeout(timer);
   const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);

@@ -321,10 +321,14 @@ Deno.test("Ctrl-C drains and says how to go on; the same command then goes on", 
     const child = start(args, cwd);
     await reached.promise;
     child.kill("SIGINT");
-    opened.resolve();
-    const { code, stdout } = await child.output();
-    const out = new TextDecoder().decode(stdout);
-    assert.equal(code, 130, out);
+    let out = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      out += chunk;
+      // Not before the signal was heard.
+      if (out.includes("stopping")) opened.resolve();
+    }
+    await child.stderr.cancel();
+    assert.equal((await child.status).code, 130, out);
     assert.match(out, /stopping: what is under way comes to its end; Ctrl-C again stops at once/);
     assert.match(out, /stopped: run the same command again to go on with tree t_1/);
     const again = await demo(args, cwd);
@@ -342,9 +346,12 @@ Deno.test("A second Ctrl-C stops at once", () =>
     child.kill("SIGINT");
     const decoder = new TextDecoder();
     let said = "";
+    let isToldTwice = false;
     for await (const chunk of child.stdout) {
       said += decoder.decode(chunk, { stream: true });
-      if (said.includes("stopping")) child.kill("SIGINT");
+      if (isToldTwice || !said.includes("stopping")) continue;
+      isToldTwice = true;
+      child.kill("SIGINT");
     }
     await child.stderr.cancel();
     assert.equal((await child.status).code, 130);

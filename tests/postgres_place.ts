@@ -16,6 +16,9 @@ const SERVED: readonly string[] = ["linux-x86_64"];
 const NOBODY = 65_534;
 const ROOT = { asRoot: true };
 
+/** Ports that no system gives to who asks for any: they are free still when they are listened on. */
+const PORTS = { first: 12_000, count: 18_000 };
+
 /** A running server. */
 export interface Server {
   /** Where a superuser of it asks. */
@@ -175,8 +178,15 @@ async function launched(
 }
 
 function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 function unprivileged(): { uid?: number; gid?: number } {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { allow, ask, deny, type Runtime } from "../mod.ts";
 import type { Args } from "../broker/client.ts";
 import { formatted } from "../docs/generate.ts";
-import { oddWord, Place, walled, withWord } from "./confined_place.ts";
+import { killAll, oddWord, Place, walled, withWord } from "./confined_place.ts";
 import {
   type Cell,
   type Escape,
@@ -70,7 +70,7 @@ async function withTarget(use: (at: Target) => Promise<void>): Promise<void> {
     const { port } = server.addr;
     await use({ place, port, kernel: Deno.pid, victim: victim.pid, word });
   } finally {
-    for (const pid of withWord(word)) Deno.kill(pid, "SIGKILL");
+    killAll(withWord(word));
     try {
       victim.kill("SIGKILL");
     } catch {

@@ -8,7 +8,7 @@ import { allow, ask, createRuntime, deny } from "../mod.ts";
 import type { Line } from "../kernel/event.ts";
 import { treeOf } from "../kernel/ids.ts";
 import { readLines } from "../runtime/load.ts";
-import { oddWord, Place, walled, withWord } from "./confined_place.ts";
+import { killAll, oddWord, Place, walled, withWord } from "./confined_place.ts";
 import { caller, type Ran, ran, shellRuntime } from "./shell_fixture.ts";
 
 const RUN = allow("shell.run");
@@ -189,7 +189,7 @@ Deno.test("Who escapes without walls does not hold the call", async () => {
   await os.approvals.decide(request!.id, { outcome: "approve" });
   const { result } = await process.wait();
   assert.equal(reply(result as unknown as Ran).stdout, "gone\n");
-  for (const pid of withWord(word)) Deno.kill(pid, "SIGKILL");
+  killAll(withWord(word));
 });
 
 async function requests(os: Awaited<ReturnType<typeof shellRuntime>>) {

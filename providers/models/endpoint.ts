@@ -96,7 +96,11 @@ function startWatch(id: string, options: EndpointOptions): Watch {
     controller.abort(new SysError("ETIMEDOUT", sentence));
   };
   const total = setTimeout(() => end(`not done after ${timeoutMs} ms`), timeoutMs);
-  const silent = () => setTimeout(() => end(`silent for ${idleMs} ms`), idleMs);
+  // In two parts: this process may have stood still for one, and hear only then what came.
+  const silent = () =>
+    setTimeout(() => {
+      idle = setTimeout(() => end(`silent for ${idleMs} ms`), idleMs / 2);
+    }, idleMs / 2);
   let idle = silent();
   let stopped = false;
   return {
