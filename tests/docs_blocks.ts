@@ -16,6 +16,12 @@ interface Block {
 /** What stands after "```": which language, and whether the block is one to run. */
 const RUN = /^(?:ts|typescript|js|javascript)$/;
 
+/** What is claimed by `console.assert`, which only prints, and not where. */
+const THROWS = `console.assert = (holds?: boolean, ...said: unknown[]) => {
+  if (holds !== true) throw new Error(["Assertion failed", ...said].join(" "));
+};
+`;
+
 /** The blocks of `text` that are to be run, each where it stands. */
 function blocksIn(path: string, text: string): Block[] {
   const blocks: Block[] = [];
@@ -69,6 +75,6 @@ export async function program(
     }
   }
   const path = join(folder, "blocks_test.ts");
-  await Deno.writeTextFile(path, `${tests.join("\n")}\n`);
+  await Deno.writeTextFile(path, `${THROWS}${tests.join("\n")}\n`);
   return { path, names };
 }

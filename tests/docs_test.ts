@@ -84,7 +84,6 @@ Deno.test("The blocks of code of all pages and modules, and what libos new makes
     }).output();
     const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("\n");
     assert.equal(code, 0, text);
-    // console.assert only prints.
     assert.doesNotMatch(text, /Assertion failed/);
     assert.match(text, new RegExp(`\\b${names.length + 1} passed`));
   } finally {
