@@ -115,13 +115,15 @@ Deno.test("A child that nobody needs is let go, and started again for the next c
 Deno.test("close() ends the child and what waits for it", async () => {
   await withCompiler(async ({ compiler, children, check }) => {
     await compiler.warm();
-    const waiting = [check(BOMB), check(TOOL)];
+    const refused = (one: Promise<unknown>) =>
+      assert.rejects(one, (error: SysError) => error.code === "ECANCELED");
+    const waiting = [check(BOMB), check(TOOL)].map(refused);
     await new Promise((resolve) => setTimeout(resolve, 50));
+    let isOver = false;
+    void children.ends[0]!.then(() => isOver = true);
     await compiler.close();
-    for (const one of [...waiting, check(TOOL)]) {
-      await assert.rejects(one, (error: SysError) => error.code === "ECANCELED");
-    }
-    await children.ends[0];
+    assert.ok(isOver, "nothing of the child is left when it is closed");
+    await Promise.all([...waiting, refused(check(TOOL))]);
     assert.equal(children.specs.length, 1);
   });
 });

@@ -40,6 +40,8 @@ export class TypeScriptCompiler implements ToolCompiler {
   readonly #options: TypeScriptCompilerOptions;
   readonly #closing = new AbortController();
   #process: CompilerProcess | undefined;
+  /** Ends of children that were killed. */
+  readonly #ending = new Set<Promise<unknown>>();
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #idle = new AbortController();
@@ -66,12 +68,12 @@ export class TypeScriptCompiler implements ToolCompiler {
     return await this.#inTurn(() => this.#ask({ source, inputSchema, outputSchema }));
   }
 
-  /** Ends the child; checks under way are rejected. */
-  close(): Promise<void> {
+  /** Ends the child, and waits until nothing of it is left; checks under way are rejected. */
+  async close(): Promise<void> {
     this.#closing.abort();
     this.#idle.abort();
     this.#drop();
-    return Promise.resolve();
+    await Promise.all(this.#ending);
   }
 
   async #ask(source: Source): Promise<Checked> {
@@ -128,8 +130,12 @@ export class TypeScriptCompiler implements ToolCompiler {
   }
 
   #drop(): void {
-    this.#process?.kill();
+    const process = this.#process;
+    if (process === undefined) return;
     this.#process = undefined;
+    process.kill();
+    this.#ending.add(process.ended);
+    void process.ended.then(() => this.#ending.delete(process.ended));
   }
 
   #alive(): void {

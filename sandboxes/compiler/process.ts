@@ -64,6 +64,11 @@ export class CompilerProcess {
     throw new SysError("EIO", `Cannot start the compiler: ${why}, expected a process that serves`);
   }
 
+  /** Resolves when nothing of it is left. */
+  get ended(): Promise<unknown> {
+    return this.#child.ended;
+  }
+
   /** Whether it has answered before. */
   get isUsed(): boolean {
     return this.#served > 0;
