@@ -7,8 +7,6 @@
  * @module
  */
 
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { PORT_CALLS, PORT_ENDS, PORT_POSITIONS } from "../../broker/port_surface.ts";
 import type { CageEnd, CageLimits, PortAnswer, Sandbox, Tier } from "../../broker/sandbox.ts";
 import type { Child, Children } from "../../kernel/child.ts";
@@ -28,6 +26,7 @@ import {
   intrinsics,
   LagMeter,
   processes,
+  resident,
   workerThreads,
 } from "./watch.ts";
 
@@ -371,19 +370,6 @@ class PortWorld {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Collects memory. The flag is only on while it is asked for: else each new realm had a `gc`. */
-const collect = ((): () => void => {
-  setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc") as () => void;
-  setFlagsFromString("--no-expose-gc");
-  return gc;
-})();
-
-function resident(): number {
-  collect();
-  return Deno.memoryUsage().rss;
 }
 
 /** "slow: " when a good tool came to the end of its time: on a busy machine, for no body's fault. */
