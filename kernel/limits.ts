@@ -252,6 +252,8 @@ export const LIMITS = {
   shellMsMax: 900_000,
   shellCpuMsMax: 900_000,
   shellMemoryBytesMax: 2 ** 30,
+  /** Tasks that a program may be beside four for each process: threads are tasks. */
+  confineTasksMin: 64,
   shellProcessesMax: 256,
   shellFileBytesMax: 2 ** 30,
   shellOutputBytesMax: 262_144,

@@ -10,7 +10,8 @@
  *   N2. The program begins after its walls were looked at, and never without us.
  *   N3. When it ends, or `kill` is called, or we die, all that it started dies with it. Without
  *       walls that holds for its group, and for what still carries its mark in its environment.
- *   N4. What one child and all that it started use together is bounded, as far as the system tells.
+ *   N4. What one child and all that it started use together is bounded, as far as the system tells;
+ *       how many they are, by the system itself where it lets us make a group of tasks.
  * @module
  */
 
@@ -23,6 +24,7 @@ import { hostPath, type Names, namesIn } from "./confine_names.ts";
 import { programAt, refusalOf } from "./jail.ts";
 import { confineFilter } from "./jail_filter.ts";
 import { printable } from "./printable.ts";
+import { TaskGroup } from "./task_group.ts";
 import { discard, GO, MARK, type Program, type ProgramSpec, Running } from "./running.ts";
 
 export type { Exceeded, Program, ProgramLimits, ProgramSpec } from "./running.ts";
@@ -34,6 +36,8 @@ const HANDED = `${FILTER_FD}<${FILTER_FD} ${USERS_FD}<${USERS_FD}`;
 const SHELLS: readonly string[] = ["/bin/bash", "/bin/sh"];
 const NICE: readonly string[] = ["/usr/bin/nice", "/bin/nice"];
 const FILES_OPEN_MAX = 1_024;
+/** Threads count as well; and who looks on should be the one to end it, and to say why. */
+const TASKS_PER_PROCESS = 4;
 /** From here on the system counts the processes of a jail apart from those of its owner. */
 const COUNTS_APART = [5, 14] as const;
 
@@ -70,8 +74,10 @@ export class Programs {
     const names: Names = spec.confined ? await namesIn(root, reach) : new Map();
     const folder = Deno.makeTempDirSync({ prefix: "libos-" });
     const mark = folder.slice(folder.lastIndexOf("/") + 1);
+    const { processes } = spec.limits;
+    const group = TaskGroup.make(mark, LIMITS.confineTasksMin + processes * TASKS_PER_PROCESS);
     try {
-      const { command, walls } = this.#command(spec, folder, names);
+      const { command, walls } = this.#command(spec, folder, { names, group });
       const child = new Deno.Command(SHELLS.find((path) => programAt(path) !== null)!, {
         args: [...command],
         cwd: folder,
@@ -82,27 +88,32 @@ export class Programs {
         stdout: "piped",
         stderr: "piped",
       }).spawn();
-      const program = new Running(child, { spec, folder, mark, names, walls });
+      const program = new Running(child, { spec, folder, mark, names, walls, group });
       await program.begin();
       return program;
     } catch (error) {
       discard(folder);
+      await group?.close();
       if (error instanceof SysError) throw error;
       throw new SysError("EIO", `Cannot start "${spec.program}": ${(error as Error).message}`);
     }
   }
 
   /** Arguments for the shell which becomes the jail, or the program itself. */
-  #command(spec: ProgramSpec, folder: string, names: Names): {
+  #command(spec: ProgramSpec, folder: string, { names, group }: {
+    readonly names: Names;
+    readonly group: TaskGroup | null;
+  }): {
     readonly command: readonly string[];
     readonly walls: Walls | null;
   } {
     const inner = ["/bin/sh", "-c", entry(spec), spec.program, ...spec.args];
+    const join = group?.joining ?? "";
     if (!spec.confined) {
       const { root, cwd } = spec.place;
       const at = root === null ? folder : hostPath(root, cwd);
       return {
-        command: ["-c", `${closing(2)}cd "$0" && exec "$@"`, at, ...inner],
+        command: ["-c", `${join}${closing(2)}cd "$0" && exec "$@"`, at, ...inner],
         walls: null,
       };
     }
@@ -112,7 +123,7 @@ export class Programs {
       confineFilter(Deno.build.arch, spec.asks === true)!,
     );
     Deno.writeTextFileSync(`${folder}/${USERS_FD}`, USERS);
-    const line = `exec ${HANDED} && { ${closing(USERS_FD)}exec "$0" "$@"; }`;
+    const line = `${join}exec ${HANDED} && { ${closing(USERS_FD)}exec "$0" "$@"; }`;
     const jail = programAt(this.#jailPath)!;
     return { command: ["-c", line, jail, ...walls.args, ...inner], walls };
   }

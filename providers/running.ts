@@ -12,6 +12,7 @@ import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { realClock } from "./clock.ts";
 import type { Cover, Place, Walls } from "./confine.ts";
+import type { TaskGroup } from "./task_group.ts";
 import { cameSince, type Names, statOf, thing } from "./confine_names.ts";
 import { type Born, familyOf, lives } from "./family.ts";
 import { printable } from "./printable.ts";
@@ -79,6 +80,8 @@ export interface Start {
   readonly names: Names;
   /** null: none. */
   readonly walls: Walls | null;
+  /** Bounds how many it is; null: nothing of the system does. */
+  readonly group: TaskGroup | null;
 }
 
 /** A program on its way, running, or gone. */
@@ -233,6 +236,7 @@ export class Running implements Program {
     while (this.#first !== null && lives(this.#first) && realClock.now() < untilMs) {
       await realClock.sleep(1);
     }
+    await this.#at.group?.close();
     discard(this.#at.folder);
     return { code, signal, exceeded: this.#exceeded };
   }
