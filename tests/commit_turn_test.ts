@@ -141,3 +141,34 @@ Deno.test("What one run asks at once is written at once", async () => {
     assert.equal(after - before, 2);
   }, { store });
 });
+
+/** A store that is away: commits take a while, and it is noted which trees are under way at once. */
+class FarStore extends MemoryStore {
+  readonly isShared = true;
+  readonly #underWay = new Set<string>();
+  most = 0;
+  #commits = 0;
+
+  override async commit(batches: readonly Batch[]): Promise<void> {
+    for (const { tree } of batches) {
+      assert.ok(!this.#underWay.has(tree), `two commits of "${tree}" are under way`);
+      this.#underWay.add(tree);
+    }
+    this.#commits += 1;
+    this.most = Math.max(this.most, this.#commits);
+    for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => realClock.soon(resolve));
+    await super.commit(batches);
+    this.#commits -= 1;
+    for (const { tree } of batches) this.#underWay.delete(tree);
+  }
+}
+
+Deno.test("K1 Two commits of many trees are under way where a store is away, and one of each tree", async () => {
+  const store = new FarStore();
+  await inWorld(async (world) => {
+    for (let i = 0; i < 64; i++) await spawnBusy(world, (made) => made === 8, i % 4);
+    store.most = 0;
+    await world.os.runUntilIdle();
+  }, { store });
+  assert.equal(store.most, 2);
+});
