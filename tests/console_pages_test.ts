@@ -216,6 +216,12 @@ browserTest(
 
     await page.getByRole("button", { name: `Fork from ${word}` }).click();
     await dialog.getByLabel("Goal").fill(`Otherwise ${EVIL}`);
+    // A policy is an admin's to replace.
+    assert.equal(await dialog.getByText("Policy").count(), 1);
+    const other = await at.open("/view/checkpoints", { role: "operator" });
+    await other.getByRole("button", { name: `Fork from ${word}` }).click();
+    await other.getByRole("dialog").getByText("Budget").waitFor();
+    assert.equal(await other.getByRole("dialog").getByText("Policy").count(), 0);
     await dialog.getByText("Budget").click();
     await dialog.getByLabel("Tokens").fill("12");
     await dialog.getByRole("button", { name: "Fork" }).click();

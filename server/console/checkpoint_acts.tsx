@@ -7,9 +7,9 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { CheckpointView } from "../schema/memory.ts";
 import type { ProcessView } from "../schema/process.ts";
-import { send } from "./api.ts";
+import { send, type Who } from "./api.ts";
 import { AMOUNTS, Amounts, amountsOf } from "./amounts.tsx";
-import { Dialog, Form, TextField, Tick, TypedWord, useAct } from "./forms.tsx";
+import { Dialog, Form, may, TextField, Tick, TypedWord, useAct } from "./forms.tsx";
 import { Table } from "./lists.tsx";
 import { useRead } from "./live.ts";
 import { Claimed, Pid, Problem } from "./parts.tsx";
@@ -17,8 +17,9 @@ import { go, pathTo } from "./route.ts";
 import { visible } from "./words.ts";
 
 /** Starts a new tree from a checkpoint. */
-export function ForkDialog({ checkpoint, close }: {
+export function ForkDialog({ checkpoint, who, close }: {
   readonly checkpoint: CheckpointView;
+  readonly who: Who;
   readonly close: () => void;
 }): JSX.Element {
   const act = useAct();
@@ -58,10 +59,12 @@ export function ForkDialog({ checkpoint, close }: {
           <summary>Budget</summary>
           <Amounts kinds={AMOUNTS} values={budget} set={setBudget} />
         </details>
-        <details>
-          <summary>Policy</summary>
-          {text("policy", "Rules, one a line", 5, "as it was")}
-        </details>
+        {may(who, "admin") && (
+          <details>
+            <summary>Policy</summary>
+            {text("policy", "Rules, one a line", 5, "as it was")}
+          </details>
+        )}
       </Form>
     </Dialog>
   );

@@ -49,7 +49,7 @@ export function Checkpoints({ place, who }: PageProps): JSX.Element {
           <Take done={list.again} />
         </Only>
       </section>
-      {doing?.what === "fork" && <ForkDialog checkpoint={doing.on} close={close} />}
+      {doing?.what === "fork" && <ForkDialog checkpoint={doing.on} who={who} close={close} />}
       {doing?.what === "rollback" && (
         <RollbackDialog checkpoint={doing.on} close={close} done={list.again} />
       )}
