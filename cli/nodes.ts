@@ -4,10 +4,12 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { type Fleet, labelText } from "../kernel/fleet.ts";
+import { fits, type Fleet, labelText, type NodeLabels } from "../kernel/fleet.ts";
+import type { Store } from "../kernel/store.ts";
 import { realClock } from "../providers/clock.ts";
 import type { RuntimeOptions } from "../runtime/runtime_options.ts";
 import type { Client, Node as NodeView } from "../server/client.ts";
+import type { ProcessView } from "../server/schema/process.ts";
 import { nodeView } from "../server/view/node.ts";
 import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
@@ -157,6 +159,24 @@ function print(at: Context, rows: readonly NodeView[]): number {
 
 function ago(ms: number): string {
   return ms < 10_000 ? `${(ms / 1_000).toFixed(1)}s` : `${Math.round(ms / 1_000)}s`;
+}
+
+/** The labels of the nodes that take trees of a store; undefined where one has it alone. */
+export async function nodesOf(store: Store): Promise<readonly NodeLabels[] | undefined> {
+  const all = await store.fleet?.().nodes();
+  return all?.filter(({ state }) => state === "active").map(({ labels }) => labels);
+}
+
+/** A process as lists show it: what is ready waits, where no node has what its tree asks for. */
+export function placed(
+  view: ProcessView,
+  selector: NodeLabels | undefined,
+  nodes: readonly NodeLabels[] | undefined,
+): ProcessView {
+  if (selector === undefined || nodes === undefined || view.state !== "ready") return view;
+  if (nodes.some((labels) => fits(labels, selector))) return view;
+  const waiting = { reason: "node", on: labelText(selector), since: view.startedAt } as const;
+  return { ...view, state: "waiting", waiting };
 }
 
 /** What a node of a database says of itself to the others. */

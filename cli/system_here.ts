@@ -31,6 +31,7 @@ import { checkpointView, objectView } from "../server/view/memory.ts";
 import { processView } from "../server/view/process.ts";
 import { requestView, similarOf, type Viewer } from "../server/view/request.ts";
 import type { Context } from "./command.ts";
+import { nodesOf, placed } from "./nodes.ts";
 import { UsageError } from "./exit.ts";
 import { answerHere } from "./decide.ts";
 import { give, operatorOf } from "./order.ts";
@@ -58,10 +59,11 @@ export class LocalSystem implements System {
       const trees = query.tree === undefined
         ? (await headsOf(store, isAll)).map(({ tree }) => tree)
         : [query.tree as TreeId];
+      const nodes = await nodesOf(store);
       for (const id of trees) {
         const tree = await treeIn(store, id);
         for (const process of Object.values(tree.state.processes)) {
-          const view = viewOf(tree, process);
+          const view = placed(viewOf(tree, process), tree.state.selector, nodes);
           const isWanted = (isAll || view.state !== "ended") &&
             labels.every(([key, value]) => view.labels[key] === value) &&
             (query.state === undefined || isState(view, query.state));
@@ -76,7 +78,7 @@ export class LocalSystem implements System {
   async process(word: string): Promise<ProcessView> {
     return await this.#reading(async (store) => {
       const { tree, process } = await findProcess(store, word);
-      return viewOf(tree, process);
+      return placed(viewOf(tree, process), tree.state.selector, await nodesOf(store));
     });
   }
 

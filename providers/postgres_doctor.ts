@@ -91,6 +91,19 @@ function layoutFinding(layout: number): DatabaseFinding {
   };
 }
 
+/** What a node does with each table, as the guide grants it. */
+const NEEDED: readonly (readonly [string, string])[] = Object.entries({
+  trees: "INSERT UPDATE",
+  batches: "INSERT",
+  blobs: "INSERT DELETE",
+  inbox: "INSERT DELETE",
+  snapshots: "INSERT DELETE",
+  gone: "INSERT UPDATE",
+  nodes: "INSERT UPDATE DELETE",
+}).flatMap(([table, rights]) =>
+  ["SELECT", ...rights.split(" ")].map((right) => [table, right] as const)
+);
+
 async function roleOf({ run, schema }: Postgres, layout: number): Promise<DatabaseFinding> {
   const [row] = await run(
     `SELECT current_user::text AS name, rolsuper,
@@ -98,26 +111,13 @@ async function roleOf({ run, schema }: Postgres, layout: number): Promise<Databa
      FROM pg_roles WHERE rolname = current_user`,
   );
   const { name, rolsuper, makes } = row as Record<string, unknown>;
-  const lacking: string[] = [];
-  if (layout === 0) {
-    if (makes !== true) lacking.push("CREATE on the database");
-  } else {
-    const rows = await run(
-      `SELECT c.relname::text AS name FROM pg_class c WHERE c.relnamespace = $1::regnamespace
-         AND c.relkind = 'r' AND c.relname <> 'layout'
-         AND NOT has_table_privilege(c.oid, 'SELECT') `,
-      [schema],
-    );
-    lacking.push(...rows.map((one) => `SELECT on ${one.name as string}`));
-    const writes = await run(
-      `SELECT c.relname::text AS name FROM pg_class c WHERE c.relnamespace = $1::regnamespace
-         AND c.relkind = 'r' AND c.relname <> 'layout'
-         AND NOT (has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
-           AND has_table_privilege(c.oid, 'DELETE'))`,
-      [schema],
-    );
-    lacking.push(...writes.map((one) => `INSERT, UPDATE and DELETE on ${one.name as string}`));
-  }
+  const lacking = layout === 0 ? makes === true ? [] : ["CREATE on the database"] : (await run(
+    `SELECT needed.right || ' on ' || needed.name AS lacking
+       FROM unnest($1::text[], $2::text[]) AS needed(name, "right")
+       WHERE to_regclass($3 || '.' || needed.name) IS NOT NULL
+         AND NOT has_table_privilege(to_regclass($3 || '.' || needed.name), needed."right")`,
+    [NEEDED.map(([table]) => table), NEEDED.map(([, right]) => right), schema],
+  )).map((one) => one.lacking as string);
   if (lacking.length > 0) {
     const detail = `"${name as string}" lacks ${lacking.slice(0, 4).join("; ")}`;
     return { what: "role", state: "bad", detail };

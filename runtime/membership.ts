@@ -61,6 +61,8 @@ export class Membership {
   /** Whether the last beat found another number of trees than there are here. */
   #isOdd = false;
   #isIn = false;
+  /** Trees that changed hands so far. */
+  readonly moves = { taken: 0, given: 0, lost: 0, lapses: 0 };
   /** Before this, whoever was not heard of may have been kept from it by the database. */
   #reapsMs = -Infinity;
 
@@ -75,6 +77,16 @@ export class Membership {
   /** How the node stands, as far as it has heard. */
   get state(): NodeState {
     return this.#state;
+  }
+
+  /** How much the node does. */
+  get load(): Omit<NodeLoad, "nowMs"> {
+    return this.#host?.load() ?? { active: 0, held: 0 };
+  }
+
+  /** How long ago the lease was renewed, in milliseconds. */
+  get beatAgeMs(): number {
+    return Math.max(0, this.#clock.now() - this.#beatMs);
   }
 
   /** Says whose trees these are. */
@@ -155,7 +167,7 @@ export class Membership {
     for (const [tree, epoch] of all) {
       if (!before.has(tree) && !now.has(tree)) this.giveBack({ tree, epoch });
     }
-    for (const tree of before) if (now.has(tree) && !all.has(tree)) host.lost(tree);
+    for (const tree of before) if (now.has(tree) && !all.has(tree)) this.#lose(host, tree);
   }
 
   /** The lease ran out (ME3). */
@@ -163,9 +175,15 @@ export class Membership {
     this.#claimed.clear();
     this.#back.clear();
     const host = this.#host!;
-    for (const tree of host.known()) host.lost(tree);
+    this.moves.lapses += 1;
+    for (const tree of host.known()) this.#lose(host, tree);
     await this.join();
     this.wake();
+  }
+
+  #lose(host: MemberHost, tree: TreeId): void {
+    this.moves.lost += 1;
+    host.lost(tree);
   }
 
   #stand(state: NodeState): void {
@@ -207,6 +225,7 @@ export class Membership {
     if (free === 0 || (trees.length > 0 && !isOver)) this.#freeMs = null;
     else this.#freeMs ??= nowMs;
     for (const { tree, epoch } of trees) this.#claimed.set(tree, epoch);
+    this.moves.taken += trees.length;
     return trees.map(({ tree }) => tree);
   }
 
@@ -234,6 +253,7 @@ export class Membership {
     if (this.#back.size === 0) return;
     const trees = [...this.#back].map(([tree, epoch]) => ({ tree, epoch }));
     this.#back = new Map();
+    this.moves.given += trees.length;
     // What is not given back now is found at a later beat (ME2).
     this.#giving = this.#giving
       .then(() => this.#fleet.giveBack(this.facts.id, trees))

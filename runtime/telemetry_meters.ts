@@ -89,11 +89,38 @@ export class Meters {
       gauge("libos.approvals.pending", "{request}", "Requests that wait for a person")((to) =>
         to(this.#pending, {})
       ),
+      ...this.#nodeGauges(gauge),
       ...seals === null ? [] : [
         gauge("libos.audit.lag", "s", "Age of the oldest line that is not sealed")((to) =>
           to(seals.lagMs() / 1_000, {})
         ),
       ],
+    ];
+  }
+
+  /** Of a node among others: its trees, its beat, and what changed hands. */
+  #nodeGauges(
+    gauge: (name: string, unit: string, about: string) => (
+      observe: (to: Record) => void,
+    ) => () => void,
+  ): (() => void)[] {
+    const { membership } = this.#node;
+    if (membership === null) return [];
+    const of = { "libos.node.name": membership.facts.name };
+    return [
+      gauge("libos.node.trees", "{tree}", "Trees in memory")((to) => {
+        const { active, held } = membership.load;
+        to(active, { ...of, "libos.state": "active" });
+        to(held - active, { ...of, "libos.state": "idle" });
+      }),
+      gauge("libos.node.beat.age", "s", "Time since the lease was renewed")((to) =>
+        to(membership.beatAgeMs / 1_000, of)
+      ),
+      gauge("libos.node.moves", "{tree}", "Trees taken, given back and lost so far")((to) => {
+        for (const [way, count] of Object.entries(membership.moves)) {
+          to(count, { ...of, "libos.way": way });
+        }
+      }),
     ];
   }
 

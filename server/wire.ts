@@ -1740,7 +1740,7 @@ export interface WaitResult {
 /** `Waiting` of the API's document. */
 export interface Waiting {
   /** Reason. */
-  readonly reason: "person" | "message" | "child" | "timer" | "call" | "paused";
+  readonly reason: "person" | "message" | "child" | "timer" | "call" | "paused" | "node";
   /** On. */
   readonly on: string | null;
   /** Since. */

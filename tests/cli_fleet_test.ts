@@ -46,8 +46,11 @@ Deno.test({
       await using os = await fleet.node();
       await os.spawn(waiter, { goal: "Wait" });
       await os.runUntilIdle();
+      await os.spawn(waiter, { goal: "Train", nodeSelector: { gpu: "yes" } });
     }
-    equal((await place.libos("ps", "-a", "-o", "name")).out, "p_1\np_2\n");
+    match((await place.libos("ps")).out, /p_3 .*waiting\/node/);
+    match((await place.libos("describe", "p_3")).out, /gpu=yes/);
+    equal((await place.libos("ps", "-a", "-o", "name")).out, "p_1\np_2\np_3\n");
     match((await place.libos("logs", "p_1")).out, /denied|refused|EPERM/);
     match((await place.libos("verify")).out, /t_1/);
     // No node runs: this process takes the order itself.
@@ -59,7 +62,7 @@ Deno.test({
     match((await place.libos("audit", "seal")).err, /Cannot look at the seals of store "postgres/);
     equal((await place.libos("init")).exit, 2);
     const doctor = await place.libos("doctor", "--store");
-    match(doctor.out, /chain +ok +2 trees/);
+    match(doctor.out, /chain +ok +3 trees/);
     equal(
       (await place.libos("doctor", "--store", "--db", "postgres://u:SECRET@127.0.0.1:1/x"))
         .out.includes("SECRET"),

@@ -169,6 +169,7 @@ const FOR: Readonly<Record<NonNullable<ProcessView["waiting"]>["reason"], string
   timer: "a time:",
   call: "a call that somebody else asked for:",
   paused: "somebody to resume it; it was paused by",
+  node: "a node with",
 };
 
 function On({ on }: { readonly on: string }): JSX.Element {
