@@ -54,6 +54,8 @@ export interface Escape {
   readonly cameThrough?: (at: Outcome) => boolean;
   /** Without walls: before anybody was asked, and after a yes. Else it is asked, and comes through. */
   readonly bare?: readonly [unasked: Cell, allowed: Cell];
+  /** Whether a control group holds it, with and without walls, where one can be made. */
+  readonly isGrouped?: boolean;
 }
 
 const HELD_TOO = ["asked", "held"] as const;
@@ -235,8 +237,11 @@ const PROCESSES = classed("processes", [
   {
     name: "a daemon without a mark",
     does: ({ word }) =>
-      `setsid env -i sh -c 'sleep 60; exit' ${word} >/dev/null 2>&1 </dev/null & sleep 0.2`,
+      // It speaks when its environment is empty.
+      `coproc setsid env -i sh -c 'echo; exec >/dev/null; sleep 60; exit' ${word} 2>/dev/null; ` +
+      'read -r _ <&"${COPROC[0]}"',
     cameThrough: ({ left }) => left > 0,
+    isGrouped: true,
   },
   {
     name: "namespaces of its own",
@@ -369,7 +374,7 @@ export function tableOf(escapes: readonly Escape[]): string {
     row(head),
     row(head.map(() => "---")),
     ...escapes.filter((one) => one.class === name)
-      .map((one) => row([one.name, ...expected(one)])),
+      .map((one) => row([one.name + (one.isGrouped ? " ¹" : ""), ...expected(one)])),
   ]);
   return [
     "# Attempts of programs, and what holds them",
@@ -380,6 +385,7 @@ export function tableOf(escapes: readonly Escape[]): string {
     "**refused**: nothing was started; **asked**: nothing was started before a person said yes;",
     "**open**: it comes through; **not tried**: it would harm the machine that tries it. What is",
     "open after a yes is what there is to the attempt: the walls hold it, and nothing else does.",
+    "¹ Where a control group can be made, it is held after a yes, too.",
     ...parts,
     "",
   ].join("\n");
