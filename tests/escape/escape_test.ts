@@ -2,9 +2,9 @@
  * Hostile bodies against every tier: what must be held is held, and what is known not to be is not.
  *
  * `deno task escape` (LIBOS_ESCAPE=all) tries each body against each tier. By default the tier
- * "process" has all of them; "jail", which puts walls around the same cage, and "worker" have each
- * third one, beginning with another in another run, and of those that a Worker does not hold a
- * sample, since each of them takes a kernel with it. LIBOS_SEED repeats the choice of a run.
+ * "process" has all of them; "jail", which puts walls around the same cage, has each third one and
+ * "worker" each fifth, beginning with another in another run, and of those that a Worker does not
+ * hold a sample, since each of them takes a kernel with it. LIBOS_SEED repeats the choice of a run.
  * @module
  */
 
@@ -20,15 +20,15 @@ const BODIES = await allBodies();
 const IS_WHOLE = Deno.env.get("LIBOS_ESCAPE") === "all";
 /** One of so many that a Worker does not hold is tried by default. */
 const SAMPLE = 8;
-/** Runs in which all bodies come before the tiers that are not tried whole, with fitting seeds. */
-const TURNS = 3;
+/** Runs in which all bodies come before a tier, with fitting seeds. */
+const TURNS: Readonly<Record<Tier, number>> = { process: 1, jail: 3, worker: 5 };
 const SEED = Number(Deno.env.get("LIBOS_SEED") ?? Date.now() % 1_000_000);
 
 function chosen(tier: Tier): (body: Hostile) => boolean {
   const open = BODIES.filter(({ name }) => notHeld(tier).has(name));
   const sample = new Set(open.filter((_, i) => i % SAMPLE === 0));
   const held = BODIES.filter(({ name }) => !notHeld(tier).has(name));
-  const turn = new Set(held.filter((_, i) => tier === "process" || (i + SEED) % TURNS === 0));
+  const turn = new Set(held.filter((_, i) => (i + SEED) % TURNS[tier] === 0));
   return (body) => IS_WHOLE || turn.has(body) || sample.has(body);
 }
 
