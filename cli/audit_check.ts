@@ -7,12 +7,12 @@ import { oneLine } from "../providers/printable.ts";
 import type { Anchor } from "../kernel/seal.ts";
 import type { Fault } from "../kernel/history.ts";
 import type { AuditReport } from "../runtime/audit.ts";
-import { SqliteStore } from "../providers/sqlite_store.ts";
 import { auditReport, faultText } from "../runtime/auditing.ts";
 import { verifyTree } from "../runtime/load.ts";
+import type { Audited } from "../runtime/seal.ts";
 import { checkedView } from "../server/view/event.ts";
 import { treesFor } from "./audit_list.ts";
-import { anchorsOf, keptHeads, type OpenParts, trustOf, unsealed } from "./audit_parts.ts";
+import { anchorsOf, keptHeads, trustOf, unsealed } from "./audit_parts.ts";
 import { verifyFile } from "./audit_file.ts";
 import type { Context } from "./command.ts";
 import { EXIT } from "./exit.ts";
@@ -33,9 +33,10 @@ export async function verifyAny(at: Context, word: string): Promise<number> {
         found.push(checkedView(await verifyTree(store, tree, TREE_CONTEXT)));
       }
     });
-    const report = store instanceof SqliteStore
-      ? await sealsOf(at, { store, audit: store.audit() })
-      : await noSeals(at, store.name);
+    const audit = store.audit?.();
+    const report = audit === undefined
+      ? await noSeals(at, store.name)
+      : await sealsOf(at, { store, audit });
     const whole = report === null ? found : withSeals(found, report, word === "");
     return { found: whole, damage: word === "" ? await store.check() : [] };
   });
@@ -52,7 +53,7 @@ async function noSeals(at: Context, name: string): Promise<null> {
 }
 
 /** The check of the seals; null for a store that nobody sealed or says that somebody did. */
-async function sealsOf(at: Context, parts: OpenParts): Promise<AuditReport | null> {
+async function sealsOf(at: Context, parts: Audited): Promise<AuditReport | null> {
   const trust = await trustOf(at);
   const heads = await keptHeads(at);
   const kept: Anchor = {

@@ -10,7 +10,7 @@ import { parseJson } from "../kernel/parse.ts";
 import { HEAD } from "../kernel/seal.ts";
 import type { Anchor, SignedHead, Trust } from "../kernel/seal.ts";
 import { checkSignature, SigningKey } from "../providers/signing.ts";
-import { type SqliteMode, SqliteStore } from "../providers/sqlite_store.ts";
+import type { SqliteMode } from "../providers/sqlite_store.ts";
 import { anchorOf, type AuditOptions } from "../runtime/auditing.ts";
 import type { Audited } from "../runtime/seal.ts";
 import type { Context } from "./command.ts";
@@ -18,21 +18,17 @@ import { UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
 import { dbPath, openStore } from "./store.ts";
 
-/** A store, open. */
-export interface OpenParts extends Audited {
-  readonly store: SqliteStore;
-}
-
 /** Opens the store, does a job, and closes it. "join" seals beside a running kernel, too. */
 export async function auditing<T>(
   at: Context,
   mode: Exclude<SqliteMode, "own">,
-  job: (parts: OpenParts) => Promise<T>,
+  job: (parts: Audited) => Promise<T>,
 ): Promise<T> {
   const store = await openStore(at, mode);
   try {
-    if (!(store instanceof SqliteStore)) throw unsealed(store.name);
-    return await job({ store, audit: store.audit() });
+    const audit = store.audit?.();
+    if (audit === undefined) throw unsealed(store.name);
+    return await job({ store, audit });
   } finally {
     await store.close();
   }
@@ -40,7 +36,7 @@ export async function auditing<T>(
 
 /** What is said of a store that keeps no seals. */
 export function unsealed(name: string): SysError {
-  const expected = "expected a file; libos verify checks its chains";
+  const expected = "expected a file or a database; libos verify checks its chains";
   return new SysError("ENOSYS", `Cannot look at the seals of store "${name}": none, ${expected}`);
 }
 

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { oneLine } from "../providers/printable.ts";
 import { SysError } from "../kernel/errors.ts";
 import { readLeaf } from "../kernel/seal.ts";
@@ -11,12 +12,13 @@ import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
 import { checkSignature, SigningKey } from "../providers/signing.ts";
 import { faultText, openKey, sealAgain } from "../runtime/auditing.ts";
-import type { Sealed } from "../runtime/seal.ts";
-import { anchorsOf, auditing, keyFileOf, type OpenParts, several } from "./audit_parts.ts";
+import type { Audited, Sealed } from "../runtime/seal.ts";
+import { anchorsOf, auditing, keyFileOf, several } from "./audit_parts.ts";
 import type { Context } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { list, show } from "./output.ts";
+import { isDatabase } from "./store.ts";
 import { dateOf } from "./words.ts";
 
 const WORLD = { clock: realClock, random: realRandom };
@@ -37,7 +39,10 @@ export async function initAudit(at: Context): Promise<number> {
 /** Makes the key, where there is none, and seals. */
 export async function sealedFirst(at: Context): Promise<Sealed> {
   return await auditing(at, "join", async (parts) => {
-    await openKey(keyFileOf(at), parts.audit, WORLD);
+    const path = keyFileOf(at);
+    // What stands beside a database has a folder of its own, which nothing made so far.
+    if (isDatabase(at)) await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await openKey(path, parts.audit, WORLD);
     return await sealedWith(at, parts);
   });
 }
@@ -64,7 +69,7 @@ export async function rotateKey(at: Context): Promise<number> {
   });
 }
 
-async function sealedWith(at: Context, parts: OpenParts): Promise<Sealed> {
+async function sealedWith(at: Context, parts: Audited): Promise<Sealed> {
   const path = keyFileOf(at);
   if (!await isFile(at, path)) {
     const expected = "expected the key of the store; libos audit init makes it";
