@@ -2,18 +2,20 @@
  * Published attacks on agents, played without a model against the real broker, with all defences
  * and with each switched off: `deno task bench:security`.
  *
- * Takes some minutes. `--cages N` plays only every N-th pair where each starts a cage, and those
- * that get through the grants of the data. What it finds is written to `SECURITY.md`.
+ * Takes some minutes on all processors, and prints each part when it was played. `--cages N` plays
+ * only every N-th pair where each starts a cage, and those that get through the grants of the data.
+ * What it finds is written to `SECURITY.md` when all was played, and nothing is written before.
  * @module
  */
 
-import { agentDojo, DATA, hasData, injecAgent } from "./security_data.ts";
+import { agentDojo, DATA, hasData, injecAgent, type Suite } from "./security_data.ts";
+import { type Part, playParts, summed } from "./security_players.ts";
 import {
   ABLATIONS,
   CAGED,
   LADDER,
-  play,
   type Row,
+  type Sample,
   type Tally,
   WAYS,
   WHOLE,
@@ -63,13 +65,34 @@ function compared(all: readonly Came[]): string {
   return table([...HEAD, "worse"], rows);
 }
 
-async function came(rows: readonly Row[], job: (row: Row) => Promise<Tally>): Promise<Came[]> {
-  const all: Came[] = [];
-  for (const row of rows) {
-    all.push({ row, tally: await job(row) });
-    console.log(cells(all.at(-1)!).join("  "));
-  }
-  return all;
+/** Some rows over some suites. */
+interface Table {
+  readonly suites: readonly Suite[];
+  readonly rows: readonly Row[];
+  readonly sample: Sample;
+}
+
+/** Plays tables, what stands first first, and tells what each part and each row came to. */
+async function playTables(tables: readonly Table[]): Promise<readonly (readonly Came[])[]> {
+  const parts = tables.flatMap(({ suites, rows, sample }) =>
+    rows.flatMap((row) => suites.map(({ name }): Part => ({ suite: name, row, sample })))
+  );
+  const startMs = performance.now();
+  let played = 0;
+  const tallies = [
+    ...await playParts(parts, ({ suite, row }, { pairs, through }) => {
+      const s = Math.round((performance.now() - startMs) / 1_000);
+      const at = `${played += 1}/${parts.length}, ${s} s`;
+      console.log(`${at}  ${suite}  ${row.name}: ${through.length} of ${pairs} get through`);
+    }),
+  ];
+  return tables.map(({ suites, rows }) =>
+    rows.map((row) => {
+      const came = { row, tally: summed(tallies.splice(0, suites.length)) };
+      console.log(cells(came).join("  "));
+      return came;
+    })
+  );
 }
 
 function page(parts: {
@@ -171,15 +194,17 @@ if (import.meta.main) {
   const suites = await agentDojo();
   const at = Deno.args.indexOf("--cages");
   const every = at < 0 ? 1 : Number(Deno.args[at + 1]);
-  const ladder = await came(LADDER, (row) => play(suites, row));
-  const also = ladder[3]!.tally.through;
-  const ablations = await came(ABLATIONS, (row) => play(suites, row));
-  const ways = await came(WAYS, (row) => play(suites, row, { every: 1, tasks: false }));
-  const caged = await came(CAGED, (row) => play(suites, row, { every, also, tasks: false }));
+  const [ladder] = await playTables([{ suites, rows: LADDER, sample: WHOLE }]);
+  const also = ladder![3]!.tally.through;
   const injection = [await injecAgent()];
-  const injec = await came(LADDER.filter((_, i) => i !== 4), (row) => play(injection, row, WHOLE));
+  const [caged, injec, ways, ablations] = await playTables([
+    { suites, rows: CAGED, sample: { every, also, tasks: false } },
+    { suites: injection, rows: LADDER.filter((_, i) => i !== 4), sample: WHOLE },
+    { suites, rows: WAYS, sample: { every: 1, tasks: false } },
+    { suites, rows: ABLATIONS, sample: WHOLE },
+  ]);
   const tasks = await tasksPage();
   const sample = every === 1 ? "every pair" : `every ${every}th pair, with those that got through,`;
-  const found = { ladder, ablations, ways, caged, injec, tasks, sample };
-  await Deno.writeTextFile(RESULTS, page(found));
+  const found = { ladder: ladder!, ablations: ablations!, ways: ways!, caged: caged! };
+  await Deno.writeTextFile(RESULTS, page({ ...found, injec: injec!, tasks, sample }));
 }
