@@ -1,7 +1,7 @@
 /**
  * Servers that others wrote, mounted behind walls: `@modelcontextprotocol/server-filesystem` and
- * `server-everything`, from the folder that LIBOS_MCP_PACKAGES names (`npm install` them there).
- * Where there is none, the tests say so and are not run.
+ * `server-everything`, from the folder that LIBOS_MCP_PACKAGES names. `deno task mcp:real` fetches
+ * them and runs this. Where there is none, the tests say so and are not run.
  * @module
  */
 
