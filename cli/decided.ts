@@ -19,11 +19,9 @@ import { isFile } from "./files.ts";
 import { answerText } from "../runtime/line_text.ts";
 import { operatorOf, type Taken } from "./order.ts";
 import { matchesText } from "./request_text.ts";
+import { POLICY_FILE } from "./reserved.ts";
 import { reading } from "./store.ts";
 import { timeOf } from "./words.ts";
-
-/** The file that a workspace's policy is in, unless another is named. */
-export const POLICY_FILE = "libos.policy";
 
 /** An answer that was taken. */
 interface Decided {

@@ -6,7 +6,7 @@
 import { relative, resolve } from "node:path";
 import { SysError } from "../kernel/errors.ts";
 import type { McpServer } from "../kernel/mcp.ts";
-import { changesOf, commandOf, type McpMount, trusted } from "../kernel/mcp_lock.ts";
+import { changesOf, commandOf, MCP_LOCK, type McpMount, trusted } from "../kernel/mcp_lock.ts";
 import { exposed, hiddenIn, textsIn } from "../kernel/mcp_text.ts";
 import type { Json } from "../kernel/json.ts";
 import { resolvePath } from "../kernel/path.ts";
@@ -16,7 +16,7 @@ import type { Command, Context } from "./command.ts";
 import { CREDENTIAL_OPTIONS } from "./credential_place.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { MCP_SERVE_OPTIONS, mcpServe } from "./mcp_serve.ts";
-import { hostOf, keepMount, MCP_LOCK, mountNamed, mountsOf } from "./mcp_lock_file.ts";
+import { hostOf, keepMount, mountNamed, mountsOf } from "./mcp_lock_file.ts";
 import { list, show } from "./output.ts";
 import { workspaceOf } from "./store.ts";
 

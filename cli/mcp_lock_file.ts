@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { SysError } from "../kernel/errors.ts";
-import { formatLock, type McpMount, parseLock } from "../kernel/mcp_lock.ts";
+import { formatLock, MCP_LOCK, type McpMount, parseLock } from "../kernel/mcp_lock.ts";
 import { type McpHost, mountMcp } from "../providers/mcp_host.ts";
 import { Programs } from "../providers/confined.ts";
 import type { RuntimeOptions } from "../runtime/runtime_options.ts";
@@ -13,10 +13,8 @@ import type { Context } from "./command.ts";
 import { credentialsFor } from "./credential_place.ts";
 import type { Finding } from "./doctor_cages.ts";
 import { isFile, readText, writeText } from "./files.ts";
+import { ownedIn } from "./reserved.ts";
 import { workspaceOf } from "./store.ts";
-
-/** What the lock is called. */
-export const MCP_LOCK = "libos.mcp.lock";
 
 function lockPath(at: Context): string {
   return join(workspaceOf(at), MCP_LOCK);
@@ -51,7 +49,8 @@ export async function keepMount(at: Context, name: string, mount: McpMount | nul
 /** A host of mounts in the workspace. */
 export async function hostOf(at: Context, mounts: readonly McpMount[]): Promise<McpHost> {
   const root = await Deno.realPath(workspaceOf(at));
-  return mountMcp(mounts, { root, env: (name) => at.io.env(name), ...credentialsFor(at) });
+  const env = (name: string) => at.io.env(name);
+  return mountMcp(mounts, { root, env, owned: ownedIn(at, root), ...credentialsFor(at) });
 }
 
 /** The servers of a runtime; none where there is no lock. */

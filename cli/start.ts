@@ -5,13 +5,12 @@
 
 import { SysError } from "../kernel/errors.ts";
 import { UsageError } from "./exit.ts";
-import { formatLock } from "../kernel/mcp_lock.ts";
+import { formatLock, MCP_LOCK } from "../kernel/mcp_lock.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { keyFileOf } from "./audit_parts.ts";
 import { sealedFirst } from "./audit_seal.ts";
 import type { Command, Context } from "./command.ts";
 import { isFile, makeText } from "./files.ts";
-import { MCP_LOCK } from "./mcp_lock_file.ts";
 import { show } from "./output.ts";
 import { dbPath, isDatabase } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";

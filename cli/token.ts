@@ -3,7 +3,7 @@
  * @module
  */
 
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { parseJson } from "../kernel/parse.ts";
 import { realClock } from "../providers/clock.ts";
 import { type PrivateFile, privateFile } from "../providers/private_file.ts";
@@ -11,7 +11,6 @@ import { realRandom } from "../providers/random.ts";
 import { type Role, TokenBook } from "../server/mod.ts";
 import { tokenView } from "../server/view/token.ts";
 import type { Command, Context } from "./command.ts";
-import { credentialsPath } from "./credential_place.ts";
 import { tokenThere } from "./evidence_there.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { show } from "./output.ts";
@@ -30,15 +29,6 @@ export function tokensPath(at: Context): string {
 /** Where it is kept which images were made of processes of a store. */
 export function imagesPath(at: Context): string {
   return join(dirname(dbPath(at)), "images.json");
-}
-
-/** What stands beside a store and is no agent's to read: tokens, books, and the keys named here. */
-export function reservedFor(at: Context): { readonly reserved: readonly string[] } {
-  const beside = ["tokens.json", "images.json", "server.json"]
-    .map((name) => join(dirname(dbPath(at)), name));
-  const keys = at.flags.texts("store-key").map((file) => resolve(at.io.cwd, file));
-  const credentials = credentialsPath(at);
-  return { reserved: [...beside, ...keys, ...credentials === null ? [] : [credentials]] };
 }
 
 /** Where a running server says where it is. */

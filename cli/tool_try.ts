@@ -24,11 +24,11 @@ import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
 import { isFile, readText } from "./files.ts";
 import { operatorOf } from "./order.ts";
 import { safeJson } from "./output.ts";
+import { POLICY_FILE } from "./reserved.ts";
 import { cageOptions, problemLines, readTool, type ToolFile } from "./tool_file.ts";
 import { TryView } from "./tool_view.ts";
 import { rulesOf } from "./words.ts";
 
-const POLICY_FILE = "libos.policy";
 const FATAL: ReadonlySet<string> = new Set(["EREPLAY", "EFENCED", "EINTEGRITY"]);
 
 /** How a trial came out. */

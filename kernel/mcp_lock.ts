@@ -27,6 +27,9 @@ import { exposed, hiddenIn, textsIn } from "./mcp_text.ts";
 import { parseJson } from "./parse.ts";
 import { resolvePath } from "./path.ts";
 
+/** What the lock of a workspace is called. */
+export const MCP_LOCK = "libos.mcp.lock";
+
 /** A tool as a person saw it. */
 export interface McpPin {
   /** The hash. */

@@ -6,11 +6,12 @@
  *       taken as well, or the whole is refused.
  *   U2. What has such a name is taken under its other names too, as far as they are in the folder.
  *   U3. How much is looked at, and for how long, is bounded; others go on meanwhile.
- *   U4. What is the runtime's own is taken wherever it stands, whatever rules say.
+ *   U4. What is the runtime's own is taken wherever it stands, whatever rules say; a folder of it
+ *       that is not there yet is made, for what is not there cannot be covered.
  * @module
  */
 
-import { lstatSync, readFileSync, type Stats } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, type Stats } from "node:fs";
 import { SysError } from "../kernel/errors.ts";
 import { compileResource, matchSegments, splitResource } from "../kernel/grammar.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -68,6 +69,23 @@ export async function namesIn(
     if (named.length > 0 || area.unseen.length > 0) found.set(area, named);
   }
   return found;
+}
+
+/** U4: makes folders of the runtime's own where a program could make them. */
+export function makeOwned(root: string | null, { areas, owned = [] }: Reach): void {
+  if (root === null) return;
+  for (const { path, kind } of owned) {
+    const isOpen = areas.some((area) =>
+      area.writes && area.kind === "folder" && isAtOrBelow(path, area.path) &&
+      !area.holes.some((hole) => isAtOrBelow(path, hole))
+    );
+    if (kind === "file" || !isOpen) continue;
+    try {
+      mkdirSync(hostPath(root, path), { mode: 0o700 });
+    } catch {
+      // It is there, or nothing can be made there by anybody.
+    }
+  }
 }
 
 /** Paths that are not what they were when the names were found, and that no program should see. */
@@ -182,7 +200,8 @@ async function lookThrough(
 function takeOwned({ walk, area, owned }: Looking, sorted: Sorted): Folder[] {
   const found: Folder[] = [];
   for (const folder of new Set(owned.map(({ path }) => path.slice(0, path.lastIndexOf("/"))))) {
-    if (!isAtOrBelow(folder, area.path)) continue;
+    // What lies in a folder of ours is covered with it, once.
+    if (!isAtOrBelow(folder, area.path) || isOwned(owned, folder)) continue;
     for (const { name, isDirectory } of entriesIn(hostPath(walk.root, folder))) {
       const path = `${folder}/${name}`;
       if (!isOwned(owned, path) || area.holes.some((hole) => isAtOrBelow(path, hole))) continue;

@@ -20,7 +20,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { NO_REACH } from "../kernel/reach.ts";
 import { checkEnvironment } from "../kernel/shell.ts";
 import { USERS, USERS_FD, type Walls, wallsOf } from "./confine.ts";
-import { hostPath, type Names, namesIn } from "./confine_names.ts";
+import { hostPath, makeOwned, type Names, namesIn } from "./confine_names.ts";
 import { programAt, refusalOf } from "./jail.ts";
 import { confineFilter } from "./jail_filter.ts";
 import { printable } from "./printable.ts";
@@ -71,6 +71,7 @@ export class Programs {
     const { works, why } = spec.confined ? this.confinement() : { works: true, why: "" };
     if (!works) throw new SysError("ENOSYS", `Cannot confine "${spec.program}": ${why}`);
     const { root, reach } = spec.place;
+    if (spec.confined) makeOwned(root, reach);
     const names: Names = spec.confined ? await namesIn(root, reach) : new Map();
     const folder = Deno.makeTempDirSync({ prefix: "libos-" });
     const mark = folder.slice(folder.lastIndexOf("/") + 1);

@@ -26,6 +26,7 @@ import type {
 } from "../kernel/mcp.ts";
 import { commandOf, comparedTools, type McpMount } from "../kernel/mcp_lock.ts";
 import { sharedReach } from "../kernel/mcp_reach.ts";
+import type { Owned } from "../kernel/owned.ts";
 import type { Reach } from "../kernel/reach.ts";
 import type { Clock } from "../kernel/world.ts";
 import { realClock } from "./clock.ts";
@@ -40,6 +41,8 @@ import { fault, Seat } from "./mcp_seat.ts";
 export interface McpOptions {
   /** The workspace: an absolute path without links; null for none. */
   readonly root: string | null;
+  /** What of the workspace no server sees, besides what its callers may not. */
+  readonly owned?: readonly Owned[];
   /** Secrets for servers at URLs. */
   readonly credentials?: Credentials | null;
   /** How servers at URLs are reached. */
@@ -199,10 +202,14 @@ export class McpHost implements Mcp {
   /** The server for a reach, up, with what it offers looked at (H1, H2). */
   async #instance(name: string, reach: Reach, signal: AbortSignal): Promise<Instance> {
     const seat = this.#seat(name);
+    const { label } = reach;
+    const owned = [...this.#options.owned ?? [], ...reach.owned ?? []];
     const own = seat.mount.confined && seat.mount.command !== null
-      ? sharedReach(seat.reach, reach)
-      : { ...seat.reach, label: reach.label };
-    const key = `${name} ${canonical({ areas: own.areas, net: own.net } as unknown as Json)}`;
+      ? { ...sharedReach(seat.reach, reach), owned }
+      : { ...seat.reach, label };
+    // One that was started for who may see more is no other's.
+    const seen = { areas: own.areas, owned: own.owned ?? [], net: own.net };
+    const key = `${name} ${canonical(seen as unknown as Json)}`;
     let instance = await orAborted(this.#begun(key, seat, own), signal);
     if (!await instance.checkUnseen().then(() => true, () => false)) {
       // One that starts now does not see it.

@@ -12,13 +12,17 @@ import type { RuntimeOptions } from "./runtime_options.ts";
 /** The folder that is a runtime's own by its name. */
 const OWN_FOLDER = ".libos";
 
-/** What options name: the store with what stands beside it, keys, books, and what was reserved. */
+/**
+ * What options name: the store with what stands beside it, keys, books, the policy's file, and what
+ * was reserved.
+ */
 export function ownedBy(options: RuntimeOptions): Owned {
-  const { workspace, store = "./.libos/libos.db", audit, hookOptions, reserved = [] } = options;
+  const { workspace, store = "./.libos/libos.db", audit, hookOptions, policyFile } = options;
   const path = store instanceof SqliteStore ? store.path : store;
   const isFile = typeof path === "string" && path !== ":memory:" && !isShared(path);
   const stores = isFile ? [resolve(path)] : [];
-  const files = [...stores, audit?.keyFile, hookOptions?.file, ...reserved]
+  const { reserved = [] } = options;
+  const files = [...stores, audit?.keyFile, hookOptions?.file, policyFile, ...reserved]
     .filter((one) => one !== undefined);
   const folders = [
     ...workspace === null ? [] : [join(workspace ?? ".", OWN_FOLDER)],

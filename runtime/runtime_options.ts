@@ -36,7 +36,8 @@ export interface RuntimeOptions {
   readonly workspace?: string | null;
   /**
    * More files of the machine that no agent and no program reaches, whatever it is granted. The
-   * store with what stands beside it, its keys and the workspace's `.libos` are always among them.
+   * store with what stands beside it, its keys, the `policyFile` and the workspace's `.libos` are
+   * always among them.
    */
   readonly reserved?: readonly string[];
   /** The net, as `openNet` makes it. No request leaves without it. */

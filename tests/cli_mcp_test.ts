@@ -46,6 +46,28 @@ walled("A server is mounted with its pins, called by an agent, and let go", asyn
   match((await place.libos("mcp", "ls")).err, /No servers of tools/);
 });
 
+const THIEF = `import { allow, defineImage } from "@agent-libos/core";
+const image = defineImage({
+  name: "thief",
+  program: async ({ sys }) => {
+    const said = [];
+    for (const path of ["./libos.mcp.lock", "./libos.mcp.lock.new", "./libos.policy"]) {
+      const wrote = sys.file.write({ path, text: "{}" });
+      said.push(await wrote.then(() => "written", ({ code }) => code));
+    }
+    await sys.process.exit({ result: said });
+  },
+});
+export default { image, spawn: { goal: "Take", grants: [allow("file.*")] } };
+`;
+
+Deno.test("No agent writes the lock or the policy that the next is held by, there or not", async () => {
+  await using place = await Place.make();
+  await place.write("thief.ts", THIEF);
+  const { result } = await place.json<{ result: string[] }>("run", "./thief.ts");
+  equal(result, ["EACCES", "EACCES", "EACCES"]);
+});
+
 walled(
   "A tool that changed is shown with what changed, exits 7, and is blocked until trusted",
   async () => {

@@ -48,11 +48,18 @@ export function filesOf(at: CallContext): Files {
 /** A need of a right on a path. */
 export function need(right: string, at: NeedContext, path: string): Need {
   const resource = resolvePath(at.cwd, path);
-  // Before anybody is asked about it: no answer would open it.
-  if (isOwned(ownedHere(at), resource)) {
-    throw new SysError("EACCES", `Cannot use "${path}": ${OWNED}`);
-  }
+  refuseOwned(at, resource, path);
   return { right, resource };
+}
+
+/** Refuses the runtime's own before anybody is asked about it: no answer would open it. */
+export function refuseOwned(
+  at: Pick<NeedContext, "world">,
+  resource: string,
+  path: string = resource,
+): void {
+  if (!isOwned(ownedHere(at), resource)) return;
+  throw new SysError("EACCES", `Cannot use "${path}": ${OWNED}`);
 }
 
 function inside(at: CallContext, path: string): { resource: string; path: string } {

@@ -34,7 +34,7 @@ import { type Reach, reachOf } from "../../kernel/reach.ts";
 import { checkAgainst } from "../../kernel/schema.ts";
 import { jsonObjectShape, jsonShape, objectIdShape, objectShape } from "../shapes.ts";
 import { type CallContext, type Need, type NeedContext, syscall } from "../syscall.ts";
-import { ownedHere } from "./file.ts";
+import { ownedHere, refuseOwned } from "./file.ts";
 
 const serverName = z.string().min(1).max(64);
 const replyShape = z.union([
@@ -200,6 +200,7 @@ function needsOf(args: Asked, at: Pick<NeedContext, "cwd" | "world">): readonly 
   const bound = boundTo(bindings, args.arguments, placeOf(at, server));
   if (bound.length === 0) return [{ right, resource: resourceOf(args.arguments), ...more }];
   const paths = [...new Set(bound.map(({ resource }) => resource))];
+  for (const path of paths) refuseOwned(at, path);
   return [...paths.map((resource) => ({ right, resource, ...more })), ...bound];
 }
 
