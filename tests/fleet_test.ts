@@ -150,6 +150,28 @@ claim("A tree that asks for labels waits for a node that has them", async (place
   await rejects(plain.spawn(brief, { goal: "No", nodeSelector: { "a b": "" } }), "EINVAL");
 });
 
+claim(
+  "Trees of a node with a folder of its own wait for a node of its name, and go to no other",
+  async (place) => {
+    const node = { name: "desk", ownWorkspace: true };
+    {
+      await using desk = await place.node({ node });
+      await desk.spawn(brief, { goal: "Work on what is here" });
+      await desk.spawn(brief, { goal: "Work there", nodeSelector: { node: "lab" } });
+    }
+    await using other = await place.node();
+    assert.deepEqual(await other.node.membership!.look(), []);
+    await rejects(other.get("p_1"), "EFENCED");
+    await using back = await place.node({ node });
+    await back.node.membership!.look();
+    assert.deepEqual(await place.owners(), { [idOf(back)]: 1, none: 1 });
+    await using lab = await place.node({ node: { name: "lab" } });
+    await lab.node.membership!.look();
+    assert.deepEqual(await place.owners(), { [idOf(back)]: 1, [idOf(lab)]: 1 });
+    await rejects(place.node({ node: { ownWorkspace: true } }), "EINVAL");
+  },
+);
+
 claim("A tree moves to a node, and stays where it is when that one takes none", async (place) => {
   await using from = await place.node(LIVELY);
   const { pid } = await from.spawn(waiter, { goal: "Wait" });
