@@ -115,6 +115,7 @@ export function describeLines(process: ProcessView, rest: {
     `State:      ${stateText(process)}${since}`,
     `Goal:       ${process.goal}`,
     `Folder:     ${process.cwd}`,
+    ...(process.elsewhere === true ? ["Node:       another one; orders reach it there"] : []),
     `Started:    ${process.startedAt.replace(/\.\d+Z$/, "Z")}, step ${process.step}`,
     `Budget:     ${budgetText(process, nowMs)}`,
     `Calls:      ${calls.allowed} allow, ${calls.asked} ask, ${calls.denied} deny`,

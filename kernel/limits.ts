@@ -315,6 +315,7 @@ export const LIMITS = {
   streamsPerPrincipalMax: 32,
   streamQueueBytesMax: 512 * 2 ** 10,
   streamLookMs: 1_000,
+  elsewhereLookMs: 500,
   glancesKept: 2_048,
   glancesAhead: 1_000,
   glanceLinesMax: 256,

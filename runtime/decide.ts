@@ -16,6 +16,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import type { RequestRecord } from "../kernel/state.ts";
 import type { PersonAnswer } from "../kernel/world.ts";
 import type { DecidedBy, DecidedItem, DecideItem } from "./approvals.ts";
+import { lookAt } from "./look.ts";
 import { latest, type Matches, matchesIn } from "./matches.ts";
 import type { Node } from "./node.ts";
 import { problemOf } from "./suggest.ts";
@@ -112,7 +113,7 @@ function refuse(why: string): never {
 }
 
 async function requestOf(node: Node, id: RequestId): Promise<RequestRecord | undefined> {
-  const { state } = await node.open(treeOf(id));
+  const { state } = await lookAt(node, treeOf(id));
   return Object.hasOwn(state.requests, id) ? state.requests[id] : undefined;
 }
 
@@ -128,7 +129,7 @@ export async function matches(
     checkPattern(wanted);
     return { ...await matchesIn(store, of.tree, wanted), problem: null };
   }
-  const tree = await node.open(treeOf(of));
+  const tree = await lookAt(node, treeOf(of));
   const request = await requestOf(node, of as RequestId);
   if (request?.call == null) {
     const state = "absent or about no call, expected one about a call";

@@ -73,12 +73,14 @@ export async function* linesAfter(
 export async function stateAt(
   node: {
     readonly options: { readonly store: Store; readonly context: TreeContext };
+    peek(id: TreeId): Tree | undefined;
     durable(tree: Tree): Promise<void>;
   },
   tree: Tree,
   seq: number,
 ): Promise<State> {
-  await node.durable(tree);
+  // One that is not in memory here was read from the store.
+  if (node.peek(tree.state.tree) === tree) await node.durable(tree);
   const { store, context } = node.options;
   return (await treeAt(store, tree.state.tree, seq, context)).tree.state;
 }

@@ -277,5 +277,6 @@ export class Membership {
 
 /** What is said of a tree that another node has. */
 export function ownedElsewhere(id: TreeId): SysError {
-  return new SysError("EFENCED", `Cannot open tree "${id}": another node owns it`);
+  const expected = `expected it here; ask that node, or say libos nodes move ${id} --to this one`;
+  return new SysError("EFENCED", `Cannot open tree "${id}": another node owns it, ${expected}`);
 }

@@ -8,6 +8,7 @@
  *   N1. A tree in memory is shown as it is there, and one that is not as the store has it now.
  *   N2. Looking changes nothing: no claim, no line, and no tree leaves memory for it.
  *   N3. Looking at many lets others have their turn.
+ *   N4. A tree that another node has is shown as the store has it, and says so.
  *
  * Reading a tree's lines costs half a millisecond and more, so those that the first pages show are
  * read when the server starts, before somebody asks.
@@ -21,7 +22,8 @@ import type { TreeHead } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Run } from "../broker/run.ts";
-import { loadTree } from "../runtime/load.ts";
+import { headOf, loadTree } from "../runtime/load.ts";
+import { isElsewhere } from "../runtime/look.ts";
 import type { Node } from "../runtime/node.ts";
 import { type Pace, paceOf } from "../runtime/pace.ts";
 
@@ -29,6 +31,8 @@ import { type Pace, paceOf } from "../runtime/pace.ts";
 export interface Glance {
   readonly tree: Tree;
   readonly runs: ReadonlyMap<Pid, Run>;
+  /** Another node has it: its state here is what the store has, and is not to be changed. */
+  readonly isElsewhere?: true;
 }
 
 /** Trees that are read between two turns of the event loop. */
@@ -51,11 +55,28 @@ export class Glances {
   async at(head: Pick<TreeHead, "tree" | "seq">): Promise<Glance | undefined> {
     try {
       if (this.#node.peek(head.tree) !== undefined) return await this.#node.hosted(head.tree);
-      if (this.#node.broken.has(head.tree)) return undefined;
+      const broken = this.#node.broken.get(head.tree);
+      if (broken !== undefined && !isElsewhere(this.#node, broken)) return undefined;
       return { tree: this.#remembered(head) ?? await this.#read(head), runs: NOBODY };
     } catch (thrown) {
       if (thrown instanceof SysError) return undefined;
       throw thrown;
+    }
+  }
+
+  /**
+   * A tree that somebody asks for: opened, or looked at where another node has it (N4). Throws
+   * `ENOENT`.
+   */
+  async of(id: TreeId): Promise<Glance> {
+    const node = this.#node;
+    try {
+      return await node.hosted(id);
+    } catch (thrown) {
+      if (!isElsewhere(node, thrown)) throw thrown;
+      const head = await headOf(node.options.store, id);
+      const tree = this.#remembered(head) ?? await this.#read(head);
+      return { tree, runs: NOBODY, isElsewhere: true };
     }
   }
 

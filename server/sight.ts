@@ -10,37 +10,45 @@ import { SysError } from "../kernel/errors.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
+import { ownedElsewhere } from "../runtime/membership.ts";
 import type { House } from "./api.ts";
+import type { Glance } from "./glance.ts";
 import { type Principal, seesTree } from "./principal.ts";
 
-/** A process that a principal may see. Throws `ENOENT`. */
+/** A process that a principal may see, wherever its tree is. Throws `ENOENT`. */
 export async function seenProcess(
   house: House,
   who: Principal,
   pid: Pid,
-): Promise<{ readonly tree: Tree; readonly process: Process }> {
-  const tree = await opened(house, treeOf(pid));
+): Promise<Glance & { readonly process: Process }> {
+  const seen = await found(house, treeOf(pid));
+  const tree = seen?.tree;
   const process = tree !== undefined && Object.hasOwn(tree.state.processes, pid)
     ? tree.state.processes[pid]
     : undefined;
-  if (tree === undefined || process === undefined || !seesTree(who, tree.state)) {
+  if (seen === undefined || process === undefined || !seesTree(who, seen.tree.state)) {
     throw new SysError("ENOENT", `Cannot find process "${pid}": absent, expected one of the list`);
   }
-  return { tree, process };
+  return { ...seen, process };
 }
 
-/** A tree whose root a principal may see. Throws `ENOENT`. */
+/** A tree whose root a principal may see, wherever it is. Throws `ENOENT`. */
 export async function seenTree(house: House, who: Principal, id: TreeId): Promise<Tree> {
-  const tree = await opened(house, id);
+  const tree = (await found(house, id))?.tree;
   if (tree === undefined || !seesTree(who, tree.state)) {
     throw new SysError("ENOENT", `Cannot find tree "${id}": absent, expected one of the list`);
   }
   return tree;
 }
 
-async function opened(house: House, id: TreeId): Promise<Tree | undefined> {
+/** Refuses to change a tree that was looked at only, since another node has it. `EFENCED`. */
+export function refuseElsewhere(house: House, { state }: Tree): void {
+  if (house.runtime.node.peek(state.tree) === undefined) throw ownedElsewhere(state.tree);
+}
+
+async function found(house: House, id: TreeId): Promise<Glance | undefined> {
   try {
-    return await house.runtime.node.open(id);
+    return await house.glances.of(id);
   } catch (thrown) {
     if (thrown instanceof SysError && thrown.code === "ENOENT") return undefined;
     throw thrown;

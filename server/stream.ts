@@ -12,6 +12,7 @@
  */
 
 import type { Context } from "hono";
+import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -195,6 +196,14 @@ export class Stream {
     }
   }
 
+  /** Looks again and again until it ends; a store that is away is looked at later. */
+  async often(look: () => Promise<void>): Promise<void> {
+    while (!this.isOver) {
+      await this.#house.clock.sleep(LIMITS.elsewhereLookMs, this.#stop.signal).catch(() => {});
+      if (!this.isOver) await look().catch(unlessAway);
+    }
+  }
+
   /** Sends an event, if its principal may see it. */
   send(event: StreamEvent): void {
     if (this.isOver || !this.#sees(event)) return;
@@ -281,6 +290,10 @@ export class Stream {
   }
 }
 
+function unlessAway(thrown: unknown): void {
+  if (!(thrown instanceof SysError) || thrown.code !== "EIO") throw thrown;
+}
+
 /** Sends what happens everywhere, from a cursor on, or from now. */
 export async function streamAll(
   house: House,
@@ -324,21 +337,24 @@ export async function streamProcess(house: House, stream: Stream, given: {
   stream.whenOver(node.listen((id, lines) => {
     if (id !== tree) return;
     newest = Math.max(newest, lines.at(-1)?.seq ?? 0);
-    if (isLive) { for (const line of lines) hear(line); }
+    // What stands before them was written at another node, and is read first.
+    if (isLive && (lines[0]?.seq ?? 0) <= last + 1) { for (const line of lines) hear(line); }
   }));
-  const { state } = await node.open(tree);
+  const { tree: { state } } = await house.glances.of(tree);
   if (stream.seesTree(tree)) stream.about(tree);
   if (state.seq - last > LIMITS.feedEventsKept || last > state.seq) {
     last = state.seq;
     stream.reset(String(last), "the cursor is not in the window");
   }
-  do {
+  const read = async (): Promise<void> => {
     for await (const line of linesFrom(node.options.store, tree, last + 1)) {
       hear(line);
       if (stream.isBusy) await stream.room();
       if (stream.isOver) return;
     }
-  } while (newest > last);
+  };
+  do await read(); while (newest > last && !stream.isOver);
+  if (stream.isOver) return;
   isLive = true;
   stream.whenOver(node.listenText((pid, text) => {
     if (pid !== given.pid) return;
@@ -346,4 +362,9 @@ export async function streamProcess(house: House, stream: Stream, given: {
     const id = String(last);
     stream.send({ id, kind: "process.text", tree, pid, seq: null, at, summary: { text } });
   }));
+  if (node.membership === null) return;
+  // Nobody tells here what is written at another node.
+  await stream.often(async () => {
+    if (newest > last || node.peek(tree) === undefined) await read();
+  });
 }

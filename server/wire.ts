@@ -1151,6 +1151,8 @@ export interface Process {
   readonly endedAt: string | null;
   /** Seq. */
   readonly seq: number;
+  /** Another node has its tree: this is what the store has of it. Orders reach it there, through its inbox */
+  readonly elsewhere?: true;
 }
 
 /** `ProcessPage` of the API's document. */

@@ -106,6 +106,96 @@ Deno.test({
 });
 
 Deno.test({
+  name: "A tree of another node is shown as the store has it, followed, steered and waited for",
+  ignore,
+  fn: async () => {
+    await using place = await Place.make();
+    const fleet = new FleetPlace(server.url, `libos_cli_elsewhere_${Deno.pid}`);
+    {
+      await using owner = await fleet.node({ autorun: true });
+      const { pid } = await owner.spawn(waiter, { goal: "Wait there" });
+      await fleet.until("SELECT FROM $.trees WHERE owner IS NOT NULL AND NOT ready");
+      await using one = await fleet.node({ autorun: true });
+      await using house = serve(one, { hostname: "127.0.0.1", port: 0 });
+      const { secret } = house.tokens.create({ name: "ada", role: "admin" });
+      const at = (path: string, init: RequestInit = {}) =>
+        fetch(`${house.url}/v1/${path}`, {
+          ...init,
+          headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
+        });
+      const followed = await at(`processes/${pid}/events`);
+      const paths = [
+        ...["", "/timeline", "/capabilities", "/budget", "/tools", "/least-authority"]
+          .map((path) => `processes/${pid}${path}`),
+        ...["", "/events", "/state", "/diff?from=1", "/policy", "/effects", "/retention"]
+          .map((path) => `trees/t_1${path}`),
+      ];
+      for (const path of paths) {
+        const answer = await at(path);
+        equal([path, answer.status], [path, 200]);
+        await answer.body?.cancel();
+      }
+      equal((await (await at(`processes/${pid}`)).json()).elsewhere, true);
+      equal((await (await at(`processes`)).json()).items[0].pid, pid);
+      const there = ["--host", house.url, "--token", secret];
+      match((await place.libos("ps", ...there)).out, /p_1 .*waiting\/message .*Wait there/);
+      match((await place.libos("describe", pid, ...there)).out, /Node: +another one/);
+      match((await place.libos("logs", pid, ...there)).out, /Wait there/);
+      match((await place.libos("verify", "t_1", ...there)).out, /t_1.*OK/);
+      // What only its node can do is refused, and nothing that was shown is changed by it.
+      const body = JSON.stringify({ name: "here" });
+      const refused = await at(`processes/${pid}/checkpoints`, { method: "POST", body });
+      equal([refused.status, (await refused.json()).code], [503, "EFENCED"]);
+      equal((await (await at("checkpoints?tree=t_1")).json()).items, []);
+      const ended = at(`processes/${pid}/wait?timeoutMs=60000`);
+      equal((await place.libos("pause", pid, ...there)).exit, 0);
+      match((await place.libos("ps", ...there)).out, /p_1 .*paused/);
+      equal((await place.libos("resume", pid, ...there)).exit, 0);
+      equal((await place.libos("send", pid, "hello", ...there)).exit, 0);
+      const { ended: isOver, result } = await (await ended).json();
+      equal([isOver, result], [true, "hello"]);
+      let heard = "";
+      for await (const chunk of followed.body!.pipeThrough(new TextDecoderStream())) {
+        heard += chunk;
+        if (/"state":"ended/.test(heard)) break;
+      }
+      match(heard, /"state":"ended/);
+      // Nobody took it by looking.
+      const [row] = await fleet.sql("SELECT epoch FROM $.trees WHERE id = 1");
+      equal(row!.epoch, "1");
+    }
+    await fleet.close();
+  },
+});
+
+Deno.test({
+  name:
+    "serve is a node of its database: agents are started there, and it leaves when it is told to",
+  ignore,
+  fn: async () => {
+    await using place = await Place.make();
+    const fleet = new FleetPlace(server.url, `libos_cli_serve_${Deno.pid}`);
+    const argv = ["serve", "waiter.ts", "--port", "0", "--db", fleet.url, "--own-workspace"];
+    const child = place.spawn(...argv, "--node", "desk", "--node-label", "gpu=yes");
+    await child.shows("Stop with Ctrl-C");
+    place.variables["LIBOS_DB"] = fleet.url;
+    const [node] = await place.json<Record<string, unknown>[]>("nodes", "ls");
+    equal([node!["name"], node!["labels"]], ["desk", { gpu: "yes", node: "desk" }]);
+    const started = await place.libos("spawn", "-d", "waiter", "Wait", "-o", "name");
+    equal([started.exit, started.out], [0, "p_1\n"], started.err);
+    const [row] = await fleet.sql("SELECT selector::text AS asks FROM $.trees");
+    equal(JSON.parse(row!["asks"]), { node: "desk" });
+    equal((await place.libos("send", "p_1", "hello")).exit, 0);
+    await fleet.until("SELECT FROM $.trees WHERE NOT live");
+    match((await place.libos("ps", "-a")).out, /p_1 .*exited 0/);
+    child.kill("SIGTERM");
+    equal((await child.said()).exit, 0);
+    match((await place.libos("nodes", "ls")).out, /desk +gone/);
+    await fleet.close();
+  },
+});
+
+Deno.test({
   name: "Nodes are listed, drained, cordoned and given trees, here and over HTTP",
   ignore,
   fn: async () => {

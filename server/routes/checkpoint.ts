@@ -22,7 +22,7 @@ import { forkShape, rollbackPreviewShape, rollbackShape } from "../schema/memory
 import { processShape, treeViewShape } from "../schema/process.ts";
 import { pageQuery, pidShape, treeShape } from "../schema/shape.ts";
 import { pageOfTrees } from "../search.ts";
-import { seenProcess, seenTree } from "../sight.ts";
+import { refuseElsewhere, seenProcess, seenTree } from "../sight.ts";
 import { checkpointView } from "../view/memory.ts";
 import { processView } from "../view/process.ts";
 import { shownTree } from "../view/tree.ts";
@@ -126,6 +126,7 @@ export async function checkpointOf(house: House, tree: Tree, given: {
   readonly by: string;
 }): Promise<Checkpoint> {
   const { node } = house.runtime;
+  refuseElsewhere(house, tree);
   const draft = new Draft(tree, node.options.world.clock.now());
   const id = takeCheckpoint(draft, given);
   tree.commit(draft);

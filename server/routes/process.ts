@@ -7,6 +7,8 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { type Pid, treeOf } from "../../kernel/ids.ts";
 import type { Json } from "../../kernel/json.ts";
+import type { Process } from "../../kernel/state.ts";
+import { isElsewhere } from "../../runtime/look.ts";
 import { PERSON } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import { parseRule } from "../../runtime/rule.ts";
@@ -36,8 +38,8 @@ export function processRoutes(app: Api, house: House): void {
 
 /** A process as it is now, if the one who asks may see it. */
 async function shown(house: House, who: Principal, pid: string): Promise<ProcessView> {
-  const { process } = await seenProcess(house, who, pid as Pid);
-  return processView(await house.runtime.node.hosted(treeOf(pid)), process);
+  const seen = await seenProcess(house, who, pid as Pid);
+  return processView(seen, seen.process);
 }
 
 function reading(app: Api, house: House): void {
@@ -102,32 +104,56 @@ function waiting(app: Api, house: House): void {
     async (c) => {
       const { pid } = c.req.valid("param");
       await seenProcess(house, c.get("who"), pid as Pid);
-      const result = await waits.hold(
+      await waits.hold(
         c.get("who").token,
-        () => waited(house, pid, c.req.valid("query").timeoutMs),
+        () => waited(house, pid as Pid, c.req.valid("query").timeoutMs),
       );
-      const process = await shown(house, c.get("who"), pid);
-      const isShown = reaches(c.get("who").role, "operator");
-      const ended = process.state === "ended";
-      return c.json({ ended, process, result: isShown ? result : null }, 200);
+      const seen = await seenProcess(house, c.get("who"), pid as Pid);
+      const process = processView(seen, seen.process);
+      const result = reaches(c.get("who").role, "operator") ? resultOf(seen.process) : null;
+      return c.json({ ended: process.state === "ended", process, result }, 200);
     },
   );
 }
 
-/** What a process exited with, if it ends in time. */
-async function waited(house: House, pid: string, timeoutMs: number): Promise<Json> {
-  const handle = await house.runtime.get(pid);
+/** What a process exited with, if it did. */
+function resultOf({ life }: Process): Json {
+  const exited = life.state === "ended" && life.outcome.kind === "exited" ? life.outcome : null;
+  return exited?.result ?? null;
+}
+
+/** Waits until a process has ended, or the time is up. */
+async function waited(house: House, pid: Pid, timeoutMs: number): Promise<void> {
   const over = new AbortController();
   const late = new AbortController();
   void house.clock.sleep(timeoutMs, over.signal).then(() => late.abort(), () => {});
   const signal = AbortSignal.any([late.signal, house.stopping]);
   try {
-    return (await handle!.wait({ signal })).result;
+    while (!signal.aborted && !await hasEnded(house, pid, signal));
   } catch (thrown) {
-    if (signal.aborted) return null;
-    throw thrown;
+    if (!signal.aborted) throw thrown;
   } finally {
     over.abort();
+  }
+}
+
+/** Whether a process has ended, when it has, or when it is worth to look again. */
+async function hasEnded(house: House, pid: Pid, signal: AbortSignal): Promise<boolean> {
+  const { runtime, clock, glances } = house;
+  const seen = await glances.of(treeOf(pid));
+  if (seen.tree.state.processes[pid]?.life.state === "ended") return true;
+  // Nobody tells here what becomes of a tree of another node.
+  if (seen.isElsewhere === true) {
+    await clock.sleep(LIMITS.elsewhereLookMs, signal);
+    return false;
+  }
+  try {
+    await (await runtime.get(pid))!.wait({ signal });
+    return true;
+  } catch (thrown) {
+    // It went to another node meanwhile.
+    if (isElsewhere(runtime.node, thrown)) return false;
+    throw thrown;
   }
 }
 

@@ -238,7 +238,7 @@ async function decided(
     // A no is for whoever asks.
     ...(outcome === "deny" ? {} : { askers }),
   });
-  const { state } = await house.runtime.node.open(tree.state.tree);
+  const { tree: { state } } = await house.glances.of(tree.state.tree);
   const now = state.requests[id as RequestId];
   const view = now === undefined
     ? answered(before!, decision, who)

@@ -88,6 +88,10 @@ export const processShape = z.object({
   endedAt: timeShape.nullable(),
   /** The last line of its tree. */
   seq: z.number().int(),
+  elsewhere: z.literal(true).optional().openapi({
+    description: "Another node has its tree: this is what the store has of it. Orders reach it " +
+      "there, through its inbox",
+  }),
 }).openapi("Process");
 /** A process. */
 export type ProcessView = z.infer<typeof processShape>;

@@ -21,7 +21,7 @@ export function timeText(ms: number): string {
 
 /** A process. */
 export function processView(
-  { tree, runs }: Glance,
+  { tree, runs, isElsewhere }: Glance,
   process: Process,
 ): ProcessView {
   const { state } = tree;
@@ -57,6 +57,7 @@ export function processView(
     startedAt: timeText(process.startedMs),
     endedAt: life.state === "ended" ? timeText(life.atMs) : null,
     seq: state.seq,
+    ...(isElsewhere === true ? { elsewhere: true as const } : {}),
   };
 }
 
