@@ -34,7 +34,7 @@ import { absentTree } from "./store_refusals.ts";
 
 /** The lease of a tree that lasts for as long as its node's. */
 const BY_NODE = Number.MAX_SAFE_INTEGER;
-/** Free trees of each kind that are looked at in one statement. */
+/** Free trees of each kind that are looked at in one statement at most. */
 const LOOKED_MAX = 512;
 /** For how long nodes that are gone are shown. */
 const GONE_SHOWN_MS = 3_600_000;
@@ -303,6 +303,9 @@ const FITS = `((t.selector IS NULL OR me.labels @> t.selector)
     SELECT FROM $.nodes w WHERE w.id = t.wanted AND w.state = 'active'
       AND w.until > $.now_ms())))`;
 
+/** How many of each kind are looked at: as many as all nodes want that look at the same time. */
+const LOOKS = "(SELECT coalesce(max(n), 0)::bigint FROM looks)";
+
 /**
  * Takes free trees: those that are ready in order of number, those that are due in order of time,
  * those with an inbox in the order in which it was written, all kinds in turn.
@@ -314,25 +317,29 @@ const TAKE = `
   ), peers AS (
     SELECT sum(CASE WHEN id = $1 THEN $3::integer ELSE active END) AS active,
       sum(capacity) AS capacity FROM $.nodes WHERE state = 'active' AND until > $.now_ms()
+  ), looks AS (
+    SELECT least(${LOOKED_MAX}, $4::integer * (1 + ceil(
+      peers.capacity::float8 / greatest(1, me.capacity)))) AS n FROM me, peers
   ), free AS (
     SELECT id, min(rank) AS rank FROM (
       (SELECT t.id, row_number() OVER (ORDER BY t.id) AS rank FROM $.trees t, me
        WHERE t.ready AND t.live AND t.owner IS NULL AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
-       ORDER BY t.id LIMIT ${LOOKED_MAX})
+       ORDER BY t.id LIMIT ${LOOKS})
       UNION ALL
       (SELECT t.id, row_number() OVER (ORDER BY t.due) AS rank FROM $.trees t, me
        WHERE t.due <= $2::bigint AND t.due IS NOT NULL AND t.live AND t.owner IS NULL
          AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
-       ORDER BY t.due LIMIT ${LOOKED_MAX})
+       ORDER BY t.due LIMIT ${LOOKS})
       UNION ALL
-      (SELECT t.id, row_number() OVER (ORDER BY i.n) AS rank FROM (
-         SELECT tree, min(n) AS n FROM $.inbox GROUP BY tree) i
-       JOIN $.trees t ON t.id = i.tree, me
-       WHERE t.owner IS NULL AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
-       ORDER BY i.n LIMIT ${LOOKED_MAX})
+      (SELECT id, row_number() OVER (ORDER BY n) AS rank FROM (
+         SELECT t.id, i.n FROM (
+           SELECT tree, min(n) AS n FROM $.inbox GROUP BY tree ORDER BY n OFFSET 0) i
+         CROSS JOIN LATERAL (SELECT * FROM $.trees WHERE id = i.tree AND owner IS NULL) t, me
+         WHERE NOT t.id = ANY($6::bigint[]) AND ${FITS}
+         ORDER BY i.n LIMIT ${LOOKS}) AS heard)
       UNION ALL
       (SELECT t.id, 0 AS rank FROM $.trees t, me
-       WHERE t.wanted = me.id AND t.live AND t.owner IS NULL LIMIT ${LOOKED_MAX})
+       WHERE t.wanted = me.id AND t.live AND t.owner IS NULL LIMIT ${LOOKS})
     ) AS found GROUP BY id
   ), room AS (
     SELECT greatest(0, least($4::integer, me.capacity - $3::integer,
