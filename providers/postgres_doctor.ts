@@ -39,7 +39,7 @@ export async function examineDatabase(url: string): Promise<{
       layoutFinding(layout),
       await settingsOf(db),
       await clockOf(db),
-      await commitOf(db),
+      await commitOf(db) ?? await lagOf(db),
     ];
     return { findings, layout };
   } catch (thrown) {
@@ -159,7 +159,22 @@ async function clockOf({ run }: Postgres): Promise<DatabaseFinding> {
   return { what: "clock", state: Math.abs(off) > CLOCK_OFF_MS ? "note" : "ok", detail };
 }
 
-async function commitOf({ run }: Postgres): Promise<DatabaseFinding> {
+/** How far a replica may be behind: what it has is all that was committed before. */
+async function lagOf({ run }: Postgres): Promise<DatabaseFinding> {
+  const [row] = await run(
+    "SELECT ceil(extract(epoch FROM now() - pg_last_xact_replay_timestamp()) * 1000) AS old",
+  );
+  const old = row?.old ?? null;
+  const detail = old === null
+    ? "nothing was heard of the primary since it started"
+    : `the last commit that it has is ${Number(old)} ms old; it lacks later ones, if there are any`;
+  return { what: "replica", state: "note", detail };
+}
+
+/** Undefined where nothing can be committed. */
+async function commitOf({ run }: Postgres): Promise<DatabaseFinding | undefined> {
+  const [row] = await run("SELECT pg_is_in_recovery() AS replica");
+  if (row?.replica === true) return undefined;
   const times: number[] = [];
   for (let i = 0; i < COMMITS; i++) {
     const before = Date.now();

@@ -80,6 +80,11 @@ export class FleetPlace {
     return Object.fromEntries(rows.map(({ owner, n }) => [owner, n]));
   }
 
+  /** Asks no more; the schema stays. */
+  async end(): Promise<void> {
+    await this.#admin.end();
+  }
+
   /** Takes the schema away. */
   async close(): Promise<void> {
     await this.#admin.unsafe(`DROP SCHEMA IF EXISTS ${this.#schema} CASCADE`);

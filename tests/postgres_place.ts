@@ -159,7 +159,7 @@ async function launched(
   }).spawn();
   let said = "";
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
-  while (!said.includes("ready to accept connections")) {
+  while (!/ready to accept (read-only )?connections/.test(said)) {
     const { done, value } = await reader.read();
     if (done) throw new Error(`PostgreSQL does not start: ${said}`);
     said += value;
