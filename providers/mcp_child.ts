@@ -66,7 +66,7 @@ export async function startMcpChild(mount: McpMount, place: McpPlace): Promise<M
     program,
     args,
     env: environmentOf(mount, place),
-    place: { root, cwd: ".", reach, reads: readsOf(program, mount.code) },
+    place: { root, cwd: ".", reach, reads: readsOf(program, mount, place) },
     confined: mount.confined,
     limits: {
       cpuMs: LIMITS.mcpCpuMsMax,
@@ -87,10 +87,24 @@ function environmentOf(mount: McpMount, place: McpPlace): Record<string, string>
   return { PATH, HOME: "/tmp", LANG: "C.UTF-8", ...Object.fromEntries(named) };
 }
 
-/** What of the machine its code is in, besides what every program sees. */
-function readsOf(program: string, code: readonly string[]): readonly string[] {
-  const all = [...program.startsWith("/usr/") ? [] : [program], ...code.map(folderAt)];
+/** What of the machine its code is in, besides what every program sees; none of it is ours. */
+function readsOf(program: string, mount: McpMount, place: McpPlace): readonly string[] {
+  const code = mount.code.map(folderAt);
+  if (mount.confined) { for (const path of code) refuseOwned(path, place); }
+  const all = [...program.startsWith("/usr/") ? [] : [program], ...code];
   return all.filter((path) => !path.startsWith("/usr/"));
+}
+
+/** Walls show a folder of code as it is. Throws `EACCES` where what is the runtime's is in it. */
+function refuseOwned(code: string, { root, reach }: McpPlace): void {
+  const above = (one: string, other: string): boolean => `${other}/`.startsWith(`${one}/`);
+  const found = (reach.owned ?? []).map(({ path }) => `${root}/${path.slice(2)}`)
+    .find((own) => above(code, own) || above(own, code));
+  if (found === undefined) return;
+  const sentence = `Cannot start a server: its code is in "${printable(code)}"`;
+  const expected = "expected a folder without it";
+  const why = `where "${printable(found)}" is the runtime's own`;
+  throw new SysError("EACCES", `${sentence}, ${why}, ${expected}`);
 }
 
 function folderAt(path: string): string {

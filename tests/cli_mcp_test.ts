@@ -68,6 +68,27 @@ Deno.test("No agent writes the lock or the policy that the next is held by, ther
   equal(result, ["EACCES", "EACCES", "EACCES"]);
 });
 
+walled("No folder of code shows a server what is the runtime's own", async () => {
+  await using place = await Place.make();
+  for (const code of [".", ".."]) {
+    const { exit, err } = await place.libos(
+      "mcp",
+      "add",
+      "box",
+      "--code",
+      code,
+      "--",
+      ...DENO,
+      CHILD,
+    );
+    equal(exit, 4, err);
+    match(
+      err,
+      /Cannot start a server: its code is in ".*", where ".*" is the runtime's own/,
+    );
+  }
+});
+
 walled(
   "A tool that changed is shown with what changed, exits 7, and is blocked until trusted",
   async () => {
