@@ -39,6 +39,7 @@ export interface HttpListener {
 /** Listens and answers. Throws `EEXIST` when the port is taken, `EACCES`, `EINVAL`. */
 export function listenHttp(handler: HttpHandler, options: HttpOptions = {}): HttpListener {
   const { hostname = "127.0.0.1", port = 0, tls } = options;
+  prepareSignals();
   let server = serve(handler, { hostname, port, ...tls });
   const at = server.addr as Deno.NetAddr;
   const host = at.hostname.includes(":") ? `[${at.hostname}]` : at.hostname;
@@ -81,6 +82,16 @@ async function kept(
       }
     }
   }
+}
+
+/**
+ * S1: the platform opens what it hears signals by when it is first asked to, by a task of its own
+ * as well, and ends where no file can be opened then. So it is asked before anybody can connect.
+ */
+function prepareSignals(): void {
+  const nobody = (): void => {};
+  Deno.addSignalListener("SIGINT", nobody);
+  Deno.removeSignalListener("SIGINT", nobody);
 }
 
 async function inTime(job: Promise<void>, ms: number): Promise<void> {

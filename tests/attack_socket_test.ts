@@ -42,6 +42,15 @@ Deno.test("Who takes every socket takes none from the kernel: it goes on, and an
   await end();
 });
 
+Deno.test("Who takes every file as soon as a server listens ends nothing", async () => {
+  const { line, end } = started("ulimit -n 160", "attack_socket_child.ts", "taken");
+  const { port, secret } = JSON.parse(await line()) as { port: number; secret: string };
+  const headers = { authorization: `Bearer ${secret}` };
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/whoami`, { headers });
+  assert.equal((await answer.json()).name, "ada");
+  await end();
+});
+
 Deno.test("A server stops though somebody reads no answer, ends no head and sends no body", async () => {
   const at = await serverPlace();
   const conns: Deno.TcpConn[] = [];
@@ -81,9 +90,9 @@ Deno.test("Who goes away in the middle of a body is no bug of the server", async
 });
 
 /** A program of the tests under a limit of the shell's. */
-function started(limit: string, program: string) {
+function started(limit: string, program: string, word = "") {
   const path = new URL(program, import.meta.url).pathname;
-  const run = `"${Deno.execPath()}" run -A --no-check --no-prompt "${path}"`;
+  const run = `"${Deno.execPath()}" run -A --no-check --no-prompt "${path}" ${word}`;
   const child = new Deno.Command("sh", {
     args: ["-c", `${limit}; exec ${run}`],
     stdout: "piped",
