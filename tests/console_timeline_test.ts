@@ -139,3 +139,34 @@ browserTest("A timeline whose first bar is there has none earlier", async () => 
   assert.equal((await stretchOf(page, all))[0], all[0]);
   assert.deepEqual(await barriers(page), []);
 });
+
+browserTest(
+  "Earlier bars are asked for while the list is read anew: the press counts once, the focus stays",
+  async () => {
+    await using at = await consolePlace();
+    const process = await at.runtime.spawn(busy, { goal: "Work", input: { calls: FEW } });
+    await at.runtime.runUntilIdle();
+    const all = await callsOf(at.runtime);
+    const page = await at.open("/p/p_1");
+    await page.locator(`svg [data-seq="${all.at(-1)}"]`).waitFor();
+    const isRead = Promise.withResolvers<void>();
+    const goesOn = Promise.withResolvers<void>();
+    await page.route(({ pathname }) => pathname.endsWith("/timeline"), async (route) => {
+      isRead.resolve();
+      await goesOn.promise;
+      await route.continue().catch(() => {});
+    });
+    await process.send({ text: "Something happens" });
+    await at.runtime.runUntilIdle();
+    await isRead.promise;
+    const earlier = page.getByRole("button", { name: "Earlier ones" });
+    await earlier.focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Enter");
+    assert(await earlier.evaluate((button) => button === button.ownerDocument.activeElement));
+    goesOn.resolve();
+    await earlier.waitFor({ state: "detached" });
+    await goHome(page, all[0]!);
+    assert.equal((await stretchOf(page, all))[0], all[0]);
+  },
+);

@@ -55,7 +55,7 @@ export function Rest<T>({ list }: { readonly list: Paged<T> }): JSX.Element {
       {list.items === undefined && list.error === undefined && <p class="dim">Loading…</p>}
       {list.hasMore && (
         <p>
-          <button type="button" disabled={list.isBusy} onClick={list.more}>Show more</button>
+          <button type="button" onClick={list.more}>Show more</button>
         </p>
       )}
     </>

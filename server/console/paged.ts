@@ -19,13 +19,12 @@ export interface Paged<T, More = unknown> {
   /** undefined before the first answer. What was there stays until the next answer is. */
   readonly items: readonly T[] | undefined;
   readonly hasMore: boolean;
-  readonly isBusy: boolean;
   readonly error: ApiError | undefined;
   /** What else the latest page says. */
   readonly last: More | undefined;
-  /** Reads one page more. */
+  /** Reads one page more; while one is read already, that is the one. */
   more(): void;
-  /** Reads all pages again. */
+  /** Reads all pages again, when what is read now is there. */
   again(): void;
 }
 
@@ -44,15 +43,15 @@ export function usePages<T, More = unknown>(
 ): Paged<T, More> {
   const [got, set] = useState<Got<T>>({ hasMore: false });
   const [wish, setWish] = useState({ path, count: 1, round: 0 });
-  const [isBusy, setBusy] = useState(false);
   const count = wish.path === path ? wish.count : 1;
-  const again = (): void => setWish((now) => ({ ...now, round: now.round + 1 }));
-  const pace = useMemo(() => new Pace(again, PAUSE_MS), []);
+  const pace = useMemo(
+    () => new Pace(() => setWish((now) => ({ ...now, round: now.round + 1 })), PAUSE_MS),
+    [],
+  );
   const last = useRef<Last<T> | undefined>(undefined);
   useEffect(() => {
     if (path === null) return;
     const stop = new AbortController();
-    setBusy(true);
     pace.begin();
     const { round } = wish;
     // One page more is read alone; what was read before it stays.
@@ -66,9 +65,7 @@ export function usePages<T, More = unknown>(
     }, (thrown) => {
       if (!stop.signal.aborted) set((now) => ({ ...now, error: known(thrown) }));
     }).finally(() => {
-      if (stop.signal.aborted) return;
-      pace.end();
-      setBusy(false);
+      if (!stop.signal.aborted) pace.end();
     });
     return () => stop.abort();
   }, [path, count, wish.round]);
@@ -76,9 +73,20 @@ export function usePages<T, More = unknown>(
   useEvents((event) => {
     if (path !== null && (event === null || concerns(event))) pace.wish();
   });
-  const more = (): void => setWish(({ round }) => ({ path, count: count + 1, round }));
+  // One page beyond those that are there, however often and whenever it is wished.
+  const more = (): void => {
+    const there = last.current?.path === path ? last.current.pages : 1;
+    setWish(({ round }) => ({ path, count: Math.max(count, there + 1), round }));
+  };
   const { items, hasMore, error } = got;
-  return { items, hasMore, error, last: got.last as More | undefined, isBusy, more, again };
+  return {
+    items,
+    hasMore,
+    error,
+    last: got.last as More | undefined,
+    more,
+    again: () => pace.wish(),
+  };
 }
 
 /** What was read last: where it goes on, and how much of it is there. */

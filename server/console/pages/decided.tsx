@@ -55,7 +55,7 @@ export function DecidedPage({ place }: PageProps): JSX.Element {
       {unread > 0 && (
         <p class="notice" role="status">
           {unread} {unread === 1 ? "tree is" : "trees are"} not read to the end yet.{" "}
-          <button type="button" disabled={list.isBusy} onClick={list.again}>Read on</button>
+          <button type="button" onClick={list.again}>Read on</button>
         </p>
       )}
       {list.items?.length === 0 && (

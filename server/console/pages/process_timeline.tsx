@@ -32,7 +32,7 @@ export function Timeline({ process, who }: {
   readonly who: Who;
 }): JSX.Element {
   const { pid, tree } = process;
-  const { items, error, hasMore, isBusy, more } = usePages<BarView>(
+  const { items, error, hasMore, more } = usePages<BarView>(
     `/v1/processes/${pid}/timeline`,
     (event) => event.tree === tree && event.kind !== "process.text",
     BARS_A_PAGE,
@@ -61,7 +61,7 @@ export function Timeline({ process, who }: {
           Nearer
         </button>
         <Legend />
-        {hasMore && <button type="button" onClick={more} disabled={isBusy}>Earlier ones</button>}
+        {hasMore && <button type="button" onClick={more}>Earlier ones</button>}
       </div>
       {laid.placed.length > 0 && <Chart {...{ laid, at, setAt, setOpen, nearer }} />}
       {chosen !== undefined && <CallPanel key={open} {...{ process, who, chosen, close }} />}
