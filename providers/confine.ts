@@ -15,6 +15,7 @@
  *       by one.
  *   F4. What rules take by name is covered where it stands; in a folder that is written, no folder
  *       above it can be moved, so that it keeps its name.
+ *   F5. Where a link is the runtime's own no program writes beside it: it could put another there.
  * @module
  */
 
@@ -109,6 +110,7 @@ export function wallsOf(place: Place, proc: boolean, names: Names = new Map()): 
   };
   if (root !== null) { for (const area of areas) mountArea(mounting, area); }
   checkCount(mounting);
+  refuseOwnLinks(reach.owned, names);
   const cwd = root === null ? "/tmp" : hostPath(root, place.cwd);
   const args = [
     ...WALLS.filter((wall) => wall !== "--unshare-net" || !reach.net).filter((wall) =>
@@ -154,6 +156,18 @@ function checkCount({ mounts, covers }: Mounting): void {
     `Cannot confine a program: ${count} mounts, ${most} that name folders`,
     { limit: "confineMountsMax" },
   );
+}
+
+/** F5 */
+function refuseOwnLinks(owned: Reach["owned"], names: Names): void {
+  for (const [{ writes }, named] of names) {
+    const link = named.find(({ kind, path }) => kind === "link" && isOwned(owned, path));
+    if (!writes || link === undefined) continue;
+    const state =
+      `"${link.path}" belongs to the runtime itself and is a link, which nothing covers`;
+    const expected = "expected what it leads to in its place, or no grant to write there";
+    throw new SysError("EACCES", `Cannot confine a program: ${state}, ${expected}`);
+  }
 }
 
 /** Which thing a plain path of the workspace is; null where it is absent or leads over a link. */

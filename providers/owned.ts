@@ -8,10 +8,18 @@
  *   O2. What stands beside a file of ours under its name and more (`x.db-wal`, `x.db.key`) is ours,
  *       whether or not it is there already.
  *   O3. No folder that holds what is ours is moved.
+ *   O4. What is ours over a link is ours with each link on the way, as they are when we begin.
  * @module
  */
 
-import { type BigIntStats, lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import {
+  type BigIntStats,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { isBesideOwned, type Owned as OwnedPath } from "../kernel/owned.ts";
 
@@ -20,6 +28,8 @@ type Mark = Pick<BigIntStats, "dev" | "ino">;
 
 /** How much of our own folders is looked through for second names. */
 const ENTRIES_MAX = 10_000;
+/** Links that are followed from one name. */
+const HOPS_MAX = 40;
 
 /** What is a runtime's own, by absolute paths of the machine. */
 export class Owned {
@@ -31,9 +41,11 @@ export class Owned {
     this.#all = all;
   }
 
-  /** Files and folders that are there or will be. */
+  /** Files and folders that are there or will be; of one that is a link, what it leads to (O4). */
   static of(paths: readonly OwnedPath[]): Owned {
-    return new Owned(paths.map(({ path, kind }) => ({ path: resolve(path), kind })));
+    return new Owned(paths.flatMap(({ path, kind }) => {
+      return hopsOf(resolve(path)).map((hop) => ({ path: hop, kind }));
+    }));
   }
 
   /** Whether a name in a folder is ours (O1, O2). */
@@ -71,6 +83,18 @@ export class Owned {
     }
     return [...found.values()];
   }
+}
+
+/** A path, and where each link leads that it is: absolute paths. */
+function hopsOf(path: string): readonly string[] {
+  const hops = [path];
+  for (let at = path; hops.length <= HOPS_MAX;) {
+    const target = lookedAt(() => readlinkSync(at));
+    if (target === undefined) break;
+    at = resolve(realOf(dirname(at)), target);
+    hops.push(at);
+  }
+  return hops;
 }
 
 /** A path of ours, and what stands beside it under its name and more. */

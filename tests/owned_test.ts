@@ -36,6 +36,7 @@ async function attempted(
   place: Place,
   attempts: Readonly<Record<string, (sys: Sys) => Promise<unknown>>>,
   own: RuntimeOptions = {},
+  grants: readonly Rule[] = ALL,
 ): Promise<Record<string, string>> {
   await using os = await createRuntime({
     store: `${place.root}/.libos/libos.db`,
@@ -51,7 +52,7 @@ async function attempted(
     }
     return said;
   });
-  const process = await os.spawn(image, { goal: "attack", grants: ALL });
+  const process = await os.spawn(image, { goal: "attack", grants });
   const { result } = await process.wait();
   return result as Record<string, string>;
 }
@@ -181,6 +182,54 @@ Deno.test("The file of its policy is the runtime's own: no agent writes the rule
   }, { policyFile: `${place.root}/libos.policy` });
   assertRefused(said);
   assert.equal(place.text("libos.policy"), "deny shell.run(x)\n");
+});
+
+walled("No program sees what is the runtime's own over links, nor puts another there", async () => {
+  using place = new Place({ "etc/real": "deny message.send(**)\n", "a/mine": "1" });
+  const at = (path: string) => `${place.root}/${path}`;
+  symlinkSync("real", at("etc/libos.policy"));
+  const sh = (line: string) => (sys: Sys) => sys.shell.run({ program: "sh", args: ["-c", line] });
+  const attack = "cat etc/*; echo > etc/real; rm -f etc/*; ln -s ../a/mine etc/libos.policy";
+  const tries = { attack: sh(attack), works: sh("echo made > a/made && cat a/made") };
+  const own = { policyFile: at("etc/libos.policy") };
+  const refused = await attempted(place, tries, own);
+  assert.match(
+    refused["attack"]!,
+    /^EACCES .*"\.\/etc\/libos\.policy" belongs to the runtime itself and is a link.*expected what/,
+  );
+  const kept = [allow("shell.run"), allow("file.read"), allow("file.*", "./a/**")];
+  const said = await attempted(place, tries, own, kept);
+  assert.match(said["attack"]!, /^done/);
+  assert.ok(!said["attack"]!.includes("deny message"), said["attack"]);
+  assert.match(said["works"]!, /^done .*"stdout":"made/);
+  assert.equal(place.text("etc/libos.policy"), "deny message.send(**)\n");
+});
+
+Deno.test("What is the runtime's own over links is so with each link and what they lead to", async () => {
+  using place = new Place({
+    "etc/real": "deny shell.run(x)\n",
+    "state/server.json": SECRET,
+    "a/mine": "allow file.*(**)",
+  });
+  const at = (path: string) => `${place.root}/${path}`;
+  symlinkSync("real", at("etc/rules"));
+  symlinkSync("etc/rules", at("libos.policy"));
+  symlinkSync("state", at(".libos"));
+  const said = await attempted(place, {
+    write: (sys) => sys.file.write({ path: "./etc/real", text: "" }),
+    "move onto": (sys) => sys.file.move({ from: "./a/mine", to: "./etc/real" }),
+    "move onto a link": (sys) => sys.file.move({ from: "./a/mine", to: "./etc/rules" }),
+    "remove a link": (sys) => sys.file.remove({ path: "./etc/rules" }),
+    "read in a folder": (sys) => sys.file.read({ path: "./state/server.json" }),
+    "write in a folder": (sys) => sys.file.write({ path: "./state/tokens.json", text: "{}" }),
+    "remove the folder": (sys) => sys.file.remove({ path: "./state" }),
+  }, { policyFile: at("libos.policy"), store: at(".libos/libos.db") });
+  assertRefused(said);
+  // Walls are built from these.
+  const paths = Owned.of([{ path: at("libos.policy"), kind: "file" }]).inRoot(place.root);
+  assert.deepEqual(paths.map(({ path }) => path), ["./libos.policy", "./etc/rules", "./etc/real"]);
+  assert.equal(place.text("etc/real"), "deny shell.run(x)\n");
+  assert.equal(place.text("state/server.json"), SECRET);
 });
 
 /** Tries all that a tool could, and says how each try ended. */
