@@ -193,3 +193,20 @@ Deno.test("models test speaks Messages, too", async () => {
   ]);
   equal(said.exit, 0);
 });
+
+Deno.test("A model is asked over the environment's proxy, unless its host is one that goes without", async () => {
+  await using proxy = endpoint({ takesImages: false, calls: 0 });
+  const main = new URL("../cli/main.ts", import.meta.url).pathname;
+  const list = async (env: Record<string, string>): Promise<string> => {
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", main, "models", "ls", "http://model.invalid/v1"],
+      env: { NO_COLOR: "1", HTTP_PROXY: new URL(proxy.url).origin, NO_PROXY: "", ...env },
+      stdin: "null",
+    }).output();
+    return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  };
+  match(await list({}), /^MODEL\nm/);
+  equal(proxy.seen, ["GET /v1/models"]);
+  match(await list({ NO_PROXY: "model.invalid" }), /EIO/);
+  equal(proxy.seen.length, 1);
+});
