@@ -157,6 +157,8 @@ browserTest("Of two who decide at once one wins, and the other is told who did",
       await route.continue();
     });
     await page.getByRole("button", { name: "Approve once" }).waitFor();
+    // Who decided is heard, and not read: what its asker was told waits for nobody any more.
+    await page.locator(".live.live").waitFor();
   }
   const codes = await Promise.all(pages.map(async (page) => {
     const [answer] = await Promise.all([

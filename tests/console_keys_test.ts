@@ -131,6 +131,8 @@ browserTest(
     const one = await at.open("/approvals", { role: "approver" });
     const two = await one.context().newPage();
     await two.goto(`${at.server.url}/approvals`);
+    // Who decided is heard, and not read: what its asker was told waits for nobody any more.
+    for (const page of [one, two]) await page.locator(".live.live").waitFor();
     let held = 0;
     const both = Promise.withResolvers<void>();
     await one.context().route(/decision$/, async (route) => {

@@ -10,7 +10,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { isTaken } from "./keys.ts";
 
-/** How long the second key of two may take. */
+/** How long the second key of two may take; by when they were pressed, not when they are heard. */
 const PAIR_MS = 1_500;
 
 /** What a key leads to; false for what it does not know. */
@@ -24,8 +24,8 @@ export function useInboxKeys(take: KeyTaker): void {
     let pairMs = -Infinity;
     const pressed = (event: KeyboardEvent): void => {
       if (isTaken(event)) return;
-      const isSecond = performance.now() - pairMs < PAIR_MS;
-      pairMs = event.key === "g" && !isSecond ? performance.now() : -Infinity;
+      const isSecond = event.timeStamp - pairMs < PAIR_MS;
+      pairMs = event.key === "g" && !isSecond ? event.timeStamp : -Infinity;
       // `g a` leads to this page from everywhere, and from here to nothing else.
       if (event.key === "g" || isSecond || !latest.current(event.key)) return;
       event.preventDefault();

@@ -114,6 +114,7 @@ function useBatch(all: readonly RequestView[]): Batching {
   // Another selection is another question.
   useEffect(() => setMode("look"), [all.map(({ id }) => id).join()]);
   const say = (decision: unknown): void => {
+    if (isBusy) return;
     setBusy(true);
     setError(undefined);
     const items = all.map(({ id, call, askers }) => ({
@@ -140,7 +141,6 @@ function Steps({ all, at, right, isBarred, clear }: {
   useEffect(() => {
     if (at.mode === "sure") sure.current?.focus();
   }, [at.mode]);
-  const isDisabled = isBarred || at.isBusy;
   if (at.done !== null) {
     return (
       <p class="buttons">
@@ -154,7 +154,7 @@ function Steps({ all, at, right, isBarred, clear }: {
         <button
           type="button"
           class="yes"
-          disabled={isDisabled}
+          disabled={isBarred}
           onClick={() => at.setMode("sure")}
         >
           Approve these {all.length}…
@@ -192,7 +192,8 @@ function Steps({ all, at, right, isBarred, clear }: {
         <button
           type="button"
           class={at.mode === "sure" ? "yes" : "no"}
-          disabled={isDisabled}
+          disabled={isBarred}
+          aria-disabled={at.isBusy}
           onClick={() => at.say(decision)}
         >
           {at.mode === "sure" ? `Yes, approve these ${all.length}` : `Deny these ${all.length}`}

@@ -270,7 +270,8 @@ function Pair({ at, verb, tone, problem = null, children }: {
       <button
         type="button"
         class={tone}
-        disabled={at.isBusy || problem !== null}
+        disabled={problem !== null}
+        aria-disabled={at.isBusy}
         onClick={() => at.say(children())}
       >
         {verb}
@@ -325,6 +326,7 @@ function Yes({ view, at, problem }: {
     ? `Approve for ${grant.scope}…`
     : "Approve once";
   const act = (): void => {
+    if (at.isBusy) return;
     if (isWide) at.setMode("sure");
     else if (isAnswer) {
       const value = at.answer.value as Extract<Said, { outcome: "answer" }>["value"];
@@ -336,7 +338,8 @@ function Yes({ view, at, problem }: {
       type="button"
       class="yes"
       data-yes
-      disabled={at.isBusy || problem !== null}
+      disabled={problem !== null}
+      aria-disabled={at.isBusy}
       onClick={act}
     >
       {verb} <kbd aria-hidden="true">a</kbd>

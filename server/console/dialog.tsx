@@ -53,6 +53,7 @@ export function Confirm({ title, verb, children, act, close }: {
   const [error, setError] = useState<ApiError | undefined>();
   const submit = (event: Event): void => {
     event.preventDefault();
+    if (isBusy) return;
     setBusy(true);
     act(reason).then(close, (thrown) => {
       setError(problemIn(thrown));
@@ -74,7 +75,7 @@ export function Confirm({ title, verb, children, act, close }: {
         {error !== undefined && <Problem error={error} />}
         <div class="row end">
           <button type="button" onClick={close}>Go back</button>
-          <button type="submit" class="no" disabled={isBusy}>{verb}</button>
+          <button type="submit" class="no" aria-disabled={isBusy}>{verb}</button>
         </div>
       </form>
     </Dialog>

@@ -4,6 +4,7 @@
  * Invariants:
  *   F1. What was typed stays until it was accepted, whatever comes in meanwhile.
  *   F2. Nothing that cannot be taken back is done by one press.
+ *   F3. What is pressed is done once, and keeps the focus while it is done.
  * @module
  */
 
@@ -17,6 +18,7 @@ import { Problem } from "./parts.tsx";
 
 /** Something that a person does, while it is done and after. */
 export interface Act {
+  /** Its button says so by `aria-disabled`: one that is disabled would lose the focus (F3). */
   readonly isBusy: boolean;
   readonly error: ApiError | undefined;
   /** What became of it. */
@@ -155,7 +157,7 @@ export function Form({ act, send, button, tone = "", children, disabled = false 
     >
       {children}
       <div class="row">
-        <button type="submit" class={tone} disabled={disabled || act.isBusy}>
+        <button type="submit" class={tone} disabled={disabled} aria-disabled={act.isBusy}>
           {act.isBusy ? "Working…" : button}
         </button>
       </div>

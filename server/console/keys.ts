@@ -10,7 +10,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { PageEntry } from "./pages.ts";
 import { go } from "./route.ts";
 
-/** How long the second key of two may take. */
+/** How long the second key of two may take; by when they were pressed, not when they are heard. */
 const PAIR_MS = 1_500;
 
 /** What keys do on every page, for who asks. */
@@ -58,12 +58,12 @@ export function useKeys(given: {
         (event.target as HTMLElement).blur();
       }
       if (isTaken(event)) return;
-      const isSecond = first !== null && performance.now() - first.atMs < PAIR_MS;
+      const isSecond = first !== null && event.timeStamp - first.atMs < PAIR_MS;
       const keys = isSecond ? `${first!.key} ${key}` : key;
       first = null;
       const page = latest.current.pages.find((one) => one.keys !== "" && one.keys === keys);
       if (page !== undefined) go(page.path);
-      else if (key === "g") first = { key, atMs: performance.now() };
+      else if (key === "g") first = { key, atMs: event.timeStamp };
       else if (!does(key)) return;
       event.preventDefault();
     };

@@ -70,7 +70,7 @@ function SignOut({ who }: { readonly who: Who }): JSX.Element {
   };
   return (
     <>
-      <button type="button" class="quiet" disabled={act.isBusy} onClick={() => act.run(end)}>
+      <button type="button" class="quiet" aria-disabled={act.isBusy} onClick={() => act.run(end)}>
         Sign out
       </button>
       <Said act={act} />

@@ -70,10 +70,18 @@ function Scrubber({ line, last, set }: {
   readonly set: (line: number) => void;
 }): JSX.Element {
   const [at, setAt] = useState(line);
-  useEffect(() => setAt(line), [line]);
+  const told = useRef(line);
+  useEffect(() => {
+    // What it told the page itself comes back late: it may point elsewhere by now.
+    if (line !== told.current) setAt(line);
+    told.current = line;
+  }, [line]);
   useEffect(() => {
     if (at === line) return;
-    const timer = setTimeout(() => set(at), REST_MS);
+    const timer = setTimeout(() => {
+      told.current = at;
+      set(at);
+    }, REST_MS);
     return () => clearTimeout(timer);
   }, [at]);
   const step = (by: number): void => setAt(Math.min(last, Math.max(1, at + by)));

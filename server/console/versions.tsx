@@ -77,7 +77,7 @@ export function Versions({ object, who }: {
                 <button
                   type="button"
                   aria-label={`Reveal version ${one.version}`}
-                  disabled={act.isBusy}
+                  aria-disabled={act.isBusy}
                   onClick={() => reveal(one.version)}
                 >
                   Reveal

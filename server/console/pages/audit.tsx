@@ -92,7 +92,7 @@ function Chain(): JSX.Element {
           {audit.ok ? "chains hold" : "a chain is broken"}, checked <Age at={audit.checkedAt} /> ago
         </Badge>
       )}
-      <button type="button" disabled={act.isBusy} onClick={verify}>
+      <button type="button" aria-disabled={act.isBusy} onClick={verify}>
         {act.isBusy ? "Checking…" : "Verify"}
       </button>
       <Said act={act} />

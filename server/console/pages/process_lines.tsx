@@ -67,8 +67,9 @@ export function Lines({ process: { pid, tree, seq }, who }: Given): JSX.Element 
         </button>
         <button
           type="button"
-          disabled={data === undefined || data.next === null}
-          onClick={() => setAfters([...afters, data!.next!])}
+          disabled={data?.next === null}
+          aria-disabled={data === undefined}
+          onClick={() => data?.next != null && setAfters([...afters, data.next])}
         >
           Next
         </button>

@@ -117,7 +117,8 @@ function Composer({ process, who }: {
     if (text.trim() === "") return;
     setError(undefined);
     send("POST", `/v1/processes/${process.pid}/messages`, { data: text, interrupt }).then(() => {
-      setText("");
+      // What was written meanwhile is another message.
+      setText((now) => now === text ? "" : now);
       say("Sent");
     }, (thrown) => setError(problemIn(thrown)));
   };
