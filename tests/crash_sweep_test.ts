@@ -3,20 +3,20 @@
  * times from outside. Run again, it ends as if nobody had killed it.
  *
  * Every tenth commit, from one that the seed says, and the last ones by default; `deno task sweep`
- * takes each of them (LIBOS_SWEEP=all).
- * LIBOS_SEED repeats the commits and the random times of an earlier run.
+ * takes each of them, or a piece (`sweep.ts`). LIBOS_SEED repeats the commits and the random times of
+ * an earlier run.
  * @module
  */
 
 import assert from "node:assert/strict";
 import { type Kill, place, round, run, stories } from "./crash_rounds.ts";
+import { chanceAt, covered, SEED, SWEEP, taken } from "./sweep.ts";
 
-const IS_WHOLE = Deno.env.get("LIBOS_SWEEP") === "all";
-const STRIDE = IS_WHOLE ? 1 : 10;
+const STRIDE = SWEEP ?? { every: 10, from: null };
 /** The write of the report is among these; they are never left out. */
 const LAST_COMMITS = 12;
-const RANDOM_ROUNDS = IS_WHOLE ? 40 : 6;
-const SEED = Number(Deno.env.get("LIBOS_SEED") ?? Date.now() % 1_000_000);
+const RANDOM_ROUNDS = 40;
+const RANDOM_ROUNDS_OF_A_SAMPLE = 6;
 /** Rounds at the same time: each is a process of its own. */
 const LANES = Math.max(2, navigator.hardwareConcurrency);
 
@@ -41,35 +41,36 @@ async function baseline(root: string): Promise<Baseline> {
   return { commits, report: await Deno.readTextFile(at.report), asked, results, ms };
 }
 
-/** Numbers from 0 to 1 which a seed gives again. */
-function chance(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** Which commits are taken, from 1: a sample has the last ones always. */
+function commitsOf({ commits }: Baseline): Set<number> {
+  const found = new Set(taken(commits, STRIDE).map((at) => at + 1));
+  for (let last = commits - LAST_COMMITS + 1; SWEEP === null && last <= commits; last++) {
+    found.add(last);
+  }
+  return found;
 }
 
-function plans(whole: Baseline): Map<string, readonly Kill[]> {
+function plans(whole: Baseline, commits: ReadonlySet<number>): Map<string, readonly Kill[]> {
   const rounds = new Map<string, readonly Kill[]>();
-  for (let commit = 1; commit <= whole.commits; commit++) {
-    if ((commit + SEED) % STRIDE !== 0 && commit <= whole.commits - LAST_COMMITS) continue;
+  for (const commit of commits) {
     for (const when of ["before", "after"] as const) {
       // Of the last ones, which are taken each time, one or the other.
       const isLast = commit > whole.commits - LAST_COMMITS;
-      if (!IS_WHOLE && isLast && (commit + SEED) % 2 === (when === "before" ? 1 : 0)) continue;
+      const isOther = (commit + SEED) % 2 === (when === "before" ? 1 : 0);
+      if (SWEEP === null && isLast && isOther) continue;
       const once: Kill = { when, commit };
       rounds.set(`${when}-${commit}`, [once]);
-      const isTwice = IS_WHOLE || (commit + SEED) % (2 * STRIDE) === 0;
+      const isTwice = SWEEP !== null || commit % 2 === 0;
       if (isTwice) rounds.set(`${when}-${commit}-twice`, [once, { when, commit: 1 + commit % 4 }]);
     }
   }
-  const random = chance(SEED);
-  for (let i = 1; i <= RANDOM_ROUNDS; i++) {
-    const afterMs = (): number => Math.round(random() * whole.ms);
-    rounds.set(`random-${i}`, [{ afterMs: afterMs() }, { afterMs: afterMs() }]);
+  const random = SWEEP === null
+    ? Array.from({ length: RANDOM_ROUNDS_OF_A_SAMPLE }, (_, i) => i)
+    : taken(RANDOM_ROUNDS, STRIDE);
+  for (const i of random) {
+    const chance = chanceAt(i);
+    const afterMs = (): number => chance.below(Math.ceil(whole.ms));
+    rounds.set(`random-${i + 1}`, [{ afterMs: afterMs() }, { afterMs: afterMs() }]);
   }
   return rounds;
 }
@@ -79,7 +80,8 @@ Deno.test("The demo ends as if it had never been killed, wherever it is killed",
   try {
     const whole = await baseline(root);
     assert(whole.commits > 20, `${whole.commits} commits`);
-    const todo = [...plans(whole)];
+    const commits = commitsOf(whole);
+    const todo = [...plans(whole, commits)];
     const faults: string[] = [];
     const lane = async (): Promise<void> => {
       for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
@@ -90,10 +92,11 @@ Deno.test("The demo ends as if it had never been killed, wherever it is killed",
         await Deno.remove(`${root}/${name}`, { recursive: true });
       }
     };
-    const count = todo.length;
-    await t.step(`${count} rounds of ${whole.commits} commits, seed ${SEED}`, async () => {
+    const at = [...commits].sort((a, b) => a - b).map((commit) => commit - 1);
+    const title = `${todo.length} rounds: ${covered(at, whole.commits, "commits")}`;
+    await t.step(title, async () => {
       await Promise.all(Array.from({ length: LANES }, lane));
-      assert.deepEqual(faults, [], `seed ${SEED}`);
+      assert.deepEqual(faults, [], `LIBOS_SEED=${SEED}`);
     });
   } finally {
     await Deno.remove(root, { recursive: true });

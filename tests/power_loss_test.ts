@@ -5,8 +5,8 @@
  * Nothing acknowledged is lost, and the agents end as if nothing had happened. A disk that lies
  * about what it synced, or loses one write, leaves an earlier state that verifies, or is told of.
  *
- * A sample by default; `deno task sweep` (LIBOS_SWEEP=all) takes every call, and LIBOS_SWEEP=N every
- * Nth. LIBOS_SEED repeats the sample of an earlier run.
+ * A sample by default; `deno task sweep` takes every call, or a piece (`sweep.ts`). LIBOS_SEED
+ * repeats an earlier run.
  * @module
  */
 
@@ -22,13 +22,10 @@ import { CALLS, type Ending, finish, place, traced, untraceable } from "./strace
 import { sealing } from "./strace_child.ts";
 import { unacknowledged } from "./strace_place.ts";
 import { linesOf } from "./store_fixture.ts";
+import { chanceAt, covered, SEED, SWEEP, taken } from "./sweep.ts";
 import { START_MS } from "./world_fixture.ts";
 
-const SWEEP = Deno.env.get("LIBOS_SWEEP");
-const STRIDE = SWEEP === "all" ? 1 : Number(SWEEP ?? 331);
-const SEED = Number(Deno.env.get("LIBOS_SEED") ?? Date.now() % 1_000_000);
-/** Of so many files one is run to its end; the others are opened and checked. */
-const RUN_EVERY = 8;
+const STRIDE = SWEEP ?? { every: 331, from: null };
 /** Pages of log that are copied into the database at a time: few, so that it happens often. */
 const PAGES = 40;
 
@@ -165,43 +162,65 @@ async function within(job: (root: string, recorded: Recorded) => Promise<void>):
   }
 }
 
+/**
+ * Which disks the agents go on from to their end; the others are opened and checked. Where nothing
+ * is gone the kernel alone has died: that is tried after each call, and one loss in turn.
+ */
+function isRun(after: number, loss: typeof LOSSES[number]): boolean {
+  return loss === "none" || LOSSES[after % LOSSES.length] === loss;
+}
+
+/** What is wrong after the power went there, a sentence each. */
+async function judgeCut(
+  root: string,
+  { ops, whole }: Recorded,
+  cut: Cut,
+): Promise<string[]> {
+  const { after, loss } = cut;
+  const faults: string[] = [];
+  const folder = await lay(root, filesAfter(ops, cut));
+  try {
+    faults.push(...await check(folder));
+    if (isRun(after, loss)) {
+      const { faults: found, ...ending } = await finish(folder, 2);
+      const { faults: _none, ...expected } = whole;
+      faults.push(...found);
+      if (JSON.stringify(ending) !== JSON.stringify(expected)) faults.push("it ended differently");
+    }
+  } catch (error) {
+    faults.push(error instanceof Error ? error.stack! : String(error));
+  }
+  await Deno.remove(folder, { recursive: true });
+  return faults.map((fault) => `after ${after}, ${loss}: ${fault}`);
+}
+
 Deno.test(`Nothing acknowledged is lost when the power goes${here}`, given, async (t) => {
-  await within(async (root, { ops, whole }) => {
+  await within(async (root, recorded) => {
+    const { ops } = recorded;
     assert.ok(ops.length > 1_000, `${ops.length} calls`);
-    const random = new SeededRandom(SEED);
+    const positions = taken(ops.length, STRIDE);
     const faults: string[] = [];
-    let n = 0;
-    await t.step(`${ops.length} calls, every ${STRIDE}th, seed ${SEED}`, async () => {
-      for (let after = 1 + random.below(STRIDE); after <= ops.length; after += STRIDE) {
+    let [disks, ran] = [0, 0];
+    await t.step(covered(positions, ops.length, "calls"), async () => {
+      for (const [i, at] of positions.entries()) {
+        const [after, random] = [at + 1, chanceAt(at)];
         for (const loss of LOSSES) {
-          n += 1;
-          const told = (fault: string): string => `after ${after}, ${loss}: ${fault}`;
-          const folder = await lay(root, filesAfter(ops, { after, loss, random }));
-          try {
-            faults.push(...(await check(folder)).map(told));
-            if (n % RUN_EVERY === 0) {
-              const { faults: found, ...ending } = await finish(folder, 2);
-              const { faults: _none, ...expected } = whole;
-              faults.push(...found.map(told));
-              if (JSON.stringify(ending) !== JSON.stringify(expected)) {
-                faults.push(told("it ended differently"));
-              }
-            }
-          } catch (error) {
-            faults.push(told(error instanceof Error ? error.stack! : String(error)));
-          }
-          await Deno.remove(folder, { recursive: true });
+          disks += 1;
+          if (isRun(after, loss)) ran += 1;
+          faults.push(...await judgeCut(root, recorded, { after, loss, random }));
         }
+        if (i % 100 === 99) console.log(`${i + 1} of ${positions.length} calls: ${faults}`);
       }
+      console.log(`${disks} disks, from ${ran} of which the agents went on: ${faults}`);
       assert.deepEqual(faults, [], `LIBOS_SEED=${SEED}`);
-      if (STRIDE === 1) console.log(`${n} disks after ${ops.length} calls`);
     });
   });
 });
 
 /** Lies at each call: it all goes back to here, or this one write is lost or half lost. */
-function* lies(ops: readonly Op[], random: SeededRandom): Generator<Cut> {
-  for (let i = random.below(STRIDE); i < ops.length; i += STRIDE) {
+function* lies(ops: readonly Op[], positions: readonly number[]): Generator<Cut> {
+  for (const i of positions) {
+    const random = chanceAt(i);
     const later = Math.min(ops.length, i + 1 + random.below(200));
     for (const loss of ["all", "any"] as const) {
       yield { after: later, loss, random, liesFrom: i };
@@ -215,11 +234,11 @@ function* lies(ops: readonly Op[], random: SeededRandom): Generator<Cut> {
 
 Deno.test(`A disk that lies leaves an earlier state, or is told of${here}`, given, async (t) => {
   await within(async (root, recorded) => {
-    const random = new SeededRandom(SEED);
     const faults: string[] = [];
     const outcomes = new Map<string, number>();
-    await t.step(`every ${STRIDE}th of ${recorded.ops.length} calls, seed ${SEED}`, async () => {
-      for (const cut of lies(recorded.ops, random)) {
+    const positions = taken(recorded.ops.length, STRIDE);
+    await t.step(covered(positions, recorded.ops.length, "calls"), async () => {
+      for (const cut of lies(recorded.ops, positions)) {
         const folder = await lay(root, filesAfter(recorded.ops, cut));
         const { random: _, ...what } = cut;
         try {
@@ -231,7 +250,7 @@ Deno.test(`A disk that lies leaves an earlier state, or is told of${here}`, give
         }
         await Deno.remove(folder, { recursive: true });
       }
-      if (SWEEP !== undefined) console.log(JSON.stringify(Object.fromEntries(outcomes)));
+      console.log(JSON.stringify(Object.fromEntries(outcomes)));
       assert.deepEqual(faults, [], `LIBOS_SEED=${SEED}`);
     });
   });

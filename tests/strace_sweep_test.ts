@@ -4,8 +4,8 @@
  * call fails with EIO or ENOSPC. Nothing acknowledged is lost, no effect happens twice, and they
  * end as if nothing had happened.
  *
- * A sample by default; `deno task sweep` (LIBOS_SWEEP=all) takes every call, and LIBOS_SWEEP=N every
- * Nth. LIBOS_SEED repeats the sample of an earlier run.
+ * A sample by default; `deno task sweep` takes every call, or a piece (`sweep.ts`). LIBOS_SEED
+ * repeats an earlier run.
  * @module
  */
 
@@ -22,10 +22,8 @@ import {
   pointsOf,
   untraceable,
 } from "./strace_place.ts";
+import { chanceAt, covered, SEED, SWEEP, taken } from "./sweep.ts";
 
-const SWEEP = Deno.env.get("LIBOS_SWEEP");
-const STRIDE = SWEEP === "all" ? 1 : Number(SWEEP ?? 0);
-const SEED = Number(Deno.env.get("LIBOS_SEED") ?? Date.now() % 1_000_000);
 /** Rounds at the same time: each has a process of its own. */
 const LANES = Math.max(2, navigator.hardwareConcurrency);
 /** A recovery is killed among its first calls. */
@@ -37,41 +35,36 @@ interface Round {
   readonly isHeard: boolean;
 }
 
-/** A sample has some of each kind of call; a sweep has them all. */
-function chosen(points: readonly Point[], random: SeededRandom): Point[] {
-  if (STRIDE > 0) {
-    const offset = random.below(STRIDE);
-    return points.filter((_, i) => i % STRIDE === offset);
-  }
-  const kinds = new Map<string, Point[]>();
-  for (const point of points) {
-    const kind = `${point.call} ${point.isFile}`;
-    kinds.set(kind, [...kinds.get(kind) ?? [], point]);
+/** Which calls are taken: a sample has one of each kind. */
+function chosen(points: readonly Point[]): number[] {
+  if (SWEEP !== null) return taken(points.length, SWEEP);
+  const random = new SeededRandom(SEED);
+  const kinds = new Map<string, number[]>();
+  for (const [at, { call, isFile }] of points.entries()) {
+    const kind = `${call} ${isFile}`;
+    kinds.set(kind, [...kinds.get(kind) ?? [], at]);
   }
   return [...kinds.values()].map((alike) => alike[random.below(alike.length)]!);
 }
 
-function plan(points: readonly Point[], random: SeededRandom): Round[] {
-  const rounds: Round[] = [];
-  const take = (faults: readonly Injection["fault"][], isTwice: boolean): void => {
-    for (const [i, { call, n, isFile }] of chosen(points, random).entries()) {
-      if (isTwice && i % 2 === 1) continue;
-      for (const fault of faults) {
-        const isHeard = isFile && fault !== "KILL";
-        const first = { call, n, fault };
-        const again: Injection = { call: "pwrite64", n: 1 + random.below(RECOVERY_CALLS), fault };
-        rounds.push({ lives: isTwice ? [first, again] : [first], isHeard });
-      }
-    }
-  };
-  take(["KILL"], false);
-  take(["KILL"], true);
-  take(STRIDE > 0 ? ["EIO", "ENOSPC"] : [(["EIO", "ENOSPC"] as const)[random.below(2)]!], false);
+/** All that happens at one call. */
+function roundsAt(at: number, { call, n, isFile }: Point): Round[] {
+  const random = chanceAt(at);
+  const one = (fault: Injection["fault"], ...more: readonly Injection[]): Round => ({
+    lives: [{ call, n, fault }, ...more],
+    isHeard: isFile && fault !== "KILL",
+  });
+  const recovery = 1 + random.below(RECOVERY_CALLS);
+  const again: Injection = { call: "pwrite64", n: recovery, fault: "KILL" };
+  const rounds = [one("KILL")];
+  const isTwice = SWEEP === null ? random.below(2) === 0 : at % 2 === 0;
+  if (isTwice) rounds.push(one("KILL", again));
+  const failures = ["EIO", "ENOSPC"] as const;
+  const some = SWEEP === null ? [failures[random.below(2)]!] : failures;
+  rounds.push(...some.map((fault) => one(fault)));
   // A disk that stays full until the kernel is started anew.
-  for (
-    const point of chosen(points, random).filter(({ call }, i) => call === "pwrite64" && i % 8 < 2)
-  ) {
-    rounds.push({ lives: [{ ...point, fault: "ENOSPC", stays: true }], isHeard: false });
+  if (call === "pwrite64" && (SWEEP === null || at % 8 < 2)) {
+    rounds.push({ lives: [{ call, n, fault: "ENOSPC", stays: true }], isHeard: false });
   }
   return rounds;
 }
@@ -123,7 +116,8 @@ Deno.test({
       const whole = await finish(await place(root, "whole"), 1);
       assert.deepEqual(whole.faults, []);
       assert.equal(whole.contents.length, 26);
-      const todo = plan(points, new SeededRandom(SEED)).reverse();
+      const positions = chosen(points);
+      const todo = positions.flatMap((at) => roundsAt(at, points[at]!)).reverse();
       const faults: string[] = [];
       let [begun, done] = [0, 0];
       const lane = async (): Promise<void> => {
@@ -134,10 +128,10 @@ Deno.test({
           faults.push(...found.map((fault) => `${JSON.stringify(next.lives)}: ${fault}`));
           await Deno.remove(folder, { recursive: true });
           done += 1;
-          if (done % 500 === 0) console.log(`${done} rounds, ${todo.length} left: ${faults}`);
+          if (done % 100 === 0) console.log(`${done} rounds, ${todo.length} left: ${faults}`);
         }
       };
-      const title = `${todo.length} rounds over ${points.length} calls, seed ${SEED}`;
+      const title = `${todo.length} rounds: ${covered(positions, points.length, "calls")}`;
       await t.step(title, async () => {
         await Promise.all(Array.from({ length: LANES }, lane));
         assert.deepEqual(faults, [], `LIBOS_SEED=${SEED}`);
