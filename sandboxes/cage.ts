@@ -6,12 +6,13 @@
 import type { CageEnd, CageRun } from "../broker/sandbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Clock, Random } from "../kernel/world.ts";
+import { given } from "./given.ts";
 import type { Surface } from "./guest/os.ts";
 import { REALM_TEXT } from "./guest_text.ts";
 import type { Link } from "./link.ts";
 import { Session } from "./session.ts";
 
-/** How long a cage may take to come to rest after a run. */
+/** How long a cage may take to come to rest after a run, of the time that it is given. */
 const REST_MS_MAX = 500;
 const NONCE_BYTES = 8;
 /** Runs after which a cage is replaced: what a realm leaves behind may add up. */
@@ -116,8 +117,9 @@ export class Cage {
       const is = isIt(text);
       if (is !== null) heard.resolve(is);
     };
-    void this.#parts.link.ended.then(() => heard.resolve(false));
-    const late = this.#parts.clock.sleep(ms, stop.signal).then(() => false, () => false);
+    const { clock, link } = this.#parts;
+    void link.ended.then(() => heard.resolve(false));
+    const late = given(link, ms, { clock, signal: stop.signal }).then(() => false, () => false);
     const answer = await Promise.race([heard.promise, late]);
     stop.abort("heard");
     if (!answer) this.kill();

@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   T1. No source is parsed in this process, and none is ever run.
- *   T2. A check is answered `toolCheckMsMax` after a child is there for it, whatever the source.
+ *   T2. A check is answered when its child had `toolCheckMsMax` of the processor's time, whatever
+ *       the source; where the machine gives it none, after six times as many milliseconds.
  *   T3. A child that was late, broke or ended is killed, and the next check starts another.
  *   T4. Checks are answered one by one, in the order in which they came.
  *

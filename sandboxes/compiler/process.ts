@@ -10,6 +10,7 @@ import type { Child, Children } from "../../kernel/child.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import type { Clock } from "../../kernel/world.ts";
+import { given } from "../given.ts";
 import type { Source } from "./checker.ts";
 import { fromFrames, toFrame } from "./frames.ts";
 import { visible } from "./text.ts";
@@ -98,7 +99,8 @@ export class CompilerProcess {
 
   async #next(ms: number): Promise<{ readonly value: unknown } | "late" | "gone"> {
     const stop = new AbortController();
-    const late = this.#clock.sleep(ms, stop.signal).then(() => "late", () => "late" as const);
+    const time = { clock: this.#clock, signal: stop.signal };
+    const late = given(this.#child, ms, time).then(() => "late", () => "late" as const);
     const frame = this.#frames.next().then(
       ({ done, value }) => done === true ? "gone" as const : { value },
       () => "gone" as const,
