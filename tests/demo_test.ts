@@ -64,12 +64,37 @@ async function copy(from: string, to: string): Promise<void> {
   }
 }
 
+/** Runs it, and tells how much of the processor's time it took, whatever else the machine does. */
+async function timed(args: readonly string[], cwd: string): Promise<Ran & { seconds: number }> {
+  const file = join(cwd, "times");
+  const { code, stdout, stderr } = await new Deno.Command("sh", {
+    args: [
+      "-c",
+      '"$@"; code=$?; times > "$0"; exit $code',
+      file,
+      Deno.execPath(),
+      ...command(args),
+    ],
+    cwd,
+    env: { LIBOS_MODEL_KEY: "", NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  // What the shell took itself, and in the second line its children.
+  const [, children = ""] = (await Deno.readTextFile(file)).split("\n");
+  await Deno.remove(file);
+  const seconds = [...children.matchAll(/(\d+)m(\d+\.\d+)s/g)]
+    .reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0);
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr), seconds };
+}
+
 Deno.test("The demo runs without arguments, in three seconds, and ends with what to do next", () =>
   inFolder(async (cwd) => {
-    const startedMs = performance.now();
-    const { code, out, err } = await demo([], cwd);
+    const { code, out, err, seconds } = await timed([], cwd);
     assert.equal(code, 0, err);
-    assert(performance.now() - startedMs < 10_000, "a demo takes seconds");
+    assert(seconds > 0 && seconds < 10, `a demo takes seconds: ${seconds}`);
     assert.match(out, /^Agent libOS · store sqlite .*demo\.db · model scripted/);
     assert.match(out, /p_1\.1 +file\.read +\.\/secrets\.env +DENY +deny file\.read/);
     assert.match(out, /no terminal: answering .* with "approve once", as scripted/);

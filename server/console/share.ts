@@ -68,7 +68,7 @@ class Tab {
     };
     this.#channel.postMessage({ is: "asked" } satisfies Said);
     this.#queue(false);
-    setInterval(() => this.#look(), LOOK_MS);
+    this.#watch();
   }
 
   /** Waits for the lock, or takes it from a tab that does not answer. */
@@ -87,6 +87,14 @@ class Tab {
       this.#close = null;
       this.#queue(false);
     });
+  }
+
+  /** One look after the other: a tab that was held up looks no sooner again (H3). */
+  #watch(): void {
+    setTimeout(() => {
+      this.#look();
+      this.#watch();
+    }, LOOK_MS);
   }
 
   #look(): void {
