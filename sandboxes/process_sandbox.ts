@@ -24,6 +24,12 @@ const RESERVED_BYTES = 1_400 * MIB;
  * small may grow to five times what is kept before the engine collects within a run.
  */
 const GC = "--single-threaded-gc,--heap-growing-percent=400";
+/**
+ * Loops are compiled while they run once they have run long. Sooner, two that only start the cage
+ * would be, and all of both compilers stays in its memory for those.
+ */
+const LOOPS = "--invocation-count-for-osr=4000,--invocation-count-for-maglev-osr=4000";
+const NO_TEXT_AS_CODE = "--disallow-code-generation-from-strings";
 const DENIED = ["read", "write", "net", "env", "run", "ffi", "sys", "import"];
 
 /** What a sandbox of child processes is made of. */
@@ -121,7 +127,7 @@ function argumentsOf(memoryBytes: number): readonly string[] {
     "--quiet",
     "--unstable-worker-options",
     ...DENIED.map((permission) => `--deny-${permission}`),
-    `--v8-flags=--max-old-space-size=${heapMib},--disallow-code-generation-from-strings,${GC}`,
+    `--v8-flags=${[`--max-old-space-size=${heapMib}`, NO_TEXT_AS_CODE, GC, LOOPS]}`,
     moduleUrl(RELAY_TEXT),
   ];
 }

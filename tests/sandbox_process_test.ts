@@ -5,10 +5,12 @@
 
 import assert from "node:assert/strict";
 import type { PortAnswer } from "../broker/sandbox.ts";
+import type { Children, ChildSpec } from "../kernel/child.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { RealChildren } from "../providers/children.ts";
 import { realClock, VirtualClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
+import { CHILD_WORKER_TEXT, REALM_TEXT } from "../sandboxes/guest_text.ts";
 import { ProcessSandbox } from "../sandboxes/process_sandbox.ts";
 import {
   canJail,
@@ -254,6 +256,36 @@ Deno.test("ProcessSandbox starts a cage that nobody needs only when it shall be 
     assert.deepEqual(sandbox.counts(), { cages: spare, warm: spare, waiting: 0 });
     await sandbox.close();
   }
+});
+
+Deno.test("A cage starts without having a loop compiled while it runs", async () => {
+  const asked = Promise.withResolvers<ChildSpec>();
+  const refusing: Children = {
+    start(spec) {
+      asked.resolve(spec);
+      throw new Error("It was only asked");
+    },
+    jail: () => Promise.resolve({ works: false, why: "it is not asked" }),
+  };
+  const sandbox = sandboxOf("process", { children: refusing });
+  await sandbox.run(runOf(""));
+  const spec = await asked.promise;
+  const args = spec.args.map((arg) => arg.startsWith("--v8-flags=") ? `${arg},--trace-osr` : arg);
+  const child = new RealChildren().start({ ...spec, args });
+  const surface = JSON.stringify(SURFACE);
+  await child.write(frame(CHILD_WORKER_TEXT));
+  await child.write(frame(JSON.stringify(["boot", surface, REALM_TEXT])));
+  let said = "";
+  for await (const chunk of child.output) {
+    const before = said;
+    said += new TextDecoder().decode(chunk);
+    // What ends it in order: only then is all said that the engine has to say.
+    const isReady = (text: string) => text.includes('["boot","ready"]');
+    if (isReady(said) && !isReady(before)) await child.write(new Uint8Array(4).fill(255));
+  }
+  assert.match(said, /\["boot","ready"\]/);
+  assert.doesNotMatch(said, /OSR/);
+  await sandbox.close();
 });
 
 Deno.test("ProcessSandbox with a jail runs nothing where there is none", async () => {
