@@ -21,6 +21,8 @@ import {
 } from "../kernel/net.ts";
 import { canonicalAddress } from "../kernel/net_address.ts";
 import type { NetHeader } from "../kernel/net_request.ts";
+import type { Clock } from "../kernel/world.ts";
+import { realClock } from "./clock.ts";
 import { openCredentials } from "./credentials.ts";
 import { type HttpHead, HttpReader, readBody, readHead, type Wire, writeAll } from "./net_http.ts";
 
@@ -32,6 +34,8 @@ export interface NetOptions {
   readonly caCerts?: readonly string[];
   /** The addresses of a name, in place of the machine's resolver; empty when there are none. */
   readonly resolve?: (name: string) => Promise<readonly string[]>;
+  /** Time, for tests. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -53,16 +57,18 @@ const ADDRESSES_TRIED_MAX = 4;
 class HostNet implements Net {
   readonly credentials: Credentials;
   readonly #options: NetOptions;
+  readonly #clock: Clock;
 
   constructor(options: NetOptions) {
     this.credentials = options.credentials ?? openCredentials({});
+    this.#clock = options.clock ?? realClock;
     this.#options = options;
   }
 
   async resolve(target: NetTarget, signal: AbortSignal): Promise<readonly string[]> {
     if (target.address !== null) return [target.address];
     if (isLocalhost(target.host)) return ["127.0.0.1", "::1"];
-    const stop = new Stop(target, signal);
+    const stop = new Stop(target, signal, this.#clock);
     stop.after(LIMITS.netResolveMsMax, "its name was not resolved");
     try {
       const found = await stop.race((this.#options.resolve ?? addressesOf)(target.host));
@@ -81,7 +87,7 @@ class HostNet implements Net {
 
   async send(asked: NetAsked): Promise<NetAnswer> {
     const { target } = asked;
-    const stop = new Stop(target, asked.signal);
+    const stop = new Stop(target, asked.signal, this.#clock);
     stop.after(asked.timeoutMs, "it took too long");
     // What is known of the request when something fails: G5 turns on it.
     const at = { isSent: false };
@@ -177,15 +183,17 @@ async function addressesOf(name: string): Promise<string[]> {
 class Stop {
   readonly #target: NetTarget;
   readonly #controller = new AbortController();
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #clock: Clock;
+  readonly #timers = new Set<AbortController>();
   readonly #outer: AbortSignal;
   readonly #canceled = (): void => {
     this.#controller.abort(new SysError("ECANCELED", `${cannot(this.#target)}: it was stopped`));
   };
 
-  constructor(target: NetTarget, outer: AbortSignal) {
+  constructor(target: NetTarget, outer: AbortSignal, clock: Clock) {
     this.#target = target;
     this.#outer = outer;
+    this.#clock = clock;
     if (outer.aborted) this.#canceled();
     else outer.addEventListener("abort", this.#canceled);
   }
@@ -196,12 +204,13 @@ class Stop {
 
   /** Ends it after a time, unless what is returned is called before. */
   after(ms: number, state: string): () => void {
-    const timer = setTimeout(() => {
+    const timer = new AbortController();
+    this.#clock.sleep(ms, timer.signal).then(() => {
       const sentence = `${cannot(this.#target)}: ${state} in ${ms} ms`;
       this.#controller.abort(new SysError("ETIMEDOUT", sentence));
-    }, ms);
+    }, () => {});
     this.#timers.add(timer);
-    return () => clearTimeout(timer);
+    return () => timer.abort();
   }
 
   /** The promise's outcome, or why it was ended. */
@@ -225,7 +234,7 @@ class Stop {
   }
 
   done(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers) timer.abort();
     this.#outer.removeEventListener("abort", this.#canceled);
   }
 }

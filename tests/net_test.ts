@@ -6,6 +6,9 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { allow } from "../mod.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import type { Clock } from "../kernel/world.ts";
+import { realClock } from "../providers/clock.ts";
 import { answer, failure, fetching, netOf, Site, TEST_CA } from "./net_place.ts";
 import { imageOf, inWorld } from "./world_fixture.ts";
 
@@ -185,18 +188,43 @@ Deno.test("net.fetch ends what is broken or too much, with a limit for each", as
   }
 });
 
+const TIMEOUT_MS = 150;
+
+/**
+ * A clock whose time for a whole request is over as soon as its head is waited for, or was read:
+ * never before, however slow the machine is. Nothing else is over.
+ */
+function clockOver(when: () => "waited for" | "read"): Clock {
+  let over = (): void => {};
+  return {
+    ...realClock,
+    sleep: (ms, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      signal?.addEventListener("abort", () => reject(signal.reason));
+      if (ms === TIMEOUT_MS) over = resolve;
+      if (ms === LIMITS.netHeadMsMax) {
+        if (when() === "waited for") over();
+        else signal?.addEventListener("abort", () => over());
+      }
+      return promise;
+    },
+  };
+}
+
 Deno.test("net.fetch ends a body that comes slowly, and a head that does not come", async () => {
   const never = Promise.withResolvers<void>();
   let head = "HTTP/1.1 200 x\r\ncontent-length: 9\r\n\r\na";
+  const clock = clockOver(() => head.includes("\r\n\r\n") ? "read" : "waited for");
   await using site = new Site(async (_, conn) => {
     await conn.write(new TextEncoder().encode(head));
     await never.promise;
   });
-  const found = await fetching(netOf(), [ALL(site)], async ({ sys }) => {
-    const slow = await failure(sys.net.fetch({ url: site.origin, timeoutMs: 150 }));
+  const found = await fetching(netOf({}, { clock }), [ALL(site)], async ({ sys }) => {
+    const get = { url: site.origin, timeoutMs: TIMEOUT_MS };
+    const slow = await failure(sys.net.fetch(get));
     head = "HTTP/1.1 2";
-    const none = await failure(sys.net.fetch({ url: site.origin, timeoutMs: 150 }));
-    const post = { url: site.origin, method: "POST", timeoutMs: 150 } as const;
+    const none = await failure(sys.net.fetch(get));
+    const post = { ...get, method: "POST" } as const;
     const doubt = await failure(sys.net.fetch(post));
     head = "HTTP/1.1 202 x\r\ncontent-length: 9\r\n\r\na";
     const { status, cut, text } = await sys.net.fetch(post);
