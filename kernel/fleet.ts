@@ -58,6 +58,8 @@ export interface Beat {
   readonly state: NodeState;
   /** In how many milliseconds the next lease of another node runs out; null: there is none. */
   readonly nextMs: number | null;
+  /** The store's time. */
+  readonly nowMs: number;
   /** Its share of what all active nodes work on. */
   readonly share: number;
   /** How many trees it owns. */
@@ -106,8 +108,11 @@ export interface Mine {
 
 /** The nodes of one store. */
 export interface Fleet {
-  /** Joins, or comes back after its lease ran out. `EINVAL` where versions do not go together. */
-  join(facts: NodeFacts): Promise<void>;
+  /**
+   * Joins, or comes back after its lease ran out; the store's time. `EINVAL` where versions do not
+   * go together.
+   */
+  join(facts: NodeFacts): Promise<number>;
   /** Renews the leases of all trees that the node has; undefined when it has none any more. */
   beat(id: string, load: NodeLoad): Promise<Beat | undefined>;
   /** Frees trees of nodes whose lease ran out, at most so many; how many there were. */

@@ -17,6 +17,11 @@ import type { Pricing } from "./price.ts";
 export interface Clock {
   /** Milliseconds since 1970. May go backwards; the kernel never lets a log's time do so. */
   now(): number;
+  /**
+   * Milliseconds that pass evenly, whoever sets the clock; from any beginning. Nodes that share a
+   * database go by its time with this; a clock without it is taken at its word.
+   */
+  steady?(): number;
   /** Resolves `ms` from now, or rejects with the signal's reason when it is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Runs `job` soon, after everything which is ready now. */

@@ -20,6 +20,7 @@ const SETTLE_TURNS_MAX = 100_000;
 /** The clock of the host. */
 export const realClock: Clock = Object.freeze({
   now: () => Date.now(),
+  steady: () => performance.now(),
   sleep: realSleep,
   soon: (job: () => void) => void setImmediate(job),
 });

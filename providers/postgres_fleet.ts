@@ -57,12 +57,12 @@ export class PostgresFleet implements Fleet {
     return await this.#db.run(sql.replaceAll("$.", `${this.#db.schema}.`), values);
   }
 
-  join(facts: NodeFacts): Promise<void> {
+  join(facts: NodeFacts): Promise<number> {
     return this.#answer("join the nodes of", async ({ schema }) => {
       const { id, name, version, capacity, leaseMs } = facts;
       const labels = { ...facts.labels, node: name };
       refuseLabels(`node "${name}"`, labels);
-      await this.#db.transaction(async (run) => {
+      return await this.#db.transaction(async (run) => {
         // One after the other: two that do not go together do not both find nobody there.
         await run(`SELECT pg_advisory_xact_lock(hashtext($1), ${LOCKS.join})`, [schema]);
         const others = await run(
@@ -78,16 +78,18 @@ export class PostgresFleet implements Fleet {
            FROM back WHERE t.id = back.id`,
           [id],
         );
-        await run(
+        const [row] = await run(
           `INSERT INTO ${schema}.nodes
              (id, name, labels, version, layout, capacity, lease, state, started, beat, until)
            SELECT $1, $2, $3::text::jsonb, $4, $5::integer, $6::integer, $7::integer, 'active',
              now, now, now + $7::integer
            FROM ${schema}.now_ms() AS now
            ON CONFLICT (id) DO UPDATE SET state = 'active', beat = EXCLUDED.beat,
-             until = EXCLUDED.until, lapses = nodes.lapses + 1, active = 0, held = 0`,
+             until = EXCLUDED.until, lapses = nodes.lapses + 1, active = 0, held = 0
+           RETURNING beat AS now`,
           [id, name, canonical(labels), version, POSTGRES_LAYOUT, capacity, leaseMs],
         );
+        return row!.now as number;
       });
     });
   }
@@ -105,17 +107,20 @@ export class PostgresFleet implements Fleet {
            active = $2::integer, held = $3::integer, skew = $4::bigint - now
          FROM $.now_ms() AS now, peers, next
          WHERE n.id = $1 AND n.state <> 'gone'
-         RETURNING n.state, next.until - now AS next,
+         RETURNING n.state, now, next.until - now AS next,
            (SELECT count(*) FROM $.trees t WHERE t.owner = n.id) AS owned,
            ceil(($2::integer + coalesce(peers.active, 0))::float8 * n.capacity
              / greatest(1, n.capacity + coalesce(peers.capacity, 0))) AS share`,
         [id, active, held, nowMs],
       );
       if (row === undefined) return undefined;
-      const { state, next, share, owned } = row as unknown as Omit<Beat, "nextMs"> & {
-        readonly next: number | null;
-      };
-      return { state, share, owned, nextMs: next === null ? null : Math.max(0, next) };
+      const { state, now, next, share, owned } = row as unknown as
+        & Omit<Beat, "nextMs" | "nowMs">
+        & {
+          readonly now: number;
+          readonly next: number | null;
+        };
+      return { state, share, owned, nowMs: now, nextMs: next === null ? null : Math.max(0, next) };
     });
   }
 

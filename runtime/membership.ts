@@ -15,6 +15,7 @@ import { type Beat, type Claimed, fits, type NodeFacts } from "../kernel/fleet.t
 import type { Fleet, NodeLabels, NodeLoad, NodeState } from "../kernel/fleet.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { FleetClock } from "./fleet_clock.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 
 /** What a member works with. */
@@ -96,7 +97,7 @@ export class Membership {
 
   /** Joins the others. `EINVAL` where versions do not go together. */
   async join(): Promise<void> {
-    await this.#fleet.join(this.facts);
+    await this.#heard(() => this.#fleet.join(this.facts), (nowMs) => nowMs);
     this.#isIn = true;
     this.#state = "active";
     this.#beatMs = this.#clock.now();
@@ -118,6 +119,16 @@ export class Membership {
     }
   }
 
+  /** What the machine's own clock says: how far it is off is shown to people. */
+  #ownMs(): number {
+    return (this.#clock instanceof FleetClock ? this.#clock.own : this.#clock).now();
+  }
+
+  /** Asks the store; what it says of its time is what this node goes by. */
+  async #heard<T>(asked: () => Promise<T>, nowOf: (answer: T) => number | undefined): Promise<T> {
+    return await (this.#clock instanceof FleetClock ? this.#clock.hear(asked, nowOf) : asked());
+  }
+
   #chance(): number {
     return this.#random.bytes(1)[0]! / 256;
   }
@@ -126,13 +137,15 @@ export class Membership {
   async #beat(): Promise<number | null> {
     const host = this.#host!;
     const { id, leaseMs } = this.facts;
-    const nowMs = this.#clock.now();
-    if (Math.abs(nowMs - this.#beatMs) > leaseMs / 2) this.#reapsMs = nowMs + leaseMs / 2;
-    const beat = await this.#fleet.beat(id, { ...host.load(), nowMs });
+    const load = { ...host.load(), nowMs: this.#ownMs() };
+    const beat = await this.#heard(() => this.#fleet.beat(id, load), (one) => one?.nowMs);
     if (beat === undefined) {
       await this.#return();
       return 0;
     }
+    // By the time that was heard just now: a machine that slept finds that it was away.
+    const nowMs = this.#clock.now();
+    if (Math.abs(nowMs - this.#beatMs) > leaseMs / 2) this.#reapsMs = nowMs + leaseMs / 2;
     this.#beatMs = nowMs;
     this.#stand(beat.state);
     if (beat.state === "active") this.#even(host, beat);

@@ -34,6 +34,7 @@ import { prove } from "./audit.ts";
 import { asked, type Auditing, exported, verifyAll } from "./auditing.ts";
 import type { Checked, ExportFormat } from "./auditing.ts";
 import { Clockwork } from "./clockwork.ts";
+import { FleetClock } from "./fleet_clock.ts";
 import { closeAll } from "./closing.ts";
 import { contextOf, membershipOf, selectorOf, simulating } from "./node_parts.ts";
 import { type AgentImage, asModel, budgetLimits } from "./image.ts";
@@ -113,7 +114,8 @@ export class Runtime implements AsyncDisposable {
     this.#auditing = parts.auditing ?? null;
     this.#book = parts.book ?? null;
     this.watchers = watchers;
-    const clock = options.clock ?? realClock;
+    const own = options.clock ?? realClock;
+    const clock = store.fleet === undefined ? own : FleetClock.over(own);
     this.#random = options.random ?? realRandom;
     this.#operator = options.operator ?? "operator";
     this.#policy = policyText(options.policy);

@@ -42,7 +42,11 @@ const BANNED: readonly (readonly [RegExp, string, RegExp])[] = [
   [/\bDate\.now\(/, "clock.now()", /^(providers|tests|bench|server\/console)\//],
   [/\bnew Date\(\)/, "clock.now()", /^(providers|tests|bench)\//],
   [/\bMath\.random\(/, "random.bytes()", /^tests\//],
-  [/\bperformance\.now\(/, "clock.now()", /^(bench|tests|server\/console)\//],
+  [
+    /\bperformance\.now\(/,
+    "clock.now()",
+    /^(bench|tests|server\/console)\/|^providers\/clock\.ts$/,
+  ],
   [
     /\b(setTimeout|setInterval|setImmediate)\(/,
     "clock.sleep()",

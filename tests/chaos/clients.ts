@@ -29,6 +29,8 @@ const REFUSALS = [
 ];
 /** Who is asked and does not answer is asked no more; what it does later is still noted. */
 const PATIENCE_MS = 5_000;
+/** Every so many turns all that live still are told again that it was the last. */
+const TELLS_AGAIN = 20;
 
 /** A request that waits for a person. */
 interface Pending {
@@ -55,7 +57,7 @@ export class Clients {
   #ids = 0;
   /** Requests that a client is answering. */
   readonly #answering = new Set<string>();
-  readonly #late: Promise<void>[] = [];
+  readonly #late: Promise<unknown>[] = [];
   /** Commits of a past epoch that were tried, and how many were taken. */
   readonly forged = { tried: 0, taken: 0 };
 
@@ -105,22 +107,33 @@ export class Clients {
     this.#answering.delete(request);
   }
 
-  /** Ends what lives still: lets it go on, answers it, tells it that this was the last. */
-  async end(signal: AbortSignal): Promise<readonly TreeId[]> {
+  /**
+   * Ends what lives still: lets it go on, answers it, tells it that this was the last. Gives up
+   * when for so long no tree has ended, however slow the machine is; what is left then.
+   */
+  async end(stallMs: number, tell: (what: string) => void): Promise<readonly TreeId[]> {
     const { store, gapMs } = this.#scene;
-    for (;;) {
+    let [least, endedMs] = [Infinity, realClock.now()];
+    const told = new Set<TreeId>();
+    for (let turn = 1;; turn++) {
       const live = await store.list({ live: true, limit: 10_000 });
-      if (live.length === 0 || signal.aborted) return live.map(({ tree }) => tree);
-      const answers = pending(store).then((all) =>
-        Promise.all(all.map((one) => this.#answer(one)))
-      );
-      await answers;
-      await inTurns(live.map(({ tree }) => tree), 32, async (tree) => {
+      if (live.length < least) {
+        [least, endedMs] = [live.length, realClock.now()];
+        tell(`${least} trees left`);
+      }
+      const isStalled = realClock.now() - endedMs > stallMs;
+      if (live.length === 0 || isStalled) return live.map(({ tree }) => tree);
+      await Promise.all((await pending(store)).map((one) => this.#answer(one)));
+      // Who was told, and was stopped by a signal that came late, is told again.
+      if (turn % TELLS_AGAIN === 0) told.clear();
+      const deaf = live.map(({ tree }) => tree).filter((tree) => !told.has(tree));
+      await inTurns(deaf, 32, async (tree) => {
         const pid = `p_${tree.slice(2)}` as Pid;
         await this.#do(tree, (by) => ({ do: "signal", pid, signal: "resume", by }));
-        await this.#do(tree, (by) => ({ do: "message", pid, type: LAST, by }));
+        const how = await this.#do(tree, (by) => ({ do: "message", pid, type: LAST, by }));
+        if (how === "ok") told.add(tree);
       });
-      await realClock.sleep(gapMs, signal).catch(() => {});
+      await realClock.sleep(gapMs);
     }
   }
 
@@ -129,10 +142,10 @@ export class Clients {
     await Promise.all(this.#late);
   }
 
-  async #do(tree: TreeId, asking: (by: string) => Asking): Promise<void> {
+  async #do(tree: TreeId, asking: (by: string) => Asking): Promise<How> {
     const id = `c${this.#ids += 1}`;
     this.#scene.history.begin(id, tree, "act");
-    await this.#noted(id, await this.#near(tree), asking(id));
+    return await this.#noted(id, await this.#near(tree), asking(id));
   }
 
   async #read(tree: TreeId): Promise<void> {
@@ -141,8 +154,9 @@ export class Clients {
     await this.#noted(id, await this.#near(tree), { do: "read", tree });
   }
 
-  async #noted(id: string, member: Member, asking: Asking): Promise<void> {
-    const note = (heard: Heard): void => {
+  /** What is not heard in time is unknown to who asked, and noted when it comes. */
+  async #noted(id: string, member: Member, asking: Asking): Promise<How> {
+    const note = (heard: Heard): How => {
       const how: How = heard.how === "value"
         ? "ok"
         : heard.how === "code" && REFUSALS.includes(heard.code)
@@ -152,10 +166,16 @@ export class Clients {
         ? heard.value as string[]
         : undefined;
       this.#scene.history.end(id, how, saw);
+      return how;
     };
     const heard = member.ask(asking).then(note);
     this.#late.push(heard);
-    await Promise.race([heard, realClock.sleep(PATIENCE_MS)]);
+    const patience = new AbortController();
+    const gone = realClock.sleep(PATIENCE_MS, patience.signal).then((): How => "unknown");
+    gone.catch(() => {});
+    const how = await Promise.race([heard, gone]);
+    patience.abort();
+    return how;
   }
 
   /** A node to ask: the tree's own one as often as any other. */

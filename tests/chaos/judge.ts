@@ -16,6 +16,9 @@ export interface Evidence {
   readonly trees: readonly TreeId[];
   readonly recorder: Recorder;
   readonly invocations: readonly Invocation[];
+  readonly leaseMs: number;
+  /** How long an agent sleeps after each effect that is plain. */
+  readonly pauseMs: number;
 }
 
 /** What was found. */
@@ -29,6 +32,8 @@ export interface Judged {
   /** How often a tree got a new owner. */
   takeovers: number;
   lines: number;
+  /** Sleeps of which it is known when they began and ended. */
+  sleeps: number;
 }
 
 interface Effect {
@@ -92,10 +97,33 @@ function effectFaults(path: string, effect: Effect | undefined, recorder: Record
   return found;
 }
 
+/**
+ * Sleeps that ended before their time by more than a lease: the effects before and after them were
+ * seen by who has no wrong clock. Whoever does something plain sleeps then.
+ */
+function shortSleeps({ recorder: { arrived }, pauseMs, leaseMs }: Evidence): {
+  readonly sleeps: number;
+  readonly short: readonly string[];
+} {
+  const short: string[] = [];
+  let sleeps = 0;
+  for (const [path, { firstMs }] of arrived) {
+    const [, pid, step, kind] = path.split("/");
+    const next = arrived.get(`/${pid}/${Number(step) + 1}/${kind === "plain" ? "keyed" : ""}`);
+    if (firstMs === null || next === undefined || next.firstMs === null) continue;
+    sleeps += 1;
+    const sleptMs = Math.round(next.firstMs - firstMs);
+    if (sleptMs < pauseMs - leaseMs) short.push(`${path}: slept ${sleptMs} of ${pauseMs} ms`);
+  }
+  return { sleeps, short };
+}
+
 /** Judges all of it. */
-export async function judge({ store, trees, recorder, invocations }: Evidence): Promise<Judged> {
-  const violations: string[] = [];
-  const judged = { violations, effects: 0, unknown: 0, takeovers: 0, lines: 0 };
+export async function judge(evidence: Evidence): Promise<Judged> {
+  const { store, trees, recorder, invocations } = evidence;
+  const { sleeps, short } = shortSleeps(evidence);
+  const violations: string[] = [...short];
+  const judged = { violations, effects: 0, unknown: 0, takeovers: 0, lines: 0, sleeps };
   const known = new Set<string>();
   for (const tree of trees) {
     const { broken, lines } = await verifyTree(store, tree, { rights: RIGHTS });

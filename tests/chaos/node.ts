@@ -70,7 +70,7 @@ function orderOf(asking: Asking): { readonly tree: TreeId; readonly order: Order
     case "message": {
       const { pid, type, by } = asking;
       const label = { sensitivity: "internal", trust: "trusted" } as const;
-      // Whoever sleeps by a clock that was an hour ahead is not waited for.
+      // Whoever sleeps is not waited for.
       const mail = { from: by, data: null, interrupt: type === LAST, replyTo: null, label };
       return { tree: treeOf(pid), order: { kind: "message", to: pid, type, ...mail } };
     }

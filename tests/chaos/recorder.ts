@@ -10,6 +10,8 @@ import { SeededRandom } from "../../testing.ts";
 /** One effect as it arrived: who did it in which step, how often, and under which keys. */
 export interface Arrived {
   count: number;
+  /** When the first of it came, by a time that nobody sets; null once there is calm. */
+  readonly firstMs: number | null;
   readonly keys: Set<string | null>;
 }
 
@@ -23,6 +25,8 @@ const UNANSWERED_MS = 3_000;
 export class Recorder implements AsyncDisposable {
   /** `/p_1/3/plain` → what arrived. */
   readonly arrived = new Map<string, Arrived>();
+  /** Agents are woken before their time from now on. */
+  isCalm = false;
   readonly #random: SeededRandom;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #over = new AbortController();
@@ -41,7 +45,8 @@ export class Recorder implements AsyncDisposable {
 
   async #record(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
-    const known = this.arrived.get(pathname) ?? { count: 0, keys: new Set() };
+    const firstMs = this.isCalm ? null : performance.now();
+    const known = this.arrived.get(pathname) ?? { count: 0, firstMs, keys: new Set() };
     this.arrived.set(pathname, known);
     known.count += 1;
     known.keys.add(request.headers.get("idempotency-key"));

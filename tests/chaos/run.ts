@@ -8,6 +8,7 @@ import type { TreeId } from "../../kernel/ids.ts";
 import { treeOf } from "../../kernel/ids.ts";
 import { PostgresStore } from "../../postgres.ts";
 import { realClock } from "../../providers/clock.ts";
+import { readLines } from "../../runtime/load.ts";
 import { SeededRandom } from "../../testing.ts";
 import type { Server } from "../postgres_place.ts";
 import { Clients } from "./clients.ts";
@@ -24,7 +25,7 @@ export interface Extent {
   readonly trees: number;
   /** How long faults go on, in milliseconds. */
   readonly chaosMs: number;
-  /** How long all may take to end afterwards. */
+  /** How long it may take afterwards until another tree ends. */
   readonly calmMs: number;
   readonly leaseMs: number;
   /** How long an agent waits between two effects. */
@@ -125,14 +126,15 @@ async function run(running: Running): Promise<Outcome> {
   await Promise.all(acting);
   const faults = await tormented;
   const shares = sharesOf(trees, recorder);
+  recorder.isCalm = true;
   tell(`calm after ${JSON.stringify(faults)}`);
-  const left = await clients.end(AbortSignal.timeout(extent.calmMs));
-  tell(`${left.length} trees left`);
+  const left = await clients.end(extent.calmMs, tell);
   const violations = await Promise.all(left.map((tree) => unended(tree, running)));
   // Who has not answered by now never will.
   for (const member of members) await member.kill();
   await clients.settled();
-  const judged = await judge({ store, trees, recorder, invocations: history.all });
+  const evidence = { store, trees, recorder, invocations: history.all };
+  const judged = await judge({ ...evidence, leaseMs, pauseMs: extent.pauseMs });
   const fair = fairness(shares);
   if (fair < extent.fair) {
     violations.push(`not fair: ${fair.toFixed(2)}, from ${Math.min(...shares)} on`);
@@ -165,6 +167,8 @@ function sharesOf(trees: readonly TreeId[], { arrived }: Recorder): number[] {
 async function unended(tree: TreeId, { members, store }: Running): Promise<string> {
   const head = await store.head(tree);
   const said: string[] = [];
+  const last: string[] = [];
+  for await (const { seq, type } of readLines(store, tree)) last.push(`${seq} ${type}`);
   for (const member of members) {
     const wait = realClock.sleep(2_000).then(() => ({ how: "gone" } as const));
     const heard = await Promise.race([member.ask({ do: "broken" }), wait]);
@@ -172,5 +176,6 @@ async function unended(tree: TreeId, { members, store }: Running): Promise<strin
     const broken = heard.value as { readonly tree: TreeId; readonly message: string }[];
     said.push(...broken.filter((one) => one.tree === tree).map(({ message }) => message));
   }
-  return `${tree} does not end: ${JSON.stringify(head)} ${said.join("; ")}`;
+  const lines = last.slice(-4).join(", ");
+  return `${tree} does not end: ${JSON.stringify(head)}, last ${lines} ${said.join("; ")}`;
 }
