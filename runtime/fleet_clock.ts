@@ -1,7 +1,7 @@
 /**
  * The time of nodes that share a store: the store's own, which each of them hears at its beats, and
- * counts on by a time that nobody sets. So a node whose clock is wrong, or jumps, ends no wait early
- * or late, and writes no time that others have not reached.
+ * counts on by a time that nobody sets. So a node whose clock is wrong, or jumps, ends no wait
+ * early or late, and writes no time that others have not reached.
  *
  * Invariants:
  *   FC1. After each answer its time is one that the store's may be: between what the answer says,
