@@ -13,6 +13,7 @@ import {
   consolePlace,
   focusOn,
   pressAll,
+  titled,
 } from "./console_place.ts";
 import { scratch } from "./scratch.ts";
 
@@ -49,13 +50,13 @@ browserTest(
     await page.locator(".tile", { hasText: "Waiting on you" }).filter({ hasText: "1" }).waitFor();
     await pressAll(page, "g a");
     await page.getByRole("button", { name: "Approve once" }).waitFor();
-    assert.equal(await page.title(), "(1) Approvals · Agent libOS");
+    await titled(page, "(1) Approvals · Agent libOS");
     await page.keyboard.press("a");
     await page.locator("[data-yes]:focus").waitFor();
     await page.keyboard.press("Enter");
     await page.getByText("Nothing waits for a person").waitFor();
     assert.equal((await process.wait()).result, "written");
-    assert.equal(await page.title(), "Approvals · Agent libOS");
+    await titled(page, "Approvals · Agent libOS");
   },
 );
 

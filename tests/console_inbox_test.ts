@@ -6,7 +6,14 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { allow, ask, defineImage } from "../mod.ts";
-import { assertSound, browserTest, consolePlace, overhang, picture } from "./console_place.ts";
+import {
+  assertSound,
+  browserTest,
+  consolePlace,
+  overhang,
+  picture,
+  titled,
+} from "./console_place.ts";
 import { scratch } from "./scratch.ts";
 
 const row = (page: Page, what: string) => page.locator(".requests a", { hasText: what });
@@ -44,7 +51,7 @@ browserTest("Whatever an agent writes stays text, and moves no button out of sig
   for (const width of [1200, 360]) {
     await page.setViewportSize({ width, height: 640 });
     assert.equal(await page.locator("main img, main style, main b").count(), 0);
-    assert.equal(await page.title(), "(1) Approvals · Agent libOS");
+    await titled(page, "(1) Approvals · Agent libOS");
     assert.equal(await overhang(page), 0, `${width} scrolls sideways`);
     for (const name of ["Answer", "Deny…", "Deny & stop…"]) {
       const button = page.locator(".verdict button", { hasText: name }).first();
@@ -113,7 +120,7 @@ browserTest(
     // Another request comes in meanwhile.
     await at.runtime.spawn(asker, { goal: "And me?", grants: [allow("human.ask")] });
     await page.getByText("New: low And me?").waitFor();
-    assert.equal(await page.title(), "(2) Approvals · Agent libOS");
+    await titled(page, "(2) Approvals · Agent libOS");
     await page.getByLabel("high").check();
     await page.getByLabel("tags").fill("one\ntwo");
     await page.getByLabel("name").fill("ada");

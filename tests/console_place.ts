@@ -87,6 +87,11 @@ export async function focusOn(page: Page, text: string): Promise<void> {
   await page.waitForFunction(`document.activeElement?.textContent === ${JSON.stringify(text)}`);
 }
 
+/** Waits until the window is called this: its name follows what is drawn, a moment later. */
+export async function titled(page: Page, title: string): Promise<void> {
+  await page.waitForFunction(`document.title === ${JSON.stringify(title)}`);
+}
+
 /** Whether there is a browser. */
 export function hasBrowser(): boolean {
   return existsSync(CHROMIUM);

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { ASSETS } from "../server/console_assets.ts";
-import { assertSound, browserTest, consolePlace } from "./console_place.ts";
+import { assertSound, browserTest, consolePlace, titled } from "./console_place.ts";
 
 Deno.test("Console: all of its files take less than 200 KB", () => {
   const bytes = Object.values(ASSETS).reduce((sum, { text }) => sum + text.length, 0);
@@ -31,7 +31,7 @@ browserTest("The overview opens for who is signed in, for everybody's eyes", asy
   await using at = await consolePlace();
   const page = await at.open("/");
   await page.getByText("Waiting on you").waitFor();
-  assert.equal(await page.title(), "Overview · Agent libOS");
+  await titled(page, "Overview · Agent libOS");
   await page.locator(".live.live").waitFor();
   await assertSound(page, "overview");
 });
