@@ -161,7 +161,7 @@ export function tidier(
   return () => {
     const at = ++rests;
     const grown = memory.held() - kept;
-    if (grown >= 3.5 * mib && at - collectedAt >= restsMin) return now();
+    if (grown >= 4 * mib && at - collectedAt >= restsMin) return now();
     if (grown >= 1.5 * mib) later(() => at === rests && isAtRest() && now(), quietMs);
   };
 }
