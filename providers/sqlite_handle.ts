@@ -32,6 +32,10 @@ export interface SqliteHandle {
   exec(sql: string): unknown;
   prepare(sql: string): SqliteStatement;
   close(): unknown;
+  /** Whether it is inside a transaction, as `node:sqlite` says it. */
+  readonly isTransaction?: boolean | undefined;
+  /** The same, as `@db/sqlite` says it. */
+  readonly inTransaction?: boolean | undefined;
 }
 
 /** How long a writer waits for another connection's transaction. */
@@ -101,6 +105,20 @@ export class SqliteConnection {
     }
   }
 
+  /**
+   * Whether one statement would be a transaction of its own: nobody who has the handle as well is
+   * inside one of theirs. A handle that does not say so is never trusted with that.
+   */
+  get isFree(): boolean {
+    return (this.#handle.isTransaction ?? this.#handle.inTransaction) === false;
+  }
+
+  /** Runs one statement as a transaction of its own, while the handle is free. */
+  alone(options: { readonly synced: boolean }, sql: string, ...values: SqliteValue[]): void {
+    this.#sync(options.synced && this.#durability === "power");
+    this.#prepared(sql).run(...values);
+  }
+
   close(): void {
     this.#statements.clear();
     this.#handle.close();
@@ -161,6 +179,8 @@ function misshapen(column: string, expected: string): SysError {
   );
 }
 
+/** SQLITE_CONSTRAINT. */
+const CONSTRAINT = 19;
 /** What SQLite says → our code and the state to name. In order; the first that fits. */
 const FAILURES: readonly (readonly [number, RegExp, Errno, string])[] = [
   [13, /database or disk is full/, "ENOSPC", "the disk is full, expected room for it"],
@@ -186,6 +206,11 @@ export function sqliteFailure(thrown: unknown, doing: string): unknown {
     }
   }
   return new SysError("EIO", `Cannot ${doing}: ${thrown.message}`);
+}
+
+/** Whether a statement was refused by what the tables hold, rather than by the disk or a lock. */
+export function isConstraint(thrown: unknown): boolean {
+  return thrown instanceof Error && primaryCode(thrown) === CONSTRAINT;
 }
 
 /** `node:sqlite` has the number in `errcode`, `@db/sqlite` in `code`; either may be extended. */

@@ -36,7 +36,8 @@ import { findAuditDamage, SqliteAuditStore } from "./sqlite_audit.ts";
 import { damagedTree, damagedTrees, findDamage } from "./sqlite_check.ts";
 import { numberIn, SqliteConnection, sqliteFailure, textIn } from "./sqlite_handle.ts";
 import type { SqliteHandle } from "./sqlite_handle.ts";
-import { batchesAt, LogEnd, putItem, reachOf, stretch } from "./sqlite_log.ts";
+import { LogEnd, putItem } from "./sqlite_end.ts";
+import { batchesAt, reachOf, stretch } from "./sqlite_log.ts";
 import { openFile, prepareDatabase, prepareFile, type SqliteMode } from "./sqlite_open.ts";
 import { refuseNarrow } from "./sqlite_schema.ts";
 import {
@@ -64,6 +65,12 @@ interface Parts {
   readonly lock: StoreLock | undefined;
   /** Trees that are not run, and why. */
   readonly damaged?: ReadonlyMap<TreeId, string>;
+}
+
+/** How something is written: whether it waits for the disk, and who may. */
+interface Writing {
+  readonly synced: boolean;
+  readonly modes?: readonly SqliteMode[];
 }
 
 /**
@@ -157,7 +164,11 @@ export class SqliteStore implements Store {
   }
 
   commit(batches: readonly Batch[]): Promise<void> {
-    return this.#write("commit to", () => this.#end.append(batches), { synced: true });
+    return this.#answer("commit to", () => {
+      const isOne = batches.length === 1 && this.#mode === "own";
+      if (isOne && this.#end.appendAlone(batches[0]!)) return;
+      this.#transact("commit to", () => this.#end.append(batches), { synced: true });
+    });
   }
 
   async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
@@ -318,24 +329,22 @@ export class SqliteStore implements Store {
     });
   }
 
-  #write<T>(verb: string, job: () => T, options: {
-    readonly synced: boolean;
-    readonly modes?: readonly SqliteMode[];
-  }): Promise<T> {
-    return this.#answer(verb, () => {
-      const { synced, modes = ["own"] } = options;
-      if (!modes.includes(this.#mode)) throw this.#unowned(verb);
-      try {
-        return this.#db.transaction({ synced }, () => {
-          // Who owns the store would have to be asked before it is encrypted anew; others are not.
-          if (this.#mode === "join") refuseRekeyed(this.#db);
-          return job();
-        });
-      } catch (thrown) {
-        this.#end.forget();
-        throw thrown;
-      }
-    });
+  #write<T>(verb: string, job: () => T, options: Writing): Promise<T> {
+    return this.#answer(verb, () => this.#transact(verb, job, options));
+  }
+
+  #transact<T>(verb: string, job: () => T, { synced, modes = ["own"] }: Writing): T {
+    if (!modes.includes(this.#mode)) throw this.#unowned(verb);
+    try {
+      return this.#db.transaction({ synced }, () => {
+        // Who owns the store would have to be asked before it is encrypted anew; others are not.
+        if (this.#mode === "join") refuseRekeyed(this.#db);
+        return job();
+      });
+    } catch (thrown) {
+      this.#end.forget();
+      throw thrown;
+    }
   }
 
   #unowned(verb: string): SysError {
