@@ -92,20 +92,22 @@ export function encodeLine(
   payloads: Map<string, string>,
   prev: string = line.prev,
 ): EncodedLine {
-  const data = dataText(line.data, SPOTS.get(line.type), payloads);
-  const text = `{"at":${line.atMs},"data":${data},"prev":"${prev}",` +
-    `"seq":${line.seq},"tree":"${line.tree}","type":"${line.type}"}`;
-  return { text, hash: sha256(text) };
+  const { atMs: at, data, seq, tree, type } = line;
+  const spots = SPOTS.get(type);
+  // Written as a whole: a text put together of others is copied once more when it is hashed.
+  if (spots === undefined || typeof data !== "object") {
+    return hashed(canonical({ at, data, prev, seq, tree, type }));
+  }
+  if (isAllSmall(data as Fields, spots)) {
+    const text = canonical({ at, data, prev, seq, tree, type });
+    if (!text.includes(MARK)) return hashed(text);
+  }
+  const left = aside(data as Fields, spots, payloads);
+  return hashed(canonical({ at, data: left, prev, seq, tree, type }));
 }
 
-/** Canonical text of `data`, with the hashes of what is large in place of it. */
-function dataText(data: unknown, spots: Spots | undefined, payloads: Map<string, string>): string {
-  if (spots === undefined || typeof data !== "object" || data === null) return canonical(data);
-  if (isAllSmall(data as Fields, spots)) {
-    const whole = canonical(data);
-    if (!whole.includes(MARK)) return whole;
-  }
-  return canonical(aside(data as Fields, spots, payloads));
+function hashed(text: string): EncodedLine {
+  return { text, hash: sha256(text) };
 }
 
 /** The same data with marks in place of what is large, whose texts go into `payloads`. */

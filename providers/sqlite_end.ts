@@ -75,10 +75,8 @@ const APPEND_ONE =
 export class LogEnd {
   readonly #db: SqliteConnection;
   readonly #known = new Map<number, Known>();
-  /** What SQLite said when all this was read; it says otherwise once another connection wrote. */
-  #version = -1;
-  /** Id of the last batch of any tree. */
-  #top = 0;
+  /** Id of the last batch of any tree; null while it is not known. */
+  #top: number | null = null;
   /** Whether the connection has its view to append to. */
   #hasView = false;
 
@@ -94,31 +92,49 @@ export class LogEnd {
       return;
     }
     this.#known.clear();
-    this.#version = -1;
+    this.#top = null;
   }
 
-  /** Appends batches in order, inside the caller's transaction; if that fails, `forget`. */
+  /** Appends batches in order, as one statement or in a transaction; if that fails, `forget`. */
+  commit(batches: readonly Batch[], transact: (job: () => void) => void): void {
+    if (batches.length === 1 && this.#appendAlone(batches[0]!)) return;
+    const job = (): void => this.#appendAll(batches);
+    try {
+      transact(job);
+    } catch (thrown) {
+      // What was remembered may be to blame, when another connection appended: it is read anew.
+      if (!isConstraint(thrown)) throw thrown;
+      this.forget();
+      transact(job);
+    }
+  }
+
+  /** Appends batches inside the caller's transaction, and trusts nothing that is remembered. */
   append(batches: readonly Batch[]): void {
+    this.forget();
+    this.#appendAll(batches);
+  }
+
+  #appendAll(batches: readonly Batch[]): void {
     for (const batch of batches) refuseMalformed(batch);
     addAsking(this.#db);
-    this.#refresh();
     const rows: SqliteValue[] = [];
     for (const batch of batches) this.#add(batch, rows);
     this.#insert(rows);
   }
 
   /**
-   * Appends a batch that changes nothing but its tree's log, as a transaction of its own. False,
-   * and nothing is changed, when it has to go the long way.
+   * Appends a batch that changes nothing but its tree's log, as one statement. False, and nothing
+   * is changed, when it has to go the long way.
    */
-  appendAlone(batch: Batch): boolean {
+  #appendAlone(batch: Batch): boolean {
     const tree = treeNumber(batch.tree);
     const known = this.#known.get(tree);
     if (known === undefined || !isLogOnly(known, batch) || !this.#db.isFree) return false;
     refuseMalformed(batch);
     const [body, payloads] = columnsOf(this.#db, tree, batch);
     const { seq, lines: { length: count }, epoch, head } = batch;
-    const id = this.#top + 1;
+    const id = this.#next();
     try {
       this.#makeView();
       const row = [id, tree, seq, count, known.last, body, payloads, epoch, head] as const;
@@ -141,21 +157,20 @@ export class LogEnd {
     this.#hasView = true;
   }
 
-  #refresh(): void {
-    const row = this.#db.get("PRAGMA data_version");
-    const version = row === undefined ? 0 : numberIn(row, "data_version");
-    if (version === this.#version) return;
-    this.forget();
-    const top = this.#db.get("SELECT max(id) AS id FROM batches");
-    this.#top = top === undefined ? 0 : numberOrNull(top, "id") ?? 0;
-    this.#version = version;
+  /** Id of the next batch: no other has it, or the table refuses this one. */
+  #next(): number {
+    if (this.#top === null) {
+      const top = this.#db.get("SELECT max(id) AS id FROM batches");
+      this.#top = top === undefined ? 0 : numberOrNull(top, "id") ?? 0;
+    }
+    return this.#top + 1;
   }
 
   #add(batch: Batch, rows: SqliteValue[]): void {
     const { seq, lines } = batch;
     const tree = treeNumber(batch.tree);
     const end = seq + lines.length - 1;
-    const id = this.#top + 1;
+    const id = this.#next();
     const known = this.#advance(batch, { tree, end, id });
     rows.push(id, tree, seq, lines.length, known.last);
     rows.push(...columnsOf(this.#db, tree, batch));

@@ -165,9 +165,7 @@ export class SqliteStore implements Store {
 
   commit(batches: readonly Batch[]): Promise<void> {
     return this.#answer("commit to", () => {
-      const isOne = batches.length === 1 && this.#mode === "own";
-      if (isOne && this.#end.appendAlone(batches[0]!)) return;
-      this.#transact("commit to", () => this.#end.append(batches), { synced: true });
+      this.#end.commit(batches, (job) => this.#transact("commit to", job, { synced: true }));
     });
   }
 

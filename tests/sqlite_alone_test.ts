@@ -169,3 +169,24 @@ Deno.test("A batch alone goes behind what another connection appended meanwhile"
     assert.deepEqual(ids, [1, 2, 3, 4, 5]);
   });
 });
+
+Deno.test("A group goes behind what another connection appended meanwhile", async () => {
+  await beside(async (store, tree, other) => {
+    const [second, third] = [await newTree(store), await newTree(store)];
+    await store.commit([second, third].map((each) => batchOf(each)));
+    other.exec(
+      "INSERT INTO batches SELECT id + 1, 9, 1, count, NULL, body, payloads FROM batches " +
+        "ORDER BY id DESC LIMIT 1",
+    );
+    const blobs = new Map([[sha256("value"), "value"]]);
+    await store.commit([
+      batchOf(tree, { seq: 3, blobs }),
+      ...[second, third].map((each) => batchOf(each, { seq: 2 })),
+    ]);
+    await store.commit([batchOf(tree, { seq: 4 })]);
+    assert.equal((await linesOf(store, tree)).length, 4);
+    assert.equal((await linesOf(store, third)).length, 2);
+    const ids = other.prepare("SELECT id FROM batches ORDER BY id").all().map(({ id }) => id);
+    assert.deepEqual(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+});
