@@ -48,6 +48,8 @@ export interface NodeLoad {
   readonly active: number;
   /** Trees that it has in memory. */
   readonly held: number;
+  /** Steps a second that became durable since its beat before. */
+  readonly steps: number;
   /** Its clock, so that others see how far it is off. */
   readonly nowMs: number;
 }
@@ -94,6 +96,23 @@ export interface FleetNode extends NodeFacts, Omit<NodeLoad, "nowMs"> {
   readonly lapses: number;
   /** How many trees it owns. */
   readonly owned: number;
+}
+
+/** Trees that no node has. */
+export interface FreeTrees {
+  /** How many have something to do. */
+  readonly ready: number;
+  /** How many only wait: for a time, a message, a person. */
+  readonly resting: number;
+  /** Up to here was counted of each. */
+  readonly atMost: number;
+  /** The first of those with something to do. */
+  readonly first: readonly {
+    readonly tree: TreeId;
+    readonly title: string;
+    /** Labels that its node has to have. */
+    readonly selector: NodeLabels | null;
+  }[];
 }
 
 /** What of its own trees a node has to look at. */
@@ -145,6 +164,8 @@ export interface Fleet {
   leave(id: string): Promise<void>;
   /** The nodes, those that left lately among them, in order of name and id. */
   nodes(): Promise<readonly FleetNode[]>;
+  /** Trees that nobody has and that have not ended. */
+  free(): Promise<FreeTrees>;
   /** Sets how a node stands. `ENOENT` when there is none, `ESTATE` when it is gone. */
   order(id: string, state: Exclude<NodeState, "gone">): Promise<void>;
   /** Has a tree move to a node. `ENOENT`, or `ESTATE` when that node takes none. */

@@ -311,6 +311,7 @@ export const LIMITS = {
   httpWaitMsMax: 60_000,
   httpWaitsPerPrincipalMax: 256,
   httpLogReadsPerPrincipalMax: 4,
+  metricSeriesMax: 500,
   streamsMax: 256,
   streamsPerPrincipalMax: 32,
   streamQueueBytesMax: 512 * 2 ** 10,

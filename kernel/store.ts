@@ -216,6 +216,8 @@ export interface Store {
   hear?(node: string, heard: () => void): void;
   /** Where it is sealed; absent where it has no place for that. */
   audit?(): AuditStore;
+  /** Its lines to a database, now; absent where there are none. */
+  lines?(): { readonly statements: number; readonly connections: number };
   /** Limits that all nodes over it keep together; absent where one node has it alone. */
   shares?(): Shares;
   /** Lets go of everything; later calls are refused. A second close changes nothing. */

@@ -18,6 +18,7 @@ import type {
   Claimed,
   Fleet,
   FleetNode,
+  FreeTrees,
   Mine,
   NodeFacts,
   NodeLabels,
@@ -28,6 +29,7 @@ import { refuseLabels, refuseSkew } from "../kernel/fleet.ts";
 import { type TreeId, treeNumber } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
+import { freeTrees } from "./postgres_free.ts";
 import type { Postgres, PostgresRow } from "./postgres_handle.ts";
 import { LOCKS, POSTGRES_LAYOUT } from "./postgres_schema.ts";
 import { absentTree } from "./store_refusals.ts";
@@ -94,7 +96,7 @@ export class PostgresFleet implements Fleet {
     });
   }
 
-  beat(id: string, { active, held, nowMs }: NodeLoad): Promise<Beat | undefined> {
+  beat(id: string, { active, held, steps, nowMs }: NodeLoad): Promise<Beat | undefined> {
     return this.#answer("renew the leases of", async () => {
       const [row] = await this.#run(
         `WITH peers AS (
@@ -104,14 +106,14 @@ export class PostgresFleet implements Fleet {
            SELECT min(until) AS until FROM $.nodes WHERE id <> $1 AND state <> 'gone'
          )
          UPDATE $.nodes n SET beat = now, until = now + n.lease,
-           active = $2::integer, held = $3::integer, skew = $4::bigint - now
+           active = $2::integer, held = $3::integer, skew = $4::bigint - now, steps = $5::real
          FROM $.now_ms() AS now, peers, next
          WHERE n.id = $1 AND n.state <> 'gone'
          RETURNING n.state, now, next.until - now AS next,
            (SELECT count(*) FROM $.trees t WHERE t.owner = n.id) AS owned,
            ceil(($2::integer + coalesce(peers.active, 0))::float8 * n.capacity
              / greatest(1, n.capacity + coalesce(peers.capacity, 0))) AS share`,
-        [id, active, held, nowMs],
+        [id, active, held, nowMs, steps],
       );
       if (row === undefined) return undefined;
       const { state, now, next, share, owned } = row as unknown as
@@ -253,13 +255,18 @@ export class PostgresFleet implements Fleet {
     return this.#answer("list the nodes of", async () => {
       const rows = await this.#run(
         `SELECT n.id, name, labels::text AS labels, version, layout, capacity, n.lease, active,
-           held, started, skew, taken, freed, lapses, now - beat AS age,
+           held, coalesce(steps, 0) AS steps, started, skew, taken, freed, lapses,
+           now - beat AS age,
            CASE WHEN until <= now THEN 'gone' ELSE state END AS state,
            (SELECT count(*) FROM $.trees t WHERE t.owner = n.id) AS owned
          FROM $.nodes n, $.now_ms() AS now ORDER BY name, n.id`,
       );
       return rows.map(nodeIn);
     });
+  }
+
+  free(): Promise<FreeTrees> {
+    return this.#answer("list trees of", () => freeTrees((sql) => this.#run(sql)));
   }
 
   order(id: string, state: Exclude<NodeState, "gone">): Promise<void> {
@@ -382,13 +389,12 @@ function nodeIn(row: PostgresRow): FleetNode {
     leaseMs: count("lease"),
     active: count("active"),
     held: count("held"),
+    steps: count("steps"),
     layout: count("layout"),
     startedMs: count("started"),
     beatAgeMs: count("age"),
     skewMs: count("skew"),
-    taken: count("taken"),
-    freed: count("freed"),
-    lapses: count("lapses"),
+    ...{ taken: count("taken"), freed: count("freed"), lapses: count("lapses") },
     owned: count("owned"),
   };
 }

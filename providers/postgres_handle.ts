@@ -44,6 +44,10 @@ export class Postgres {
   readonly teller: string = crypto.randomUUID();
   /** The node that listens; without one, all that is told is heard. */
   node: string | undefined;
+  /** Connections at most, but for the one that listens. */
+  readonly connections: number;
+  /** Statements and transactions that were not answered yet. */
+  statements = 0;
   readonly #open: (more?: object) => Sql;
   #sql: Sql;
   /** The line that others are heard by, and when it is there. */
@@ -56,10 +60,11 @@ export class Postgres {
     const { at, schema, ssl } = readAddress(url, options.schema);
     this.schema = schema;
     this.awayMs = options.awayMs ?? LIMITS.storeAwayMsMax;
+    this.connections = options.connections ?? 4;
     this.name = `postgres ${at.host}${at.pathname}`;
     this.#open = (more) => {
       return postgres(at.href, {
-        max: options.connections ?? 4,
+        max: this.connections,
         ssl,
         connect_timeout: LIMITS.storeConnectMsMax / 1_000,
         backoff: (tries: number) => Math.min(0.02 * 2 ** tries, 1),
@@ -82,22 +87,31 @@ export class Postgres {
   readonly run: Run = async (sql, values = []) => {
     const over = this.#sql;
     const query = over.unsafe(sql, [...values] as never[], { prepare: true });
-    return await this.#inTime(query, () => {
+    return await this.#counted(this.#inTime(query, () => {
       query.cancel();
       this.#renew(over);
-    });
+    }));
   };
 
   /** Runs a job in one transaction, all or nothing, for as long as it takes once it is begun. */
   async transaction<T>(job: (run: Run) => Promise<T>): Promise<T> {
     const begun = Promise.withResolvers<void>();
     const over = this.#sql;
-    const done = over.begin((sql) => {
+    const done = this.#counted(over.begin((sql) => {
       begun.resolve();
       return job((text, values = []) => sql.unsafe(text, [...values] as never[]));
-    });
+    }));
     await this.#inTime(Promise.race([begun.promise, done]), () => this.#renew(over));
     return await done as T;
+  }
+
+  async #counted<T>(job: Promise<T>): Promise<T> {
+    this.statements += 1;
+    try {
+      return await job;
+    } finally {
+      this.statements -= 1;
+    }
   }
 
   /**

@@ -20,7 +20,7 @@ import type { Postgres } from "./postgres_handle.ts";
 import { SHARES_TABLES } from "./postgres_shares.ts";
 
 /** The newest layout that this code knows. */
-export const POSTGRES_LAYOUT = 5;
+export const POSTGRES_LAYOUT = 6;
 /** Advisory locks, beside the schema's number: who migrates, names, sweeps, joins, seals. */
 export const LOCKS = { migrate: 1, key: 2, sweep: 3, join: 4, seal: 5 } as const;
 
@@ -135,6 +135,9 @@ const UPKEEP = `
     autovacuum_vacuum_scale_factor = 0.01, toast.autovacuum_vacuum_scale_factor = 0.01);
 `;
 
+/** How many steps a second a node makes; null of nodes of the layouts before. */
+const STEPS = "ALTER TABLE $.nodes ADD COLUMN steps real";
+
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */
 export const MIGRATIONS: readonly string[] = [
   LAYOUT_1,
@@ -142,6 +145,7 @@ export const MIGRATIONS: readonly string[] = [
   SHARES_TABLES,
   AUDIT_TABLES,
   UPKEEP,
+  STEPS,
 ];
 
 /** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */

@@ -319,6 +319,11 @@ export class PostgresStore implements Store {
     return new PostgresAuditStore((verb, job) => this.#answer(verb, job));
   }
 
+  lines(): { readonly statements: number; readonly connections: number } {
+    const { statements, connections } = this.#db;
+    return { statements, connections };
+  }
+
   shares(): Shares {
     return new PostgresShares((verb, job) => this.#answer(verb, job));
   }

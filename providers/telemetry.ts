@@ -53,18 +53,43 @@ export interface MetricSpec {
   readonly about: string;
   /** Bounds of a histogram's buckets. */
   readonly bounds?: readonly number[];
+  /** Of what is observed: whether it only rises. */
+  readonly isTotal?: boolean;
 }
 
 /** Adds to a sum or to a histogram. */
 export type Record = (value: number, attributes: SignalAttributes) => void;
 
-/** Where signals go. */
-export interface Signals {
-  begin(start: SpanStart): OpenSpan;
+/** Where measurements go. */
+export interface Measures {
   counter(spec: MetricSpec): Record;
   histogram(spec: MetricSpec): Record;
   /** Calls `observe` whenever values are wanted; returns how to stop. */
   gauge(spec: MetricSpec, observe: (record: Record) => void): () => void;
+}
+
+/** Where signals go. */
+export interface Signals extends Measures {
+  begin(start: SpanStart): OpenSpan;
+}
+
+/** Two places at once. */
+export function both(one: Measures, other: Measures): Measures {
+  const kind = (name: "counter" | "histogram") => (spec: MetricSpec): Record => {
+    const [first, second] = [one[name](spec), other[name](spec)];
+    return (value, attributes) => {
+      first(value, attributes);
+      second(value, attributes);
+    };
+  };
+  return {
+    counter: kind("counter"),
+    histogram: kind("histogram"),
+    gauge: (spec, observe) => {
+      const offs = [one.gauge(spec, observe), other.gauge(spec, observe)];
+      return () => offs.forEach((off) => off());
+    },
+  };
 }
 
 const SCOPE = "agent-libos";
@@ -115,7 +140,9 @@ export async function openSignals(): Promise<Signals> {
       return (value, attributes) => histogram.record(value, attributes);
     },
     gauge(spec, observe) {
-      const gauge = meter.createObservableGauge(spec.name, options(spec));
+      const gauge = spec.isTotal === true
+        ? meter.createObservableCounter(spec.name, options(spec))
+        : meter.createObservableGauge(spec.name, options(spec));
       const callback: Parameters<typeof gauge.addCallback>[0] = (result) =>
         observe((value, attributes) => result.observe(value, attributes));
       gauge.addCallback(callback);

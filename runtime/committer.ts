@@ -9,6 +9,7 @@
  * @module
  */
 
+import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -28,6 +29,16 @@ const LANES_SHARED = 2;
 /** Fewer trees go together: two commits cost more than one. */
 const LANE_TREES_MIN = 16;
 
+/** What became of a commit. */
+export interface CommitInfo {
+  /** How long the store took. */
+  readonly ms: number;
+  readonly trees: number;
+  readonly lines: number;
+  /** Why a tree's batch was refused; null for a commit that was taken. */
+  readonly refused: string | null;
+}
+
 /** What the committer asks its node, and tells it. */
 export interface CommitListener {
   /** Whether nothing but what waits now could have lines ready within a turn. */
@@ -36,6 +47,8 @@ export interface CommitListener {
   committed(tree: Tree, lines: readonly Line[]): void;
   /** The store refused a tree's batch: what is in memory never happened. */
   refused(tree: Tree, error: unknown): void;
+  /** The store has answered. */
+  answered?(info: CommitInfo): void;
 }
 
 /** Collects what is to be written, and writes it together. */
@@ -153,7 +166,7 @@ export class Committer {
     }
     if (group.length === 0) return;
     try {
-      await this.#store.commit(group.map(({ batch }) => batch));
+      await this.#commit(group);
     } catch (error) {
       await this.#alone(group, error);
       return;
@@ -161,12 +174,24 @@ export class Committer {
     for (const one of group) this.#done(one);
   }
 
+  async #commit(group: Group): Promise<void> {
+    const sinceMs = this.#steadyMs();
+    await this.#store.commit(group.map(({ batch }) => batch));
+    const ms = this.#steadyMs() - sinceMs;
+    const lines = group.reduce((sum, { batch }) => sum + batch.lines.length, 0);
+    this.#listener.answered?.({ ms, trees: group.length, lines, refused: null });
+  }
+
+  #steadyMs(): number {
+    return this.#clock.steady?.() ?? this.#clock.now();
+  }
+
   /** One bad batch spoils the group: each is tried alone (K3). */
   async #alone(group: Group, first: unknown): Promise<void> {
     for (const one of group) {
       try {
         if (group.length === 1) throw first;
-        await this.#store.commit([one.batch]);
+        await this.#commit([one]);
       } catch (error) {
         this.#refuse(one.tree, error, one.waiters);
         continue;
@@ -178,6 +203,8 @@ export class Committer {
   /** A tree the store refused never has anything durable again (K2). */
   #refuse(tree: Tree, error: unknown, waiters: readonly Waiter[]): void {
     this.#refused.set(tree, error);
+    const refused = error instanceof SysError ? error.code : "EINTEGRITY";
+    this.#listener.answered?.({ ms: 0, trees: 1, lines: 0, refused });
     this.#listener.refused(tree, error);
     for (const waiter of waiters) waiter.reject(error);
   }

@@ -78,7 +78,7 @@ async function open(
   const auditing = await openAuditing(store, options);
   const watchers = await openWatchers(options, store);
   opened.push(() => watchers.close(store));
-  const workshop = await openWorkshop(options, watchers.telemetry?.cageStarted);
+  const workshop = await openWorkshop(options, watchers.cageStarted);
   opened.push(async () => {
     await Promise.all([workshop?.sandbox.close(), workshop?.compiler.close()]);
   });

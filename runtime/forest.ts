@@ -62,6 +62,7 @@ export class Forest {
     });
     membership?.attach({
       load: () => ({ active: this.all.filter(isActive).length, held: this.#hosted.size }),
+      steps: parts.steps,
       known: () => new Set([...this.#hosted.keys(), ...this.#loading.keys()]),
       barred: () => [...this.broken.keys()].filter((id) => this.isBarred(id)),
       part: (id) => this.#parting.add(this.#hosted.get(id)),

@@ -47,6 +47,8 @@ export interface ForestParts {
   isSending(hosted: Hosted): boolean;
   /** Another node has a tree that is in memory here. */
   lost(id: TreeId): void;
+  /** How many steps became durable so far. */
+  steps(): number;
   /** There are so many trees that some should leave soon. */
   poke(): void;
 }

@@ -28,7 +28,9 @@ export interface MemberParts {
 
 /** What a member asks of its forest. */
 export interface MemberHost {
-  load(): Omit<NodeLoad, "nowMs">;
+  load(): Pick<NodeLoad, "active" | "held">;
+  /** How many steps became durable so far. */
+  steps(): number;
   /** The trees in memory, and those being loaded. */
   known(): ReadonlySet<TreeId>;
   /** Trees that this node cannot go on with. */
@@ -40,6 +42,9 @@ export interface MemberHost {
   /** A tree is another node's. */
   lost(id: TreeId): void;
 }
+
+/** A rate is of so many milliseconds at least. */
+const RATE_MS_MIN = 500;
 
 /** A node among others. */
 export class Membership {
@@ -62,8 +67,9 @@ export class Membership {
   /** Whether the last beat found another number of trees than there are here. */
   #isOdd = false;
   #isIn = false;
+  #counted = { steps: 0, atMs: -Infinity, rate: 0 };
   /** Trees that changed hands so far. */
-  readonly moves = { taken: 0, given: 0, lost: 0, lapses: 0 };
+  readonly moves = { taken: 0, given: 0, lost: 0, lapses: 0, freed: 0 };
   /** Before this, whoever was not heard of may have been kept from it by the database. */
   #reapsMs = -Infinity;
 
@@ -81,7 +87,7 @@ export class Membership {
   }
 
   /** How much the node does. */
-  get load(): Omit<NodeLoad, "nowMs"> {
+  get load(): Pick<NodeLoad, "active" | "held"> {
     return this.#host?.load() ?? { active: 0, held: 0 };
   }
 
@@ -137,7 +143,7 @@ export class Membership {
   async #beat(): Promise<number | null> {
     const host = this.#host!;
     const { id, leaseMs } = this.facts;
-    const load = { ...host.load(), nowMs: this.#ownMs() };
+    const load = { ...host.load(), steps: this.#rate(), nowMs: this.#ownMs() };
     const beat = await this.#heard(() => this.#fleet.beat(id, load), (one) => one?.nowMs);
     if (beat === undefined) {
       await this.#return();
@@ -151,8 +157,22 @@ export class Membership {
     if (beat.state === "active") this.#even(host, beat);
     await this.#compare(host, beat);
     const isSure = Math.abs(nowMs - this.#reapsMs) > leaseMs / 2 || nowMs >= this.#reapsMs;
-    if (isSure && await this.#fleet.reap(id, LIMITS.nodeReapsMax) > 0) this.wake();
+    const freed = isSure ? await this.#fleet.reap(id, LIMITS.nodeReapsMax) : 0;
+    this.moves.freed += freed;
+    if (freed > 0) this.wake();
     return isSure ? beat.nextMs : null;
+  }
+
+  /** Steps a second since it was asked the last time. */
+  #rate(): number {
+    const atMs = this.#clock.steady?.() ?? this.#clock.now();
+    const steps = this.#host!.steps();
+    const before = this.#counted;
+    const ms = Math.abs(atMs - before.atMs);
+    // Two beats close to each other would say as much as one glance does.
+    if (ms < RATE_MS_MIN) return before.rate;
+    this.#counted = { steps, atMs, rate: 1_000 * (steps - before.steps) / ms };
+    return this.#counted.rate;
   }
 
   /** Gives some of what waits here to nodes that have less; what is a little more is kept. */

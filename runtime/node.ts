@@ -25,7 +25,7 @@ import { openIntents } from "../kernel/process.ts";
 import { tick } from "../kernel/tick.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { untilIdle } from "./closing.ts";
-import { Committer } from "./committer.ts";
+import { type CommitInfo, Committer } from "./committer.ts";
 import { Forest, type Hosted } from "./forest.ts";
 import { isSendingOf, KEPT, type Kept, leftMemory } from "./idle.ts";
 import { addressees, Intake } from "./intake.ts";
@@ -48,11 +48,14 @@ export class Node implements Host {
   readonly membership: Membership | null;
   readonly #committer: Committer;
   readonly #forest: Forest;
-  readonly #turns: Turns;
+  /** What runs, and what waits for its turn. */
+  readonly turns: Turns;
   readonly #intake: Intake;
   /** How far each tree's lives were looked at: calls alone change none. */
   readonly #seen = new WeakMap<Tree, number>();
   readonly #listeners = new Set<Listener>();
+  /** Who hears what became of each commit. */
+  readonly commits: Set<(info: CommitInfo) => void> = new Set();
   readonly #streams = new Set<(pid: Pid, chunk: string) => void>();
   readonly #idlers = new Set<() => void>();
   #settling = 0;
@@ -74,13 +77,14 @@ export class Node implements Host {
       alone,
       membership: this.membership,
       hosted: (hosted) => this.#hosted(hosted),
-      left: (hosted) => this.#turns.forget(hosted),
+      left: (hosted) => this.turns.forget(hosted),
       unwritten: ({ tree }) => void this.durable(tree).catch(() => {}),
       isSending: ({ tree }) => isSendingOf(tree.state.tree, this.broker.sending.keys()),
       lost: (tree) => this.#lost(tree),
       poke: () => this.poke(),
+      steps: () => this.turns.steps,
     });
-    this.#turns = new Turns({
+    this.turns = new Turns({
       options,
       broker: this.broker,
       get: (tree) => this.#forest.get(tree),
@@ -100,9 +104,10 @@ export class Node implements Host {
       halt: (tree, error) => this.halt(tree, error),
     });
     this.#committer = new Committer(store, clock, {
-      isAlone: () => this.#settling === 0 && this.#turns.isAlone,
+      isAlone: () => this.#settling === 0 && this.turns.isAlone,
       committed: (tree, lines) => this.#committed(tree, lines),
       refused: (tree, error) => this.halt(tree, error),
+      answered: (info) => this.commits.forEach((hear) => hear(info)),
     });
   }
 
@@ -226,9 +231,7 @@ export class Node implements Host {
     });
   }
 
-  /**
-   * Makes a tree; `decide` drafts its first lines. A live one with the same key is opened instead.
-   */
+  /** Makes a tree, as `decide` drafts it; a live one with the same key is opened instead. */
   async plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Pid> {
     const { hosted, pid } = await this.#forest.plant(key, decide);
     await this.durable(hosted.tree);
@@ -236,9 +239,7 @@ export class Node implements Host {
     return pid;
   }
 
-  /**
-   * Puts an order into a tree's inbox and waits until it had its effect. Throws what refuses it.
-   */
+  /** Puts an order into a tree's inbox; resolves when it had its effect. Throws what refuses it. */
   async order(tree: TreeId, order: Order): Promise<void> {
     await this.#intake.order(tree, order);
     this.poke();
@@ -279,8 +280,8 @@ export class Node implements Host {
   }
 
   #enqueue(hosted: Hosted): void {
-    this.#turns.enqueue(hosted);
-    if (this.#turns.size > 0) this.poke();
+    this.turns.enqueue(hosted);
+    if (this.turns.size > 0) this.poke();
   }
 
   /** Looks for work soon. */
@@ -294,7 +295,7 @@ export class Node implements Host {
       this.#pumping = false;
       this.#again = false;
       if (this.#forest.isOver) this.leaveIdle(KEPT);
-      this.#turns.start();
+      this.turns.start();
       if (this.#again) this.poke();
       this.#tellIdle();
     });
@@ -339,7 +340,7 @@ export class Node implements Host {
 
   /** Whether nothing runs and nothing is ready to. */
   get idle(): boolean {
-    return this.#turns.running === 0 && this.#settling === 0 && this.#turns.size === 0 &&
+    return this.turns.running === 0 && this.#settling === 0 && this.turns.size === 0 &&
       !this.#pumping;
   }
 
@@ -352,7 +353,7 @@ export class Node implements Host {
   /** Runs until every process waits or has ended, and all is durable. Timers are not waited for. */
   async runUntilIdle(): Promise<void> {
     this.#drivers += 1;
-    this.#turns.limit = this.options.concurrency;
+    this.turns.limit = this.options.concurrency;
     try {
       do {
         await this.pump();
@@ -362,7 +363,7 @@ export class Node implements Host {
       } while (!this.idle);
     } finally {
       this.#drivers -= 1;
-      if (this.#drivers === 0 && this.options.autorun === false) this.#turns.limit = 0;
+      if (this.#drivers === 0 && this.options.autorun === false) this.turns.limit = 0;
     }
   }
 
@@ -373,12 +374,12 @@ export class Node implements Host {
   /** Runs one step of the process whose turn it is; false when none is ready. */
   async stepOnce(): Promise<boolean> {
     await this.pump();
-    return await this.#turns.one((job) => this.options.world.clock.soon(job));
+    return await this.turns.one((job) => this.options.world.clock.soon(job));
   }
 
   /** Stops starting anything, lets what runs end, as far as it does, and writes everything down. */
   async stop(options: { readonly drain: boolean } = { drain: true }): Promise<void> {
-    this.#turns.isStopping = true;
+    this.turns.isStopping = true;
     await this.#forest.close();
     const { broker: { sending }, options: { world: { clock } } } = this;
     const drained = (msMax: number) => untilIdle(() => this.#isBusy, { sending, clock, msMax });
@@ -394,6 +395,6 @@ export class Node implements Host {
   }
 
   get #isBusy(): boolean {
-    return this.#turns.running + this.#settling > 0 || this.broker.sending.size > 0;
+    return this.turns.running + this.#settling > 0 || this.broker.sending.size > 0;
   }
 }

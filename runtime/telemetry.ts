@@ -1,5 +1,6 @@
 /**
- * Telemetry: what durable lines and runs say, as spans and measurements of OpenTelemetry.
+ * Telemetry: what durable lines and runs say, as spans of OpenTelemetry. `Measured` hears the same
+ * lines, and counts.
  *
  * It stands beside the kernel and changes nothing in it. A quantum, which is one run of a step, is
  * one trace; calls are made into spans when they are over, parents before what stands in them.
@@ -14,13 +15,10 @@ import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree } from "../kernel/tree.ts";
-import type { Model } from "../kernel/world.ts";
 import type { OpenSpan, Signals, SpanLink, SpanPlace } from "../providers/telemetry.ts";
 import type { Node } from "./node.ts";
 import { addContent, begun, type CallRecord, finish, type Sight } from "./telemetry_calls.ts";
-import { keep, Lengths } from "./telemetry_lengths.ts";
-import { Meters } from "./telemetry_meters.ts";
-import { timed } from "./telemetry_models.ts";
+import { keep } from "./telemetry_lengths.ts";
 
 /** What is told to OpenTelemetry. */
 export interface TelemetryOptions {
@@ -63,10 +61,8 @@ export class Telemetry {
   readonly #granted = new Map<string, string>();
   /** Effects that are out still though their quantum is over. */
   readonly #out = new Map<string, { readonly record: CallRecord; readonly under: SpanPlace }>();
-  readonly #lengths = new Lengths();
   readonly #offs: (() => void)[] = [];
   #node: Node | null = null;
-  #meters: Meters | null = null;
 
   /** Tells nothing before {@linkcode attach}. */
   constructor(signals: Signals, options: TelemetryOptions = {}) {
@@ -74,28 +70,10 @@ export class Telemetry {
     this.#content = options.content ?? false;
   }
 
-  /** Hears of a node's lines from now on. `seals` says how far seals are behind. */
-  attach(node: Node, seals: { lagMs(): number } | null): void {
+  /** Hears of a node's lines from now on. */
+  attach(node: Node): void {
     this.#node = node;
-    this.#meters = new Meters(this.#signals, node, seals);
     this.#offs.push(node.listen((tree, lines) => this.#hear(tree, lines)));
-  }
-
-  /** How long a cage took to start. */
-  readonly cageStarted = (ms: number): void => this.#meters?.sandboxStart(ms / 1_000, {});
-
-  /** A call that makes others begins, or is run again. */
-  composes(call: string): void {
-    this.#lengths.begin(call, this.#now());
-  }
-
-  /** A model whose streamed replies are timed. */
-  timed(model: Model): Model {
-    return timed(model, {
-      now: () => this.#now(),
-      first: (id, ms) => this.#meters?.piece(id, true, ms),
-      next: (id, ms) => this.#meters?.piece(id, false, ms),
-    });
   }
 
   /** Runs a step inside a trace of its own. */
@@ -109,7 +87,7 @@ export class Telemetry {
     try {
       return await quantum.span.within(job);
     } finally {
-      quantum.over = { atMs: this.#now(), seq: tree.state.seq };
+      quantum.over = { atMs: this.now(), seq: tree.state.seq };
       if (tree.tailLength === 0) this.#close(tree.state.tree, tree.state.seq);
     }
   }
@@ -117,13 +95,13 @@ export class Telemetry {
   /** Ends what is open and stops hearing. */
   close(): void {
     for (const off of this.#offs.splice(0)) off();
-    this.#meters?.close();
-    const [now, all] = [this.#now(), [...this.#quanta.values()].flat()];
+    const [now, all] = [this.now(), [...this.#quanta.values()].flat()];
     for (const quantum of all) this.#end(quantum, quantum.over?.atMs ?? now);
     this.#quanta.clear();
   }
 
-  #now(): number {
+  /** The time of its node. */
+  now(): number {
     return this.#node?.options.world.clock.now() ?? 0;
   }
 
@@ -151,7 +129,7 @@ export class Telemetry {
     };
     addContent(attributes, { "libos.goal": process.goal }, this.#sight(tree), process.label);
     const name = `invoke_agent ${image?.name ?? "unknown"}`;
-    const span = this.#signals.begin({ name, atMs: this.#now(), links, attributes });
+    const span = this.#signals.begin({ name, atMs: this.now(), links, attributes });
     keep(this.#last, pid, span.place);
     const quantum: Quantum = {
       tree,
@@ -206,8 +184,7 @@ export class Telemetry {
       case "human.asked": {
         const { id, pid, kind, risk } = data as EventMap["human.asked"];
         const place = this.#quantum(line, pid)?.span.place ?? this.#last.get(pid);
-        keep(this.#asked, id, { pid, atMs: line.atMs, kind, risk, place });
-        return this.#meters?.people();
+        return keep(this.#asked, id, { pid, atMs: line.atMs, kind, risk, place });
       }
       case "human.answered": {
         const { id, answer } = data as EventMap["human.answered"];
@@ -223,9 +200,7 @@ export class Telemetry {
         const failed = outcome.kind === "failed" ? outcome.code : null;
         const quantum = this.#quantum(line, pid);
         if (quantum !== undefined && failed !== null) quantum.failure = failed;
-        this.#meters?.ended(1, { "libos.outcome": outcome.kind });
-        this.#lengths.life(this.#meters, failed, { tree, pid, atMs: line.atMs });
-        return this.#meters?.people();
+        return;
       }
       case "process.waiting": {
         const { pid, on } = data as EventMap["process.waiting"];
@@ -246,15 +221,10 @@ export class Telemetry {
   ): void {
     const sight = this.#sight(tree);
     const record = begun(data as CallHead, line.atMs, sight);
-    this.#meters?.syscall(1, {
-      "libos.syscall": data.name,
-      "libos.decision": data.decision.effect,
-    });
     const quantum = this.#quantum(line, data.pid);
     if ("result" in data) {
       const usd = data.spent?.usd;
       finish(record, line.atMs, { result: data.result, label: data.label, usd, sight });
-      this.#lengths.tool(this.#meters, record, { tree, atMs: line.atMs });
     } else if (quantum === undefined) return;
     if (quantum === undefined) return this.#tell(record, this.#last.get(data.pid));
     quantum.calls.set(record.key, record);
@@ -271,7 +241,6 @@ export class Telemetry {
     const { result, label, via, spent } = data;
     const sight = this.#sight(tree);
     finish(record, line.atMs, { result, label, via, usd: spent?.usd, sight });
-    if (record.operation === "chat") this.#meters?.model(record);
     if (out !== undefined) this.#tell(record, out.under);
     else if (!record.key.includes(".")) this.#flush(quantum!, record.key);
   }
@@ -283,7 +252,6 @@ export class Telemetry {
   }): void {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
-    this.#meters?.people();
     if (asked === undefined) return;
     const { pid, atMs, kind, risk, place } = asked;
     const waitMs = line.atMs - atMs;
@@ -302,10 +270,6 @@ export class Telemetry {
       },
     });
     span.end(line.atMs);
-    this.#meters?.approvalWait(waitMs / 1_000, {
-      "libos.approval.outcome": how.outcome,
-      "libos.approval.kind": kind,
-    });
     const link = linkTo(span.place, "approval");
     const running = this.#quanta.get(line.tree)?.findLast((one) =>
       one.pid === pid && one.over === null

@@ -135,15 +135,6 @@ function decided({ decision }: CallHead, { state, request }: Sight): SignalAttri
   };
 }
 
-/** What metrics of a model call are told apart by. */
-export function modelAttributes(attributes: SignalAttributes): SignalAttributes {
-  const kept = ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"];
-  return Object.fromEntries(kept.flatMap((name) => {
-    const value = attributes[name];
-    return value === undefined ? [] : [[name, value]];
-  }));
-}
-
 function asked(model: string, args: Json): SignalAttributes {
   const { maxOutputTokens, temperature } = args as { readonly [name: string]: Json };
   return {

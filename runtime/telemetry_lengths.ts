@@ -5,7 +5,6 @@
 
 import type { Pid } from "../kernel/ids.ts";
 import type { Tree } from "../kernel/tree.ts";
-import type { CallRecord } from "./telemetry_calls.ts";
 import type { Meters } from "./telemetry_meters.ts";
 
 /** How many things are remembered of each kind; the oldest go first. */
@@ -26,14 +25,20 @@ export class Lengths {
     if (!this.#begun.has(call)) keep(this.#begun, call, nowMs);
   }
 
-  /** A call has ended. Of a tool that a restart came between, nothing is said. */
-  tool(meters: Meters | null, record: CallRecord, { tree, atMs }: Place): void {
-    const id = record.attributes["libos.call.id"] as string;
+  /** A call of a tool has ended. Of one that a restart came between, nothing is said. */
+  tool(meters: Meters | null, { id, name, failure }: {
+    readonly id: string;
+    readonly name: string;
+    readonly failure: string | null;
+  }, { tree, atMs }: Place): void {
     const begunMs = this.#begun.get(id);
     this.#begun.delete(id);
-    if (begunMs === undefined || record.operation !== "execute_tool") return;
-    const agent = agentOf(tree, id.slice(0, id.indexOf("#")) as Pid);
-    meters?.tool(record, { ms: atMs - begunMs, agent });
+    if (begunMs === undefined) return;
+    const pid = id.slice(0, id.indexOf("#")) as Pid;
+    const generated = tree?.state.processes[pid]?.generated;
+    const isGenerated = generated !== undefined && Object.hasOwn(generated, name);
+    const agent = agentOf(tree, pid);
+    meters?.tool({ name, isGenerated, failure, ms: atMs - begunMs, agent });
   }
 
   /** A process has ended. */

@@ -5,13 +5,17 @@
 
 import type { TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import type { Record, SignalAttributes, Signals } from "../providers/telemetry.ts";
+import type { Measures, Record, SignalAttributes } from "../providers/telemetry.ts";
+import type { CommitInfo } from "./committer.ts";
 import type { Node } from "./node.ts";
-import { type CallRecord, modelAttributes, modelNames } from "./telemetry_calls.ts";
+import { type Gauge, nodeGauges } from "./telemetry_node.ts";
+import { modelNames } from "./telemetry_calls.ts";
 
 /** As the conventions for model calls advise. */
 const SECONDS = Array.from({ length: 14 }, (_, i) => 2 ** i / 100);
 const TOKENS = Array.from({ length: 14 }, (_, i) => 4 ** i);
+const COMMITS = Array.from({ length: 14 }, (_, i) => 2 ** i / 1_000);
+const TREES = Array.from({ length: 11 }, (_, i) => 2 ** i);
 /** An agent's life is many calls. */
 const LIVES = Array.from({ length: 13 }, (_, i) => 2 ** i / 10);
 /** A person takes minutes, hours, days. */
@@ -23,6 +27,11 @@ export class Meters {
   readonly approvalWait: Record;
   readonly sandboxStart: Record;
   readonly ended: Record;
+  readonly cost: Record;
+  readonly #commits: Record;
+  readonly #commitTrees: Record;
+  readonly #commitLines: Record;
+  readonly #refusals: Record;
   readonly #tokens: Record;
   readonly #durations: Record;
   readonly #firstPiece: Record;
@@ -36,7 +45,7 @@ export class Meters {
   #isStale = false;
 
   /** Measures from now on. */
-  constructor(signals: Signals, node: Node, seals: { lagMs(): number } | null) {
+  constructor(signals: Measures, node: Node, seals: { lagMs(): number } | null) {
     const counter = (name: string, unit: string, about: string): Record =>
       signals.counter({ name, unit, about });
     const histogram = (
@@ -47,41 +56,30 @@ export class Meters {
     this.#node = node;
     this.syscall = counter("libos.syscalls", "{call}", "Calls that were decided");
     this.ended = counter("libos.processes.ended", "{process}", "Processes that ended");
+    this.cost = counter("libos.cost.usd", "{usd}", "US dollars that calls were said to cost");
+    const ofCommits = ["{tree}", TREES] as const;
+    this.#commits = histogram("libos.commit", ["s", COMMITS], "How long the store took to commit");
+    this.#commitTrees = histogram("libos.commit.trees", ofCommits, "Trees in one commit");
+    this.#commitLines = counter("libos.commit.lines", "{line}", "Lines that became durable");
+    this.#refusals = counter("libos.commit.refused", "{tree}", "Trees whose commit was refused");
     this.#tokens = histogram("gen_ai.client.token.usage", ["{token}", TOKENS], "Tokens of a call");
-    this.#durations = histogram(
-      "gen_ai.client.operation.duration",
-      ["s", SECONDS],
-      "How long a model took",
-    );
-    this.#firstPiece = histogram(
-      "gen_ai.client.operation.time_to_first_chunk",
-      ["s", SECONDS],
-      "How long the first piece of a streamed reply took",
-    );
-    this.#nextPiece = histogram(
-      "gen_ai.client.operation.time_per_output_chunk",
-      ["s", SECONDS],
-      "How long each further piece of a streamed reply took",
-    );
-    this.#tools = histogram(
-      "gen_ai.execute_tool.duration",
-      ["s", SECONDS],
-      "How long a tool took, waits included",
-    );
-    this.#lives = histogram(
-      "gen_ai.invoke_agent.duration",
-      ["s", LIVES],
-      "How long a process lived, waits included",
-    );
+    const client = (name: string, about: string): Record =>
+      histogram(`gen_ai.client.operation.${name}`, ["s", SECONDS], about);
+    this.#durations = client("duration", "How long a model took");
+    this.#firstPiece = client("time_to_first_chunk", "How long a reply's first piece took");
+    this.#nextPiece = client("time_per_output_chunk", "How long each further piece took");
+    const tools = "How long a tool took, waits included";
+    this.#tools = histogram("gen_ai.execute_tool.duration", ["s", SECONDS], tools);
+    const lives = "How long a process lived, waits included";
+    this.#lives = histogram("gen_ai.invoke_agent.duration", ["s", LIVES], lives);
     this.approvalWait = histogram("libos.approval.wait", ["s", WAITS], "How long a person took");
     this.sandboxStart = histogram("libos.sandbox.start", ["s", SECONDS], "How long a cage took");
     this.#offs = this.#gauges(signals, seals);
-    this.people();
   }
 
-  #gauges(signals: Signals, seals: { lagMs(): number } | null): (() => void)[] {
-    const gauge = (name: string, unit: string, about: string) => (observe: (to: Record) => void) =>
-      signals.gauge({ name, unit, about }, observe);
+  #gauges(signals: Measures, seals: { lagMs(): number } | null): (() => void)[] {
+    const gauge: Gauge = (name, unit, about, isTotal = false) => (observe) =>
+      signals.gauge({ name, unit, about, isTotal }, observe);
     return [
       gauge("libos.processes", "{process}", "Processes of the trees in memory")((to) => {
         for (const [state, count] of this.#living()) to(count, { "libos.state": state });
@@ -89,38 +87,12 @@ export class Meters {
       gauge("libos.approvals.pending", "{request}", "Requests that wait for a person")((to) =>
         to(this.#pending, {})
       ),
-      ...this.#nodeGauges(gauge),
+      ...nodeGauges(this.#node, gauge),
       ...seals === null ? [] : [
         gauge("libos.audit.lag", "s", "Age of the oldest line that is not sealed")((to) =>
           to(seals.lagMs() / 1_000, {})
         ),
       ],
-    ];
-  }
-
-  /** Of a node among others: its trees, its beat, and what changed hands. */
-  #nodeGauges(
-    gauge: (name: string, unit: string, about: string) => (
-      observe: (to: Record) => void,
-    ) => () => void,
-  ): (() => void)[] {
-    const { membership } = this.#node;
-    if (membership === null) return [];
-    const of = { "libos.node.name": membership.facts.name };
-    return [
-      gauge("libos.node.trees", "{tree}", "Trees in memory")((to) => {
-        const { active, held } = membership.load;
-        to(active, { ...of, "libos.state": "active" });
-        to(held - active, { ...of, "libos.state": "idle" });
-      }),
-      gauge("libos.node.beat.age", "s", "Time since the lease was renewed")((to) =>
-        to(membership.beatAgeMs / 1_000, of)
-      ),
-      gauge("libos.node.moves", "{tree}", "Trees taken, given back and lost so far")((to) => {
-        for (const [way, count] of Object.entries(membership.moves)) {
-          to(count, { ...of, "libos.way": way });
-        }
-      }),
     ];
   }
 
@@ -134,32 +106,48 @@ export class Meters {
     return counts;
   }
 
+  /** The store has taken a commit of so many trees and lines, or refused a tree's. */
+  commit({ ms, trees, lines, refused }: CommitInfo): void {
+    if (refused !== null) return this.#refusals(1, { "error.type": refused });
+    this.#commits(Math.max(0, ms) / 1_000, {});
+    this.#commitTrees(trees, {});
+    this.#commitLines(lines, {});
+  }
+
   /** A model has answered, or failed to. */
-  model({ attributes, startMs, endMs, failure }: CallRecord): void {
-    const of = modelAttributes(attributes);
+  model({ model, ms, tokens, failure }: {
+    readonly model: string;
+    readonly ms: number;
+    readonly tokens: { readonly input?: number; readonly output?: number };
+    readonly failure: string | null;
+  }): void {
+    const of = modelNames(model);
     const failed: SignalAttributes = failure === null ? {} : { "error.type": failure };
-    this.#durations(((endMs ?? startMs) - startMs) / 1_000, { ...of, ...failed });
-    for (const type of ["input", "output"]) {
-      const tokens = attributes[`gen_ai.usage.${type}_tokens`];
-      if (typeof tokens === "number") this.#tokens(tokens, { ...of, "gen_ai.token.type": type });
+    this.#durations(Math.max(0, ms) / 1_000, { ...of, ...failed });
+    for (const [type, count] of Object.entries(tokens)) {
+      this.#tokens(count, { ...of, "gen_ai.token.type": type });
     }
   }
 
   /** A piece of a streamed reply came so long after what was before it: its request, or a piece. */
   piece(model: string, isFirst: boolean, ms: number): void {
     const record = isFirst ? this.#firstPiece : this.#nextPiece;
-    record(Math.max(0, ms) / 1_000, modelAttributes(modelNames(model)));
+    record(Math.max(0, ms) / 1_000, modelNames(model));
   }
 
   /** A tool has ended. Those that models name or write are not told apart: they have no end. */
-  tool({ attributes, failure }: CallRecord, of: { readonly ms: number; readonly agent: string }) {
-    const name = String(attributes["gen_ai.tool.name"]);
-    const isKnown = attributes["libos.tool.origin"] === "host" &&
-      this.#node.options.world.tool(name) !== undefined;
-    this.#tools(Math.max(0, of.ms) / 1_000, {
+  tool({ name, isGenerated, ms, agent, failure }: {
+    readonly name: string;
+    readonly isGenerated: boolean;
+    readonly ms: number;
+    readonly agent: string;
+    readonly failure: string | null;
+  }): void {
+    const isKnown = !isGenerated && this.#node.options.world.tool(name) !== undefined;
+    this.#tools(Math.max(0, ms) / 1_000, {
       "gen_ai.tool.name": isKnown ? name : "_OTHER",
       "gen_ai.tool.type": "function",
-      "gen_ai.agent.name": of.agent,
+      "gen_ai.agent.name": agent,
       ...(failure === null ? {} : { "error.type": failure }),
     });
   }
@@ -183,10 +171,15 @@ export class Meters {
     this.#node.options.world.clock.soon(async () => {
       while (this.#isStale) {
         this.#isStale = false;
-        this.#pending = await this.#count().catch(() => this.#pending);
+        await this.recount();
       }
       this.#isCounting = false;
     });
+  }
+
+  /** Counts those that wait for a person. */
+  async recount(): Promise<void> {
+    this.#pending = await this.#count().catch(() => this.#pending);
   }
 
   /** Requests of all trees, in memory or not. */

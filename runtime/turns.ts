@@ -47,6 +47,8 @@ export class Turns {
   /** Those that are alive. */
   readonly #runs = new Set<Run>();
   isStopping = false;
+  /** Steps that came to their end; those that park are one until then. */
+  steps = 0;
 
   /** Nothing is queued yet. */
   constructor(parts: TurnsParts, limit: number) {
@@ -142,7 +144,11 @@ export class Turns {
     const program = options.program(programOf(tree, process))!;
     const step = () => runStep(run, process, { broker, clock: options.world.clock, program });
     (options.around === undefined ? step() : options.around(tree, process, step))
-      .then((isWritten) => isWritten ? written(tree) : undefined)
+      .then(async (isWritten) => {
+        if (isWritten) await written(tree);
+        // A process that ends itself has written that down before.
+        if (isWritten || process.life.state === "ended") this.steps += 1;
+      })
       .catch((error) => halt(tree, error))
       .finally(() => {
         run.end("stopped");

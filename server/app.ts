@@ -15,6 +15,7 @@ import { mcpRoute } from "./mcp_route.ts";
 import { problemOf, problemResponse, Refusal } from "./problem.ts";
 import { ROUTES } from "./routes/all.ts";
 import { json, REFUSALS } from "./routes/answer.ts";
+import { metricsRoute } from "./routes/metrics.ts";
 
 const HEALTH = createRoute({
   method: "get",
@@ -58,10 +59,12 @@ export function createApp(house: House, isOurs: (host: string) => boolean): App 
   });
   app.use("*", samePlace(isOurs));
   app.openapi(HEALTH, (c) => c.json({ ok: true } as const, 200));
-  app.use("/v1/*", whoAsks(house));
+  const asks = whoAsks(house);
+  app.use("/v1/*", asks);
   app.use("/v1/*", wholeBody(house.clock));
   app.use("/v1/*", answerOnce(house.clock, house.runtime.node.options.store.shares?.()));
   for (const add of ROUTES) add(app, house);
+  metricsRoute(app, house, asks);
   const openapi = documentOf(app, house);
   app.get("/openapi.json", (c) => c.json(openapi()));
   mcpRoute(app, house);

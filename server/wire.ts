@@ -540,6 +540,22 @@ export interface Fork {
   readonly policy?: string;
 }
 
+/** `FreeTrees` of the API's document. */
+export interface FreeTrees {
+  /** Ready. */
+  readonly ready: number;
+  /** Resting. */
+  readonly resting: number;
+  /** At most. */
+  readonly atMost: number;
+  /** First. */
+  readonly first: readonly ({
+    readonly tree: string;
+    readonly title: string;
+    readonly selector: { readonly [key: string]: string } | null;
+  })[];
+}
+
 /** `GivenCapability` of the API's document. */
 export interface GivenCapability {
   /** Id. */
@@ -760,6 +776,7 @@ export interface Node {
   readonly fleet: {
     readonly capacity: number;
     readonly held: number;
+    readonly steps: number;
     readonly layout: number;
     readonly leaseMs: number;
     readonly beatAgeMs: number;

@@ -6,6 +6,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 
+import "./jsx.ts";
 import { type JSX, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, problemIn, send, signedIn, type Who } from "./api.ts";

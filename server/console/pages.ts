@@ -12,6 +12,7 @@ import { Capabilities } from "./pages/capabilities.tsx";
 import { Checkpoints } from "./pages/checkpoints.tsx";
 import { DecidedPage } from "./pages/decided.tsx";
 import { Effects } from "./pages/effects.tsx";
+import { Fleet } from "./pages/fleet.tsx";
 import { Images } from "./pages/images.tsx";
 import { Objects } from "./pages/objects.tsx";
 import { Overview } from "./pages/overview.tsx";
@@ -53,6 +54,7 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/view/audit", name: "Audit and replay", keys: "g e", page: Audit },
   { path: "/view/budgets", name: "Budgets", keys: "g b", page: Budgets },
   { path: "/view/effects", name: "Effects in doubt", keys: "g d", page: Effects },
+  { path: "/view/fleet", name: "Fleet", keys: "g n", page: Fleet },
   { path: "/view/tokens", name: "Tokens", keys: "g y", page: Tokens },
 ];
 

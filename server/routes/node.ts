@@ -5,18 +5,22 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
-import type { Fleet } from "../../kernel/fleet.ts";
+import type { Fleet, FreeTrees } from "../../kernel/fleet.ts";
 import type { TreeId } from "../../kernel/ids.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import type { Principal } from "../principal.ts";
-import { seesTree } from "../principal.ts";
-import { nodeShape } from "../schema/process.ts";
+import { isConfined, seesTree } from "../principal.ts";
+import { freeShape, nodeShape } from "../schema/process.ts";
 import { seenTree } from "../sight.ts";
 import { nodeView } from "../view/node.ts";
 import { body, json, REFUSALS } from "./answer.ts";
 
-const nodesShape = z.object({ items: z.array(nodeShape) });
+const nodesShape = z.object({
+  items: z.array(nodeShape),
+  /** Null where one node has the store alone, and for whoever sees only some trees. */
+  free: freeShape.nullable(),
+});
 const idParam = z.object({ id: z.string().max(64) });
 const moveShape = z.object({ tree: z.string().regex(/^t_\d{1,15}$/) }).openapi("NodeMove");
 
@@ -38,7 +42,12 @@ export function nodeRoutes(app: Api, house: House): void {
       middleware: [need("viewer")] as const,
       responses: { 200: json(nodesShape, "The nodes"), ...REFUSALS },
     }),
-    async (c) => c.json({ items: await nodesFor(house, c.get("who")) }, 200),
+    async (c) => {
+      const who = c.get("who");
+      const items = await nodesFor(house, who);
+      const free = isConfined(who) ? undefined : await fleetIn(house)?.free();
+      return c.json({ items, free: free === undefined ? null : shown(free) }, 200);
+    },
   );
   for (const [verb, state, summary] of ORDERS) {
     app.openapi(
@@ -79,13 +88,24 @@ export function nodeRoutes(app: Api, house: House): void {
   );
 }
 
+function fleetIn({ runtime }: House): Fleet | undefined {
+  return runtime.node.options.store.fleet?.();
+}
+
+function shown({ first, ...counts }: FreeTrees): z.infer<typeof freeShape> {
+  const plain = ({ selector, ...one }: FreeTrees["first"][number]) => {
+    return { ...one, selector: selector === null ? null : { ...selector } };
+  };
+  return { ...counts, first: first.map(plain) };
+}
+
 /** The nodes, for who sees all trees. `ENOSYS` where the store has none, `ENOENT` for others. */
 function fleetOf(house: House, who: Principal): Fleet {
-  if (Object.keys(who.labels).length > 0) {
+  if (isConfined(who)) {
     throw new SysError("ENOENT", "Cannot find the node: absent, expected one of the list");
   }
   const { store } = house.runtime.node.options;
-  const fleet = store.fleet?.();
+  const fleet = fleetIn(house);
   if (fleet === undefined) {
     const sentence = `Cannot order nodes of store "${store.name}": one node has it, expected ` +
       "a database that several share";
@@ -95,10 +115,9 @@ function fleetOf(house: House, who: Principal): Fleet {
 }
 
 async function nodesFor(house: House, who: Principal): Promise<z.infer<typeof nodeShape>[]> {
-  const { node } = house.runtime;
   const own = await ownNode(house, who);
-  const fleet = node.options.store.fleet?.();
-  if (fleet === undefined || Object.keys(who.labels).length > 0) return [own];
+  const fleet = fleetIn(house);
+  if (fleet === undefined || isConfined(who)) return [own];
   return (await fleet.nodes()).map((one) =>
     one.id === own.id
       ? { ...own, ...nodeView(one), residentBytes: own.residentBytes }

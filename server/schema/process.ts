@@ -191,6 +191,8 @@ export const nodeShape = z.object({
   fleet: z.object({
     capacity: z.number().int(),
     held: z.number().int(),
+    /** Steps a second, between its last two beats. */
+    steps: z.number(),
     layout: z.number().int(),
     leaseMs: z.number().int(),
     beatAgeMs: z.number().int(),
@@ -200,3 +202,17 @@ export const nodeShape = z.object({
     lapses: z.number().int(),
   }).nullable(),
 }).openapi("Node");
+
+/** Trees that no node has. */
+export const freeShape = z.object({
+  ready: z.number().int(),
+  resting: z.number().int(),
+  /** Of each no more were counted. */
+  atMost: z.number().int(),
+  /** The first of those that have something to do. */
+  first: z.array(z.object({
+    tree: treeShape,
+    title: z.string(),
+    selector: z.record(z.string(), z.string()).nullable(),
+  })),
+}).openapi("FreeTrees");

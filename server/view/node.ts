@@ -10,7 +10,7 @@ import type { nodeShape } from "../schema/process.ts";
 /** A node as others see it; how much memory it has is known to itself alone. */
 export function nodeView(node: FleetNode): z.infer<typeof nodeShape> {
   const { id, name, state, labels, version, owned, active } = node;
-  const { capacity, held, layout, beatAgeMs, skewMs, leaseMs, taken, freed, lapses } = node;
+  const { capacity, held, steps, layout, beatAgeMs, skewMs, leaseMs, taken, freed, lapses } = node;
   return {
     id,
     name,
@@ -21,6 +21,6 @@ export function nodeView(node: FleetNode): z.infer<typeof nodeShape> {
     trees: owned,
     running: active,
     residentBytes: null,
-    fleet: { capacity, held, layout, leaseMs, beatAgeMs, skewMs, taken, freed, lapses },
+    fleet: { capacity, held, steps, layout, leaseMs, beatAgeMs, skewMs, taken, freed, lapses },
   };
 }

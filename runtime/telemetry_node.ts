@@ -1,0 +1,79 @@
+/**
+ * What is measured of a node itself: its trees, its turns, its place among others, its store.
+ * @module
+ */
+
+import { isReady } from "../kernel/schedule.ts";
+import type { Record } from "../providers/telemetry.ts";
+import type { Node } from "./node.ts";
+
+/** Has something looked at, whenever values are wanted; returns how to stop. */
+export type Gauge = (name: string, unit: string, about: string, isTotal?: boolean) => (
+  observe: (to: Record) => void,
+) => () => void;
+
+/** Looks at a node. */
+export function nodeGauges(node: Node, gauge: Gauge): (() => void)[] {
+  return [
+    gauge("libos.queue.processes", "{process}", "Processes that wait for their turn")((to) =>
+      to(node.turns.size, {})
+    ),
+    gauge("libos.steps", "{step}", "Steps of processes that are durable", true)((to) =>
+      to(node.turns.steps, {})
+    ),
+    gauge("libos.runs", "{process}", "Processes that run now")((to) => to(node.turns.running, {})),
+    gauge("libos.node.trees", "{tree}", "Trees in memory, by whether they have something to do")(
+      (to) => {
+        const { trees, membership, options: { id } } = node;
+        const of = { "libos.node.name": membership?.facts.name ?? id };
+        const active = trees.filter(({ state }) => isReady(state)).length;
+        to(active, { ...of, "libos.state": "active" });
+        to(trees.length - active, { ...of, "libos.state": "idle" });
+      },
+    ),
+    gauge("libos.node.trees.broken", "{tree}", "Trees that stopped here since they cannot go on")((
+      to,
+    ) => to(node.broken.size, {})),
+    ...lineGauges(node, gauge),
+    ...memberGauges(node, gauge),
+  ];
+}
+
+/** Of a store with lines to a database. */
+function lineGauges({ options: { store } }: Node, gauge: Gauge): (() => void)[] {
+  if (store.lines?.() === undefined) return [];
+  return [
+    gauge("libos.store.statements", "{statement}", "Statements that the database has in hand")(
+      (to) => to(store.lines!().statements, {}),
+    ),
+    gauge("libos.store.connections.max", "{connection}", "Connections to the database at most")(
+      (to) => to(store.lines!().connections, {}),
+    ),
+  ];
+}
+
+/** Of a node among others: its trees, its beat, and what changed hands. */
+function memberGauges({ membership }: Node, gauge: Gauge): (() => void)[] {
+  if (membership === null) return [];
+  const of = { "libos.node.name": membership.facts.name };
+  return [
+    gauge("libos.node.beat.age", "s", "Time since the lease was renewed")((to) =>
+      to(membership.beatAgeMs / 1_000, of)
+    ),
+    gauge("libos.node.lease", "s", "For how long its trees are its own after a beat")((to) =>
+      to(membership.facts.leaseMs / 1_000, of)
+    ),
+    gauge("libos.node.moves", "{tree}", "Trees taken, given back and lost so far", true)((to) => {
+      const { taken, given, lost } = membership.moves;
+      for (const [way, count] of Object.entries({ taken, given, lost })) {
+        to(count, { ...of, "libos.way": way });
+      }
+    }),
+    gauge("libos.node.lapses", "{lapse}", "Times that its lease ran out", true)((to) =>
+      to(membership.moves.lapses, of)
+    ),
+    gauge("libos.node.freed", "{tree}", "Trees freed of nodes that were lost", true)((to) =>
+      to(membership.moves.freed, of)
+    ),
+  ];
+}

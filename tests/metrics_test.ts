@@ -1,0 +1,217 @@
+/**
+ * What a server says of itself to programs that collect it.
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { allow, createRuntime, defineImage } from "../mod.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { MetricBook } from "../providers/metric_book.ts";
+import { scriptedModel } from "../testing.ts";
+import { serve } from "../server/mod.ts";
+import { brief, FleetPlace } from "./fleet_place.ts";
+import { noPostgres, startPostgres } from "./postgres_place.ts";
+import { serverPlace } from "./server_place.ts";
+
+/** Measurements by name and labels, as they are read by the letter of the format. */
+class Read {
+  readonly types = new Map<string, string>();
+  readonly values = new Map<string, number>();
+
+  constructor(text: string) {
+    assert(text.endsWith("\n"));
+    let [about, name] = ["", ""];
+    for (const line of text.slice(0, -1).split("\n")) {
+      const help = /^# HELP ([a-z_:][a-z0-9_:]*) (?:[^\\]|\\\\|\\n)+$/i.exec(line);
+      const type = /^# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)$/i.exec(line);
+      if (help !== null) {
+        about = help[1]!;
+        assert(!this.types.has(about), `${about} stands twice`);
+        continue;
+      }
+      if (type !== null) {
+        name = type[1]!;
+        assert.equal(about, name, "HELP stands before TYPE");
+        this.types.set(name, type[2]!);
+        continue;
+      }
+      this.#sample(line, name);
+    }
+    for (const [name, type] of this.types) {
+      assert.equal(type === "counter", name.endsWith("_total"), name);
+    }
+    this.#histograms();
+  }
+
+  #sample(line: string, name: string): void {
+    const parts = /^([a-z_:][a-z0-9_:]*)(?:\{(.*)\})? (\S+)$/i.exec(line);
+    assert(parts !== null, line);
+    const [, sample, labels = "", value] = parts;
+    const type = this.types.get(name);
+    const ends = type === "histogram" ? ["_bucket", "_sum", "_count"] : [""];
+    assert(ends.some((end) => sample === name + end), line);
+    const label = /^(?:[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\\\|\\"|\\n)*"(?:,(?!$)|$))*$/i;
+    assert.match(labels, label, line);
+    const number = { "+Inf": Infinity, "-Inf": -Infinity, NaN }[value!] ?? Number(value);
+    assert(value === "NaN" || !Number.isNaN(number), line);
+    if (type !== "gauge") assert(number >= 0, line);
+    assert(!this.values.has(`${sample}{${labels}}`), `${line} stands twice`);
+    this.values.set(`${sample}{${labels}}`, number);
+  }
+
+  /** Each bucket has what the one before has, and the last has all. */
+  #histograms(): void {
+    const before = new Map<string, [number, number]>();
+    for (const [key, count] of this.values) {
+      const found = /^(.*)_bucket\{(.*?),?le="(.*)"\}$/.exec(key);
+      if (found === null) continue;
+      const [, name, labels, le] = found;
+      const bound = le === "+Inf" ? Infinity : Number(le);
+      const [lastBound, lastCount] = before.get(`${name}{${labels}}`) ?? [-Infinity, 0];
+      assert(bound > lastBound && count >= lastCount, key);
+      before.set(`${name}{${labels}}`, [bound, count]);
+      if (bound !== Infinity) continue;
+      assert.equal(this.values.get(`${name}_count{${labels}}`), count, key);
+      assert(this.values.has(`${name}_sum{${labels}}`), key);
+    }
+  }
+
+  /** The sum of the samples of a name whose labels have these. */
+  of(name: string, ...labels: readonly string[]): number | undefined {
+    const found = [...this.values].filter(([key]) =>
+      key.startsWith(`${name}{`) && labels.every((one) => key.includes(one))
+    );
+    return found.length === 0 ? undefined : found.reduce((sum, [, value]) => sum + value, 0);
+  }
+}
+
+Deno.test("What is measured is told in the format of Prometheus, to whoever may read all", async () => {
+  await using at = await serverPlace();
+  const asker = defineImage({
+    name: "asker",
+    model: scriptedModel([{ tool: "clock_sleep", input: { ms: 1 } }, "PRIVATE"], {
+      id: "acme/small",
+    }),
+    instructions: "PRIVATE",
+  });
+  const denied = defineImage({
+    name: "denied",
+    program: async ({ sys }) => {
+      await sys.file.read({ path: "./PRIVATE" }).catch(() => {});
+      await sys.process.exit({});
+    },
+  });
+  for (const image of [asker, denied]) {
+    const made = await at.runtime.spawn(image, { goal: "PRIVATE", labels: { team: "PRIVATE" } });
+    await made.wait();
+  }
+  await at.runtime.runUntilIdle();
+  const answer = await at.ask("viewer", "/metrics");
+  assert.equal(answer.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  const text = await answer.text();
+  const read = new Read(text);
+  assert.equal(read.of("libos_syscalls_total", 'decision="deny"'), 1);
+  assert.equal(read.of("libos_processes_ended_total", 'outcome="exited"'), 2);
+  assert.equal(read.of("gen_ai_client_operation_duration_seconds_count", 'model="small"'), 2);
+  assert.equal(read.of("libos_build_info"), 1);
+  assert(read.of("libos_steps_total")! >= 2);
+  assert(read.of("libos_commit_seconds_count")! > 0);
+  assert.equal(
+    read.of("libos_commit_lines_total"),
+    at.runtime.node.trees.reduce((sum, { state }) => sum + state.seq, 0),
+  );
+  assert(read.of("process_resident_memory_bytes")! > 1e6);
+  assert.doesNotMatch(text, /PRIVATE|[pt]_[12]\b/);
+  // Sums only rise.
+  const again = new Read(await (await at.ask("viewer", "/metrics")).text());
+  for (const [key, value] of read.values) {
+    if (/_total\{|_(bucket|count)\{/.test(key)) assert(again.values.get(key)! >= value, key);
+  }
+});
+
+Deno.test("Nobody, and nobody who sees some trees only, is told what is measured of all", async () => {
+  await using at = await serverPlace();
+  const nobody = await at.ask(null, "/metrics");
+  assert.equal(nobody.status, 401);
+  assert.doesNotMatch(await nobody.text(), /libos_steps|HELP/);
+  const labels = { team: "a" };
+  const { secret } = at.server.tokens.create({ name: "a", role: "admin", labels });
+  const some = await at.ask(null, "/metrics", { headers: { authorization: `Bearer ${secret}` } });
+  assert.equal(some.status, 403);
+  assert.doesNotMatch(await some.text(), /HELP/);
+  const post = await at.ask("admin", "/metrics", { method: "POST" });
+  assert.equal(post.status, 404);
+  await post.body?.cancel();
+});
+
+Deno.test("Rows of a measurement are bounded, no count is lost, and any text is a label", () => {
+  const book = new MetricBook();
+  const count = book.counter({ name: "libos.x", unit: "{x}", about: "X\\\nY" });
+  const long = book.histogram({ name: "libos.y", unit: "s", about: "Y", bounds: [1, 2] });
+  const nasty = 'a"b\\c\nd{},=é';
+  count(1, { "libos.of": nasty });
+  for (let i = 0; i < 3 * LIMITS.metricSeriesMax; i++) {
+    count(1, { "libos.of": `${i}` });
+    long(i % 3, { "1.of": `${i}` });
+  }
+  book.gauge({ name: "libos.z", unit: "By", about: "Z" }, (to) => to(-Infinity, {}));
+  const read = new Read(book.text());
+  assert.equal(read.of("libos_x_total"), 3 * LIMITS.metricSeriesMax + 1);
+  assert.equal(read.of("libos_x_total", 'of="a\\"b\\\\c\\nd{},=é"'), 1);
+  const rows = [...read.values.keys()].filter((key) => key.startsWith("libos_x_total"));
+  assert.equal(rows.length, LIMITS.metricSeriesMax + 1);
+  assert.equal(read.of("libos_y_seconds_count"), 3 * LIMITS.metricSeriesMax);
+  assert.equal(read.of("libos_y_seconds_bucket", 'le="1"'), 2 * LIMITS.metricSeriesMax);
+  assert.equal(read.of("libos_z_bytes"), -Infinity);
+});
+
+Deno.test({
+  name: "A node over a database says whose trees it took, what was fenced, and how its lines are",
+  ignore: noPostgres() !== undefined,
+  fn: async () => {
+    const server = await startPostgres(["fsync=off"]);
+    const place = new FleetPlace(server.url, `libos_metrics_${Deno.pid}`);
+    const allowed = defineImage({
+      name: "stuck",
+      program: async ({ sys }) => {
+        await sys.clock.sleep({ ms: 86_400_000 });
+      },
+    });
+    {
+      await using os = await createRuntime({
+        store: place.url,
+        workspace: null,
+        images: [brief, allowed],
+        approvals: "deny",
+        autorun: false,
+        node: { name: "first", labels: { region: "eu" } },
+      });
+      await using http = serve(os);
+      const { secret } = http.tokens.create({ name: "prometheus", role: "viewer" });
+      const ask = async (): Promise<Read> => {
+        const headers = { authorization: `Bearer ${secret}` };
+        return new Read(await (await fetch(`${http.url}/metrics`, { headers })).text());
+      };
+      const stuck = await os.spawn(allowed, { goal: "stuck", grants: [allow("clock.sleep")] });
+      await os.runUntilIdle();
+      const before = await ask();
+      assert.equal(before.of("libos_commit_refused_total"), undefined);
+      assert.equal(before.of("libos_node_trees", 'node_name="first"', 'state="idle"'), 1);
+      assert.equal(before.of("libos_store_connections_max"), 4);
+      assert.equal(before.of("libos_node_lapses_total"), 0);
+      assert(before.of("libos_node_beat_age_seconds")! >= 0);
+      assert(before.of("libos_node_lease_seconds")! > 0);
+      // Another node was given it meanwhile.
+      await place.sql("UPDATE $.trees SET epoch = epoch + 1");
+      const killed = stuck.signal("kill").catch(() => {});
+      let after = await ask();
+      while (after.of("libos_commit_refused_total") === undefined) after = await ask();
+      assert.equal(after.of("libos_commit_refused_total", 'error_type="EFENCED"'), 1);
+      await place.sql("UPDATE $.trees SET owner = NULL, epoch = epoch + 1");
+      await os.runUntilIdle();
+      await killed;
+    }
+    await place.close();
+    await server.stop();
+  },
+});
