@@ -163,25 +163,30 @@ async function within(job: (root: string, recorded: Recorded) => Promise<void>):
 }
 
 /**
- * Which disks the agents go on from to their end; the others are opened and checked. Where nothing
- * is gone the kernel alone has died: that is tried after each call, and one loss in turn.
+ * Disks after one call, and whether the agents go on from it to their end; the others are opened and
+ * checked. Where nothing is gone the kernel alone has died: that is tried after each call, and one
+ * loss that is drawn.
  */
-function isRun(after: number, loss: typeof LOSSES[number]): boolean {
-  return loss === "none" || LOSSES[after % LOSSES.length] === loss;
+function* cutsAt(at: number): Generator<{ readonly cut: Cut; readonly isRun: boolean }> {
+  const random = chanceAt(at);
+  const drawn = random.below(LOSSES.length);
+  for (const [i, loss] of LOSSES.entries()) {
+    yield { cut: { after: at + 1, loss, random }, isRun: loss === "none" || i === drawn };
+  }
 }
 
 /** What is wrong after the power went there, a sentence each. */
 async function judgeCut(
   root: string,
   { ops, whole }: Recorded,
-  cut: Cut,
+  { cut, isRun }: { readonly cut: Cut; readonly isRun: boolean },
 ): Promise<string[]> {
   const { after, loss } = cut;
   const faults: string[] = [];
   const folder = await lay(root, filesAfter(ops, cut));
   try {
     faults.push(...await check(folder));
-    if (isRun(after, loss)) {
+    if (isRun) {
       const { faults: found, ...ending } = await finish(folder, 2);
       const { faults: _none, ...expected } = whole;
       faults.push(...found);
@@ -203,11 +208,10 @@ Deno.test(`Nothing acknowledged is lost when the power goes${here}`, given, asyn
     let [disks, ran] = [0, 0];
     await t.step(covered(positions, ops.length, "calls"), async () => {
       for (const [i, at] of positions.entries()) {
-        const [after, random] = [at + 1, chanceAt(at)];
-        for (const loss of LOSSES) {
+        for (const one of cutsAt(at)) {
           disks += 1;
-          if (isRun(after, loss)) ran += 1;
-          faults.push(...await judgeCut(root, recorded, { after, loss, random }));
+          if (one.isRun) ran += 1;
+          faults.push(...await judgeCut(root, recorded, one));
         }
         if (i % 100 === 99) console.log(`${i + 1} of ${positions.length} calls: ${faults}`);
       }

@@ -80,16 +80,20 @@ async function inflict(fault: Fault, target: Target, signal: AbortSignal): Promi
 export async function torment(target: Target, signal: AbortSignal): Promise<Tally> {
   const tally: Tally = { kill: 0, pause: 0, cut: 0, hold: 0, part: 0, restart: 0, jump: 0 };
   const under = new Map<Fault, Promise<void>>();
-  while (!signal.aborted) {
+  const over = new AbortController();
+  const failed = over.signal;
+  while (!signal.aborted && !failed.aborted) {
     const fault = picked(target);
     // One of a kind at a time: a node that is being killed is not killed again.
     if (!under.has(fault)) {
       tally[fault] += 1;
-      under.set(fault, inflict(fault, target, signal).finally(() => under.delete(fault)));
+      const done = inflict(fault, target, signal).catch((error) => over.abort(error));
+      under.set(fault, done.finally(() => under.delete(fault)));
     }
     await realClock.sleep(target.random.below(target.gapMs), signal).catch(() => {});
   }
   await Promise.all(under.values());
+  failed.throwIfAborted();
   for (const member of target.members) {
     member.line.isDown = false;
     member.line.flow();

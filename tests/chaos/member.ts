@@ -126,9 +126,8 @@ export class Member implements AsyncDisposable {
 
   /** Kills its process, wherever it is. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    if (child === null) return;
-    child.kill("SIGKILL");
+    if (this.#child === null) return;
+    this.#signal("SIGKILL");
     this.#input?.close().catch(() => {});
     await this.#heard;
   }
@@ -137,14 +136,23 @@ export class Member implements AsyncDisposable {
   stop(): void {
     if (this.#child === null) return;
     this.isStopped = true;
-    this.#child.kill("SIGSTOP");
+    this.#signal("SIGSTOP");
   }
 
   /** Puts it back. */
   go(): void {
     if (this.#child === null || !this.isStopped) return;
     this.isStopped = false;
-    this.#child.kill("SIGCONT");
+    this.#signal("SIGCONT");
+  }
+
+  /** A process that has ended by itself, and was not heard to have, takes no signal. */
+  #signal(signal: Deno.Signal): void {
+    try {
+      this.#child?.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,11 +11,12 @@ import { realClock } from "../../providers/clock.ts";
 import { readLines } from "../../runtime/load.ts";
 import { SeededRandom } from "../../testing.ts";
 import type { Server } from "../postgres_place.ts";
+import type { Told } from "./agents.ts";
 import { Clients } from "./clients.ts";
 import { type Tally, torment } from "./faults.ts";
 import { History } from "./history.ts";
 import { fairness, judge, type Judged } from "./judge.ts";
-import { Member } from "./member.ts";
+import { type Heard, Member } from "./member.ts";
 import { Recorder } from "./recorder.ts";
 
 /** How large a run is. */
@@ -48,6 +49,10 @@ export interface Outcome extends Judged {
   /** The least effects of a tree, and the most. */
   readonly shares: readonly [number, number];
 }
+
+/** How a node says that it had no lease just then, or that the database did not answer. */
+const LAPSED = ["EFENCED", "ESTALE", "EIO", "EINDOUBT"];
+const SPAWNS_MAX = 100;
 
 let runs = 0;
 
@@ -85,17 +90,26 @@ async function spawned(
   { trees, pauseMs }: Extent,
 ): Promise<TreeId[]> {
   const found: TreeId[] = [];
-  const lanes = members.map(async (member, i) => {
+  const lanes = members.map(async (_, i) => {
     for (let n = i; n < trees; n += members.length) {
-      const heard = await member.ask({ do: "spawn", told: { origin, n, pauseMs } });
-      if (heard.how !== "value") {
-        throw new Error(`No tree: ${JSON.stringify(heard)} ${member.said}`);
-      }
-      found.push(treeOf(heard.value as string));
+      found.push(await spawn(members.slice(i).concat(members.slice(0, i)), { origin, n, pauseMs }));
     }
   });
   await Promise.all(lanes);
   return found;
+}
+
+/** Starts a tree. A node that lost its lease refuses: its key lets another one be asked. */
+async function spawn(members: readonly Member[], told: Told): Promise<TreeId> {
+  let heard: Heard = { how: "gone" };
+  for (let n = 0; n < SPAWNS_MAX; n++) {
+    const member = members[n % members.length]!;
+    heard = await member.ask({ do: "spawn", told });
+    if (heard.how === "value") return treeOf(heard.value as string);
+    if (heard.how === "code" && !LAPSED.includes(heard.code)) break;
+    await realClock.sleep(100);
+  }
+  throw new Error(`No tree: ${JSON.stringify(heard)} ${members.map(({ said }) => said).join(" ")}`);
 }
 
 interface Running {
@@ -123,8 +137,8 @@ async function run(running: Running): Promise<Outcome> {
     ...Array.from({ length: extent.clients }, () => clients.act(over)),
     clients.answer(over),
   ];
-  await Promise.all(acting);
-  const faults = await tormented;
+  // What fails there fails here, and is not left for nobody.
+  const [faults] = await Promise.all([tormented, ...acting]);
   const shares = sharesOf(trees, recorder);
   recorder.isCalm = true;
   tell(`calm after ${JSON.stringify(faults)}`);
