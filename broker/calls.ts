@@ -110,6 +110,56 @@ export interface Calls {
       readonly pid: Pid;
     };
   };
+  /** Start a child as a tree of its own, which any node may run; wait for it as for others. */
+  readonly "process.detach": {
+    /** What it takes. */
+    readonly args: {
+      /** The image. */
+      readonly image: string;
+      /** The goal. */
+      readonly goal: string;
+      /** Any JSON value. */
+      readonly input?: Json | undefined;
+      /** What it may do: each a part of what the parent may. */
+      readonly grants?: readonly (string)[] | undefined;
+      /** More ask and deny rules for it and what it starts, as policy text. */
+      readonly rules?: string | undefined;
+      /** Relative to the working directory. */
+      readonly cwd?: string | undefined;
+      /** The labels. */
+      readonly labels?: { readonly [key: string]: string | undefined } | undefined;
+      /** The budget. */
+      readonly budget?: {
+        /** The model calls. */
+        readonly modelCalls?: number | undefined;
+        /** The tokens. */
+        readonly tokens?: number | undefined;
+        /** The usd. */
+        readonly usd?: number | undefined;
+        /** The tool calls. */
+        readonly toolCalls?: number | undefined;
+        /** The children. */
+        readonly children?: number | undefined;
+        /** The depth. */
+        readonly depth?: number | undefined;
+        /** The wall in milliseconds. */
+        readonly wallMs?: number | undefined;
+        /** The bytes. */
+        readonly bytes?: number | undefined;
+      } | undefined;
+      /** The priority. */
+      readonly priority?: number | undefined;
+      /** Labels that its node has to have, such as region=eu. */
+      readonly nodeSelector?: { readonly [key: string]: string | undefined } | undefined;
+      /** How many trees it may have below itself. */
+      readonly trees?: number | undefined;
+    };
+    /** What it answers. */
+    readonly reply: {
+      /** The pid. */
+      readonly pid: Pid;
+    };
+  };
   /** Become another image, keeping identity, memory and authority. */
   readonly "process.exec": {
     /** What it takes. */

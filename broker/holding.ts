@@ -63,7 +63,8 @@ function mostOf(
   return def.most?.(of, given.args as never, given.prepared as never);
 }
 
-function heldIn(tree: Tree): readonly Held[] {
+/** Money that is held for calls of a tree under way. */
+export function heldIn(tree: Tree): readonly Held[] {
   return [...held.get(tree) ?? []];
 }
 

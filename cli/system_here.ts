@@ -8,7 +8,7 @@ import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { PersonAnswer } from "../kernel/world.ts";
 import type { Json } from "../kernel/json.ts";
-import type { Signal } from "../kernel/process.ts";
+import { residents, type Signal } from "../kernel/process.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
@@ -62,7 +62,7 @@ export class LocalSystem implements System {
       const nodes = await nodesOf(store);
       for (const id of trees) {
         const tree = await treeIn(store, id);
-        for (const process of Object.values(tree.state.processes)) {
+        for (const process of residents(tree.state)) {
           const view = placed(viewOf(tree, process), tree.state.selector, nodes);
           const isWanted = (isAll || view.state !== "ended") &&
             labels.every(([key, value]) => view.labels[key] === value) &&

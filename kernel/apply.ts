@@ -20,6 +20,7 @@ import { joinLabels } from "./label.ts";
 import { marked, unmarked } from "./mark.ts";
 import { LIMITS } from "./limits.ts";
 import { innerWait, openIntents } from "./process.ts";
+import { descend, KIN, sendAway } from "./kin.ts";
 import { noteLine, RETENTION } from "./retention.ts";
 import { RETURNING } from "./returning.ts";
 import type { Process, Recorded, State } from "./state.ts";
@@ -39,7 +40,6 @@ export function apply(tree: Tree, line: Line): void {
 }
 
 /** A process that is about to be changed. */
-
 function process(state: State, pid: Pid): Process {
   const found = state.processes[pid];
   assert(found !== undefined, `An event names process "${pid}", which is not there`);
@@ -54,6 +54,7 @@ const TREE = {
     state.ceiling = data.ceiling;
     if (data.owner !== undefined) state.owner = data.owner;
     if (data.selector !== undefined) state.selector = data.selector;
+    descend(state, data);
   },
   "tree.opened": ({ state }, data) => {
     state.epoch = data.epoch;
@@ -145,6 +146,7 @@ const PROCESS = {
     const parent = process(state, data.parent);
     parent.children.push(data.pid);
     book(state, parent, { children: 1 });
+    if (data.away !== undefined) sendAway(state, data, line);
   },
   "process.executed": ({ state }, data) => {
     const at = process(state, data.pid);
@@ -382,6 +384,7 @@ const MAIL = {
 } satisfies Partial<Handlers>;
 
 const HANDLERS: Handlers = {
+  ...KIN,
   ...TREE,
   ...PROCESS,
   ...CALL,

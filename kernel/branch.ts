@@ -47,6 +47,13 @@ export function branched(given: State, root: Pid, edits: BranchEdits): State {
   }
   state.requests = {};
   state.checkpoints = {};
+  for (const { pid, mode, life } of Object.values(given.processes)) {
+    if (mode !== "detached" || life.state === "ended") continue;
+    // B2: it is the other tree's child, which waits for it there.
+    const reason = "it is another tree's child";
+    const outcome = { kind: "killed", by: "kernel", reason } as const;
+    owned(state, given, pid).life = { state: "ended", outcome, atMs: given.atMs };
+  }
   for (const pid in state.processes) {
     settle(state.processes[pid as Pid]!, () => {
       return owned(state, given, pid as Pid);

@@ -65,6 +65,8 @@ export interface Capability {
   readonly by: string;
   /** When it was given, in milliseconds since 1970. */
   readonly atMs: number;
+  /** Which one of the tree of its holder's parent it stands for; absent where it is of here. */
+  readonly of?: CapId;
 }
 
 /** The person's answer which a capability was born of. */
@@ -196,15 +198,22 @@ export function bury(authority: Authority, index: CapabilityIndex, ids: readonly
  */
 export function coveringFor(
   index: CapabilityIndex,
-  query: { readonly lineage: readonly Pid[]; readonly pattern: Pattern; readonly nowMs: number },
+  query: {
+    readonly lineage: readonly Pid[];
+    readonly pattern: Pattern;
+    readonly nowMs: number;
+    /** Whether it may be used in two trees: nothing is counted, and no person's answer is in it. */
+    readonly isFree?: boolean;
+  },
 ): HeldCapability | undefined {
-  const { lineage, pattern, nowMs } = query;
+  const { lineage, pattern, nowMs, isFree = false } = query;
   const segments = splitResource(pattern.resource);
   return index.candidates(lineage, pattern.right, pattern.resource)
     .filter((cap) => cap.delegable && cap.depthMax > 0 && cap.depth < LIMITS.capabilityDepthMax)
     .sort(byPreference)
     .find((cap) => {
       for (let at: HeldCapability | undefined = cap; at !== undefined;) {
+        if (isFree && (at.usesMax !== null || at.grant !== null)) return false;
         if (standing(at, nowMs) !== null || !coversText(at, pattern.right, segments)) return false;
         if (at.parent === null) return true;
         at = index.get(at.parent);

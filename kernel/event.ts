@@ -12,6 +12,7 @@ import type { Pattern } from "./grammar.ts";
 import type { CapId, MessageId, ObjectId, Pid, RequestId, TreeId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Label } from "./label.ts";
+import type { Detached, KinEvents } from "./kin_event.ts";
 import type { BudgetLimits, Spending } from "./spending.ts";
 import type { Touched } from "./touch.ts";
 import type { ToolEvents } from "./tool_event.ts";
@@ -36,9 +37,13 @@ export type Wait =
     readonly pids: readonly Pid[];
     readonly untilMs: number | null;
   }
+  | { readonly reason: "away"; readonly key: string; readonly tree: TreeId }
   | { readonly reason: "timer"; readonly key: string; readonly untilMs: number }
   | { readonly reason: "call"; readonly key: string; readonly request: RequestId }
   | { readonly reason: "paused"; readonly by: string; readonly was: Wait | null };
+
+/** How a process came to be: "detached" stands for a child that is a tree of its own. */
+export type ProcessMode = "spawn" | "fork" | "detached";
 
 /** How a process ended. */
 export type EndOutcome =
@@ -177,7 +182,7 @@ export type CallResult =
   };
 
 /** The data of every kind of event. */
-export interface EventMap extends HumanEvents, ToolEvents, TreeEvents {
+export interface EventMap extends HumanEvents, ToolEvents, TreeEvents, KinEvents {
   /** A policy took the place of the one before. */
   "policy.loaded": { readonly text: string; readonly by: string };
   /** An image can be used in this tree. */
@@ -186,7 +191,9 @@ export interface EventMap extends HumanEvents, ToolEvents, TreeEvents {
   "process.spawned": {
     readonly pid: Pid;
     readonly parent: Pid | null;
-    readonly mode: "spawn" | "fork";
+    readonly mode: ProcessMode;
+    /** The tree that a detached child is: nothing of it runs here. */
+    readonly away?: Detached;
     /** Which names of the parent's memory show through, copy-on-write: null for none of it. */
     readonly view: { readonly only: readonly string[] | null } | null;
     readonly ephemeral: boolean;

@@ -25,6 +25,7 @@ import { LIMITS } from "./limits.ts";
 import { deliver } from "./message.ts";
 import { parsePolicy } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
+import { hear, type Word } from "./kin_hear.ts";
 import { parseGrant } from "./path.ts";
 import { put } from "./put.ts";
 import { refuseDays } from "./retention.ts";
@@ -214,7 +215,8 @@ export type Order =
   };
 
 /** Decides what an item does; throws `SysError` when it is refused. */
-export function accept(draft: Draft, item: InboxItem): void {
+export function accept(draft: Draft, item: InboxItem, word?: Word | SysError): void {
+  if (item.body.kind === "kin") return hear(draft, item, word);
   const parsed = ORDERS.safeParse(item.body);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

@@ -21,6 +21,8 @@ export const LIMITS = {
   // Processes
   processesPerTreeMax: 4_096,
   processDepthMax: 16,
+  treesBelowMax: 1_024,
+  birthBytesMax: 4_194_304,
   goalBytesMax: 16_384,
   labelsPerProcessMax: 32,
   stepsInFlightMax: 64,

@@ -30,6 +30,7 @@ const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } =
   "human.asked": [["call", "args"], ["preview"]],
   "human.answered": [["answer", "args"], ["answer", "value"]],
   "human.seconded": [["answer", "args"]],
+  "kin.told": [["say"]],
   "message.sent": [["data"]],
   "process.spawned": [["input"]],
   "process.ended": [["outcome", "result"]],

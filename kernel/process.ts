@@ -112,6 +112,31 @@ export function openIntents(process: Process): string[] {
   return Object.keys(process.journal).filter((key) => process.journal[key]?.state === "open");
 }
 
+/** Whether a process stands for a child whose tree has not ended. */
+export function isAway({ mode, life }: Process): boolean {
+  return mode === "detached" && life.state !== "ended";
+}
+
+/** The processes that are a tree's own: what stands for a child's tree is shown as that. */
+export function residents(state: State): Process[] {
+  return Object.values(state.processes).filter(({ mode }) => mode !== "detached");
+}
+
+/** Throws `ESTATE` for what a child that is a tree of its own was given at its start, and keeps. */
+export function refuseAway(process: Process, verb: string): void {
+  if (process.mode !== "detached") return;
+  const expected = "expected what it was started with";
+  throw new SysError(
+    "ESTATE",
+    `Cannot ${verb} process "${process.pid}": it is a tree of its own, ${expected}`,
+  );
+}
+
+/** Whether something of a process is out: an effect, or the tree that it stands for. */
+function isOut(process: Process): boolean {
+  return isAway(process) || openIntents(process).length > 0;
+}
+
 /** Parks a process. */
 export function wait(
   draft: Draft,
@@ -196,7 +221,7 @@ function cancel(
   sent: { readonly by: string; readonly reason: string },
 ): void {
   const [top] = reached;
-  if (reached.every((each) => openIntents(each).length === 0)) {
+  if (!reached.some(isOut)) {
     return end(draft, top!, { kind: "canceled", by: sent.by, reason: sent.reason });
   }
   for (const each of reached) {
@@ -215,10 +240,28 @@ export function drain(draft: Draft, process: Process, settled: string): void {
     top = processOf(state, top.parent);
   }
   for (const pid of subtreeOf(state, top.pid)) {
-    const open = openIntents(processOf(state, pid));
-    if (open.some((key) => pid !== process.pid || key !== settled)) return;
+    const each = processOf(state, pid);
+    if (isAway(each)) return;
+    if (openIntents(each).some((key) => pid !== process.pid || key !== settled)) return;
   }
   if (top.life.state !== "canceling") return;
   const { by, reason } = top.life;
   end(draft, top, { kind: "canceled", by, reason });
+}
+
+/** Ends what stood for a child's tree, as that ended; and what was canceled and waited for it. */
+export function comeHome(draft: Draft, standing: Process, outcome: EndOutcome): void {
+  const { state } = draft.tree;
+  const { life, pid } = standing;
+  if (life.state === "ended") return;
+  let top = standing;
+  while (top.parent !== null && processOf(state, top.parent).life.state === "canceling") {
+    top = processOf(state, top.parent);
+  }
+  if (top === standing || top.life.state !== "canceling") return end(draft, standing, outcome);
+  const others = subtreeOf(state, top.pid).filter((one) => one !== pid);
+  if (others.some((one) => isOut(processOf(state, one)))) {
+    return draft.add("process.ended", { pid, outcome });
+  }
+  end(draft, top, { kind: "canceled", by: top.life.by, reason: top.life.reason });
 }

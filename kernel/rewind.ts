@@ -9,6 +9,7 @@
  *   W2. A request that was answered since is not open again: who waited for it asks anew.
  *   W3. What was spent since stays spent, and ids are never given twice.
  *   W4. An effect whose outcome became known since is known to be what it was, with its label.
+ *   W5. A detached child that has ended since stays so: its tree goes back with no other.
  * @module
  */
 
@@ -167,6 +168,7 @@ export function rewind(then: State, now: State, since: Since): State {
   }
   keepAuthority(state, since);
   keepAnswers(state, now, then);
+  keepEnds(state, now, then);
   for (const pid in state.processes) {
     const process = state.processes[pid as Pid]!;
     const own = (): Process => owned(state, then, process.pid);
@@ -213,6 +215,24 @@ function keepAnswers(state: State, now: State, then: State): void {
       const waits = life.state === "waiting" && "request" in life.on && life.on.request === id;
       if (waits) process.life = { state: "ready" };
     }
+  }
+}
+
+/** W5: the child's tree has ended, or was told to, whatever its parent's goes back to. */
+function keepEnds(state: State, now: State, then: State): void {
+  const over = new Set<Pid>();
+  for (const { pid, mode, life } of Object.values(state.processes)) {
+    const known = now.processes[pid];
+    if (mode !== "detached" || life.state === "ended" || known?.life.state !== "ended") continue;
+    over.add(pid);
+    const { life: ended, label, spent } = known;
+    Object.assign(owned(state, then, pid), { life: ended, label, spent: { ...spent } });
+  }
+  if (over.size === 0) return;
+  for (const { pid, life } of Object.values(state.processes)) {
+    const waits = life.state === "waiting" && life.on.reason === "child" &&
+      life.on.pids.some((one) => over.has(one));
+    if (waits) owned(state, then, pid).life = { state: "ready" };
   }
 }
 

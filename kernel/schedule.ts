@@ -4,7 +4,7 @@
  */
 
 import type { Pid } from "./ids.ts";
-import { innerWait, openIntents } from "./process.ts";
+import { innerWait, isAway, openIntents } from "./process.ts";
 import { redactMs } from "./retention.ts";
 import type { State } from "./state.ts";
 import type { Batch } from "./store.ts";
@@ -24,6 +24,7 @@ export function isReady(state: State): boolean {
   for (const pid in state.processes) {
     const process = state.processes[pid as Pid]!;
     const { state: life } = process.life;
+    if (isAway(process)) continue;
     if (life === "ready" || life === "canceling") return true;
     if (life === "ended" && openIntents(process).length > 0) return true;
   }

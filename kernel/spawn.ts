@@ -26,12 +26,15 @@ import { inherit, propose, registerFromImage, type ToolDefinition } from "./gene
 import { type Pattern } from "./grammar.ts";
 import type { Pid } from "./ids.ts";
 import type { Json } from "./json.ts";
-import { BOTTOM } from "./label.ts";
+import type { Descent } from "./kin_event.ts";
+import { BOTTOM, type Label } from "./label.ts";
 import { LIMITS } from "./limits.ts";
+import type { Marks } from "./mark.ts";
 import { parseGrant } from "./path.ts";
 import { parsePolicy } from "./policy.ts";
 import { lifeState } from "./process.ts";
 import type { Process, State } from "./state.ts";
+import type { Tree } from "./tree.ts";
 
 /** An image of a tree and its reference `name@version`. */
 export interface FoundImage {
@@ -84,10 +87,7 @@ export interface SpawnSpec {
 export function spawn(draft: Draft, parent: Process, spec: SpawnSpec): Pid {
   checkRoom(draft, parent, spec);
   const pid = draft.id("p");
-  const grants = [
-    ...spec.grants.map((text) => derivedGrant(draft, parent, pid, text)),
-    ...modelGrant(draft, parent, { pid, model: spec.image.model }),
-  ];
+  const grants = handedOver(draft, parent, { pid }, spec);
   draft.add("process.spawned", {
     ...common(spec),
     pid,
@@ -106,6 +106,26 @@ export function spawn(draft: Draft, parent: Process, spec: SpawnSpec): Pid {
   return pid;
 }
 
+/** What a parent derives for a child: what its spawn names, and the image's model. */
+export function handedOver(
+  draft: Draft,
+  parent: Process,
+  to: Receiver,
+  spec: SpawnSpec,
+): Capability[] {
+  return [
+    ...spec.grants.map((text) => derivedGrant(draft, parent, to, text)),
+    ...modelGrant(draft, parent, { ...to, model: spec.image.model }),
+  ];
+}
+
+/** Who is given something. */
+interface Receiver {
+  readonly pid: Pid;
+  /** Whether it is another tree: then only what may be used in two is handed on. */
+  readonly isAway?: boolean;
+}
+
 /** What a fork is started with. */
 export interface ForkSpec extends Omit<SpawnSpec, "image"> {
   readonly mode: "copy" | "restricted";
@@ -120,7 +140,7 @@ export function fork(draft: Draft, parent: Process, spec: ForkSpec): Pid {
   const pid = draft.id("p");
   const facts = { via: "spawn", by: parent.pid, nowMs: draft.nowMs } as const;
   const derived = spec.mode === "restricted"
-    ? spec.grants.map((text) => derivedGrant(draft, parent, pid, text))
+    ? spec.grants.map((text) => derivedGrant(draft, parent, { pid }, text))
     : [...caps.heldBy([parent.pid])]
       .filter((cap) => inheritable(cap, parent.pid, draft.nowMs))
       .map((cap) => derive(cap, { subject: pid }, { ...facts, id: draft.id("cap") }));
@@ -148,7 +168,8 @@ function inheritable(cap: HeldCapability, parent: Pid, nowMs: number): boolean {
     !cap.resource.startsWith(`${parent}/`);
 }
 
-function common(spec: SpawnSpec): Pick<
+/** What every start says. */
+export function common(spec: SpawnSpec): Pick<
   EventMap["process.spawned"],
   "image" | "goal" | "input" | "cwd" | "labels" | "rules" | "priority" | "budget"
 > {
@@ -165,9 +186,15 @@ function common(spec: SpawnSpec): Pick<
   };
 }
 
-function checkRoom(draft: Draft, parent: Process, spec: { readonly rules: string }): void {
+/** How many generations a child of a process has above it, over all trees. */
+export function depthOf(tree: Tree, parent: Process): number {
+  return tree.lineage(parent.pid).length + (tree.state.kin?.above?.depth ?? 0);
+}
+
+/** Refuses a child that there is no room for. */
+export function checkRoom(draft: Draft, parent: Process, spec: { readonly rules: string }): void {
   const { tree } = draft;
-  const depth = tree.lineage(parent.pid).length;
+  const depth = depthOf(tree, parent);
   const refused = `Cannot start a child of "${parent.pid}"`;
   if (depth >= LIMITS.processDepthMax) {
     throw new SysError("ELIMIT", `${refused}: depth ${depth}, expected less`, {
@@ -197,13 +224,15 @@ function liveCount({ next, processes }: State): number {
 }
 
 /** A capability of the parent's that provably covers a grant, narrowed to it. */
-function derivedGrant(draft: Draft, parent: Process, subject: Pid, text: string): Capability {
+function derivedGrant(draft: Draft, parent: Process, to: Receiver, text: string): Capability {
   const pattern = parseGrant(text, parent.cwd);
   const { tree, nowMs } = draft;
-  const from = coveringFor(tree.caps, { lineage: tree.reach(parent.pid), pattern, nowMs });
+  const { pid: subject, isAway: isFree = false } = to;
+  const from = coveringFor(tree.caps, { lineage: tree.reach(parent.pid), pattern, nowMs, isFree });
   if (from === undefined) {
     const shown = `${pattern.right}(${pattern.resource})`;
-    const expected = "expected a part of what the parent holds and may hand on";
+    const expected = "expected a part of what the parent holds and may hand on" +
+      (isFree ? " to another tree: nothing that counts uses or that a person answered" : "");
     throw new SysError(
       "EPERM",
       `Cannot grant ${shown}: no capability of "${parent.pid}" covers it, ${expected}`,
@@ -222,12 +251,13 @@ function derivedGrant(draft: Draft, parent: Process, subject: Pid, text: string)
 function modelGrant(
   draft: Draft,
   parent: Process,
-  child: { readonly pid: Pid; readonly model: string | null },
+  child: Receiver & { readonly model: string | null },
 ): Capability[] {
   if (child.model === null) return [];
   const pattern = { right: "model.generate", resource: child.model };
   const { tree, nowMs } = draft;
-  const from = coveringFor(tree.caps, { lineage: tree.reach(parent.pid), pattern, nowMs });
+  const isFree = child.isAway === true;
+  const from = coveringFor(tree.caps, { lineage: tree.reach(parent.pid), pattern, nowMs, isFree });
   if (from === undefined) return [];
   const facts = { id: draft.id("cap"), via: "spawn", by: parent.pid, nowMs } as const;
   return [derive(from, { subject: child.pid, ...pattern }, facts)];
@@ -278,6 +308,14 @@ export interface TreeSpec extends SpawnSpec {
   readonly images: readonly ImageData[];
   /** Generated tools that the images name by hash. */
   readonly generated?: readonly ToolDefinition[];
+  /** The same, as another tree has them. */
+  readonly proposed?: readonly EventMap["tool.proposed"][];
+  /** Whose child it is, in another tree. */
+  readonly above?: Descent;
+  /** What files are marked with there. */
+  readonly marks?: Marks;
+  /** What its root has seen by then. */
+  readonly label?: Label;
   readonly caps: readonly (
     & Pick<Capability, "right" | "resource">
     & Partial<Pick<Capability, "constraint" | "usesMax" | "expiresMs" | "bytesMax" | "delegable">>
@@ -299,10 +337,15 @@ export function plant(draft: Draft, spec: TreeSpec): Pid {
   const { key, nonce, ceiling, policy } = spec;
   const owner = spec.owner === undefined ? {} : { owner: spec.owner };
   const { selector = {} } = spec;
-  const where = Object.keys(selector).length === 0 ? {} : { selector };
+  const where = {
+    ...(Object.keys(selector).length === 0 ? {} : { selector }),
+    ...(spec.above === undefined ? {} : { above: spec.above }),
+    ...(spec.marks === undefined ? {} : { marks: spec.marks }),
+  };
   draft.add("tree.created", { root: pid, key, nonce, ceiling, policy, ...owner, ...where });
   draft.add("policy.loaded", { text: policy, by: "boot" });
   for (const tool of spec.generated ?? []) propose(draft, tool, "image");
+  for (const tool of spec.proposed ?? []) draft.add("tool.proposed", tool);
   for (const image of spec.images) draft.add("image.registered", image);
   draft.add("process.spawned", {
     ...common(spec),
@@ -311,7 +354,7 @@ export function plant(draft: Draft, spec: TreeSpec): Pid {
     mode: "spawn",
     view: null,
     ephemeral: false,
-    label: BOTTOM,
+    label: spec.label ?? BOTTOM,
     tools: spec.image.tools,
   });
   for (const cap of ownCaps(draft, pid, "boot")) draft.add("cap.granted", cap);

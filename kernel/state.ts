@@ -18,6 +18,7 @@ import type {
   EventMap,
   ImageData,
   Message,
+  ProcessMode,
   Provenance,
   RequestCall,
   RequestKind,
@@ -29,6 +30,7 @@ import type {
 import type { Pattern } from "./grammar.ts";
 import type { CapId, CheckpointId, IdKind, ObjectId, Pid, RequestId, TreeId } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { Kin } from "./kin.ts";
 import type { Label } from "./label.ts";
 import type { Marks } from "./mark.ts";
 import type { Touched } from "./touch.ts";
@@ -85,7 +87,7 @@ export interface Process {
   readonly pid: Pid;
   readonly parent: Pid | null;
   readonly startedMs: number;
-  readonly mode: "spawn" | "fork";
+  readonly mode: ProcessMode;
   readonly ephemeral: boolean;
   /** Set when it sees nothing that its ancestors hold for their subtrees. */
   readonly apart?: true;
@@ -268,6 +270,8 @@ export interface State {
   retention?: Keeping;
   /** Labels of files that its processes wrote, where no rule says as much; absent for none. */
   marks?: Marks;
+  /** The trees around it: that of its parent, and those of detached children. */
+  kin?: Kin;
   /** Labels that its node has to have; absent: any node may have it. */
   selector?: { readonly [key: string]: string };
 }

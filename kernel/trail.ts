@@ -11,6 +11,7 @@
  * @module
  */
 
+import { copied } from "./copy.ts";
 import { LIMITS } from "./limits.ts";
 import { type Collection, COLLECTIONS, type ObjectRecord, type State } from "./state.ts";
 
@@ -56,7 +57,9 @@ export class Trail {
   /** Remembers what the state is now. */
   mark(): void {
     const state = this.#state;
-    const fields = { ...state, next: { ...state.next } };
+    const { kin } = state;
+    const around = kin === undefined ? {} : { kin: copied(kin) };
+    const fields = { ...state, ...around, next: { ...state.next } };
     for (const name of COLLECTIONS) fields[name] = {};
     this.#marks.push({ seq: state.seq, fields, entries: {} });
     if (this.#marks.length > LIMITS.positionsKeptMax) this.#drop();

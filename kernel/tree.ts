@@ -14,9 +14,10 @@ import type { EditJudge } from "./answer.ts";
 import { CapabilityIndex } from "./capability_index.ts";
 import type { Draft } from "./draft.ts";
 import { assert } from "./errors.ts";
-import type { CallHead, Line } from "./event.ts";
+import type { CallHead, Event, Line } from "./event.ts";
 import type { CapId, ObjectId, Pid, TreeId } from "./ids.ts";
 import { canonical, type Json } from "./json.ts";
+import { kinItem, tidings } from "./kin.ts";
 import { encodeLine, GENESIS } from "./log.ts";
 import { type Found, listNames, lookUp, Names, resolve } from "./names.ts";
 import { parsePolicy, type Policy } from "./policy.ts";
@@ -228,20 +229,10 @@ export class Tree {
   commit(draft: Draft): readonly Line[] {
     assert(draft.tree === this, `A draft of another tree was committed to "${this.state.tree}"`);
     const first = this.#tail.length;
-    for (const event of draft.events) {
-      const line: Line = {
-        tree: this.state.tree,
-        seq: this.state.seq + 1,
-        atMs: draft.nowMs,
-        type: event.type,
-        data: event.data,
-        prev: "",
-      };
-      apply(this, line);
-      this.recent.hear(line);
-      if (line.type === "checkpoint.taken") this.trail.mark();
-      if (!isQuiet(this.state, line)) this.stirs += 1;
-      this.#tail.push(line);
+    for (const event of draft.events) this.#add(event, draft.nowMs);
+    // What this means for other trees of the family is told them in the same commit.
+    if (this.state.kin !== undefined) {
+      for (const data of tidings(this.state)) this.#add({ type: "kin.told", data }, draft.nowMs);
     }
     const { beside } = draft;
     if (beside !== null) {
@@ -250,6 +241,18 @@ export class Tree {
       this.#puts.push(...beside.puts);
     }
     return this.#tail.slice(first);
+  }
+
+  #add(event: Event, atMs: number): void {
+    const { tree, seq } = this.state;
+    const line: Line = { tree, seq: seq + 1, atMs, type: event.type, data: event.data, prev: "" };
+    apply(this, line);
+    this.recent.hear(line);
+    if (line.type === "checkpoint.taken") this.trail.mark();
+    if (!isQuiet(this.state, line)) this.stirs += 1;
+    this.#tail.push(line);
+    if (event.type !== "kin.told") return;
+    this.#puts.push({ tree: event.data.to, item: kinItem(tree, line.seq) });
   }
 
   /** Applies a line that was read from the log. */

@@ -6,7 +6,9 @@
 import type { Errno } from "./errors.ts";
 import type { Pattern } from "./grammar.ts";
 import type { CheckpointId, Pid, TreeId } from "./ids.ts";
+import type { Descent } from "./kin_event.ts";
 import type { Label } from "./label.ts";
+import type { Marks } from "./mark.ts";
 import type { StatePatch } from "./patch.ts";
 import type { Touched } from "./touch.ts";
 
@@ -21,6 +23,10 @@ export interface TreeEvents {
     readonly policy: string;
     /** Who started it, as its runtime knows them. */
     readonly owner?: string;
+    /** Whose child it is, in another tree, and the line of that tree that proves it. */
+    readonly above?: Descent;
+    /** What files are marked with in the tree of its parent. */
+    readonly marks?: Marks;
     /** Labels that the node which runs it has to have; absent: any node may run it. */
     readonly selector?: { readonly [key: string]: string };
   };

@@ -244,11 +244,15 @@ export class Forest {
       draft.add("tree.opened", { node: this.#parts.node, epoch });
       tree.commit(draft);
     }
-    const { membership } = this.#parts;
-    // It was made here, for another node.
-    if (membership?.suits(tree.state.selector) === false) this.#parting.add(hosted);
+    this.place(tree);
     this.#parts.hosted(hosted);
     return hosted;
+  }
+
+  /** Has a tree given back that was made here, or began here, for another node. */
+  place(tree: Tree): void {
+    const { membership } = this.#parts;
+    if (membership?.suits(tree.state.selector) === false) this.#parting.add(this.of(tree));
   }
 
   /**

@@ -9,7 +9,7 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import type { Line } from "../kernel/event.ts";
+import type { EventMap, Line } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -44,7 +44,14 @@ export class Intake {
   /** The intake of one node. */
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    this.#postbox = new Postbox(parts);
+    this.#postbox = new Postbox({
+      ...parts,
+      changed: (tree) => {
+        // A tree that just began may be for another node: then nothing of it runs here.
+        parts.forest.place(tree);
+        parts.changed(tree);
+      },
+    });
   }
 
   /** Puts an order into a tree's inbox and waits for its effect. Throws what refuses it. */
@@ -93,10 +100,11 @@ export class Intake {
   }
 }
 
-/** Other trees that lines put a message into the inbox of. */
+/** Other trees that lines put something into the inbox of. */
 export function addressees(tree: TreeId, lines: readonly Line[]): ReadonlySet<TreeId> {
   const found = new Set<TreeId>();
   for (const { type, data } of lines) {
+    if (type === "kin.told") found.add((data as EventMap["kin.told"]).to);
     if (type !== "call.done") continue;
     const { name, args } = data as { readonly name: string; readonly args: unknown };
     if (name !== "message.send") continue;

@@ -21,6 +21,9 @@ type Tellers = { readonly [T in keyof EventMap]: (data: EventMap[T]) => [string,
 
 const TELLERS: Tellers = {
   "tree.created": ({ root }) => ["tree", `created with root ${root}`],
+  "kin.told": ({ to, say }) => ["kin", `tells ${to}: ${say.kind}`],
+  "kin.heard": ({ from, seq }) => ["kin", `heard line ${seq} of ${from}`],
+  "kin.settled": ({ pid }) => ["kin", `${pid} has ended: what it did not spend is given back`],
   "tree.opened": ({ node, epoch }) => ["tree", `opened by ${node} at epoch ${epoch}`],
   "checkpoint.taken": ({ id, name, by }) => ["check", `${id} ${quote(name)} by ${by}`],
   "tree.restored": ({ to, by }) => ["restore", `back to line ${to} by ${by}`],
@@ -223,6 +226,8 @@ export function waitText(on: Wait): string {
       return `for ${on.pids.join(", ")}`;
     case "message":
       return "for a message";
+    case "away":
+      return `for tree ${on.tree}`;
     case "timer":
       return `until ${new Date(on.untilMs).toISOString()}`;
     case "paused":

@@ -12,6 +12,7 @@ import { ChainReader, GENESIS } from "../kernel/log.ts";
 import { parseJson } from "../kernel/parse.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
+import { unproved } from "./kin.ts";
 import type { Pace } from "./pace.ts";
 
 /** A tree as it was loaded. */
@@ -166,6 +167,7 @@ async function verifyOnce(
       }
     }
     reader.finish(head.seq, head.head);
+    broken = await unproved(store, tree.state);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     broken = error.message;

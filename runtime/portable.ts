@@ -22,6 +22,7 @@ import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import { payloadRecord } from "../kernel/export.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
+import { refuseKin } from "../kernel/kin.ts";
 import { canonical, hashOf, sha256 } from "../kernel/json.ts";
 import { drain, openIntents, processOf } from "../kernel/process.ts";
 import { named } from "../kernel/proof.ts";
@@ -134,6 +135,7 @@ export async function* moveTree(node: Node, id: TreeId, given: {
 }): AsyncGenerator<string> {
   await standingStill(node, id, async (tree) => {
     for (const process of Object.values(tree.state.processes)) refuseOpen(id, process);
+    refuseKin(tree.state, "move");
     if (await isMoved(node.options.store, id)) return;
     const draft = new Draft(tree, node.options.world.clock.now());
     draft.add("tree.moved", given);

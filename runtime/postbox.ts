@@ -11,11 +11,13 @@ import { Draft } from "../kernel/draft.ts";
 import { SysError, toOutcome } from "../kernel/errors.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { accept, type Order, orderItem } from "../kernel/inbox.ts";
+import type { Word } from "../kernel/kin_hear.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { InboxItem, Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 import { takenElsewhere } from "./elsewhere.ts";
+import { wordsOf } from "./kin.ts";
 
 interface Sender {
   readonly resolve: () => void;
@@ -85,12 +87,15 @@ export class Postbox {
 
   /** Lets each item have its effect or its refusal. */
   async #empty(tree: Tree): Promise<void> {
-    const items = await this.#parts.store.getInbox(tree.state.tree);
+    const { store } = this.#parts;
+    const items = await store.getInbox(tree.state.tree);
+    const turn = items.slice(0, LIMITS.inboxItemsPerTurnMax);
+    const words = await wordsOf(store, turn);
     const told: (() => void)[] = [];
-    for (const item of items.slice(0, LIMITS.inboxItemsPerTurnMax)) {
+    for (const item of turn) {
       if (this.#taken.has(item.id)) continue;
       this.#taken.add(item.id);
-      told.push(this.#take(tree, item));
+      told.push(this.#take(tree, item, words.get(item.id)));
     }
     if (told.length === 0) return;
     this.#parts.changed(tree);
@@ -102,12 +107,12 @@ export class Postbox {
     for (const tell of told) tell();
   }
 
-  #take(tree: Tree, item: InboxItem): () => void {
+  #take(tree: Tree, item: InboxItem, word: Word | SysError | undefined): () => void {
     const sender = this.#senders.get(item.id);
     this.#senders.delete(item.id);
     const draft = new Draft(tree, this.#parts.clock.now());
     try {
-      accept(draft, item);
+      accept(draft, item, word);
     } catch (error) {
       const { code, message } = toOutcome(error);
       const refusal = new Draft(tree, this.#parts.clock.now());

@@ -11,6 +11,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits, EndOutcome, Line, SpentKind, Wait } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
+import { parentOf } from "../kernel/kin.ts";
 import { PERSON } from "../kernel/label.ts";
 import { type LifeState, lifeState, processOf, type Signal } from "../kernel/process.ts";
 import type { Process, State } from "../kernel/state.ts";
@@ -70,7 +71,7 @@ export function info(state: State, process: Process): ProcessInfo {
   const image = state.images[process.image];
   return {
     pid: process.pid,
-    parent: process.parent,
+    parent: parentOf(process, state),
     tree: state.tree,
     image: `${image?.name}@${image?.version}`,
     state: lifeState(life),

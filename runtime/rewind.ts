@@ -15,6 +15,7 @@ import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Message } from "../kernel/event.ts";
 import { isId, type ObjectId, type Pid, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
+import { refuseKin } from "../kernel/kin.ts";
 import { diffStates } from "../kernel/patch.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import { openIntents } from "../kernel/process.ts";
@@ -201,6 +202,11 @@ async function fileWork(node: Node, tree: Tree, given: {
 }
 
 function refuseInDoubt(tree: Tree): void {
+  const { kin } = tree.state;
+  if (kin?.above?.isTold === true) {
+    const sentence = `Cannot take tree "${tree.state.tree}" back: its parent has its outcome`;
+    throw new SysError("ESTATE", `${sentence}, expected it to live; start a child anew`);
+  }
   for (const process of Object.values(tree.state.processes)) {
     const [open] = openIntents(process);
     if (open === undefined) continue;
@@ -219,6 +225,8 @@ export async function forkTree(node: Node, id: TreeId, given: {
 }): Promise<Pid> {
   const hosted = await node.hosted(id);
   const { edits, by } = given;
+  // What its parent takes back would not reach the branch.
+  if (hosted.tree.state.kin?.above !== undefined) refuseKin(hosted.tree.state, "branch off");
   if (edits.policy !== undefined) parsePolicy(edits.policy, node.options.context);
   const { seq, head, seed } = await branchOf(node, hosted, given);
   const nonce = node.options.world.random.bytes(16).toHex();

@@ -15,7 +15,7 @@ import type { Order } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { parsePolicy } from "../kernel/policy.ts";
-import { processOf } from "../kernel/process.ts";
+import { processOf, residents } from "../kernel/process.ts";
 import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Programs } from "../kernel/program.ts";
@@ -287,7 +287,7 @@ export class Runtime implements AsyncDisposable {
     for (const { tree, seq } of await this.trees(options)) {
       if (seq === 0) continue;
       const { state } = await this.node.open(tree);
-      for (const process of Object.values(state.processes)) {
+      for (const process of residents(state)) {
         if (options.all === true || process.life.state !== "ended") {
           shown.push(info(state, process));
         }

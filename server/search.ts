@@ -9,6 +9,7 @@
  */
 
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
+import { residents } from "../kernel/process.ts";
 import type { Process } from "../kernel/state.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { House } from "./api.ts";
@@ -143,7 +144,7 @@ export async function processesOf(
     page: query,
     idOf: ({ pid }) => pid,
     of: (hosted) =>
-      Object.values(hosted.tree.state.processes).flatMap((process) => {
+      residents(hosted.tree.state).flatMap((process) => {
         const view = processView(hosted, process);
         return fits(process, view) ? [view] : [];
       }),

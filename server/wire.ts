@@ -1759,7 +1759,7 @@ export interface WaitResult {
 /** `Waiting` of the API's document. */
 export interface Waiting {
   /** Reason. */
-  readonly reason: "person" | "message" | "child" | "timer" | "call" | "paused" | "node";
+  readonly reason: "person" | "message" | "child" | "timer" | "call" | "away" | "paused" | "node";
   /** On. */
   readonly on: string | null;
   /** Since. */

@@ -14,7 +14,7 @@ import { ask } from "../../kernel/human.ts";
 import { formatLabel } from "../../kernel/label.ts";
 import { GRANT_MS } from "../../kernel/grant.ts";
 import { LIMITS } from "../../kernel/limits.ts";
-import { processOf } from "../../kernel/process.ts";
+import { processOf, refuseAway } from "../../kernel/process.ts";
 import { parseGrant } from "../../kernel/path.ts";
 import { sinkText } from "../../kernel/sink.ts";
 import {
@@ -103,6 +103,7 @@ export const capabilityCalls = {
       if (target.life.state === "ended") {
         throw new SysError("ESTATE", `Cannot delegate to process "${args.to}": ended`);
       }
+      refuseAway(target, "delegate to");
       const pattern = parseGrant(args.rule, at.cwd);
       const from = args.capability === undefined
         ? coveringFor(at.tree.caps, {

@@ -7,9 +7,12 @@ import { z } from "zod";
 import { LIMITS } from "../../kernel/limits.ts";
 import { resolvePath } from "../../kernel/path.ts";
 import { SysError } from "../../kernel/errors.ts";
-import type { EndOutcome } from "../../kernel/event.ts";
+import { detach } from "../../kernel/detach.ts";
+import { Draft } from "../../kernel/draft.ts";
+import type { EndOutcome, ImageData } from "../../kernel/event.ts";
 import { registerFromImage } from "../../kernel/generated.ts";
-import type { Pid } from "../../kernel/ids.ts";
+import type { Pid, TreeId } from "../../kernel/ids.ts";
+import { parentOf } from "../../kernel/kin.ts";
 import { merge } from "../../kernel/memory.ts";
 import { end, lifeState, processOf, signal, SIGNALS } from "../../kernel/process.ts";
 import type { Process } from "../../kernel/state.ts";
@@ -24,7 +27,8 @@ import {
   ruleShape,
   timeoutShape,
 } from "../shapes.ts";
-import { type Need, Parked, STEP_OVER, syscall } from "../syscall.ts";
+import { heldIn } from "../holding.ts";
+import { type DecideContext, type Need, Parked, STEP_OVER, syscall } from "../syscall.ts";
 
 const goal = z.string().min(1).max(LIMITS.goalBytesMax);
 const labels = z.record(z.string().max(64), z.string().max(256)).default({});
@@ -49,7 +53,7 @@ export function describe(process: Process, tree: Tree): Record<string, unknown> 
   const image = tree.state.images[process.image];
   return {
     pid: process.pid,
-    parent: process.parent,
+    parent: parentOf(process, tree.state),
     image: `${image?.name}@${image?.version}`,
     goal: process.goal,
     state: lifeState(life),
@@ -75,6 +79,36 @@ function over(right: string, pid: Pid, at: { tree: Tree; process: Process }): Ne
   return [{ right, resource: pid }];
 }
 
+/** The image that a child is started from. */
+function imageFor({ tree: { state } }: DecideContext, name: string): ImageData {
+  const found = findImage(state, name);
+  if (found !== undefined) return found.image;
+  const known = Object.values(state.images).map((image) => image.name).join(", ");
+  throw new SysError("ENOENT", `Cannot spawn image "${name}": absent, expected one of ${known}`);
+}
+
+const { inherit: _, ...handed } = spawnArgs;
+const detachArgs = z.strictObject({
+  image: z.string().min(1).max(256),
+  ...handed,
+  nodeSelector: z.record(z.string().max(64), z.string().max(64)).default({})
+    .describe("Labels that its node has to have, such as region=eu"),
+  trees: z.number().int().min(0).max(LIMITS.treesBelowMax).default(0)
+    .describe("How many trees it may have below itself"),
+});
+
+/** Decides a detached child, which is to be the tree given. */
+function detached(at: DecideContext, args: z.infer<typeof detachArgs>, tree: TreeId): Pid {
+  const { nodeSelector: selector, ...rest } = args;
+  return detach(at.draft, at.process, {
+    ...rest,
+    ...{ tree, selector, under: heldIn(at.tree) },
+    input: args.input ?? null,
+    image: imageFor(at, args.image),
+    cwd: resolvePath(at.cwd, args.cwd),
+  });
+}
+
 /** Calls on processes. */
 export const processCalls = {
   "process.spawn": syscall({
@@ -94,18 +128,10 @@ export const processCalls = {
       shown: image,
     }],
     run(at, args) {
-      const found = findImage(at.tree.state, args.image);
-      if (found === undefined) {
-        const known = Object.values(at.tree.state.images).map(({ name }) => name).join(", ");
-        throw new SysError(
-          "ENOENT",
-          `Cannot spawn image "${args.image}": absent, expected one of ${known}`,
-        );
-      }
       const pid = spawn(at.draft, at.process, {
         ...args,
         input: args.input ?? null,
-        image: found.image,
+        image: imageFor(at, args.image),
         cwd: resolvePath(at.cwd, args.cwd),
         // What a tool did not declare it cannot hand on, and what stands open to its process's
         // whole subtree would be handed on by itself.
@@ -141,6 +167,30 @@ export const processCalls = {
       });
       return { pid };
     },
+  }),
+  "process.detach": syscall({
+    about: "Start a child as a tree of its own, which any node may run; wait for it as for others",
+    effect: "mutate",
+    // What it does is bounded by its tree, which outlives a run of a tool.
+    port: "closed",
+    args: detachArgs,
+    reply: z.strictObject({ pid: pidShape }),
+    cost: () => ({ children: 1 }),
+    needs: ({ image }, { tree }) => [{
+      right: "process.detach",
+      resource: findImage(tree.state, image)?.ref ?? image,
+      shown: image,
+    }],
+    async prepare(at, args): Promise<TreeId> {
+      // What would be refused is refused before a tree is made for it.
+      detached({ ...at, draft: new Draft(at.tree, at.nowMs) }, args, at.tree.state.tree);
+      const { branches } = at.world;
+      const tree = await branches.reserve(at.idempotencyKey);
+      if (!await branches.isStarted(tree)) return tree;
+      // The tree went back since, and does anew what it had done here.
+      return await branches.reserve(`${at.idempotencyKey}@${at.tree.state.seq}`);
+    },
+    run: (at, args, tree) => ({ pid: detached(at, args, tree) }),
   }),
   "process.exec": syscall({
     about: "Become another image, keeping identity, memory and authority",

@@ -108,7 +108,8 @@ export const messageCalls = {
     reply: z.strictObject({ message: messageId.nullable() }),
     needs: ({ to, interrupt }, { tree, process }) => {
       const family = Object.hasOwn(tree.state.processes, to) &&
-        (tree.lineage(to).includes(process.pid) || process.parent === to);
+          (tree.lineage(to).includes(process.pid) || process.parent === to) ||
+        (process.parent === null && tree.state.kin?.above?.pid === to);
       if (family && !interrupt) return [];
       return [{ right: interrupt ? "message.interrupt" : "message.send", resource: to }];
     },

@@ -8,7 +8,7 @@ import { afford } from "../../kernel/budget.ts";
 import { SysError } from "../../kernel/errors.ts";
 import type { BudgetLimits } from "../../kernel/event.ts";
 import { LIMITS } from "../../kernel/limits.ts";
-import { processOf } from "../../kernel/process.ts";
+import { processOf, refuseAway } from "../../kernel/process.ts";
 import { given } from "../../kernel/raise.ts";
 import type { RequestRecord } from "../../kernel/state.ts";
 import { refusedByPerson } from "../ask.ts";
@@ -96,6 +96,7 @@ export const budgetCalls = {
         : [{ right: "budget.limit", resource: pid }],
     run(at, args) {
       const target = processOf(at.tree.state, args.pid);
+      refuseAway(target, "set limits of");
       const limits = Object.fromEntries(
         Object.entries(args.limits).filter(([, value]) => value !== undefined),
       ) as BudgetLimits;

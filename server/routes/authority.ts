@@ -8,6 +8,7 @@ import { explainCall } from "../../broker/calls/capability.ts";
 import { SysError } from "../../kernel/errors.ts";
 import type { CapId, Pid } from "../../kernel/ids.ts";
 import { treeOf } from "../../kernel/ids.ts";
+import { residents } from "../../kernel/process.ts";
 import type { Process } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Explained } from "../../runtime/call_story.ts";
@@ -201,7 +202,7 @@ function asking(app: Api, house: House): void {
       const items: z.infer<typeof whoCanShape>["items"] = [];
       let of = 0;
       for await (const { tree } of seenTrees(house, who, { all: false })) {
-        for (const process of Object.values(tree.state.processes)) {
+        for (const process of residents(tree.state)) {
           if (process.life.state === "ended") continue;
           of += 1;
           const { decision, cap } = explained(house, { tree, process, rule, args: {} });

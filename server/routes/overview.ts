@@ -4,7 +4,7 @@
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { openIntents } from "../../kernel/process.ts";
+import { openIntents, residents } from "../../kernel/process.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import { isConfined, type Principal } from "../principal.ts";
@@ -61,8 +61,8 @@ async function overviewOf(house: House, who: Principal): Promise<OverviewView> {
   const total = { usd: 0, tokens: 0, modelCalls: 0 };
   let oldestMs = Infinity;
   for await (const { tree } of seenTrees(house, who, { all: false })) {
-    const { processes, requests } = tree.state;
-    for (const process of Object.values(processes)) {
+    const { requests } = tree.state;
+    for (const process of residents(tree.state)) {
       const { state } = process.life;
       if (state === "ready") found.running += 1;
       if (state === "waiting") found.waiting += 1;

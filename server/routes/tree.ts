@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
 import { parsePolicy } from "../../kernel/policy.ts";
+import { residents } from "../../kernel/process.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
@@ -148,7 +149,7 @@ function budgetList(app: Api, house: House): void {
         page,
         idOf: ({ pid }) => pid,
         of: (hosted) =>
-          Object.values(hosted.tree.state.processes)
+          residents(hosted.tree.state)
             .filter(({ life }) => all === "true" || life.state !== "ended")
             .map(({ pid }) => budgetRow(hosted.tree, pid)),
       });

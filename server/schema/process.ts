@@ -30,7 +30,7 @@ export const spentShape = z.object({
 
 /** Why a process does not run, and since when. */
 export const waitingShape = z.object({
-  reason: z.enum(["person", "message", "child", "timer", "call", "paused", "node"]),
+  reason: z.enum(["person", "message", "child", "timer", "call", "away", "paused", "node"]),
   /** What it waits for: a request, pids, a time, labels of a node. */
   on: z.string().nullable(),
   since: timeShape,

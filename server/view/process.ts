@@ -5,6 +5,7 @@
 
 import { type Pid, treeNumber } from "../../kernel/ids.ts";
 import { formatPattern } from "../../kernel/grammar.ts";
+import { parentOf } from "../../kernel/kin.ts";
 import { lifeState } from "../../kernel/process.ts";
 import { SPENT_KINDS } from "../../kernel/budget.ts";
 import type { Wait } from "../../kernel/event.ts";
@@ -29,7 +30,7 @@ export function processView(
   const image = state.images[process.image];
   return {
     pid,
-    parent: process.parent,
+    parent: parentOf(process, state),
     tree: state.tree,
     image: `${image?.name}@${image?.version}`,
     imageHash: process.image,
@@ -78,6 +79,8 @@ function waitsOn(on: Wait): string | null {
       return on.request;
     case "child":
       return on.pids.join(" ");
+    case "away":
+      return on.tree;
     case "timer":
       return timeText(on.untilMs);
     case "message":
