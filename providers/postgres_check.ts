@@ -2,7 +2,7 @@
  * Looking for damage in a PostgreSQL store; the database does the looking.
  *
  * That lines hold together as a chain of hashes is checked where they are read; here it is that
- * they are all there.
+ * they are all there. Of the history it is the same: whether seals fit their lines is for `verify`.
  * @module
  */
 
@@ -61,5 +61,35 @@ const LOOKS: readonly (readonly [string, Say])[] = [
     `SELECT i.tree AS a FROM $.inbox i
      WHERE NOT EXISTS (SELECT FROM $.trees t WHERE t.id = i.tree)`,
     (tree) => `An item is in the inbox of tree "t_${tree}", which is not there`,
+  ],
+  [
+    `SELECT n AS a, expected AS b FROM (
+       SELECT n, lag(n + 1, 1, 0::bigint) OVER (ORDER BY n) AS expected FROM $.audit_leaves) AS links
+     WHERE n <> expected`,
+    (n, expected) => `The history has leaf ${n} where leaf ${expected} should be`,
+  ],
+  [
+    // They are added together, so that the last head is over all leaves.
+    `SELECT leaves.n AS a, heads.size AS b
+     FROM (SELECT coalesce(max(n) + 1, 0) AS n FROM $.audit_leaves) AS leaves,
+       (SELECT coalesce(max(size), 0) AS size FROM $.audit_heads) AS heads
+     WHERE leaves.n <> heads.size`,
+    (n, size) => `The history has ${n} leaves, and its last signed head is over ${size}`,
+  ],
+  [
+    `SELECT n AS a, tree AS b, seq AS c FROM $.audit_leaves WHERE tree IS NOT NULL
+       AND (body NOT LIKE '%"tree":"t\\_' || tree || '"%'
+         OR body NOT LIKE '%"seq":' || seq || ',%')`,
+    (n, tree, seq) => `Leaf ${n} does not say that it seals tree "t_${tree}" up to line ${seq}`,
+  ],
+  [
+    `SELECT size AS a FROM $.audit_heads WHERE body !~ ('"size":' || size || '[,}]')`,
+    (size) => `The signed head over ${size} leaves does not say so`,
+  ],
+  [
+    `SELECT l.n AS a, l.tree AS b, l.seq AS c FROM $.audit_leaves l
+     LEFT JOIN $.trees t ON t.id = l.tree
+     WHERE l.tree IS NOT NULL AND (t.id IS NULL OR l.seq > t.seq)`,
+    (n, tree, seq) => `Leaf ${n} seals line ${seq} of tree "t_${tree}", which is not there`,
   ],
 ];

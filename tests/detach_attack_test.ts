@@ -95,6 +95,14 @@ Deno.test("A log that claims another parent's line is found by verify", async ()
   await world.os.close();
 });
 
+Deno.test("A child's tree begins once more from its log, and so does its parent's", () =>
+  inWorld(async (world) => {
+    const process = await start(world);
+    for (const one of [process, (await world.os.get("p_2"))!]) {
+      assert.equal((await one.replay()).diverged, null);
+    }
+  }));
+
 Deno.test("A parent's tree that goes back to before a child was started ends that child", () =>
   inWorld(async (world) => {
     const process = await world.os.spawn(parent, {

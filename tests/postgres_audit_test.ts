@@ -9,6 +9,8 @@ import postgres from "postgres";
 import type { AuditStore } from "../kernel/seal.ts";
 import { createRuntime, defineImage } from "../mod.ts";
 import { PostgresStore } from "../postgres.ts";
+import { findPostgresDamage } from "../providers/postgres_check.ts";
+import type { Postgres, PostgresRow } from "../providers/postgres_handle.ts";
 import { testAuditStore } from "./audit_store_claims.ts";
 import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
 import { dropRoles, makeRoles, makeSchema } from "./postgres_roles.ts";
@@ -111,6 +113,54 @@ Deno.test({
     await admin.unsafe(`DELETE FROM ${schema}.audit_heads WHERE size > 3`);
     await admin.unsafe(`DELETE FROM ${schema}.audit_leaves WHERE n >= 3`);
     await rejects(createRuntime(options), "EINTEGRITY");
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
+/** What somebody does behind the store's back, and what `check` says of it. */
+const DAMAGES: readonly (readonly [string, RegExp])[] = [
+  ["UPDATE $.audit_leaves SET n = n + 1 WHERE n = 3", /The history has leaf 4 where leaf 3 should/],
+  ["DELETE FROM $.audit_leaves WHERE n = 3", /has 3 leaves, and its last signed head is over 4/],
+  ["DELETE FROM $.audit_heads WHERE size > 2", /its last signed head is over 2/],
+  ["UPDATE $.audit_leaves SET tree = 1 WHERE n = 2", /Leaf 2 does not say .* tree "t_1"/],
+  ["UPDATE $.audit_leaves SET seq = seq + 1 WHERE n = 2", /Leaf 2 does not say/],
+  ["UPDATE $.audit_heads SET body = replace(body, '\"size\":', '\"size\":9')", /does not say so/],
+  ["UPDATE $.trees SET seq = 1 WHERE id = 1", /Leaf \d seals line \d+ of tree "t_1", which is not/],
+];
+
+Deno.test({
+  name: "Seals that are gone, moved or changed are found by check",
+  ignore,
+  fn: async () => {
+    const { url, schema } = await fresh();
+    const folder = await Deno.makeTempDir();
+    const images = [quiet];
+    const audit = { keyFile: `${folder}/key`, anchor: `${folder}/anchor`, every: "1h" } as const;
+    {
+      await using os = await createRuntime({
+        ...{ store: url, workspace: null, approvals: "deny", images, audit },
+      });
+      for (let i = 0; i < 3; i++) {
+        await (await os.spawn(quiet, { goal: "Be quiet" })).wait();
+        await os.seal();
+      }
+      const { store } = os.node.options;
+      assert.deepEqual(await store.check(), []);
+      for (const [damage, said] of DAMAGES) {
+        const undone = new Error("undone");
+        await admin.begin(async (sql) => {
+          await sql.unsafe(damage.replaceAll("$.", `${schema}.`));
+          // It is looked for in the transaction that is undone.
+          const run = async (text: string): Promise<PostgresRow[]> =>
+            text.startsWith("SET ") ? [] : [...await sql.unsafe(text)];
+          const within = { schema, transaction: (job: (one: typeof run) => unknown) => job(run) };
+          const found = await findPostgresDamage(within as unknown as Postgres);
+          assert.match(found.join("\n"), said, damage);
+          throw undone;
+        }).catch((error) => assert.equal(error, undone));
+      }
+      assert.deepEqual(await store.check(), []);
+    }
     await Deno.remove(folder, { recursive: true });
   },
 });
