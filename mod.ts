@@ -31,6 +31,7 @@ export type { ToolInfo } from "./runtime/generated.ts";
 export type { ToolDefinition, ToolTest, ToolTestCall } from "./kernel/generated.ts";
 export type { HumanEvents } from "./kernel/human_event.ts";
 export type { ToolEvents } from "./kernel/tool_event.ts";
+export type { Birth, Descent, Detached, KinEvents, Tiding } from "./kernel/kin_event.ts";
 export type { TreeEvents } from "./kernel/tree_event.ts";
 export type { Collection } from "./kernel/state.ts";
 export type { StatePatch } from "./kernel/patch.ts";

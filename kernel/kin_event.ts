@@ -18,6 +18,7 @@ import type { BudgetLimits, Spending } from "./spending.ts";
 
 /** All that a detached child begins with; what its tree may ever do is in here. */
 export interface Birth {
+  /** What it is. */
   readonly kind: "birth";
   /** Who started it. */
   readonly parent: Pid;
@@ -25,9 +26,13 @@ export interface Birth {
   readonly depth: number;
   /** How many trees it may have below itself at the same time. */
   readonly trees: number;
+  /** What its effects' keys are made from. */
   readonly nonce: string;
+  /** Who started its parent's tree. */
   readonly owner: string | null;
+  /** Nothing outside it is ever put before a person: its parent's. */
   readonly ceiling: readonly Pattern[];
+  /** Its parent's, as it is now. */
   readonly policy: string;
   /** Labels that its node has to have: those of its parent's tree among them. */
   readonly selector: { readonly [key: string]: string };
@@ -37,19 +42,27 @@ export interface Birth {
   readonly generated: readonly EventMap["tool.proposed"][];
   /** Its parent's, each with all that it was derived from, under the names of the parent's tree. */
   readonly caps: readonly Capability[];
+  /** The hash of its image. */
   readonly image: string;
+  /** What it is to do. */
   readonly goal: string;
+  /** What it is given for that. */
   readonly input: Json;
+  /** Its working directory. */
   readonly cwd: string;
+  /** Words for people; those of the root of its parent's tree among them. */
   readonly labels: { readonly [key: string]: string };
   /** Those of all above it, too. */
   readonly rules: string;
+  /** Its weight among others. */
   readonly priority: number;
+  /** Its limits. */
   readonly budget: BudgetLimits;
   /** What its parent had seen. */
   readonly label: Label;
   /** What files are marked with. */
   readonly marks: Marks | null;
+  /** How long payloads are kept. */
   readonly retention: EventMap["retention.set"] | null;
 }
 
@@ -83,12 +96,15 @@ export interface Descent {
   readonly seq: number;
   /** SHA-256 of that line. */
   readonly hash: string;
+  /** Generations above it, over all trees. */
   readonly depth: number;
+  /** How many trees it may have below itself at the same time. */
   readonly trees: number;
 }
 
 /** What is kept for a child that is a tree of its own. */
 export interface Detached {
+  /** Its tree. */
   readonly tree: TreeId;
   /** What it may spend, which counts as spent here until it has ended. */
   readonly held: Spending;

@@ -64,7 +64,7 @@ const LOOKS: readonly (readonly [string, Say])[] = [
   ],
   [
     `SELECT n AS a, expected AS b FROM (
-       SELECT n, lag(n + 1, 1, 0::bigint) OVER (ORDER BY n) AS expected FROM $.audit_leaves) AS links
+       SELECT n, lag(n + 1, 1, 0::bigint) OVER (ORDER BY n) AS expected FROM $.audit_leaves) AS l
      WHERE n <> expected`,
     (n, expected) => `The history has leaf ${n} where leaf ${expected} should be`,
   ],
