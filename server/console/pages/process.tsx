@@ -166,6 +166,7 @@ const FOR: Readonly<Record<NonNullable<ProcessView["waiting"]>["reason"], string
   person: "a person:",
   message: "a message",
   child: "its child",
+  away: "its own tree to end:",
   timer: "a time:",
   call: "a call that somebody else asked for:",
   paused: "somebody to resume it; it was paused by",
