@@ -4,6 +4,7 @@
  */
 
 import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { allow, defineImage } from "../mod.ts";
 import { serve } from "../server/mod.ts";
 import { Place } from "./cli_place.ts";
 import { FleetPlace, waiter } from "./fleet_place.ts";
@@ -234,6 +235,72 @@ Deno.test({
     }
     equal((await place.libos("nodes", "ls")).exit, 2);
     equal((await place.libos("serve", "--node", "a")).exit, 2);
+    await fleet.close();
+  },
+});
+
+const asker = defineImage({
+  name: "asker",
+  program: async ({ sys }) => {
+    const { answer } = await sys.human.ask({ prompt: "Which port?" });
+    const { entries } = await sys.file.list({ path: "." });
+    await sys.process.exit({ result: { answer, isSeen: entries.length > 0 } });
+  },
+});
+
+Deno.test({
+  name: "What a tree of another node asks is shown and answered here, once, over HTTP and commands",
+  ignore,
+  fn: async () => {
+    await using place = await Place.make();
+    const fleet = new FleetPlace(server.url, `libos_cli_asks_${Deno.pid}`);
+    {
+      const asks = {
+        autorun: true,
+        approvals: "queue",
+        images: [asker],
+        policy: "ask file.list(./**)",
+      } as const;
+      await using owner = await fleet.node({ ...asks, workspace: place.folder });
+      await using one = await fleet.node(asks);
+      await using house = serve(one, { hostname: "127.0.0.1", port: 0 });
+      const { secret } = house.tokens.create({ name: "ada", role: "admin" });
+      const at = async (path: string, body?: unknown) => {
+        const headers = { authorization: `Bearer ${secret}`, "content-type": "application/json" };
+        const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+        const reply = await fetch(`${house.url}/v1/${path}`, { headers, ...init });
+        return { status: reply.status, ...await reply.json() };
+      };
+      const there = ["--host", house.url, "--token", secret];
+      const asked = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      let count = 0;
+      owner.node.listen((_, lines) => {
+        for (const { type } of lines) if (type === "human.asked") asked[count++]?.resolve();
+      });
+      const process = await owner.spawn(asker, {
+        goal: "Ask there",
+        grants: [allow("human.ask"), allow("file.list", "./**")],
+      });
+      const ended = process.wait();
+      await asked[0]!.promise;
+      const [{ id, kind, pid }] = (await at("approvals")).items;
+      equal([id, kind, pid], ["req_1.1", "question", "p_1"]);
+      const decision = { decision: { outcome: "answer", value: "8080" } };
+      equal((await at(`approvals/${id}/decision`, decision)).status, 200);
+      const again = await at(`approvals/${id}/decision`, decision);
+      // 404 where its asker has heard already.
+      match(`${again.status}`, /^40[49]$/);
+      await asked[1]!.promise;
+      match((await place.libos("approvals", ...there)).out, /req_1\.2 .*file\.list/);
+      equal((await place.libos("approve", "req_1.2", ...there)).exit, 0);
+      equal((await ended).result, { answer: "8080", isSeen: true });
+      const late = await place.libos("deny", "req_1.2", "-m", "late", ...there);
+      equal(late.exit, 3, late.err);
+      match(late.err, /answered or withdrawn, and its asker has heard/);
+      // Nobody took it by looking or by answering.
+      const [row] = await fleet.sql("SELECT epoch FROM $.trees WHERE id = 1");
+      equal(row!.epoch, "1");
+    }
     await fleet.close();
   },
 });
