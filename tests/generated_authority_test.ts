@@ -186,6 +186,7 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "mcp.read": { server: "s", uri: "x:y" },
   "program.check": { program: "./p.ts", permission: "read", value: "./x" },
   "model.simulate": { model: "a/b", actions: [{ action: "x" }] },
+  "process.detach": { image: "x", goal: "x" },
   "shell.run": { program: "true" },
   "skill.load": { skill: "a" },
   "skill.read": { skill: "a" },
@@ -197,7 +198,7 @@ const CLOSED_ARGS: Readonly<Record<string, Json>> = {
   "tool.unregister": { name: "tool" },
 };
 
-Deno.test("All calls on tools, fork, going back, lowering labels and asking for more to spend are closed to tools", () => {
+Deno.test("All calls on tools, forks, going back, lowering labels and asking for more to spend are closed to tools", () => {
   assert.deepEqual(CLOSED.toSorted(), [
     "budget.raise",
     "checkpoint.fork",
@@ -208,6 +209,7 @@ Deno.test("All calls on tools, fork, going back, lowering labels and asking for 
     "mcp.list",
     "mcp.read",
     "model.simulate",
+    "process.detach",
     "process.fork",
     "program.check",
     "shell.run",
