@@ -11,7 +11,7 @@
 
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
-import type { Store } from "../kernel/store.ts";
+import type { Batch, Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 
@@ -47,8 +47,8 @@ export interface CommitListener {
   committed(tree: Tree, lines: readonly Line[]): void;
   /** The store refused a tree's batch: what is in memory never happened. */
   refused(tree: Tree, error: unknown): void;
-  /** The store has answered. */
-  answered?(info: CommitInfo): void;
+  /** Who hears what became of each commit: while nobody does, nothing of it is measured. */
+  readonly answered?: ReadonlySet<(info: CommitInfo) => void>;
 }
 
 /** Collects what is to be written, and writes it together. */
@@ -174,12 +174,22 @@ export class Committer {
     for (const one of group) this.#done(one);
   }
 
-  async #commit(group: Group): Promise<void> {
+  #commit(group: Group): Promise<void> {
+    const batches = group.map(({ batch }) => batch);
+    const { answered } = this.#listener;
+    if (answered === undefined || answered.size === 0) return this.#store.commit(batches);
+    return this.#timed(batches, answered);
+  }
+
+  async #timed(
+    batches: readonly Batch[],
+    answered: NonNullable<CommitListener["answered"]>,
+  ): Promise<void> {
     const sinceMs = this.#steadyMs();
-    await this.#store.commit(group.map(({ batch }) => batch));
+    await this.#store.commit(batches);
     const ms = this.#steadyMs() - sinceMs;
-    const lines = group.reduce((sum, { batch }) => sum + batch.lines.length, 0);
-    this.#listener.answered?.({ ms, trees: group.length, lines, refused: null });
+    const lines = batches.reduce((sum, batch) => sum + batch.lines.length, 0);
+    answered.forEach((hear) => hear({ ms, trees: batches.length, lines, refused: null }));
   }
 
   #steadyMs(): number {
@@ -204,7 +214,7 @@ export class Committer {
   #refuse(tree: Tree, error: unknown, waiters: readonly Waiter[]): void {
     this.#refused.set(tree, error);
     const refused = error instanceof SysError ? error.code : "EINTEGRITY";
-    this.#listener.answered?.({ ms: 0, trees: 1, lines: 0, refused });
+    this.#listener.answered?.forEach((hear) => hear({ ms: 0, trees: 1, lines: 0, refused }));
     this.#listener.refused(tree, error);
     for (const waiter of waiters) waiter.reject(error);
   }

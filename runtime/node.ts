@@ -107,7 +107,7 @@ export class Node implements Host {
       isAlone: () => this.#settling === 0 && this.turns.isAlone,
       committed: (tree, lines) => this.#committed(tree, lines),
       refused: (tree, error) => this.halt(tree, error),
-      answered: (info) => this.commits.forEach((hear) => hear(info)),
+      answered: this.commits,
     });
   }
 
