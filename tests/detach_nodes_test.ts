@@ -7,36 +7,11 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { allow, defineImage, type RuntimeOptions } from "../mod.ts";
 import { distant, near } from "./detach_child.ts";
-import { FleetPlace } from "./fleet_place.ts";
+import { fleetClaims } from "./fleet_place.ts";
 import { readLines } from "../runtime/load.ts";
-import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
 
 const CHILD = fileURLToPath(new URL("detach_child.ts", import.meta.url));
-const ignore = noPostgres() !== undefined;
-let server: Server;
-let places = 0;
-
-Deno.test.beforeAll(async () => {
-  if (!ignore) server = await startPostgres(["fsync=off"]);
-});
-Deno.test.afterAll(async () => {
-  if (!ignore) await server.stop();
-});
-
-function claim(name: string, body: (place: FleetPlace) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    fn: async () => {
-      const place = new FleetPlace(server.url, `libos_kin_${Deno.pid}_${places += 1}`);
-      try {
-        await body(place);
-      } finally {
-        await place.close();
-      }
-    },
-  });
-}
+const claim = fleetClaims("kin");
 
 const OF = `SELECT FROM $.trees t JOIN $.nodes n ON n.id = t.owner WHERE t.id = $1 AND n.name = $2`;
 const images = [near, distant];

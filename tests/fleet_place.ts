@@ -6,6 +6,7 @@
 import postgres from "postgres";
 import { createRuntime, defineImage, type Runtime, type RuntimeOptions } from "../mod.ts";
 import { PostgresStore } from "../postgres.ts";
+import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
 
 /** Waits for one message, then ends. */
 export const waiter = defineImage({
@@ -90,4 +91,32 @@ export class FleetPlace {
     await this.#admin.unsafe(`DROP SCHEMA IF EXISTS ${this.#schema} CASCADE`);
     await this.#admin.end();
   }
+}
+
+/** What makes the tests of a file: each in a schema of its own, over one server. */
+export function fleetClaims(
+  word: string,
+): (name: string, body: (place: FleetPlace) => Promise<void>) => void {
+  const ignore = noPostgres() !== undefined;
+  let server: Server;
+  let places = 0;
+  Deno.test.beforeAll(async () => {
+    if (!ignore) server = await startPostgres(["fsync=off"]);
+  });
+  Deno.test.afterAll(async () => {
+    if (!ignore) await server.stop();
+  });
+  return (name, body) =>
+    Deno.test({
+      name,
+      ignore,
+      fn: async () => {
+        const place = new FleetPlace(server.url, `libos_${word}_${Deno.pid}_${places += 1}`);
+        try {
+          await body(place);
+        } finally {
+          await place.close();
+        }
+      },
+    });
 }

@@ -6,35 +6,10 @@
 import assert from "node:assert/strict";
 import type { Runtime } from "../mod.ts";
 import { inSchema, MIGRATIONS } from "../providers/postgres_schema.ts";
-import { brief, FleetPlace, waiter } from "./fleet_place.ts";
-import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
+import { brief, fleetClaims, type FleetPlace, waiter } from "./fleet_place.ts";
 import { batchOf, rejects } from "./store_fixture.ts";
 
-const ignore = noPostgres() !== undefined;
-let server: Server;
-let places = 0;
-
-Deno.test.beforeAll(async () => {
-  if (!ignore) server = await startPostgres(["fsync=off"]);
-});
-Deno.test.afterAll(async () => {
-  if (!ignore) await server.stop();
-});
-
-function claim(name: string, body: (place: FleetPlace) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    fn: async () => {
-      const place = new FleetPlace(server.url, `libos_fleet_${Deno.pid}_${places += 1}`);
-      try {
-        await body(place);
-      } finally {
-        await place.close();
-      }
-    },
-  });
-}
+const claim = fleetClaims("fleet");
 
 const idOf = (os: Runtime): string => os.node.options.id;
 
