@@ -161,10 +161,13 @@ function ago(ms: number): string {
   return ms < 10_000 ? `${(ms / 1_000).toFixed(1)}s` : `${Math.round(ms / 1_000)}s`;
 }
 
-/** The labels of the nodes that take trees of a store; undefined where one has it alone. */
+/** What the nodes that take trees of a store have; undefined where one has it alone. */
 export async function nodesOf(store: Store): Promise<readonly NodeLabels[] | undefined> {
   const all = await store.fleet?.().nodes();
-  return all?.filter(({ state }) => state === "active").map(({ labels }) => labels);
+  return all?.filter(({ state }) => state === "active").map(({ labels, has }) => ({
+    ...labels,
+    ...has,
+  }));
 }
 
 /** A process as lists show it: what is ready waits, where no node has what its tree asks for. */

@@ -20,6 +20,7 @@ import { pidOf } from "../runtime/line_text.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { EventView } from "../server/schema/evidence.ts";
 import { PERSON } from "../kernel/label.ts";
+import { asked } from "../kernel/needs.ts";
 import { fullName } from "../kernel/names.ts";
 import type { Put } from "../kernel/put.ts";
 import type { CheckpointView, ObjectView } from "../server/schema/memory.ts";
@@ -63,7 +64,7 @@ export class LocalSystem implements System {
       for (const id of trees) {
         const tree = await treeIn(store, id);
         for (const process of residents(tree.state)) {
-          const view = placed(viewOf(tree, process), tree.state.selector, nodes);
+          const view = placed(viewOf(tree, process), asked(tree.state), nodes);
           const isWanted = (isAll || view.state !== "ended") &&
             labels.every(([key, value]) => view.labels[key] === value) &&
             (query.state === undefined || isState(view, query.state));
@@ -78,7 +79,7 @@ export class LocalSystem implements System {
   async process(word: string): Promise<ProcessView> {
     return await this.#reading(async (store) => {
       const { tree, process } = await findProcess(store, word);
-      return placed(viewOf(tree, process), tree.state.selector, await nodesOf(store));
+      return placed(viewOf(tree, process), asked(tree.state), await nodesOf(store));
     });
   }
 

@@ -78,6 +78,8 @@ export interface Claimed {
 
 /** A node as others see it. */
 export interface FleetNode extends NodeFacts, Omit<NodeLoad, "nowMs"> {
+  /** What it has of what trees run on: words beside its labels. */
+  readonly has: NodeLabels;
   /** How it stands; one whose lease ran out is "gone" before anybody noted that. */
   readonly state: NodeState;
   /** The layout of tables that its program knows. */
@@ -110,7 +112,7 @@ export interface FreeTrees {
   readonly first: readonly {
     readonly tree: TreeId;
     readonly title: string;
-    /** Labels that its node has to have. */
+    /** What its node has to have: labels, programs and models. */
     readonly selector: NodeLabels | null;
   }[];
 }
@@ -125,6 +127,9 @@ export interface Mine {
   readonly wanted: readonly TreeId[];
 }
 
+/** For what a tree is claimed: to look at it, to give it what is in its inbox, or as a new one. */
+export type ClaimFor = "look" | "order" | "new";
+
 /** The nodes of one store. */
 export interface Fleet {
   /**
@@ -132,6 +137,8 @@ export interface Fleet {
    * go together.
    */
   join(facts: NodeFacts): Promise<number>;
+  /** Says what a node has of what trees run on; of each join anew. */
+  offer(id: string, has: NodeLabels): Promise<void>;
   /** Renews the leases of all trees that the node has; undefined when it has none any more. */
   beat(id: string, load: NodeLoad): Promise<Beat | undefined>;
   /** Frees trees of nodes whose lease ran out, at most so many; how many there were. */
@@ -150,10 +157,15 @@ export interface Fleet {
     readonly barred: readonly TreeId[];
   }): Promise<{ readonly trees: readonly Claimed[]; readonly free: number }>;
   /**
-   * Takes one tree. Undefined when another node has it, or this one may not: only what is `isNew`
-   * goes to any node that asks.
+   * Takes one tree; or by the name of which node it is had, null where that is none and this one
+   * lacks what it asks for. A "new" one goes to any node that asks, and an "order" of a person's is
+   * taken by a node which does not have what the tree runs on.
    */
-  claim(tree: TreeId, id: string, isNew: boolean): Promise<{ readonly epoch: number } | undefined>;
+  claim(
+    tree: TreeId,
+    id: string,
+    why: ClaimFor,
+  ): Promise<{ readonly epoch: number } | { readonly by: string | null }>;
   /** Gives trees back. */
   giveBack(id: string, trees: readonly Claimed[]): Promise<void>;
   /** What of its own trees a node has to look at. */

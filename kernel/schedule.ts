@@ -4,6 +4,7 @@
  */
 
 import type { Pid } from "./ids.ts";
+import { asked } from "./needs.ts";
 import { innerWait, isAway, openIntents } from "./process.ts";
 import { redactMs } from "./retention.ts";
 import type { State } from "./state.ts";
@@ -79,6 +80,7 @@ export function summaryTitle(state: State): string {
 /** All of what a store is told that a tree wants. */
 export function wants(state: State): Pick<Batch, "dueMs" | "summary" | "redactMs"> {
   const asking = countAsking(state);
+  const selector = asked(state);
   return {
     dueMs: due(state),
     summary: {
@@ -87,7 +89,7 @@ export function wants(state: State): Pick<Batch, "dueMs" | "summary" | "redactMs
       key: state.key,
       ready: isReady(state),
       ...(asking === 0 ? {} : { asking }),
-      ...(state.selector === undefined ? {} : { selector: state.selector }),
+      ...(selector === undefined ? {} : { selector }),
     },
     ...(state.retention === undefined ? {} : { redactMs: redactMs(state) }),
   };

@@ -75,7 +75,7 @@ export interface TreeSummary {
   readonly ready: boolean;
   /** How many of its requests wait for a person; absent for none. */
   readonly asking?: number;
-  /** Labels that its node has to have; absent: any node may have it. */
+  /** What its node has to have: labels, and what it runs on; absent: any node may have it. */
   readonly selector?: Readonly<Record<string, string>>;
 }
 

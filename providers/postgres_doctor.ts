@@ -7,6 +7,8 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
+import { labelText, type NodeLabels } from "../kernel/fleet.ts";
+import { parseJson } from "../kernel/parse.ts";
 import { Postgres, postgresFailure } from "./postgres_handle.ts";
 import { POSTGRES_LAYOUT } from "./postgres_schema.ts";
 
@@ -22,6 +24,7 @@ const VERSION_MIN = 14;
 const COMMITS = 5;
 const CLOCK_OFF_MS = 1_000;
 const COMMIT_SLOW_MS = 100;
+const UNHELD_MAX = 1_000;
 
 /** Looks; a database that cannot be reached is one finding. */
 export async function examineDatabase(url: string): Promise<{
@@ -40,6 +43,7 @@ export async function examineDatabase(url: string): Promise<{
       await settingsOf(db),
       await clockOf(db),
       await commitOf(db) ?? await lagOf(db),
+      ...await unheldIn(db, layout),
     ];
     return { findings, layout };
   } catch (thrown) {
@@ -169,6 +173,27 @@ async function lagOf({ run }: Postgres): Promise<DatabaseFinding> {
     ? "nothing was heard of the primary since it started"
     : `the last commit that it has is ${Number(old)} ms old; it lacks later ones, if there are any`;
   return { what: "replica", state: "note", detail };
+}
+
+/** Trees with something to do that ask for what none of the nodes has; none where none runs. */
+async function unheldIn(
+  { run, schema }: Postgres,
+  layout: number,
+): Promise<readonly DatabaseFinding[]> {
+  if (layout < 2) return [];
+  const nodes = `SELECT FROM ${schema}.nodes n
+    WHERE n.state = 'active' AND n.until > ${schema}.now_ms()`;
+  const rows = await run(
+    `SELECT id, selector::text AS asks FROM ${schema}.trees t
+     WHERE ready AND live AND owner IS NULL AND selector IS NOT NULL AND EXISTS (${nodes})
+       AND NOT EXISTS (${nodes} AND n.labels @> t.selector) ORDER BY id LIMIT ${UNHELD_MAX}`,
+  );
+  const [first] = rows;
+  if (first === undefined) return [];
+  const asks = labelText(parseJson(first.asks as string) as NodeLabels);
+  const count = rows.length < UNHELD_MAX ? String(rows.length) : `${UNHELD_MAX} or more`;
+  const detail = `no node has what ${count} ask for, such as t_${first.id as number}: ${asks}`;
+  return [{ what: "trees", state: "note", detail }];
 }
 
 /** Undefined where nothing can be committed. */

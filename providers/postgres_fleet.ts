@@ -16,6 +16,7 @@ import { SysError } from "../kernel/errors.ts";
 import type {
   Beat,
   Claimed,
+  ClaimFor,
   Fleet,
   FleetNode,
   FreeTrees,
@@ -28,16 +29,14 @@ import type {
 import { refuseLabels, refuseSkew } from "../kernel/fleet.ts";
 import { type TreeId, treeNumber } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
+import { labelsIn, needsIn } from "../kernel/needs.ts";
 import { parseJson } from "../kernel/parse.ts";
 import { freeTrees } from "./postgres_free.ts";
 import type { Postgres, PostgresRow } from "./postgres_handle.ts";
 import { LOCKS, POSTGRES_LAYOUT } from "./postgres_schema.ts";
+import { BY_NODE, CLAIMED_FOR, fitsOf, TAKE } from "./postgres_take.ts";
 import { absentTree } from "./store_refusals.ts";
 
-/** The lease of a tree that lasts for as long as its node's. */
-const BY_NODE = Number.MAX_SAFE_INTEGER;
-/** Free trees of each kind that are looked at in one statement at most. */
-const LOOKED_MAX = 512;
 /** For how long nodes that are gone are shown. */
 const GONE_SHOWN_MS = 3_600_000;
 
@@ -93,6 +92,17 @@ export class PostgresFleet implements Fleet {
         );
         return row!.now as number;
       });
+    });
+  }
+
+  offer(id: string, has: NodeLabels): Promise<void> {
+    return this.#answer("say what is had of", async () => {
+      await this.#run(
+        `UPDATE $.nodes SET labels = $2::text::jsonb || (
+           SELECT jsonb_object_agg(key, value) FROM jsonb_each(labels) WHERE key NOT LIKE '%:%')
+         WHERE id = $1`,
+        [id, canonical(has)],
+      );
     });
   }
 
@@ -169,8 +179,8 @@ export class PostgresFleet implements Fleet {
     });
   }
 
-  claim(tree: TreeId, id: string, isNew: boolean): ReturnType<Fleet["claim"]> {
-    return this.#answer("claim a tree of", async ({ schema }) => {
+  claim(tree: TreeId, id: string, why: ClaimFor): ReturnType<Fleet["claim"]> {
+    return this.#answer("claim a tree of", async () => {
       const number = treeNumber(tree);
       const [row] = await this.#run(
         `UPDATE $.trees t SET
@@ -180,14 +190,18 @@ export class PostgresFleet implements Fleet {
            AND (t.owner = me.id OR ((t.owner IS NULL OR t.lease <= $.now_ms()
              OR EXISTS (SELECT FROM $.nodes n WHERE n.id = t.owner
                AND (n.state = 'gone' OR n.until <= $.now_ms())))
-             AND ($3::integer = 1 OR (me.state = 'active' AND ${FITS}))))
+             AND ($3::text = 'new' OR (me.state = 'active' AND ${fitsOf(CLAIMED_FOR)}))))
          RETURNING t.epoch`,
-        [number, id, isNew ? 1 : 0],
+        [number, id, why],
       );
       if (row !== undefined) return { epoch: row.epoch as number };
-      const [there] = await this.#db.run(`SELECT id FROM ${schema}.trees WHERE id = $1`, [number]);
+      const [there] = await this.#run(
+        `SELECT coalesce(n.name, t.owner) AS by
+         FROM $.trees t LEFT JOIN $.nodes n ON n.id = t.owner WHERE t.id = $1`,
+        [number],
+      );
       if (there === undefined) throw absentTree("claim", tree);
-      return undefined;
+      return { by: there.by as string | null };
     });
   }
 
@@ -309,69 +323,6 @@ export class PostgresFleet implements Fleet {
   }
 }
 
-/** Whether `me` may have tree `t` by what the tree asks for. */
-const FITS = `((t.selector IS NULL OR me.labels @> t.selector)
-  AND (t.wanted IS NULL OR t.wanted = me.id OR NOT EXISTS (
-    SELECT FROM $.nodes w WHERE w.id = t.wanted AND w.state = 'active'
-      AND w.until > $.now_ms())))`;
-
-/** How many of each kind are looked at: as many as all nodes want that look at the same time. */
-const LOOKS = "(SELECT coalesce(max(n), 0)::bigint FROM looks)";
-
-/**
- * Takes free trees: those that are ready in order of number, those that are due in order of time,
- * those with an inbox in the order in which it was written, all kinds in turn.
- */
-const TAKE = `
-  WITH me AS (
-    SELECT id, labels, capacity FROM $.nodes
-    WHERE id = $1 AND state = 'active' AND until > $.now_ms()
-  ), peers AS (
-    SELECT sum(CASE WHEN id = $1 THEN $3::integer ELSE active END) AS active,
-      sum(capacity) AS capacity FROM $.nodes WHERE state = 'active' AND until > $.now_ms()
-  ), looks AS (
-    SELECT least(${LOOKED_MAX}, $4::integer * (1 + ceil(
-      peers.capacity::float8 / greatest(1, me.capacity)))) AS n FROM me, peers
-  ), free AS (
-    SELECT id, min(rank) AS rank FROM (
-      (SELECT t.id, row_number() OVER (ORDER BY t.id) AS rank FROM $.trees t, me
-       WHERE t.ready AND t.live AND t.owner IS NULL AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
-       ORDER BY t.id LIMIT ${LOOKS})
-      UNION ALL
-      (SELECT t.id, row_number() OVER (ORDER BY t.due) AS rank FROM $.trees t, me
-       WHERE t.due <= $2::bigint AND t.due IS NOT NULL AND t.live AND t.owner IS NULL
-         AND NOT t.id = ANY($6::bigint[]) AND ${FITS}
-       ORDER BY t.due LIMIT ${LOOKS})
-      UNION ALL
-      (SELECT id, row_number() OVER (ORDER BY n) AS rank FROM (
-         SELECT t.id, i.n FROM (
-           SELECT tree, min(n) AS n FROM $.inbox GROUP BY tree ORDER BY n OFFSET 0) i
-         CROSS JOIN LATERAL (SELECT * FROM $.trees WHERE id = i.tree AND owner IS NULL) t, me
-         WHERE NOT t.id = ANY($6::bigint[]) AND ${FITS}
-         ORDER BY i.n LIMIT ${LOOKS}) AS heard)
-      UNION ALL
-      (SELECT t.id, 0 AS rank FROM $.trees t, me
-       WHERE t.wanted = me.id AND t.live AND t.owner IS NULL LIMIT ${LOOKS})
-    ) AS found GROUP BY id
-  ), room AS (
-    SELECT greatest(0, least($4::integer, me.capacity - $3::integer,
-      CASE WHEN $5::integer = 1 THEN $4::integer ELSE ceil(
-        (peers.active + (SELECT count(*) FROM free))::float8 * me.capacity
-          / greatest(1, peers.capacity))::integer - $3::integer END)) AS n
-    FROM me, peers
-  ), picked AS (
-    SELECT t.id FROM $.trees t JOIN free ON free.id = t.id WHERE t.owner IS NULL
-    ORDER BY free.rank, t.id LIMIT (SELECT n FROM room) FOR UPDATE OF t SKIP LOCKED
-  ), taken AS (
-    UPDATE $.trees t SET owner = $1, lease = ${BY_NODE}, epoch = t.epoch + 1, wanted = NULL
-    FROM picked WHERE t.id = picked.id RETURNING t.id, t.epoch
-  ), noted AS (
-    UPDATE $.nodes SET active = $3::integer + (SELECT count(*) FROM taken),
-      taken = taken + (SELECT count(*) FROM taken) WHERE id = $1
-  )
-  SELECT taken.id, taken.epoch, (SELECT count(*) FROM free) AS free
-  FROM (SELECT 1) AS one LEFT JOIN taken ON true ORDER BY taken.id`;
-
 function claimedIn(row: PostgresRow): Claimed {
   return { tree: `t_${row.id as number}`, epoch: row.epoch as number };
 }
@@ -383,8 +334,9 @@ function nodeIn(row: PostgresRow): FleetNode {
     }
     & { readonly state: NodeState };
   const count = (key: string): number => row[key] as number;
+  const words = parseJson(row.labels as string) as NodeLabels;
   return {
-    ...{ id, name, version, state, labels: parseJson(row.labels as string) as NodeLabels },
+    ...{ id, name, version, state, labels: labelsIn(words), has: needsIn(words) },
     capacity: count("capacity"),
     leaseMs: count("lease"),
     active: count("active"),

@@ -13,7 +13,8 @@
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
-import type { Pid, TreeId } from "../kernel/ids.ts";
+import type { ClaimFor } from "../kernel/fleet.ts";
+import { type Pid, type TreeId, treeNumber } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { due } from "../kernel/schedule.ts";
 import { Tree } from "../kernel/tree.ts";
@@ -21,10 +22,13 @@ import { closeAll } from "./closing.ts";
 import { IdleOrder, type Kept } from "./idle.ts";
 import { loadTree } from "./load.ts";
 import { ownedElsewhere } from "./membership.ts";
-import type { ForestParts, Hosted } from "./hosted.ts";
+import type { ForestParts, Hosted, Planted } from "./hosted.ts";
 import { isActive, Parting } from "./parting.ts";
 
 export type { ForestParts, Hosted };
+
+/** How long is waited for another node that begins a tree, before it is looked at again. */
+const PLANT_LOOK_MS = 20;
 
 /** The trees in memory. */
 export class Forest {
@@ -63,6 +67,7 @@ export class Forest {
     membership?.attach({
       load: () => ({ active: this.all.filter(isActive).length, held: this.#hosted.size }),
       steps: parts.steps,
+      has: parts.has,
       known: () => new Set([...this.#hosted.keys(), ...this.#loading.keys()]),
       barred: () => [...this.broken.keys()].filter((id) => this.isBarred(id)),
       part: (id) => this.#parting.add(this.#hosted.get(id)),
@@ -103,8 +108,8 @@ export class Forest {
     return true;
   }
 
-  /** A tree, claimed and loaded when it is not there yet. */
-  open(id: TreeId): Promise<Hosted> {
+  /** A tree, claimed and loaded when it is not there yet; to "look", only where it could run. */
+  open(id: TreeId, why: ClaimFor = "order"): Promise<Hosted> {
     if (this.#closed) {
       const closed = `Cannot open tree "${id}": the runtime is closed`;
       return Promise.reject(new SysError("ESTATE", closed));
@@ -115,11 +120,13 @@ export class Forest {
       return Promise.resolve(hosted);
     }
     if (this.isBarred(id)) return Promise.reject(this.broken.get(id));
-    let loading = this.#loading.get(id);
-    if (loading === undefined) {
-      loading = this.#load(id).finally(() => this.#loading.delete(id));
-      this.#loading.set(id, loading);
+    const before = this.#loading.get(id);
+    // Who only looked may have been refused what an order is not.
+    if (before !== undefined) {
+      return why === "look" ? before : before.catch(() => this.open(id, why));
     }
+    const loading = this.#load(id, why).finally(() => this.#loading.delete(id));
+    this.#loading.set(id, loading);
     return loading;
   }
 
@@ -143,7 +150,7 @@ export class Forest {
     const ids = new Set(await this.due(limit));
     for (const { tree, seq } of asking) if (seq > 0) ids.add(tree);
     for (const id of ids) {
-      await this.open(id).catch((error) => {
+      await this.open(id, "look").catch((error) => {
         if (!(error instanceof SysError)) throw error;
       });
     }
@@ -186,20 +193,20 @@ export class Forest {
     }
   }
 
-  async #claim(id: TreeId, isNew = false): Promise<number> {
+  async #claim(id: TreeId, why: ClaimFor): Promise<number> {
     const { store, node, clock, alone, membership } = this.#parts;
-    const claim = await (membership?.claim(id, isNew) ?? store.claim(id, node, {
+    const claim = await (membership?.claim(id, why) ?? store.claim(id, node, {
       nowMs: clock.now(),
       ttlMs: LIMITS.leaseMsDefault,
       steal: alone,
     }));
-    if (claim !== undefined) return claim.epoch;
-    throw ownedElsewhere(id);
+    if (claim !== undefined && "epoch" in claim) return claim.epoch;
+    throw ownedElsewhere(id, claim?.by);
   }
 
-  async #load(id: TreeId): Promise<Hosted> {
+  async #load(id: TreeId, why: ClaimFor): Promise<Hosted> {
     if (this.#order.isFull) await this.#room();
-    const epoch = await this.#claim(id);
+    const epoch = await this.#claim(id, why);
     try {
       const loaded = await loadTree(this.#parts.store, id, this.#parts.context);
       return this.#host(loaded.tree, epoch, loaded);
@@ -249,6 +256,11 @@ export class Forest {
     return hosted;
   }
 
+  /** Has a tree given back that this node cannot run. */
+  part(hosted: Hosted): void {
+    if (this.#parts.membership !== null) this.#parting.add(hosted);
+  }
+
   /** Has a tree given back that was made here, or began here, for another node. */
   place(tree: Tree): void {
     const { membership } = this.#parts;
@@ -257,12 +269,9 @@ export class Forest {
 
   /**
    * Makes a tree; `decide` drafts its first lines. A live tree with the same key is opened
-   * instead.
+   * instead: null where another node has it.
    */
-  async plant(
-    key: string | null,
-    decide: (draft: Draft) => Pid,
-  ): Promise<{ readonly hosted: Hosted; readonly pid: Pid }> {
+  async plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Planted> {
     if (key === null) return await this.#plant(null, decide);
     // Two that come with the same key at once get the same tree.
     const before = this.#planting.get(key) ?? Promise.resolve();
@@ -276,28 +285,41 @@ export class Forest {
     }
   }
 
-  async #plant(
-    key: string | null,
-    decide: (draft: Draft) => Pid,
-  ): Promise<{ readonly hosted: Hosted; readonly pid: Pid }> {
-    const { store, clock, node, context } = this.#parts;
-    const { tree: id, created } = await store.create(key);
-    const there = this.#hosted.get(id);
-    if (there !== undefined) {
-      this.use(there);
-      return { hosted: there, pid: `p_${id.slice(2)}` };
+  async #plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Planted> {
+    const { store, clock, membership } = this.#parts;
+    const untilMs = clock.now() + LIMITS.orderMsMax;
+    for (;;) {
+      const { tree: id, created } = await store.create(key);
+      const pid: Pid = `p_${treeNumber(id)}`;
+      const there = this.#hosted.get(id);
+      if (there !== undefined) {
+        this.use(there);
+        return { hosted: there, pid };
+      }
+      const isBegun = !created && (await store.head(id))!.seq > 0;
+      try {
+        return { hosted: await (isBegun ? this.open(id) : this.#begin(id, decide)), pid };
+      } catch (error) {
+        const isElsewhere = error instanceof SysError && error.code === "EFENCED";
+        if (membership === null || !isElsewhere) throw error;
+        if (isBegun) return { hosted: null, pid };
+        // Another node is about to begin it; should that die, it is free when its lease is over.
+        if (clock.now() >= untilMs) throw error;
+        await clock.sleep(PLANT_LOOK_MS);
+      }
     }
-    if (!created && (await store.head(id))!.seq > 0) {
-      return { hosted: await this.open(id), pid: `p_${id.slice(2)}` };
-    }
-    const epoch = await this.#claim(id, true);
+  }
+
+  async #begin(id: TreeId, decide: (draft: Draft) => Pid): Promise<Hosted> {
+    const { clock, node, context } = this.#parts;
+    const epoch = await this.#claim(id, "new");
     const tree = Tree.empty(id, context);
     tree.state.epoch = epoch;
     const draft = new Draft(tree, clock.now());
     draft.add("tree.opened", { node, epoch });
-    const pid = decide(draft);
+    decide(draft);
     tree.commit(draft);
-    return { hosted: this.#host(tree, epoch, { snapshotSeq: 0, snapshotBytes: 0 }), pid };
+    return this.#host(tree, epoch, { snapshotSeq: 0, snapshotBytes: 0 });
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 
 import type { Run } from "../broker/run.ts";
+import type { NodeLabels } from "../kernel/fleet.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Tree, TreeContext } from "../kernel/tree.ts";
@@ -25,6 +26,12 @@ export interface Hosted {
   /** The turn, and the time, in which it was used last. */
   usedTurn: number;
   usedMs: number;
+}
+
+/** A tree by its root, and where it is in memory; null: at another node. */
+export interface Planted {
+  readonly hosted: Hosted | null;
+  readonly pid: Pid;
 }
 
 /** What a forest grows on. */
@@ -49,6 +56,8 @@ export interface ForestParts {
   lost(id: TreeId): void;
   /** How many steps became durable so far. */
   steps(): number;
+  /** What the node has of what trees run on. */
+  has(): NodeLabels;
   /** There are so many trees that some should leave soon. */
   poke(): void;
 }

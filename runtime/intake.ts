@@ -10,6 +10,7 @@
 
 import { SysError } from "../kernel/errors.ts";
 import type { EventMap, Line } from "../kernel/event.ts";
+import type { ClaimFor } from "../kernel/fleet.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
@@ -56,14 +57,14 @@ export class Intake {
 
   /** Puts an order into a tree's inbox and waits for its effect. Throws what refuses it. */
   async order(id: TreeId, order: Order): Promise<void> {
-    await this.#postbox.send(id, order, () => this.#empty(id));
+    await this.#postbox.send(id, order, () => this.#empty(id, "order"));
   }
 
   /** Lets a tree take what is in its inbox; nobody waits for it (N2). */
   async take(id: TreeId): Promise<void> {
     const { forest, halt } = this.#parts;
     try {
-      await this.#empty(id);
+      await this.#empty(id, "look");
     } catch (error) {
       const hosted = forest.get(id);
       if (!(error instanceof SysError)) {
@@ -89,8 +90,8 @@ export class Intake {
     if (membership?.isMore(due.length) === true) membership.wake();
   }
 
-  async #empty(id: TreeId): Promise<void> {
-    const hosted = await this.#parts.forest.open(id);
+  async #empty(id: TreeId, why: ClaimFor): Promise<void> {
+    const hosted = await this.#parts.forest.open(id, why);
     hosted.busy += 1;
     try {
       await this.#postbox.empty(hosted.tree);

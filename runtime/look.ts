@@ -12,7 +12,7 @@ import type { Node } from "./node.ts";
 /** A tree to be read: in memory here, or as the store has it where another node has it. */
 export async function lookAt(node: Node, id: TreeId): Promise<Tree> {
   try {
-    return await node.open(id);
+    return await node.open(id, "look");
   } catch (error) {
     if (!isElsewhere(node, error)) throw error;
     const { store, context } = node.options;

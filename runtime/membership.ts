@@ -11,9 +11,10 @@
  */
 
 import { SysError } from "../kernel/errors.ts";
-import { type Beat, type Claimed, fits, type NodeFacts } from "../kernel/fleet.ts";
+import { type Beat, type Claimed, type ClaimFor, fits, type NodeFacts } from "../kernel/fleet.ts";
 import type { Fleet, NodeLabels, NodeLoad, NodeState } from "../kernel/fleet.ts";
 import type { TreeId } from "../kernel/ids.ts";
+import { canonical } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { FleetClock } from "./fleet_clock.ts";
 import type { Clock, Random } from "../kernel/world.ts";
@@ -31,6 +32,8 @@ export interface MemberHost {
   load(): Pick<NodeLoad, "active" | "held">;
   /** How many steps became durable so far. */
   steps(): number;
+  /** What it has of what trees run on. */
+  has(): NodeLabels;
   /** The trees in memory, and those being loaded. */
   known(): ReadonlySet<TreeId>;
   /** Trees that this node cannot go on with. */
@@ -67,6 +70,8 @@ export class Membership {
   /** Whether the last beat found another number of trees than there are here. */
   #isOdd = false;
   #isIn = false;
+  /** What the others know that it has; null: nothing yet. */
+  #offered: string | null = null;
   #counted = { steps: 0, atMs: -Infinity, rate: 0 };
   /** Trees that changed hands so far. */
   readonly moves = { taken: 0, given: 0, lost: 0, lapses: 0, freed: 0 };
@@ -105,8 +110,19 @@ export class Membership {
   async join(): Promise<void> {
     await this.#heard(() => this.#fleet.join(this.facts), (nowMs) => nowMs);
     this.#isIn = true;
+    this.#offered = null;
+    await this.#offer();
     this.#state = "active";
     this.#beatMs = this.#clock.now();
+  }
+
+  /** Says what it has of what trees run on, where that is more than was said. */
+  async #offer(): Promise<void> {
+    const has = this.#host?.has() ?? {};
+    const text = canonical(has);
+    if (text === (this.#offered ?? "{}")) return;
+    await this.#fleet.offer(this.facts.id, has);
+    this.#offered = text;
   }
 
   /** Beats until it is stopped (ME1). */
@@ -248,6 +264,7 @@ export class Membership {
 
   async #take(host: MemberHost): Promise<readonly TreeId[]> {
     if (this.#state !== "active") return [];
+    await this.#offer();
     const nowMs = this.#clock.now();
     const isOver = this.#freeMs !== null && nowMs - this.#freeMs > LIMITS.nodePatienceMs;
     const active = host.load().active + this.#claimed.size;
@@ -267,13 +284,14 @@ export class Membership {
     return taken >= LIMITS.nodeTakesMax;
   }
 
-  /** Takes one tree, or says that it has it; undefined when this node may not. */
-  async claim(tree: TreeId, isNew: boolean): Promise<{ readonly epoch: number } | undefined> {
+  /** Takes one tree, or says that it has it; else who has it. */
+  async claim(tree: TreeId, why: ClaimFor): ReturnType<Fleet["claim"]> {
+    await this.#offer();
     await this.#giving;
     const epoch = this.#claimed.get(tree) ?? this.#back.get(tree);
     this.#claimed.delete(tree);
     this.#back.delete(tree);
-    return epoch === undefined ? await this.#fleet.claim(tree, this.facts.id, isNew) : { epoch };
+    return epoch === undefined ? await this.#fleet.claim(tree, this.facts.id, why) : { epoch };
   }
 
   /** Gives a tree back, with others in the same turn; nothing of it may be under way. */
@@ -308,8 +326,14 @@ export class Membership {
   }
 }
 
-/** What is said of a tree that another node has. */
-export function ownedElsewhere(id: TreeId): SysError {
+/** What is said of a tree that a node has, or none; absent: another one. */
+export function ownedElsewhere(id: TreeId, by?: string | null): SysError {
+  const refused = `Cannot open tree "${id}"`;
+  if (by === null) {
+    const expected = "expected one that has what it asks for; libos ps says what that is";
+    return new SysError("EFENCED", `${refused}: no node has it, nor may this one, ${expected}`);
+  }
+  const owner = by === undefined ? "another node" : `node "${by}"`;
   const expected = `expected it here; ask that node, or say libos nodes move ${id} --to this one`;
-  return new SysError("EFENCED", `Cannot open tree "${id}": another node owns it, ${expected}`);
+  return new SysError("EFENCED", `${refused}: ${owner} owns it, ${expected}`);
 }

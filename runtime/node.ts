@@ -82,7 +82,7 @@ export class Node implements Host {
       isSending: ({ tree }) => isSendingOf(tree.state.tree, this.broker.sending.keys()),
       lost: (tree) => this.#lost(tree),
       poke: () => this.poke(),
-      steps: () => this.turns.steps,
+      ...{ steps: () => this.turns.steps, has: () => options.has?.() ?? {} },
     });
     this.turns = new Turns({
       options,
@@ -91,7 +91,7 @@ export class Node implements Host {
       heard: (pid, chunk) => this.#streams.forEach((listener) => listener(pid, chunk)),
       written: (tree) => this.#written(tree),
       halt: (tree, error) => this.halt(tree, error),
-      room: (hosted) => this.resume(hosted),
+      ...{ unable: (one) => this.#forest.part(one), room: (one) => this.resume(one) },
     }, options.autorun === false ? 0 : options.concurrency);
     this.#intake = new Intake({
       node: id,
@@ -171,9 +171,9 @@ export class Node implements Host {
 
   // Trees.
 
-  /** A tree in memory, loaded and claimed when it is not there yet. */
-  async open(id: TreeId): Promise<Tree> {
-    return (await this.#forest.open(id)).tree;
+  /** A tree in memory, loaded and claimed when it is not there yet; to `look`, see the forest. */
+  async open(id: TreeId, why?: "look"): Promise<Tree> {
+    return (await this.#forest.open(id, why)).tree;
   }
 
   /** A tree in memory; undefined when it is not there. */
@@ -231,10 +231,10 @@ export class Node implements Host {
     });
   }
 
-  /** Makes a tree, as `decide` drafts it; a live one with the same key is opened instead. */
+  /** Makes a tree, as `decide` drafts it; a live one with the same key is it, wherever it is. */
   async plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Pid> {
     const { hosted, pid } = await this.#forest.plant(key, decide);
-    await this.durable(hosted.tree);
+    if (hosted !== null) await this.durable(hosted.tree);
     this.poke();
     return pid;
   }

@@ -4,6 +4,7 @@
  */
 
 import type { AnySyscall, World } from "../broker/syscall.ts";
+import type { NodeLabels } from "../kernel/fleet.ts";
 import type { Store } from "../kernel/store.ts";
 import type { Process } from "../kernel/state.ts";
 import type { Tree, TreeContext } from "../kernel/tree.ts";
@@ -21,6 +22,8 @@ export interface NodeOptions {
   readonly retentionDays?: number | null;
   /** Programs by the name an image gives. */
   program(name: string): Program | undefined;
+  /** What it has of what trees run on, in words for other nodes. */
+  has?(): NodeLabels;
   /** Runs at the same time; those that only wait at a gate are not counted. */
   readonly concurrency: number;
   /** false: nothing runs but by `runUntilIdle` and `stepOnce`. */

@@ -13,6 +13,7 @@ import type { Pattern } from "../kernel/grammar.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { offered } from "../kernel/needs.ts";
 import { resolvePath } from "../kernel/path.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import { processOf, residents } from "../kernel/process.ts";
@@ -138,6 +139,7 @@ export class Runtime implements AsyncDisposable {
       autorun: options.autorun !== false,
       alone: parts.alone,
       program: (name) => this.#programs.get(name),
+      has: () => offered(this.#programs.keys(), this.#models.keys()),
       ...watchers.node,
       world: {
         clock,
@@ -181,6 +183,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Makes an image's code known, so that its processes can run here. */
   register(image: AgentImage): void {
+    const before = this.#programs.size + this.#models.size;
     this.#images.set(image.ref, image);
     if (image.model !== undefined) this.#know(image.model);
     for (const tool of image.tools) {
@@ -197,6 +200,8 @@ export class Runtime implements AsyncDisposable {
       this.#packaged.set(data.package, skills);
     }
     this.node.poke();
+    // There may be trees that waited for just this.
+    if (this.#programs.size + this.#models.size > before) this.node.membership?.wake();
   }
 
   #know(model: Model): void {

@@ -32,6 +32,8 @@ export interface TurnsParts {
   heard(pid: Pid, chunk: string): void;
   /** A step was written down; resolves when that is durable. */
   written(tree: Tree): Promise<void>;
+  /** A process is ready that this node has not the code or the model for. */
+  unable(hosted: Hosted): void;
   /** A tree cannot go on. */
   halt(tree: Tree, error: unknown): void;
   /** A run is over, or rests: there may be room for another. */
@@ -78,7 +80,11 @@ export class Turns {
     if (this.isStopping || hosted.held > 0) return;
     const { tree } = hosted;
     for (const pid of readyPids(tree.state)) {
-      if (hosted.runs.has(pid) || !canRun(this.#parts.options, tree, pid)) continue;
+      if (hosted.runs.has(pid)) continue;
+      if (!canRun(this.#parts.options, tree, pid)) {
+        this.#parts.unable(hosted);
+        continue;
+      }
       this.#scheduler.enqueue(tree.state.tree, pid);
     }
   }

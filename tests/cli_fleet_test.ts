@@ -185,7 +185,7 @@ Deno.test({
     const started = await place.libos("spawn", "-d", "waiter", "Wait", "-o", "name");
     equal([started.exit, started.out], [0, "p_1\n"], started.err);
     const [row] = await fleet.sql("SELECT selector::text AS asks FROM $.trees");
-    equal(JSON.parse(row!["asks"]), { node: "desk" });
+    equal(JSON.parse(row!["asks"]), { node: "desk", "program:waiter@1": "yes" });
     equal((await place.libos("send", "p_1", "hello")).exit, 0);
     await fleet.until("SELECT FROM $.trees WHERE NOT live");
     match((await place.libos("ps", "-a")).out, /p_1 .*exited 0/);
