@@ -96,11 +96,25 @@ export type CageEnd =
     | { readonly kind: "stopped" }
   );
 
+/** How many cages there are. */
+export interface SandboxCounts {
+  /** All cages. */
+  readonly cages: number;
+  /** Those that no tenant has had. */
+  readonly warm: number;
+  /** Those that run something. */
+  readonly busy: number;
+  /** Runs that wait for a cage. */
+  readonly waiting: number;
+}
+
 /** Where generated code runs. */
 export interface Sandbox {
   readonly tier: Tier;
   /** Runs a tool once. Never rejects. */
   run(run: CageRun): Promise<CageEnd>;
+  /** How many cages there are; absent where nobody counts. */
+  counts?(): SandboxCounts;
   /** Ends every cage. Runs under way answer "stopped". */
   close(): Promise<void>;
 }

@@ -33,6 +33,14 @@ export interface InboxItem {
   readonly body: JsonObject;
 }
 
+/** What is in inboxes. */
+export interface InboxDepth {
+  /** How many items, up to a limit. */
+  readonly items: number;
+  /** For how long the oldest is there; null where there is none, or nobody noted it. */
+  readonly oldestMs: number | null;
+}
+
 /** What one tree adds to its log in one commit. */
 export interface Batch {
   /** The tree that it is added to. */
@@ -216,6 +224,8 @@ export interface Store {
   hear?(node: string, heard: () => void): void;
   /** Where it is sealed; absent where it has no place for that. */
   audit?(): AuditStore;
+  /** What is in all inboxes, and was not taken out yet; absent where nobody counts. */
+  waiting?(): Promise<InboxDepth>;
   /** Its lines to a database, now; absent where there are none. */
   lines?(): { readonly statements: number; readonly connections: number };
   /** Limits that all nodes over it keep together; absent where one node has it alone. */

@@ -14,6 +14,7 @@ import { sha256 } from "../kernel/json.ts";
 import type {
   Archive,
   Batch,
+  InboxDepth,
   InboxItem,
   Snapshot,
   Store,
@@ -160,6 +161,13 @@ export class MemoryStore implements Store {
 
   putInbox(tree: TreeId, item: InboxItem): Promise<void> {
     return this.#answer("write to", () => put(this.#tree("put an item into", tree), item));
+  }
+
+  waiting(): Promise<InboxDepth> {
+    return this.#answer("read", () => ({
+      items: [...this.#trees.values()].reduce((sum, { inbox }) => sum + inbox.size, 0),
+      oldestMs: null,
+    }));
   }
 
   getInbox(tree: TreeId): Promise<readonly InboxItem[]> {

@@ -20,7 +20,7 @@ import type { Postgres } from "./postgres_handle.ts";
 import { SHARES_TABLES } from "./postgres_shares.ts";
 
 /** The newest layout that this code knows. */
-export const POSTGRES_LAYOUT = 6;
+export const POSTGRES_LAYOUT = 7;
 /** Advisory locks, beside the schema's number: who migrates, names, sweeps, joins, seals. */
 export const LOCKS = { migrate: 1, key: 2, sweep: 3, join: 4, seal: 5 } as const;
 
@@ -138,6 +138,9 @@ const UPKEEP = `
 /** How many steps a second a node makes; null of nodes of the layouts before. */
 const STEPS = "ALTER TABLE $.nodes ADD COLUMN steps real";
 
+/** When an item was put into an inbox; of those that are there already, now. */
+const PUT = "ALTER TABLE $.inbox ADD COLUMN put bigint DEFAULT $.now_ms()";
+
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */
 export const MIGRATIONS: readonly string[] = [
   LAYOUT_1,
@@ -146,6 +149,7 @@ export const MIGRATIONS: readonly string[] = [
   AUDIT_TABLES,
   UPKEEP,
   STEPS,
+  PUT,
 ];
 
 /** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */

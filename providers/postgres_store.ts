@@ -17,6 +17,7 @@ import type { Fleet } from "../kernel/fleet.ts";
 import type {
   Archive,
   Batch,
+  InboxDepth,
   InboxItem,
   Snapshot,
   Store,
@@ -43,6 +44,9 @@ import {
   EMPTY_HEAD,
   refuseUnwritten,
 } from "./store_refusals.ts";
+
+/** Items of inboxes that are counted at most. */
+const WAITING_MAX = 100_000;
 
 /**
  * A store in a PostgreSQL database.
@@ -317,6 +321,17 @@ export class PostgresStore implements Store {
   /** Where it is sealed: see `AuditOptions`. */
   audit(): AuditStore {
     return new PostgresAuditStore((verb, job) => this.#answer(verb, job));
+  }
+
+  waiting(): Promise<InboxDepth> {
+    return this.#answer("read", async ({ schema }) => {
+      const [row] = await this.#db.run(
+        `SELECT count(*) AS items, ${schema}.now_ms() - min(put) AS oldest
+         FROM (SELECT put FROM ${schema}.inbox LIMIT ${WAITING_MAX}) AS counted`,
+      );
+      const { items, oldest } = row as { readonly items: number; readonly oldest: number | null };
+      return { items, oldestMs: oldest === null ? null : Math.max(0, oldest) };
+    });
   }
 
   lines(): { readonly statements: number; readonly connections: number } {

@@ -24,6 +24,7 @@ import type {
   Archive,
   Batch,
   Durability,
+  InboxDepth,
   InboxItem,
   Snapshot,
   Store,
@@ -242,6 +243,13 @@ export class SqliteStore implements Store {
     return this.#write("write to", () => putItem(this.#db, tree, item), {
       synced: true,
       modes: ["own", "join"],
+    });
+  }
+
+  waiting(): Promise<InboxDepth> {
+    return this.#answer("read", () => {
+      const items = numberIn(this.#db.get("SELECT count(*) AS n FROM inbox")!, "n");
+      return { items, oldestMs: null };
     });
   }
 

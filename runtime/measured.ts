@@ -39,7 +39,7 @@ export class Measured {
   /** Hears of a node's lines from now on. `seals` says how far seals are behind. */
   attach(node: Node, seals: { lagMs(): number } | null): void {
     this.#node = node;
-    const meters = new Meters(this.#measures, node, seals);
+    const meters = new Meters(this.#measures, node, { seals, isPushed: this.#isPushed });
     this.#meters = meters;
     this.#people();
     const commit = (info: CommitInfo): void => meters.commit(info);
@@ -65,7 +65,7 @@ export class Measured {
 
   /** Counts what is only known by looking. */
   async look(): Promise<void> {
-    await this.#meters?.recount();
+    await this.#meters?.look();
   }
 
   /** Stops counting. */

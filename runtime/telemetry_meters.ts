@@ -6,6 +6,7 @@
 import type { TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Measures, Record, SignalAttributes } from "../providers/telemetry.ts";
+import type { InboxDepth } from "../kernel/store.ts";
 import type { CommitInfo } from "./committer.ts";
 import type { Node } from "./node.ts";
 import { type Gauge, nodeGauges } from "./telemetry_node.ts";
@@ -39,13 +40,19 @@ export class Meters {
   readonly #tools: Record;
   readonly #lives: Record;
   readonly #node: Node;
+  readonly #isPushed: boolean;
   readonly #offs: readonly (() => void)[];
   #pending = 0;
+  #inbox: InboxDepth = { items: 0, oldestMs: null };
   #isCounting = false;
   #isStale = false;
 
   /** Measures from now on. */
-  constructor(signals: Measures, node: Node, seals: { lagMs(): number } | null) {
+  constructor(signals: Measures, node: Node, { seals, isPushed }: {
+    readonly seals: { lagMs(): number } | null;
+    /** Whether nobody says before values are wanted. */
+    readonly isPushed: boolean;
+  }) {
     const counter = (name: string, unit: string, about: string): Record =>
       signals.counter({ name, unit, about });
     const histogram = (
@@ -54,6 +61,7 @@ export class Meters {
       about: string,
     ): Record => signals.histogram({ name, unit, about, bounds });
     this.#node = node;
+    this.#isPushed = isPushed;
     this.syscall = counter("libos.syscalls", "{call}", "Calls that were decided");
     this.ended = counter("libos.processes.ended", "{process}", "Processes that ended");
     this.cost = counter("libos.cost.usd", "{usd}", "US dollars that calls were said to cost");
@@ -87,12 +95,29 @@ export class Meters {
       gauge("libos.approvals.pending", "{request}", "Requests that wait for a person")((to) =>
         to(this.#pending, {})
       ),
+      ...this.#inboxGauges(gauge),
       ...nodeGauges(this.#node, gauge),
       ...seals === null ? [] : [
         gauge("libos.audit.lag", "s", "Age of the oldest line that is not sealed")((to) =>
           to(seals.lagMs() / 1_000, {})
         ),
       ],
+    ];
+  }
+
+  /** As they were when somebody looked; who is sent values is sent those of the time before. */
+  #inboxGauges(gauge: Gauge): (() => void)[] {
+    if (this.#node.options.store.waiting === undefined) return [];
+    return [
+      gauge("libos.inbox.items", "{item}", "Items in inboxes that no tree took yet")((to) => {
+        to(this.#inbox.items, {});
+        if (this.#isPushed) void this.#lookAtInboxes();
+      }),
+      gauge("libos.inbox.age", "s", "For how long the oldest of them is there")((to) => {
+        if (this.#inbox.oldestMs !== null || this.#inbox.items === 0) {
+          to((this.#inbox.oldestMs ?? 0) / 1_000, {});
+        }
+      }),
     ];
   }
 
@@ -180,6 +205,16 @@ export class Meters {
   /** Counts those that wait for a person. */
   async recount(): Promise<void> {
     this.#pending = await this.#count().catch(() => this.#pending);
+  }
+
+  /** Counts what is only known by looking. */
+  async look(): Promise<void> {
+    await Promise.all([this.recount(), this.#lookAtInboxes()]);
+  }
+
+  async #lookAtInboxes(): Promise<void> {
+    this.#inbox = await this.#node.options.store.waiting?.().catch(() => this.#inbox) ??
+      this.#inbox;
   }
 
   /** Requests of all trees, in memory or not. */

@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { SandboxCounts } from "../broker/sandbox.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { isReady } from "../kernel/schedule.ts";
 import type { Record } from "../providers/telemetry.ts";
 import type { Node } from "./node.ts";
@@ -35,6 +37,7 @@ export function nodeGauges(node: Node, gauge: Gauge): (() => void)[] {
       to,
     ) => to(node.broken.size, {})),
     ...lineGauges(node, gauge),
+    ...cageGauges(node, gauge),
     ...memberGauges(node, gauge),
   ];
 }
@@ -46,9 +49,44 @@ function lineGauges({ options: { store } }: Node, gauge: Gauge): (() => void)[] 
     gauge("libos.store.statements", "{statement}", "Statements that the database has in hand")(
       (to) => to(store.lines!().statements, {}),
     ),
+    gauge("libos.store.statements.waiting", "{statement}", "Statements behind others on a line")(
+      (to) => {
+        const { statements, connections } = store.lines!();
+        to(Math.max(0, statements - connections), {});
+      },
+    ),
+    gauge("libos.store.connections", "{connection}", "Connections by whether a statement has them")(
+      (to) => {
+        const { statements, connections } = store.lines!();
+        const used = Math.min(statements, connections);
+        to(used, { "libos.state": "used" });
+        to(connections - used, { "libos.state": "free" });
+      },
+    ),
     gauge("libos.store.connections.max", "{connection}", "Connections to the database at most")(
       (to) => to(store.lines!().connections, {}),
     ),
+  ];
+}
+
+/** Of the cages in which generated tools run. */
+function cageGauges({ options: { world: { workshop } } }: Node, gauge: Gauge): (() => void)[] {
+  const sandbox = workshop?.sandbox;
+  if (sandbox?.counts === undefined) return [];
+  const counts = (): SandboxCounts => sandbox.counts!();
+  return [
+    gauge("libos.cages", "{cage}", "Cages that run a tool, wait for more of theirs, or for any")(
+      (to) => {
+        const { cages, warm, busy } = counts();
+        to(busy, { "libos.state": "used" });
+        to(warm, { "libos.state": "warm" });
+        to(Math.max(0, cages - busy - warm), { "libos.state": "kept" });
+      },
+    ),
+    gauge("libos.cages.waiting", "{run}", "Runs of tools that wait for a cage")((to) =>
+      to(counts().waiting, {})
+    ),
+    gauge("libos.cages.max", "{cage}", "Cages at most")((to) => to(LIMITS.cagesMax, {})),
   ];
 }
 

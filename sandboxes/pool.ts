@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { CageEnd, CageRun } from "../broker/sandbox.ts";
+import type { CageEnd, CageRun, SandboxCounts } from "../broker/sandbox.ts";
 import { CAGE_LIMITS, LIMITS } from "../kernel/limits.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Cage } from "./cage.ts";
@@ -30,16 +30,6 @@ export interface PoolParts {
   started?(ms: number): void;
 }
 
-/** Counts, for tests and figures. */
-export interface PoolCounts {
-  /** All cages. */
-  readonly cages: number;
-  /** Those that no tenant has had. */
-  readonly warm: number;
-  /** Runs that wait for a cage. */
-  readonly waiting: number;
-}
-
 /** Cages, and who waits for one. */
 export class Pool {
   readonly #parts: PoolParts;
@@ -59,9 +49,10 @@ export class Pool {
   }
 
   /** How many there are. */
-  counts(): PoolCounts {
+  counts(): SandboxCounts {
     const warm = [...this.#cages].filter(({ tenant }) => tenant === null).length;
-    return { cages: this.#cages.size, warm, waiting: this.#waiting.length };
+    const [cages, busy, waiting] = [this.#cages.size, this.#busy.size, this.#waiting.length];
+    return { cages, warm, busy, waiting };
   }
 
   /** Runs a tool in a cage of its tenant. Never rejects. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CageEnd, CageRun, Sandbox } from "../broker/sandbox.ts";
+import type { CageEnd, CageRun, Sandbox, SandboxCounts } from "../broker/sandbox.ts";
 import type { Children } from "../kernel/child.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Clock, Random } from "../kernel/world.ts";
@@ -12,7 +12,7 @@ import { Cage } from "./cage.ts";
 import type { Surface } from "./guest/os.ts";
 import { CHILD_WORKER_TEXT, moduleUrl, RELAY_TEXT } from "./guest_text.ts";
 import { PipeLink } from "./link.ts";
-import { Pool, type PoolCounts } from "./pool.ts";
+import { Pool } from "./pool.ts";
 
 const MIB = 2 ** 20;
 /** What the runtime holds of a cage's memory before any tool has run. */
@@ -86,7 +86,7 @@ export class ProcessSandbox implements Sandbox {
   }
 
   /** How many cages there are. */
-  counts(): PoolCounts {
+  counts(): SandboxCounts {
     return this.#pool.counts();
   }
 

@@ -7,13 +7,13 @@
  * @module
  */
 
-import type { CageEnd, CageRun, Sandbox } from "../broker/sandbox.ts";
+import type { CageEnd, CageRun, Sandbox, SandboxCounts } from "../broker/sandbox.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import { Cage } from "./cage.ts";
 import type { Surface } from "./guest/os.ts";
 import { moduleUrl, WORKER_TEXT } from "./guest_text.ts";
 import type { Link, LinkEnd } from "./link.ts";
-import { Pool, type PoolCounts } from "./pool.ts";
+import { Pool } from "./pool.ts";
 
 /** What a sandbox of Workers is made of. */
 export interface WorkerSandboxParts {
@@ -52,7 +52,7 @@ export class WorkerSandbox implements Sandbox {
   }
 
   /** How many cages there are. */
-  counts(): PoolCounts {
+  counts(): SandboxCounts {
     return this.#pool.counts();
   }
 

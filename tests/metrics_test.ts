@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { allow, createRuntime, defineImage } from "../mod.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { MetricBook } from "../providers/metric_book.ts";
+import { Peaks } from "../providers/resident.ts";
 import { scriptedModel } from "../testing.ts";
 import { serve } from "../server/mod.ts";
 import { brief, FleetPlace } from "./fleet_place.ts";
@@ -122,6 +123,14 @@ Deno.test("What is measured is told in the format of Prometheus, to whoever may 
   );
   assert(read.of("process_resident_memory_bytes")! > 1e6);
   assert.doesNotMatch(text, /PRIVATE|[pt]_[12]\b/);
+  // Who looks takes nothing from others who look.
+  const until = performance.now() + 200;
+  while (performance.now() < until);
+  const lag = async (): Promise<number> =>
+    new Read(await (await at.ask("viewer", "/metrics")).text())
+      .of("libos_event_loop_lag_max_seconds")!;
+  while (await lag() < 0.1);
+  assert(await lag() >= 0.1);
   // Sums only rise.
   const again = new Read(await (await at.ask("viewer", "/metrics")).text());
   for (const [key, value] of read.values) {
@@ -165,6 +174,42 @@ Deno.test("Rows of a measurement are bounded, no count is lost, and any text is 
   assert.equal(read.of("libos_z_bytes"), -Infinity);
 });
 
+Deno.test("Of what was seen the most is told for so many turns, however often it is asked", () => {
+  const peaks = new Peaks(2);
+  assert.equal(peaks.most(3), 3);
+  peaks.turn(7);
+  assert.deepEqual([peaks.most(1), peaks.most(1), peaks.most(9)], [7, 7, 9]);
+  peaks.turn(2);
+  assert.equal(peaks.most(1), 7);
+  peaks.turn(2);
+  assert.equal(peaks.most(1), 2);
+});
+
+Deno.test("Cages are told by what they do, and who waits for one", async () => {
+  const counts = { cages: 5, warm: 1, busy: 3, waiting: 2 };
+  const sandbox = {
+    tier: "process" as const,
+    run: () => Promise.reject(new Error("never")),
+    counts: () => counts,
+    close: () => Promise.resolve(),
+  };
+  const compiler = {
+    check: () => Promise.reject(new Error("never")),
+    close: () => Promise.resolve(),
+  };
+  await using os = await createRuntime({
+    store: ":memory:",
+    workspace: null,
+    jit: { workshop: { sandbox, compiler } },
+  });
+  const read = new Read(os.watchers.measure(os.node).text());
+  for (const [state, count] of Object.entries({ used: 3, warm: 1, kept: 1 })) {
+    assert.equal(read.of("libos_cages", `state="${state}"`), count);
+  }
+  assert.equal(read.of("libos_cages_waiting"), 2);
+  assert.equal(read.of("libos_cages_max"), LIMITS.cagesMax);
+});
+
 Deno.test({
   name: "A node over a database says whose trees it took, what was fenced, and how its lines are",
   ignore: noPostgres() !== undefined,
@@ -198,6 +243,11 @@ Deno.test({
       assert.equal(before.of("libos_commit_refused_total"), undefined);
       assert.equal(before.of("libos_node_trees", 'node_name="first"', 'state="idle"'), 1);
       assert.equal(before.of("libos_store_connections_max"), 4);
+      assert.equal(before.of("libos_store_connections"), 4);
+      assert.equal(before.of("libos_store_connections", 'state="free"'), 4);
+      assert.equal(before.of("libos_store_statements_waiting"), 0);
+      assert.equal(before.of("libos_inbox_items"), 0);
+      assert.equal(before.of("libos_inbox_age_seconds"), 0);
       assert.equal(before.of("libos_node_lapses_total"), 0);
       assert(before.of("libos_node_beat_age_seconds")! >= 0);
       assert(before.of("libos_node_lease_seconds")! > 0);
@@ -210,6 +260,42 @@ Deno.test({
       await place.sql("UPDATE $.trees SET owner = NULL, epoch = epoch + 1");
       await os.runUntilIdle();
       await killed;
+    }
+    await place.close();
+    await server.stop();
+  },
+});
+
+Deno.test({
+  name: "What is in inboxes of a database is counted, and what has every connection is told",
+  ignore: noPostgres() !== undefined,
+  fn: async () => {
+    const server = await startPostgres(["fsync=off"]);
+    const place = new FleetPlace(server.url, `libos_depth_${Deno.pid}`);
+    {
+      await using os = await place.node();
+      const { store } = os.node.options;
+      const read = async (): Promise<Read> => {
+        const book = os.watchers.measure(os.node);
+        await os.watchers.look();
+        return new Read(book.text());
+      };
+      const { tree } = await store.create(null);
+      for (const id of ["a", "b"]) await store.putInbox(tree, { id, body: {} });
+      await place.sql("UPDATE $.inbox SET put = put - 90000 WHERE id LIKE '%a%'");
+      const found = await read();
+      assert.equal(found.of("libos_inbox_items"), 2);
+      assert(found.of("libos_inbox_age_seconds")! >= 90);
+      // Six stand still behind a lock, and there are connections for four.
+      await place.sql("BEGIN; LOCK TABLE $.nodes");
+      const asked = Array.from({ length: 6 }, () => store.fleet!().nodes());
+      const held = new Read(os.watchers.measure(os.node).text());
+      await place.sql("COMMIT");
+      await Promise.all(asked);
+      assert.equal(held.of("libos_store_connections", 'state="used"'), 4);
+      assert.equal(held.of("libos_store_connections", 'state="free"'), 0);
+      assert.equal(held.of("libos_store_statements"), 6);
+      assert.equal(held.of("libos_store_statements_waiting"), 2);
     }
     await place.close();
     await server.stop();

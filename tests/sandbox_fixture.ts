@@ -4,14 +4,21 @@
  */
 
 import { fileURLToPath } from "node:url";
-import type { CageEnd, CageLimits, CageRun, PortAnswer, Sandbox, Tier } from "../broker/sandbox.ts";
+import type {
+  CageEnd,
+  CageLimits,
+  CageRun,
+  PortAnswer,
+  Sandbox,
+  SandboxCounts,
+  Tier,
+} from "../broker/sandbox.ts";
 import type { Child, Children } from "../kernel/child.ts";
 import type { Json } from "../kernel/json.ts";
 import { CAGE_LIMITS } from "../kernel/limits.ts";
 import { RealChildren } from "../providers/children.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
-import type { PoolCounts } from "../sandboxes/pool.ts";
 import { ProcessSandbox } from "../sandboxes/process_sandbox.ts";
 import { WorkerSandbox } from "../sandboxes/worker_sandbox.ts";
 
@@ -84,7 +91,7 @@ export function tool(body: string): string {
 }
 
 /** A sandbox which tells how many cages it has. */
-export type CountedSandbox = Sandbox & { counts(): PoolCounts };
+export type CountedSandbox = Sandbox & { counts(): SandboxCounts };
 
 /** Sandboxes of a tier, over the real world or over parts of another. */
 export function sandboxOf(

@@ -64,8 +64,8 @@ function watch(book: MetricBook, house: House): void {
   const off = book.gauge(info, (to) => to(1, { version: house.version, node: name, id }));
   house.stopping.addEventListener("abort", off, { once: true });
   gauge("libos.streams", "{stream}", "Streams that are open", () => house.streams.count);
-  gauge("libos.event.loop.lag.max", "s", "Latest turn of the event loop since it was asked", () => {
-    return lateness.take().mostMs / 1_000;
+  gauge("libos.event.loop.lag.max", "s", "Latest turn of the event loop in a minute", () => {
+    return lateness.mostMs() / 1_000;
   });
   gauge("process.resident.memory", "By", "Resident memory", () => house.residentBytes());
   gauge("process.start.time", "s", "When the server started, in seconds since 1970", () => {
