@@ -22,6 +22,7 @@ import {
   headsOf,
   isDatabase,
   reading,
+  replicaFor,
   storeName,
   storeOf,
   TREE_CONTEXT,
@@ -32,10 +33,14 @@ import {
 export const doctor: Command = {
   name: "doctor",
   group: "start",
-  usage: "[--store]",
+  usage: "[--store] [--read-db URL]",
   about: "Check Deno, permissions, cages, walls, net, credentials, and the store and its chains",
   examples: ["libos doctor", "libos doctor -o json"],
-  options: { ...CREDENTIAL_OPTIONS, store: { type: "boolean" } },
+  options: {
+    ...CREDENTIAL_OPTIONS,
+    store: { type: "boolean" },
+    "read-db": { type: "string" },
+  },
   words: [0, 0],
   remote: doctorThere,
   async run(at) {
@@ -116,7 +121,8 @@ function terminalFinding(at: Context): Finding {
 async function storeFindings(
   at: Context,
 ): Promise<{ readonly findings: readonly Finding[]; readonly exit: ExitCode }> {
-  if (isDatabase(at)) return await databaseFindings(at);
+  const { readUrl } = replicaFor(at);
+  if (isDatabase(at)) return await databaseFindings(at, readUrl);
   const path = dbPath(at);
   if (!await isFile(at, path)) {
     const detail = `${path}: none yet, libos run makes it`;
@@ -144,10 +150,11 @@ async function soundness(at: Context, name: string): Promise<Finding[]> {
 
 async function databaseFindings(
   at: Context,
+  readUrl: string | undefined,
 ): Promise<{ readonly findings: readonly Finding[]; readonly exit: ExitCode }> {
   // Who does not use a database does not load its library.
   const { examineDatabase } = await import("../providers/postgres_doctor.ts");
-  const { findings, layout } = await examineDatabase(storeOf(at));
+  const { findings, layout } = await examineDatabase(storeOf(at), readUrl);
   const isReached = findings.length > 1;
   const isOurs = layout > 0 &&
     findings.every(({ what, state }) =>

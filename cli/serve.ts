@@ -23,7 +23,7 @@ import { modelOf, startableOf } from "./image_file.ts";
 import { operatorOf } from "./order.ts";
 import { imagesHere, packagesPath } from "./package_file.ts";
 import { NODE_OPTIONS, nodeFor } from "./nodes.ts";
-import { storeName, storeOf, workspaceOf } from "./store.ts";
+import { replicaFor, storeName, storeOf, workspaceOf } from "./store.ts";
 import { encryptionFor } from "./store_key.ts";
 import { POLICY_FILE, reservedFor } from "./reserved.ts";
 import { imagesPath, serverFile, tokensPath } from "./token.ts";
@@ -63,6 +63,7 @@ export const serve: Command = {
     review: { type: "string" },
     ...HOOK_OPTIONS,
     ...NODE_OPTIONS,
+    "read-db": { type: "string" },
   },
   words: [0, 32],
   async run(at) {
@@ -108,6 +109,7 @@ export async function housed(
     (await isFile(at, POLICY_FILE) ? POLICY_FILE : undefined);
   const options: RuntimeOptions = {
     store: storeOf(at),
+    ...replicaFor(at),
     ...encryptionFor(at),
     ...nodeFor(at),
     ...reservedFor(at),

@@ -40,6 +40,18 @@ export function storeOf(at: Context): string {
   return isAddress(said) ? said : dbPath(at);
 }
 
+/**
+ * The replica that is named, for what is only shown. A usage error where the store is a file.
+ */
+export function replicaFor(at: Context): { readonly readUrl?: string } {
+  const said = at.flags.text("read-db");
+  const readUrl = said ?? at.io.env("LIBOS_READ_DB");
+  if (readUrl === undefined || (said === undefined && !isDatabase(at))) return {};
+  if (isDatabase(at) && isAddress(readUrl)) return { readUrl };
+  const state = isDatabase(at) ? "it is no address" : "the store is a file";
+  throw new UsageError(`Cannot read a replica: ${state}, expected postgres://… for both`);
+}
+
 /** What people are told of where the store is: no password. */
 export function storeName(at: Context): string {
   const said = dbSaid(at);

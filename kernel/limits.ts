@@ -336,6 +336,10 @@ export const LIMITS = {
   storeConnectMsMax: 10_000,
   storeAwayMsMax: 30_000,
   storeUntoldMsMax: 2_000,
+  replicaLagMsMax: 10_000,
+  replicaWaitMsMax: 100,
+  replicaAwayMsMax: 2_000,
+  replicaLookMs: 1_000,
   shareLeaseMs: 60_000,
   httpAnswerBytesMax: 2 ** 20,
 } as const;

@@ -222,6 +222,10 @@ export interface Store {
   fleet?(): Fleet;
   /** Calls `heard` as soon as another process wrote for a tree that `node` has. */
   hear?(node: string, heard: () => void): void;
+  /** For one question whose answer is only shown; absent where it has no replica. */
+  view?(): Promise<StoreView>;
+  /** How its replica stands; absent and null where it has none. */
+  replica?(): ReplicaState | null;
   /** Where it is sealed; absent where it has no place for that. */
   audit?(): AuditStore;
   /** What is in all inboxes, and was not taken out yet; absent where nobody counts. */
@@ -232,6 +236,47 @@ export interface Store {
   shares?(): Shares;
   /** Lets go of everything; later calls are refused. A second close changes nothing. */
   close(): Promise<void>;
+}
+
+/** What is read of a store, and changes nothing. */
+export type StoreReads = Pick<
+  Store,
+  "name" | "head" | "list" | "read" | "getSnapshot" | "getBlob"
+>;
+
+/**
+ * A store to show things from, for one question. What it says was true a moment ago, and has all
+ * that this process wrote or was shown before; nothing is decided by it.
+ */
+export interface StoreView extends StoreReads {
+  /** How old at most, in milliseconds, where a replica says it; absent and null: the store does. */
+  readonly behindMs?: number | null;
+  /** The nodes, as of then. */
+  fleet?(): Pick<Fleet, "nodes" | "free">;
+}
+
+/** How a replica stands: "unasked" before the first question. */
+export type ReplicaUse = "unasked" | "used" | "behind" | "away" | "refused";
+
+/** A replica that what is only shown is read from, as it was at the last question. */
+export interface ReplicaState {
+  /** Where it is; no password. */
+  readonly name: string;
+  /** Why it is not used, when it is not. */
+  readonly use: ReplicaUse;
+  /** The same in words, for people. */
+  readonly detail: string;
+  /** How old at most what it has is, in milliseconds; null: nobody knows. */
+  readonly lagMs: number | null;
+  /** How many bytes of the primary's log it has not done yet; null: nobody knows. */
+  readonly lagBytes: number | null;
+  /** Questions that it answered, and those that went to the primary. */
+  readonly answered: { readonly replica: number; readonly primary: number };
+}
+
+/** A store for one question that is only shown: a replica where there is one, else the store. */
+export async function viewOf(store: Store): Promise<StoreView> {
+  return await store.view?.() ?? store;
 }
 
 /** How much was taken away. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { examineReplica } from "./postgres_replica_doctor.ts";
 import { SysError } from "../kernel/errors.ts";
 import { labelText, type NodeLabels } from "../kernel/fleet.ts";
 import { parseJson } from "../kernel/parse.ts";
@@ -27,7 +28,7 @@ const COMMIT_SLOW_MS = 100;
 const UNHELD_MAX = 1_000;
 
 /** Looks; a database that cannot be reached is one finding. */
-export async function examineDatabase(url: string): Promise<{
+export async function examineDatabase(url: string, readUrl?: string): Promise<{
   readonly findings: readonly DatabaseFinding[];
   /** The layout of its tables; 0 when there are none. */
   readonly layout: number;
@@ -44,6 +45,7 @@ export async function examineDatabase(url: string): Promise<{
       await clockOf(db),
       await commitOf(db) ?? await lagOf(db),
       ...await unheldIn(db, layout),
+      ...readUrl === undefined ? [] : [await examineReplica(db, readUrl)],
     ];
     return { findings, layout };
   } catch (thrown) {

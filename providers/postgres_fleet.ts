@@ -29,10 +29,9 @@ import type {
 import { refuseLabels, refuseSkew } from "../kernel/fleet.ts";
 import { type TreeId, treeNumber } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
-import { labelsIn, needsIn } from "../kernel/needs.ts";
-import { parseJson } from "../kernel/parse.ts";
-import { freeTrees } from "./postgres_free.ts";
 import type { Postgres, PostgresRow } from "./postgres_handle.ts";
+import { shownNodes } from "./postgres_nodes.ts";
+import type { Answer } from "./postgres_reader.ts";
 import { LOCKS, POSTGRES_LAYOUT } from "./postgres_schema.ts";
 import { BY_NODE, CLAIMED_FOR, fitsOf, TAKE } from "./postgres_take.ts";
 import { absentTree } from "./store_refusals.ts";
@@ -40,17 +39,17 @@ import { absentTree } from "./store_refusals.ts";
 /** For how long nodes that are gone are shown. */
 const GONE_SHOWN_MS = 3_600_000;
 
-type Answer = <T>(verb: string, job: (db: Postgres) => Promise<T>) => Promise<T>;
-
 /** The nodes that share a PostgreSQL database. */
 export class PostgresFleet implements Fleet {
   readonly #db: Postgres;
   readonly #answer: Answer;
+  readonly #aside: Answer;
 
-  /** Over an open store. */
-  constructor(db: Postgres, answer: Answer) {
+  /** Over an open store; `aside` does what goes on between nodes, of which nothing is shown. */
+  constructor(db: Postgres, over: { readonly answer: Answer; readonly aside: Answer }) {
     this.#db = db;
-    this.#answer = answer;
+    this.#answer = over.answer;
+    this.#aside = over.aside;
   }
 
   /** Runs a statement with "$." for the schema. */
@@ -59,7 +58,7 @@ export class PostgresFleet implements Fleet {
   }
 
   join(facts: NodeFacts): Promise<number> {
-    return this.#answer("join the nodes of", async ({ schema }) => {
+    return this.#aside("join the nodes of", async ({ schema }) => {
       const { id, name, version, capacity, leaseMs } = facts;
       const labels = { ...facts.labels, node: name };
       refuseLabels(`node "${name}"`, labels);
@@ -96,7 +95,7 @@ export class PostgresFleet implements Fleet {
   }
 
   offer(id: string, has: NodeLabels): Promise<void> {
-    return this.#answer("say what is had of", async () => {
+    return this.#aside("say what is had of", async () => {
       await this.#run(
         `UPDATE $.nodes SET labels = $2::text::jsonb || (
            SELECT jsonb_object_agg(key, value) FROM jsonb_each(labels) WHERE key NOT LIKE '%:%')
@@ -107,7 +106,7 @@ export class PostgresFleet implements Fleet {
   }
 
   beat(id: string, { active, held, steps, nowMs }: NodeLoad): Promise<Beat | undefined> {
-    return this.#answer("renew the leases of", async () => {
+    return this.#aside("renew the leases of", async () => {
       const [row] = await this.#run(
         `WITH peers AS (
            SELECT sum(active) AS active, sum(capacity) AS capacity FROM $.nodes
@@ -137,7 +136,7 @@ export class PostgresFleet implements Fleet {
   }
 
   reap(id: string, limit: number): Promise<number> {
-    return this.#answer("free trees of", async () => {
+    return this.#aside("free trees of", async () => {
       await this.#run(
         `UPDATE $.nodes SET state = 'gone' WHERE state <> 'gone' AND until <= $.now_ms()`,
       );
@@ -168,7 +167,7 @@ export class PostgresFleet implements Fleet {
   }
 
   take(id: string, wish: Parameters<Fleet["take"]>[1]): ReturnType<Fleet["take"]> {
-    return this.#answer("take trees of", async () => {
+    return this.#aside("take trees of", async () => {
       const { nowMs, active, limit, isOver, barred } = wish;
       const rows = await this.#run(TAKE, [
         ...[id, nowMs, active, limit, isOver ? 1 : 0],
@@ -180,7 +179,7 @@ export class PostgresFleet implements Fleet {
   }
 
   claim(tree: TreeId, id: string, why: ClaimFor): ReturnType<Fleet["claim"]> {
-    return this.#answer("claim a tree of", async () => {
+    return this.#aside("claim a tree of", async () => {
       const number = treeNumber(tree);
       const [row] = await this.#run(
         `UPDATE $.trees t SET
@@ -206,7 +205,7 @@ export class PostgresFleet implements Fleet {
   }
 
   giveBack(id: string, trees: readonly Claimed[]): Promise<void> {
-    return this.#answer("give back trees of", async ({ schema, teller }) => {
+    return this.#aside("give back trees of", async ({ schema, teller }) => {
       if (trees.length === 0) return;
       await this.#run(
         `WITH back AS (
@@ -226,7 +225,7 @@ export class PostgresFleet implements Fleet {
   }
 
   mine(id: string): Promise<Mine> {
-    return this.#answer("list trees of", async () => {
+    return this.#aside("list trees of", async () => {
       const rows = await this.#run(
         `SELECT 'state' AS kind, NULL::bigint AS id, state FROM $.nodes WHERE id = $1
          UNION ALL SELECT 'inbox', t.id, NULL FROM (SELECT DISTINCT tree FROM $.inbox) i
@@ -243,14 +242,14 @@ export class PostgresFleet implements Fleet {
   }
 
   owned(id: string): Promise<readonly Claimed[]> {
-    return this.#answer("list trees of", async () => {
+    return this.#aside("list trees of", async () => {
       const sql = "SELECT id, epoch FROM $.trees WHERE owner = $1 ORDER BY id";
       return (await this.#run(sql, [id])).map(claimedIn);
     });
   }
 
   leave(id: string): Promise<void> {
-    return this.#answer("leave the nodes of", async ({ schema, teller }) => {
+    return this.#aside("leave the nodes of", async ({ schema, teller }) => {
       await this.#run(
         `WITH back AS (SELECT id FROM $.trees WHERE owner = $1 ORDER BY id FOR UPDATE),
          given AS (
@@ -266,21 +265,11 @@ export class PostgresFleet implements Fleet {
   }
 
   nodes(): Promise<readonly FleetNode[]> {
-    return this.#answer("list the nodes of", async () => {
-      const rows = await this.#run(
-        `SELECT n.id, name, labels::text AS labels, version, layout, capacity, n.lease, active,
-           held, coalesce(steps, 0) AS steps, started, skew, taken, freed, lapses,
-           now - beat AS age,
-           CASE WHEN until <= now THEN 'gone' ELSE state END AS state,
-           (SELECT count(*) FROM $.trees t WHERE t.owner = n.id) AS owned
-         FROM $.nodes n, $.now_ms() AS now ORDER BY name, n.id`,
-      );
-      return rows.map(nodeIn);
-    });
+    return this.#answer("list the nodes of", (db) => shownNodes(db).nodes());
   }
 
   free(): Promise<FreeTrees> {
-    return this.#answer("list trees of", () => freeTrees((sql) => this.#run(sql)));
+    return this.#answer("list trees of", (db) => shownNodes(db).free());
   }
 
   order(id: string, state: Exclude<NodeState, "gone">): Promise<void> {
@@ -325,28 +314,4 @@ export class PostgresFleet implements Fleet {
 
 function claimedIn(row: PostgresRow): Claimed {
   return { tree: `t_${row.id as number}`, epoch: row.epoch as number };
-}
-
-function nodeIn(row: PostgresRow): FleetNode {
-  const { id, name, version, state } = row as Record<string, string> as
-    & {
-      readonly [K in "id" | "name" | "version"]: string;
-    }
-    & { readonly state: NodeState };
-  const count = (key: string): number => row[key] as number;
-  const words = parseJson(row.labels as string) as NodeLabels;
-  return {
-    ...{ id, name, version, state, labels: labelsIn(words), has: needsIn(words) },
-    capacity: count("capacity"),
-    leaseMs: count("lease"),
-    active: count("active"),
-    held: count("held"),
-    steps: count("steps"),
-    layout: count("layout"),
-    startedMs: count("started"),
-    beatAgeMs: count("age"),
-    skewMs: count("skew"),
-    ...{ taken: count("taken"), freed: count("freed"), lapses: count("lapses") },
-    owned: count("owned"),
-  };
 }

@@ -30,6 +30,10 @@ export interface PostgresOptions {
   readonly awayMs?: number;
   /** false: commits wait no longer than that, either; else until the database is back. */
   readonly isPatient?: boolean;
+  /** A replica of it, which what is only shown is read from; the same role and schema serve. */
+  readonly readUrl?: string;
+  /** How old what a replica has may be, in milliseconds; 10 s by default. */
+  readonly readLagMs?: number;
 }
 
 /** A pool of connections to one database. */

@@ -70,7 +70,7 @@ export function treeIn(row: PostgresRow): TreeId {
 }
 
 /** The head that a row of "trees" holds. */
-export function headIn(row: PostgresRow): TreeHead {
+export function headOfRow(row: PostgresRow): TreeHead {
   const { asking, key } = row as { readonly asking: number; readonly key: string | null };
   const selector = row.selector as string | null;
   return {

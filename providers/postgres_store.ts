@@ -6,6 +6,7 @@
  *
  * Invariants (P1 is in postgres_writer.ts):
  *   P2. What a failed write leaves is what a rolled back transaction leaves: nothing.
+ *   P3. Whatever decides or changes something asks the primary; a replica is asked by `view` alone.
  * @module
  */
 
@@ -19,13 +20,15 @@ import type {
   Batch,
   InboxDepth,
   InboxItem,
+  ReplicaState,
   Snapshot,
   Store,
   StoredBatch,
+  StoreView,
   TreeHead,
 } from "../kernel/store.ts";
 import type { Shares } from "../kernel/shares.ts";
-import { removedBlob, thinned } from "../kernel/store.ts";
+import { thinned } from "../kernel/store.ts";
 import type { AuditStore } from "../kernel/seal.ts";
 import { PostgresAuditStore } from "./postgres_audit.ts";
 import { PostgresArchive } from "./postgres_archive.ts";
@@ -33,17 +36,13 @@ import { PostgresFleet } from "./postgres_fleet.ts";
 import { findPostgresDamage } from "./postgres_check.ts";
 import { unword, word } from "./postgres_commit.ts";
 import { Postgres, postgresFailure, type PostgresOptions } from "./postgres_handle.ts";
-import { headColumns, headIn, readBatches, treeIn } from "./postgres_log.ts";
+import { treeIn } from "./postgres_log.ts";
+import { headIn, PostgresReader } from "./postgres_reader.ts";
+import { PostgresReplica } from "./postgres_replica.ts";
 import { LOCKS, migrate } from "./postgres_schema.ts";
 import { PostgresShares } from "./postgres_shares.ts";
 import { PostgresWriter } from "./postgres_writer.ts";
-import {
-  absentTree,
-  checkedBlob,
-  closedStore,
-  EMPTY_HEAD,
-  refuseUnwritten,
-} from "./store_refusals.ts";
+import { absentTree, closedStore, EMPTY_HEAD, refuseUnwritten } from "./store_refusals.ts";
 
 /** Items of inboxes that are counted at most. */
 const WAITING_MAX = 100_000;
@@ -65,14 +64,23 @@ export class PostgresStore implements Store {
   readonly #db: Postgres;
   /** Rises with all that others tell. */
   #version = 0;
+  readonly #reader: PostgresReader;
   readonly #writer: PostgresWriter;
+  readonly #replica: PostgresReplica | null;
   #heard = (): void => {};
   #closed = false;
 
-  private constructor(db: Postgres, isPatient: boolean) {
+  private constructor(db: Postgres, options: PostgresOptions) {
+    const { readUrl } = options;
     this.name = db.name;
     this.#db = db;
-    this.#writer = new PostgresWriter(db, isPatient);
+    this.#reader = new PostgresReader(
+      db,
+      (verb, job) => this.#answer(verb, job),
+      () => this.#closed,
+    );
+    this.#writer = new PostgresWriter(db, options.isPatient !== false);
+    this.#replica = readUrl === undefined ? null : new PostgresReplica(db, readUrl, options);
   }
 
   /**
@@ -82,8 +90,9 @@ export class PostgresStore implements Store {
   static async open(url: string, options: PostgresOptions = {}): Promise<PostgresStore> {
     const db = new Postgres(url, options);
     try {
+      const store = new PostgresStore(db, options);
       await migrate(db);
-      return new PostgresStore(db, options.isPatient !== false);
+      return store;
     } catch (thrown) {
       await db.close();
       throw postgresFailure(thrown, `open store "${db.name}"`);
@@ -123,55 +132,21 @@ export class PostgresStore implements Store {
     });
   }
 
-  async *read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
-    const end = await this.#answer("read", async () => {
-      const head = await this.#head(tree);
-      if (head === undefined) throw absentTree("read", tree);
-      return head.seq;
-    });
-    const pages = readBatches(this.#db, tree, { from: Math.max(fromSeq, 1), end });
-    for (;;) {
-      const page = await this.#answer("read", () => pages.next());
-      if (page.done === true) return;
-      for (const batch of page.value) {
-        if (this.#closed) throw closedStore("read", this.name);
-        yield batch;
-      }
-    }
+  read(tree: TreeId, fromSeq: number): AsyncIterable<StoredBatch> {
+    return this.#reader.read(tree, fromSeq);
   }
 
   head(tree: TreeId): Promise<TreeHead | undefined> {
-    return this.#answer("read", () => this.#head(tree));
+    return this.#reader.head(tree);
   }
 
-  async #head(tree: TreeId): Promise<TreeHead | undefined> {
-    const sql = `SELECT ${headColumns(this.#db)} FROM ${this.#db.schema}.trees WHERE id = $1`;
-    const [row] = await this.#db.run(sql, [treeNumber(tree)]);
-    return row === undefined ? undefined : headIn(row);
-  }
-
-  list(options: {
-    readonly live?: boolean;
-    readonly asking?: boolean;
-    readonly after?: TreeId;
-    readonly limit: number;
-  }): Promise<readonly TreeHead[]> {
-    return this.#answer("list trees of", async ({ schema }) => {
-      const { live = false, asking = false, after, limit } = options;
-      const which = asking ? "asking > 0 AND live AND" : live ? "live AND" : "";
-      const rows = await this.#db.run(
-        `SELECT ${
-          headColumns(this.#db)
-        } FROM ${schema}.trees WHERE ${which} id > $1 ORDER BY id LIMIT $2`,
-        [after === undefined ? 0 : treeNumber(after), limit],
-      );
-      return rows.map(headIn);
-    });
+  list(options: Parameters<Store["list"]>[0]): Promise<readonly TreeHead[]> {
+    return this.#reader.list(options);
   }
 
   putSnapshot(tree: TreeId, snapshot: Snapshot): Promise<void> {
     return this.#answer("write a snapshot to", async ({ schema }) => {
-      refuseUnwritten(tree, snapshot, (await this.#head(tree))?.seq);
+      refuseUnwritten(tree, snapshot, (await headIn(this.#db, tree))?.seq);
       const { seq, head, state } = snapshot;
       const number = treeNumber(tree);
       await this.#db.transaction(async (run) => {
@@ -189,25 +164,12 @@ export class PostgresStore implements Store {
     });
   }
 
-  getSnapshot(tree: TreeId, atMost = Number.MAX_SAFE_INTEGER): Promise<Snapshot | undefined> {
-    return this.#answer("read", async ({ schema }) => {
-      const [row] = await this.#db.run(
-        `SELECT seq, head, state FROM ${schema}.snapshots WHERE tree = $1 AND seq <= $2
-         ORDER BY seq DESC LIMIT 1`,
-        [treeNumber(tree), atMost],
-      );
-      return row as Snapshot | undefined;
-    });
+  getSnapshot(tree: TreeId, atMost?: number): Promise<Snapshot | undefined> {
+    return this.#reader.getSnapshot(tree, atMost);
   }
 
   getBlob(hash: string): Promise<string | undefined> {
-    return this.#answer("read", async ({ schema }) => {
-      const [row] = await this.#db.run(`SELECT body FROM ${schema}.blobs WHERE hash = $1`, [hash]);
-      if (row !== undefined) return checkedBlob(hash, row.body as string);
-      const [gone] = await this.#db.run(`SELECT note FROM ${schema}.gone WHERE hash = $1`, [hash]);
-      if (gone !== undefined) throw removedBlob(hash, unword(gone.note as string));
-      return undefined;
-    });
+    return this.#reader.getBlob(hash);
   }
 
   putInbox(tree: TreeId, item: InboxItem): Promise<void> {
@@ -239,7 +201,7 @@ export class PostgresStore implements Store {
   }
 
   due(nowMs: number, limit: number, node?: string): Promise<readonly TreeId[]> {
-    return this.#answer("list trees of", async ({ schema }) => {
+    return this.#aside("list trees of", async ({ schema }) => {
       const free = "(t.owner IS NULL OR t.owner = $3 OR t.lease <= $1 OR $3 IS NULL)";
       // Each part gives its own first ones in the order of its index.
       const rows = await this.#db.run(
@@ -258,7 +220,7 @@ export class PostgresStore implements Store {
   }
 
   nextDueMs(): Promise<number | null> {
-    return this.#answer("read", async ({ schema }) => {
+    return this.#aside("read", async ({ schema }) => {
       const sql = `SELECT due FROM ${schema}.trees WHERE due IS NOT NULL AND live ` +
         "ORDER BY due LIMIT 1";
       const [row] = await this.#db.run(sql);
@@ -282,7 +244,7 @@ export class PostgresStore implements Store {
         [treeNumber(tree), node, nowMs + ttlMs, nowMs, steal],
       );
       if (row !== undefined) return { epoch: row.epoch as number };
-      if (await this.#head(tree) === undefined) throw absentTree("claim", tree);
+      if (await headIn(this.#db, tree) === undefined) throw absentTree("claim", tree);
       return undefined;
     });
   }
@@ -300,7 +262,7 @@ export class PostgresStore implements Store {
   }
 
   version(): Promise<number> {
-    return this.#answer("read", async () => {
+    return this.#aside("read", async () => {
       await this.#db.listen((isOwn) => {
         this.#version += 1;
         if (isOwn) this.#heard();
@@ -349,7 +311,19 @@ export class PostgresStore implements Store {
 
   /** The nodes that share it. */
   fleet(): Fleet {
-    return new PostgresFleet(this.#db, (verb, job) => this.#answer(verb, job));
+    return new PostgresFleet(this.#db, {
+      answer: (verb, job) => this.#answer(verb, job),
+      aside: (verb, job) => this.#aside(verb, job),
+    });
+  }
+
+  async view(): Promise<StoreView> {
+    if (this.#closed) throw closedStore("read", this.name);
+    return await this.#replica?.view(this) ?? this;
+  }
+
+  replica(): ReplicaState | null {
+    return this.#replica?.state ?? null;
   }
 
   hear(node: string, heard: () => void): void {
@@ -362,10 +336,20 @@ export class PostgresStore implements Store {
     if (this.#closed) return;
     this.#closed = true;
     this.hurry();
-    await this.#db.close();
+    await Promise.all([this.#db.close(), this.#replica?.close()]);
   }
 
+  /** What it says or did is known from then on: no replica that lacks it is asked any more. */
   async #answer<T>(verb: string, job: (db: Postgres) => Promise<T>): Promise<T> {
+    try {
+      return await this.#aside(verb, job);
+    } finally {
+      this.#replica?.passed();
+    }
+  }
+
+  /** The same for what goes on between nodes, of which nothing is shown. */
+  async #aside<T>(verb: string, job: (db: Postgres) => Promise<T>): Promise<T> {
     if (this.#closed) throw closedStore(verb, this.name);
     try {
       return await job(this.#db);

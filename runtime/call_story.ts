@@ -13,7 +13,7 @@ import type { CallHead, CallResult, EventMap, Line } from "../kernel/event.ts";
 import type { CapId, Pid, RequestId, TreeId } from "../kernel/ids.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
 import type { Considered, HeldCapability } from "../kernel/capability.ts";
-import type { Store } from "../kernel/store.ts";
+import type { StoreReads } from "../kernel/store.ts";
 import { Tree } from "../kernel/tree.ts";
 import { headOf } from "./load.ts";
 import { RIGHTS } from "../broker/table.ts";
@@ -85,7 +85,7 @@ interface Chained {
   readonly hash: string;
 }
 
-async function* chained(store: Store, id: TreeId): AsyncGenerator<Chained> {
+async function* chained(store: StoreReads, id: TreeId): AsyncGenerator<Chained> {
   const head = await headOf(store, id);
   const reader = new ChainReader(id, 0, GENESIS);
   for await (const batch of store.read(id, 1)) {
@@ -107,7 +107,7 @@ function replay(tree: Tree, line: Line): void {
 }
 
 /** The call that line `seq` is about. Throws `ENOENT` when it is about none. */
-export async function placeAt(store: Store, id: TreeId, seq: number): Promise<CallPlace> {
+export async function placeAt(store: StoreReads, id: TreeId, seq: number): Promise<CallPlace> {
   const tree = Tree.empty(id, TREE_CONTEXT);
   for await (const { line } of chained(store, id)) {
     if (line.seq < seq) {
@@ -126,7 +126,7 @@ export async function placeAt(store: Store, id: TreeId, seq: number): Promise<Ca
 }
 
 /** Tells a call's story. Throws `ENOENT` when the log knows of no such call. */
-export async function storyOf(store: Store, id: TreeId, place: CallPlace): Promise<CallStory> {
+export async function storyOf(store: StoreReads, id: TreeId, place: CallPlace): Promise<CallStory> {
   const tree = Tree.empty(id, TREE_CONTEXT);
   const asked = new Map<RequestId, Asked>();
   let decided: CallStory["decided"] = null;

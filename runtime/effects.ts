@@ -6,7 +6,7 @@
 import type { CallHead, CallResult, EventMap, Line } from "../kernel/event.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Json } from "../kernel/json.ts";
-import type { Store } from "../kernel/store.ts";
+import type { StoreReads } from "../kernel/store.ts";
 import { callText } from "./line_text.ts";
 import { readLines } from "./load.ts";
 import type { Pace } from "./pace.ts";
@@ -51,7 +51,7 @@ export interface EffectRow {
  * turn after so many lines.
  */
 export async function effectsOfTree(
-  store: Store,
+  store: StoreReads,
   tree: TreeId,
   top: Pid | null,
   pace?: Pace,

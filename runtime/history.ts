@@ -7,7 +7,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
-import type { Snapshot, Store } from "../kernel/store.ts";
+import type { Snapshot, Store, StoreReads } from "../kernel/store.ts";
 import type { State } from "../kernel/state.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 import { headOf } from "./load.ts";
@@ -23,7 +23,7 @@ export interface Past {
  * Throws `ENOENT` for a line that is not there, `EINTEGRITY` for a log that is damaged.
  */
 export async function treeAt(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   seq: number,
   context: TreeContext,
@@ -61,7 +61,7 @@ function begin(
 
 /** The lines of a tree after line `seq`, checked against that line's hash. */
 export async function* linesAfter(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   past: { readonly seq: number; readonly head: string },
 ): AsyncGenerator<Line> {

@@ -11,11 +11,11 @@ import { sha256 } from "../kernel/json.ts";
 import { pointerOf, type Word, wordIn } from "../kernel/kin_hear.ts";
 import { decodeLine } from "../kernel/log.ts";
 import type { State } from "../kernel/state.ts";
-import type { InboxItem, Store, StoredBatch } from "../kernel/store.ts";
+import type { InboxItem, StoredBatch, StoreReads } from "../kernel/store.ts";
 
 /** What items of a family point to, by their ids; what refuses one in place of what it says. */
 export async function wordsOf(
-  store: Store,
+  store: StoreReads,
   items: readonly InboxItem[],
 ): Promise<ReadonlyMap<string, Word | SysError>> {
   const words = new Map<string, Word | SysError>();
@@ -34,7 +34,7 @@ export async function wordsOf(
 }
 
 async function batchOf(
-  store: Store,
+  store: StoreReads,
   { tree, seq }: { readonly tree: TreeId; readonly seq: number },
 ): Promise<StoredBatch | undefined> {
   if (seq < 1 || await store.head(tree) === undefined) return undefined;
@@ -43,7 +43,7 @@ async function batchOf(
 }
 
 /** What is wrong with the proof that a tree's authority was delegated to it; null for nothing. */
-export async function unproved(store: Store, { tree, kin }: State): Promise<string | null> {
+export async function unproved(store: StoreReads, { tree, kin }: State): Promise<string | null> {
   const above = kin?.above;
   const there = above === undefined ? undefined : await store.head(above.tree);
   // A tree that was carried here without its parent's has only its own log to show.

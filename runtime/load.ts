@@ -10,7 +10,7 @@ import type { Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
 import { parseJson } from "../kernel/parse.ts";
-import type { Store, TreeHead } from "../kernel/store.ts";
+import type { StoreReads, TreeHead } from "../kernel/store.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 import { unproved } from "./kin.ts";
 import type { Pace } from "./pace.ts";
@@ -25,7 +25,7 @@ export interface Loaded {
 }
 
 /** The head of a tree, or `ENOENT`. */
-export async function headOf(store: Store, id: TreeId): Promise<TreeHead> {
+export async function headOf(store: StoreReads, id: TreeId): Promise<TreeHead> {
   const head = await store.head(id);
   if (head !== undefined) return head;
   throw new SysError("ENOENT", `Cannot find tree "${id}": absent, expected one of the store`);
@@ -38,7 +38,7 @@ export async function headOf(store: Store, id: TreeId): Promise<TreeHead> {
  * Throws `EINTEGRITY` with the position of the first broken line.
  */
 export async function loadTree(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   context: TreeContext,
   check: "whole" | "tail" = "whole",
@@ -90,7 +90,7 @@ function replay(tree: Tree, line: Line): void {
 
 /** Every line of a tree from `fromSeq` on, checked. */
 export async function* readLines(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   fromSeq = 1,
 ): AsyncGenerator<Line> {
@@ -129,7 +129,7 @@ const TRIES = 3;
  * others have their turn after so many lines.
  */
 export async function verifyTree(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   context: TreeContext,
   pace?: Pace,
@@ -143,7 +143,7 @@ export async function verifyTree(
 }
 
 async function verifyOnce(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   context: TreeContext,
   pace?: Pace,
@@ -176,7 +176,7 @@ async function verifyOnce(
 }
 
 /** Fetches a value by hash, and keeps it in memory. `EINTEGRITY` when it is not there. */
-export async function loadValue(store: Store, tree: Tree, hash: string): Promise<Json> {
+export async function loadValue(store: StoreReads, tree: Tree, hash: string): Promise<Json> {
   const text = await store.getBlob(hash);
   if (text === undefined) {
     throw new SysError("EINTEGRITY", `Cannot read value "${hash}": missing from the store`);

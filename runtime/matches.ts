@@ -10,7 +10,7 @@ import { matchResource, type Pattern } from "../kernel/grammar.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { decodeLine } from "../kernel/log.ts";
-import type { Store } from "../kernel/store.ts";
+import type { StoreReads } from "../kernel/store.ts";
 import { headOf } from "./load.ts";
 
 /** What a rule would have covered, of the calls that are over. */
@@ -40,7 +40,7 @@ export interface Matches {
 }
 
 /** The latest lines of a tree, oldest first; what was taken away from them stays away. */
-export async function* latest(store: Store, id: TreeId): AsyncGenerator<Line> {
+export async function* latest(store: StoreReads, id: TreeId): AsyncGenerator<Line> {
   const { seq } = await headOf(store, id);
   const from = Math.max(1, seq - LIMITS.linesMatchedMax + 1);
   for await (const batch of store.read(id, from)) {
@@ -53,7 +53,7 @@ export async function* latest(store: Store, id: TreeId): AsyncGenerator<Line> {
 
 /** Counts what a right on a pattern of resources would have covered. */
 export async function matchesIn(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   wanted: Pattern,
 ): Promise<Omit<Matches, "problem">> {

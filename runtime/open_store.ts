@@ -14,16 +14,21 @@ export async function openStore(options: {
   readonly store?: string | Store;
   readonly durability?: Durability;
   readonly encryption?: Encryption;
+  readonly readUrl?: string;
 }): Promise<Store> {
-  const { store = "./.libos/libos.db", durability = "power", encryption } = options;
+  const { store = "./.libos/libos.db", durability = "power", encryption, readUrl } = options;
   if (typeof store === "string" && isShared(store)) {
     if (encryption === undefined) {
       // Who does not use it does not load its library.
       const { PostgresStore } = await import("../providers/postgres_store.ts");
-      return await PostgresStore.open(store);
+      return await PostgresStore.open(store, readUrl === undefined ? {} : { readUrl });
     }
     const state = "a database, expected a path; a database encrypts its disk itself";
     throw new SysError("EINVAL", `Cannot encrypt store "${nameOf(store)}": ${state}`);
+  }
+  if (readUrl !== undefined) {
+    const expected = "expected a database; a store that is handed in has its own `readUrl`";
+    throw new SysError("EINVAL", `Cannot read a replica: the store is none of one, ${expected}`);
   }
   const isPath = typeof store === "string" && store !== ":memory:";
   if (isPath) {

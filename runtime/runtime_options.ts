@@ -28,6 +28,12 @@ import type { JitOptions } from "./workshop.ts";
 export interface RuntimeOptions {
   /** A path, ":memory:", "postgres://…", or a store. "./.libos/libos.db" by default. */
   readonly store?: string | Store;
+  /**
+   * A replica of the database that `store` is the address of: what servers and consoles only show
+   * is read from it, where it has all that this runtime wrote or showed. `EINVAL` without a
+   * database.
+   */
+  readonly readUrl?: string;
   /** For a path: "power" (synced; the default) or "process" (survives a kill, not a power cut). */
   readonly durability?: Durability;
   /** For a path: the key that the store is encrypted under. Without, it is plain. */

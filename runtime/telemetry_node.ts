@@ -7,6 +7,7 @@ import type { SandboxCounts } from "../broker/sandbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { isReady } from "../kernel/schedule.ts";
 import type { Record } from "../providers/telemetry.ts";
+import type { ReplicaState } from "../kernel/store.ts";
 import type { Node } from "./node.ts";
 
 /** Has something looked at, whenever values are wanted; returns how to stop. */
@@ -38,6 +39,7 @@ export function nodeGauges(node: Node, gauge: Gauge): (() => void)[] {
     ) => to(node.broken.size, {})),
     ...lineGauges(node, gauge),
     ...cageGauges(node, gauge),
+    ...replicaGauges(node, gauge),
     ...memberGauges(node, gauge),
   ];
 }
@@ -87,6 +89,39 @@ function cageGauges({ options: { world: { workshop } } }: Node, gauge: Gauge): (
       to(counts().waiting, {})
     ),
     gauge("libos.cages.max", "{cage}", "Cages at most")((to) => to(LIMITS.cagesMax, {})),
+  ];
+}
+
+/** Of a store with a replica: nothing is said of an age that nobody knows. */
+function replicaGauges({ options: { store } }: Node, gauge: Gauge): (() => void)[] {
+  const state = (): ReplicaState | null => store.replica?.() ?? null;
+  if (state() === null) return [];
+  return [
+    gauge("libos.store.replica.used", "", "1 where what is shown is read from the replica")((to) =>
+      to(state()!.use === "used" ? 1 : 0, { "libos.replica.use": state()!.use })
+    ),
+    gauge("libos.store.replica.lag", "s", "How old at most what the replica has is")((to) => {
+      const { lagMs } = state()!;
+      if (lagMs !== null) to(lagMs / 1_000, {});
+    }),
+    gauge("libos.store.replica.lag.bytes", "By", "Log of the primary that it has not done")(
+      (to) => {
+        const { lagBytes } = state()!;
+        if (lagBytes !== null) to(lagBytes, {});
+      },
+    ),
+    gauge(
+      "libos.store.views",
+      "{question}",
+      "Questions that are only shown, by who answered",
+      true,
+    )(
+      (to) => {
+        for (const [from, count] of Object.entries(state()!.answered)) {
+          to(count, { "libos.from": from });
+        }
+      },
+    ),
   ];
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { StoreView } from "../kernel/store.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Feed } from "./feed.ts";
@@ -80,6 +81,8 @@ export interface Env {
     session: string | null;
     /** The address that asks. */
     from: string;
+    /** Where what is shown is read, once it was asked for. */
+    shown: StoreView | undefined;
   };
 }
 

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { saysAge } from "./shown_from.ts";
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { SysError } from "../kernel/errors.ts";
@@ -61,6 +62,7 @@ export function createApp(house: House, isOurs: (host: string) => boolean): App 
   app.openapi(HEALTH, (c) => c.json({ ok: true } as const, 200));
   const asks = whoAsks(house);
   app.use("/v1/*", asks);
+  app.use("/v1/*", saysAge);
   app.use("/v1/*", wholeBody(house.clock));
   app.use("/v1/*", answerOnce(house.clock, house.runtime.node.options.store.shares?.()));
   for (const add of ROUTES) add(app, house);

@@ -17,7 +17,7 @@ import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { CapId, RequestId, TreeId } from "../kernel/ids.ts";
 import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import type { TreeHead } from "../kernel/store.ts";
+import type { StoreReads, TreeHead } from "../kernel/store.ts";
 import type { State } from "../kernel/state.ts";
 import type { PersonAnswer } from "../kernel/world.ts";
 import { atPace, type Pace, paceOf } from "../runtime/pace.ts";
@@ -65,6 +65,8 @@ interface Purse {
 
 /** What is asked for. */
 export interface DecidedQuery {
+  /** Where to read. */
+  readonly view: StoreReads;
   readonly tree?: string | undefined;
   readonly fits: (one: DecidedRequestView) => boolean;
 }
@@ -78,7 +80,7 @@ export interface Found {
 
 /** Reads and remembers what was decided. */
 export class DecidedBook {
-  readonly #house: Pick<House, "runtime" | "glances" | "clock">;
+  readonly #house: Pick<House, "glances" | "clock">;
   readonly #kept = new Map<TreeId, Past>();
   /** A tree is read by one at a time: what two would fold twice would be counted twice. */
   readonly #turns = new Turns();
@@ -86,19 +88,19 @@ export class DecidedBook {
   #count = 0;
 
   /** Nothing was read yet. */
-  constructor(house: Pick<House, "runtime" | "glances" | "clock">) {
+  constructor(house: Pick<House, "glances" | "clock">) {
     this.#house = house;
     this.#pace = paceOf(house.clock, LINES_A_TURN);
   }
 
   /** What was decided in trees that somebody may see. */
-  async find(who: Principal, { tree, fits }: DecidedQuery): Promise<Found> {
+  async find(who: Principal, { view, tree, fits }: DecidedQuery): Promise<Found> {
     const purse: Purse = { lines: LIMITS.decidedLinesMax, trees: LIMITS.decidedTreesMax };
     const nowMs = this.#house.clock.now();
     const items: DecidedRequestView[] = [];
     let unread = 0;
-    for (const head of await this.#heads(tree as TreeId | undefined)) {
-      const past = await this.#turns.take(head.tree, () => this.#read(head, purse));
+    for (const head of await headsIn(view, tree as TreeId | undefined)) {
+      const past = await this.#turns.take(head.tree, () => this.#read(view, head, purse));
       if (past === undefined) {
         // Whose it is nobody knows yet: of another's there is nothing to hear (H3).
         if (Object.keys(who.labels).length === 0) unread += 1;
@@ -115,47 +117,32 @@ export class DecidedBook {
     return { items, unread };
   }
 
-  /** Heads of trees, the youngest tree first: what it has to say is asked for most. */
-  async #heads(tree: TreeId | undefined): Promise<TreeHead[]> {
-    const { store } = this.#house.runtime.node.options;
-    if (tree !== undefined) {
-      const head = await store.head(tree);
-      return head === undefined || head.seq === 0 ? [] : [head];
-    }
-    const all: TreeHead[] = [];
-    let after: TreeId | undefined;
-    for (;;) {
-      const page = await store.list({ limit: HEADS_PAGE, ...(after && { after }) });
-      all.push(...page.filter(({ seq }) => seq > 0));
-      after = page.at(-1)?.tree;
-      if (page.length < HEADS_PAGE) return all.reverse();
-    }
-  }
-
   /** A tree's past, read on as far as the purse goes; undefined where it does not reach at all. */
-  async #read(head: TreeHead, purse: Purse): Promise<Past | undefined> {
+  async #read(view: StoreReads, head: TreeHead, purse: Purse): Promise<Past | undefined> {
     let past = this.#kept.get(head.tree);
     if (past?.seq === head.seq) return past;
     if (purse.trees <= 0 || purse.lines <= 0) return past;
     purse.trees -= 1;
-    const glance = await this.#house.glances.at(head);
+    const glance = await this.#house.glances.at(head, view);
     if (glance === undefined) return past;
     const { state } = glance.tree;
     past ??= begun(state);
     // Numbers of requests rise: a tree whose first is not given has none to tell of.
     if (state.next.req === 1) past.seq = head.seq;
-    else await this.#readOn(past, head, purse);
+    else await this.#readOn(view, past, { head, purse });
     settle(past, state);
     this.#keep(past);
     return past;
   }
 
-  async #readOn(past: Past, head: TreeHead, purse: Purse): Promise<void> {
-    const { store } = this.#house.runtime.node.options;
+  async #readOn(view: StoreReads, past: Past, { head, purse }: {
+    readonly head: TreeHead;
+    readonly purse: Purse;
+  }): Promise<void> {
     const to = Math.min(head.seq, past.seq + purse.lines);
     const before = past.done.size;
     try {
-      const lines = linesFrom(store, past.tree, past.seq + 1, to);
+      const lines = linesFrom(view, past.tree, past.seq + 1, to);
       for await (const line of atPace(lines, this.#pace)) {
         hear(past, line);
         past.seq = line.seq;
@@ -311,4 +298,20 @@ function viewOf({ atMs, gave, ...rest }: Decided, nowMs: number): DecidedRequest
       expiresAt: expiresMs === null ? null : timeText(expiresMs),
     })),
   };
+}
+
+/** Heads of trees, the youngest tree first: what it has to say is asked for most. */
+async function headsIn(view: StoreReads, tree: TreeId | undefined): Promise<TreeHead[]> {
+  if (tree !== undefined) {
+    const head = await view.head(tree);
+    return head === undefined || head.seq === 0 ? [] : [head];
+  }
+  const all: TreeHead[] = [];
+  let after: TreeId | undefined;
+  for (;;) {
+    const page = await view.list({ limit: HEADS_PAGE, ...(after && { after }) });
+    all.push(...page.filter(({ seq }) => seq > 0));
+    after = page.at(-1)?.tree;
+    if (page.length < HEADS_PAGE) return all.reverse();
+  }
 }

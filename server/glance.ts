@@ -18,7 +18,7 @@
 import { SysError } from "../kernel/errors.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
-import type { TreeHead } from "../kernel/store.ts";
+import { type StoreReads, type TreeHead, viewOf } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Run } from "../broker/run.ts";
@@ -51,16 +51,25 @@ export class Glances {
     this.#pace = paceOf(clock, READS_A_TURN);
   }
 
-  /** A tree; undefined for one that broke, or that is not there: it has nothing to show. */
-  async at(head: Pick<TreeHead, "tree" | "seq">): Promise<Glance | undefined> {
+  /**
+   * A tree; undefined for one that broke, or that is not there: it has nothing to show. `from` is
+   * where its head was read; what does not hold together there is read from the store.
+   */
+  async at(
+    head: Pick<TreeHead, "tree" | "seq"> | undefined,
+    from?: StoreReads,
+  ): Promise<Glance | undefined> {
+    if (head === undefined || head.seq === 0) return undefined;
+    const { store } = this.#node.options;
     try {
       if (this.#node.peek(head.tree) !== undefined) return await this.#node.hosted(head.tree);
       const broken = this.#node.broken.get(head.tree);
       if (broken !== undefined && !isElsewhere(this.#node, broken)) return undefined;
-      return { tree: this.#remembered(head) ?? await this.#read(head), runs: NOBODY };
+      return { tree: this.#remembered(head) ?? await this.#read(head, from), runs: NOBODY };
     } catch (thrown) {
-      if (thrown instanceof SysError) return undefined;
-      throw thrown;
+      if (!(thrown instanceof SysError)) throw thrown;
+      if (from === undefined || from === store) return undefined;
+      return await this.at(await store.head(head.tree));
     }
   }
 
@@ -82,10 +91,10 @@ export class Glances {
 
   /** Looks at the trees that come first in lists, so that who asks first need not wait for it. */
   async ahead(stopping: AbortSignal): Promise<void> {
-    const { store } = this.#node.options;
-    for (const head of await store.list({ live: true, limit: LIMITS.glancesAhead })) {
+    const view = await viewOf(this.#node.options.store);
+    for (const head of await view.list({ live: true, limit: LIMITS.glancesAhead })) {
       if (stopping.aborted) return;
-      if (head.seq > 0) await this.at(head);
+      await this.at(head, view);
     }
   }
 
@@ -97,10 +106,10 @@ export class Glances {
     return tree;
   }
 
-  async #read({ tree: id }: Pick<TreeHead, "tree">): Promise<Tree> {
+  async #read({ tree: id }: Pick<TreeHead, "tree">, from?: StoreReads): Promise<Tree> {
     await this.#pace();
     const { store, context } = this.#node.options;
-    const { tree, snapshotBytes } = await loadTree(store, id, context, "tail");
+    const { tree, snapshotBytes } = await loadTree(from ?? store, id, context, "tail");
     const isSmall = snapshotBytes === 0 && tree.state.seq <= LIMITS.glanceLinesMax;
     if (!isSmall) return tree;
     this.#kept.set(id, tree);

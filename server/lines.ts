@@ -12,12 +12,12 @@
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
 import { ChainReader, decodeLine, GENESIS } from "../kernel/log.ts";
-import type { Store, StoredBatch } from "../kernel/store.ts";
+import type { StoredBatch, StoreReads } from "../kernel/store.ts";
 import { headOf } from "../runtime/load.ts";
 
 /** Lines of a tree from `from` to `to`, which is the end when absent. */
 export async function* linesFrom(
-  store: Store,
+  store: StoreReads,
   id: TreeId,
   from: number,
   to = Infinity,

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { StoreReads, TreeHead } from "../kernel/store.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { residents } from "../kernel/process.ts";
 import type { Process } from "../kernel/state.ts";
@@ -23,6 +24,8 @@ const PAGE = 200;
 
 /** What trees to go through. */
 export interface TreeQuery {
+  /** Where to read: the store itself where something is to be done with what is found. */
+  readonly view: StoreReads;
   readonly tree?: string | undefined;
   /** Ended trees too. */
   readonly all: boolean;
@@ -38,23 +41,24 @@ export async function* seenTrees(
   who: Principal,
   query: TreeQuery,
 ): AsyncGenerator<Glance> {
-  const { store } = house.runtime.node.options;
+  const { view } = query;
+  const at = (head: TreeHead | undefined): Promise<Glance | undefined> =>
+    house.glances.at(head, view);
   if (query.tree !== undefined) {
-    const head = await store.head(query.tree as TreeId);
-    const found = head === undefined || head.seq === 0 ? undefined : await house.glances.at(head);
+    const found = await at(await view.head(query.tree as TreeId));
     if (found !== undefined && seesTree(who, found.tree.state)) yield found;
     return;
   }
   let { after } = query;
   for (;;) {
-    const page = await store.list({
+    const page = await view.list({
       live: !query.all,
       ...(query.asking === true ? { live: true, asking: true } : {}),
       limit: PAGE,
       ...(after === undefined ? {} : { after }),
     });
     for (const head of page) {
-      const found = head.seq === 0 ? undefined : await house.glances.at(head);
+      const found = await at(head);
       if (found !== undefined && seesTree(who, found.tree.state)) yield found;
     }
     after = page.at(-1)?.tree;
@@ -100,13 +104,11 @@ export async function pageOfTrees<T>(
 export async function processesNamed(
   house: House,
   who: Principal,
-  pids: readonly Pid[],
+  { view, pids }: { readonly view: StoreReads; readonly pids: readonly Pid[] },
 ): Promise<ProcessView[]> {
-  const { store } = house.runtime.node.options;
   const found: ProcessView[] = [];
   for (const [tree, own] of Map.groupBy(new Set(pids), treeOf)) {
-    const head = await store.head(tree);
-    const seen = head === undefined || head.seq === 0 ? undefined : await house.glances.at(head);
+    const seen = await house.glances.at(await view.head(tree), view);
     if (seen === undefined || !seesTree(who, seen.tree.state)) continue;
     const { processes } = seen.tree.state;
     for (const pid of own) {
@@ -121,6 +123,7 @@ export async function processesOf(
   house: House,
   who: Principal,
   query: {
+    readonly view: StoreReads;
     readonly all: "true" | "false";
     readonly state?: string | undefined;
     readonly label?: string | string[] | undefined;
@@ -139,6 +142,7 @@ export async function processesOf(
       view.image.startsWith(`${query.image}@`)) &&
     (query.state === undefined || isState(view, query.state));
   return await pageOfTrees<ProcessView>(house, who, {
+    view: query.view,
     tree: query.tree,
     all: isAll,
     page: query,

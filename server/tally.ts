@@ -8,6 +8,7 @@
  * @module
  */
 
+import { viewOf } from "../kernel/store.ts";
 import type { CallHead, EventMap, Line } from "../kernel/event.ts";
 import type { Clock } from "../kernel/world.ts";
 import type { Node } from "../runtime/node.ts";
@@ -54,12 +55,12 @@ export class Tally {
 
   /** Counts what the logs of live trees say of the last day, the latest lines of each. */
   async readPast(node: Node, stopping: AbortSignal): Promise<void> {
-    const { store } = node.options;
-    const heads = await store.list({ live: true, limit: PAST_TREES_MAX });
+    const view = await viewOf(node.options.store);
+    const heads = await view.list({ live: true, limit: PAST_TREES_MAX });
     const sinceMs = this.#clock.now() - DAY_MS;
     const pace = paceOf(this.#clock, LINES_A_TURN);
     for (const { tree, seq } of heads) {
-      for await (const line of linesFrom(store, tree, Math.max(1, seq - PAST_LINES_MAX))) {
+      for await (const line of linesFrom(view, tree, Math.max(1, seq - PAST_LINES_MAX))) {
         await pace();
         if (stopping.aborted) return;
         if (line.seq > seq) break;

@@ -13,7 +13,7 @@ import type { CallHead, CallResult, EventMap, Line } from "../kernel/event.ts";
 import type { Pid, RequestId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { State } from "../kernel/state.ts";
-import type { Store } from "../kernel/store.ts";
+import type { StoreReads } from "../kernel/store.ts";
 import { linesFrom } from "./lines.ts";
 import { cursorOf, toCursor } from "./page.ts";
 import type { BarView } from "./schema/evidence.ts";
@@ -49,7 +49,7 @@ interface Ended {
 
 /** A page of a process's bars, the latest first. */
 export async function timelinePage(
-  store: Store,
+  store: StoreReads,
   state: State,
   { pid, after, limit }: TimelineQuery,
 ): Promise<TimelinePage> {
@@ -98,7 +98,7 @@ function close({ key, bar }: Begun, ends: Map<string, Ended>): void {
 }
 
 /** Ends what ended after the lines of the page (T2), as far as is read on. */
-async function closeLater(store: Store, state: State, given: {
+async function closeLater(store: StoreReads, state: State, given: {
   readonly pid: Pid;
   readonly shown: readonly Begun[];
   readonly after: number;

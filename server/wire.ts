@@ -1198,6 +1198,25 @@ export interface Reason {
   readonly reason?: string;
 }
 
+/** `Replica` of the API's document. */
+export interface Replica {
+  /** Name. */
+  readonly name: string;
+  /** Use. */
+  readonly use: "unasked" | "used" | "behind" | "away" | "refused";
+  /** Detail. */
+  readonly detail: string;
+  /** Lag ms. */
+  readonly lagMs: number | null;
+  /** Lag bytes. */
+  readonly lagBytes: number | null;
+  /** Answered. */
+  readonly answered: {
+    readonly replica: number;
+    readonly primary: number;
+  };
+}
+
 /** `Request` of the API's document. */
 export interface Request {
   /** Id. */

@@ -27,7 +27,8 @@ test("Nodes are shown with what they do, told what to do, and trees nobody has a
   const fleet = new FleetPlace(server.url, `libos_console_fleet_${Deno.pid}`);
   {
     const node = { name: "oslo", labels: { region: "eu" } };
-    const os = await fleet.node({ node, autorun: true });
+    // What is no standby is not read, and the page says so.
+    const os = await fleet.node({ node, autorun: true, readUrl: fleet.url });
     await using at = await consolePlace({ os });
     await using other = await fleet.node({ node: { name: "lima" } });
     await os.spawn(waiter, { goal: "Waits here" });
@@ -41,6 +42,10 @@ test("Nodes are shown with what they do, told what to do, and trees nobody has a
     await row("lima").getByText("0.1.0").waitFor();
     await page.getByText("1 with something to do").waitFor();
     await row("Wants a card").getByText("gpu=yes").waitFor();
+    const replica = page.locator("section", { hasText: "Replica" });
+    await replica.getByText("refused", { exact: true }).waitFor();
+    await replica.getByText(/it takes writes, .* expected a standby: the primary is read/)
+      .waitFor();
     await assertSound(page, "fleet");
     await page.getByRole("button", { name: "Cordon lima" }).click();
     await row("lima").getByText("cordoned", { exact: true }).waitFor();

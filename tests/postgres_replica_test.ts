@@ -4,30 +4,10 @@
  */
 
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { join } from "node:path";
 import { Place } from "./cli_place.ts";
 import { FleetPlace, waiter } from "./fleet_place.ts";
-import { noPostgres, type Server, startPostgres } from "./postgres_place.ts";
-
-const ignore = noPostgres() !== undefined || Deno.env.get("LIBOS_TEST_PG") !== undefined;
-
-/** A server that follows another, from a copy of its files. */
-async function replicaOf(primary: Server): Promise<Server> {
-  await primary.kill();
-  const data = async (to: string): Promise<void> => {
-    const { success } = await new Deno.Command("cp", { args: ["-r", primary.data!, to] }).output();
-    if (!success) throw new Error("No copy");
-    await Deno.remove(join(to, "postmaster.pid")).catch(() => {});
-  };
-  const { hostname, port } = new URL(primary.url);
-  const follows = `primary_conninfo=host=${hostname} port=${port} user=libos`;
-  const replica = await startPostgres([follows, "wal_retrieve_retry_interval=100"], {
-    data,
-    files: { "standby.signal": "" },
-  });
-  await primary.start();
-  return replica;
-}
+import { startPostgres } from "./postgres_place.ts";
+import { noStandby as ignore, standbyOf } from "./standby_place.ts";
 
 Deno.test({
   name: "Commands that look read a replica, doctor says how old it is, and nothing writes to it",
@@ -41,7 +21,7 @@ Deno.test({
       await os.spawn(waiter, { goal: "Before" });
       await os.runUntilIdle();
     }
-    const replica = await replicaOf(primary);
+    const replica = await standbyOf(primary);
     let pid = "";
     {
       await using os = await fleet.node();

@@ -130,7 +130,10 @@ function batchOf(tree: number, seq: number): Batch {
 }
 
 const answering = (db: Postgres) => <T>(_: string, job: (db: Postgres) => Promise<T>) => job(db);
-const fleetOf = (db: Postgres): PostgresFleet => new PostgresFleet(db, answering(db));
+const fleetOf = (db: Postgres): PostgresFleet => {
+  const answer = answering(db);
+  return new PostgresFleet(db, { answer, aside: answer });
+};
 
 async function asks(db: Postgres, trees: number): Promise<Record<string, Asked>> {
   const wish = { nowMs: 9, active: 0, limit: 64, isOver: false, barred: [] };

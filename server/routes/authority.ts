@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { StoreReads } from "../../kernel/store.ts";
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { explainCall } from "../../broker/calls/capability.ts";
 import { SysError } from "../../kernel/errors.ts";
@@ -59,12 +61,14 @@ function listing(app: Api, house: House): void {
       if (uses === "true" && tree === undefined) {
         throw new SysError("EINVAL", "Cannot count uses: no tree, expected one with uses=true");
       }
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<CapabilityView>(house, c.get("who"), {
+        view,
         tree,
         all: false,
         page,
         idOf: ({ id }) => id,
-        of: (hosted) => uses === "true" ? usedIn(house, hosted.tree) : capabilityViews(hosted.tree),
+        of: (hosted) => uses === "true" ? usedIn(view, hosted.tree) : capabilityViews(hosted.tree),
       });
       return c.json(found, 200);
     },
@@ -95,10 +99,9 @@ function listing(app: Api, house: House): void {
 }
 
 /** A tree's capabilities, each with what it let through. */
-async function usedIn(house: House, tree: Tree): Promise<CapabilityView[]> {
+async function usedIn(view: StoreReads, tree: Tree): Promise<CapabilityView[]> {
   const from = Math.max(1, tree.state.seq - LINES_MAX + 1);
-  const { store } = house.runtime.node.options;
-  const lines = await Array.fromAsync(linesFrom(store, tree.state.tree, from));
+  const lines = await Array.fromAsync(linesFrom(view, tree.state.tree, from));
   return withUses(capabilityViews(tree), lines);
 }
 
@@ -201,7 +204,8 @@ function asking(app: Api, house: House): void {
       const { rule } = c.req.valid("query");
       const items: z.infer<typeof whoCanShape>["items"] = [];
       let of = 0;
-      for await (const { tree } of seenTrees(house, who, { all: false })) {
+      const view = await shownFrom(house, c);
+      for await (const { tree } of seenTrees(house, who, { view, all: false })) {
         for (const process of residents(tree.state)) {
           if (process.life.state === "ended") continue;
           of += 1;

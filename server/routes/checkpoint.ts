@@ -3,6 +3,7 @@
  * @module
  */
 
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import type { BranchEdits } from "../../kernel/branch.ts";
 import { takeCheckpoint } from "../../kernel/checkpoint.ts";
@@ -67,7 +68,9 @@ function checkpoints(app: Api, house: House): void {
     }),
     async (c) => {
       const { tree, ...page } = c.req.valid("query");
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<CheckpointView>(house, c.get("who"), {
+        view,
         tree,
         all: true,
         page,

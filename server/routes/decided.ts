@@ -3,6 +3,7 @@
  * @module
  */
 
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { LIMITS } from "../../kernel/limits.ts";
 import type { Api, House } from "../api.ts";
@@ -46,7 +47,11 @@ export function decidedRoutes(app: Api, house: House): void {
       const { tree, after, limit, ...wanted } = c.req.valid("query");
       const fits = (one: DecidedRequestView) => isWanted(one, wanted);
       const who = c.get("who");
-      const { items, unread } = await reads.hold(who.token, () => book.find(who, { tree, fits }));
+      const view = await shownFrom(house, c);
+      const { items, unread } = await reads.hold(
+        who.token,
+        () => book.find(who, { view, tree, fits }),
+      );
       // Pages go from the latest back: what is decided meanwhile is on none of them.
       const page = pageOf(items, { keyOf: (one) => backwards(keyOf(one)), after, limit });
       return c.json({ ...page, unread }, 200);

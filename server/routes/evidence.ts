@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { StoreReads } from "../../kernel/store.ts";
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import type { CallHead, EventMap, Line } from "../../kernel/event.ts";
 import { SysError } from "../../kernel/errors.ts";
@@ -72,9 +74,10 @@ function logs(app: Api, house: House): void {
       const isWhole = await isRevealed(c, reveal);
       if (isWhole) await house.reveals.noteOften(id, { what: "lines", by: who.name });
       const begin = after === undefined ? from : Number(cursorOf(after)) + 1;
+      const view = await shownFrom(house, c);
       const items = [];
       let next: string | null = null;
-      for await (const line of linesFrom(house.runtime.node.options.store, id, begin, to)) {
+      for await (const line of linesFrom(view, id, begin, to)) {
         if (type !== undefined && !line.type.startsWith(type)) continue;
         const event = eventView(line, isWhole);
         if (pid !== undefined && event.pid !== pid) continue;
@@ -105,8 +108,8 @@ function timelines(app: Api, house: House): void {
     async (c) => {
       const pid = c.req.valid("param").pid as Pid;
       const { tree } = await seenProcess(house, c.get("who"), pid);
-      const { store } = house.runtime.node.options;
-      const page = await timelinePage(store, tree.state, { pid, ...c.req.valid("query") });
+      const view = await shownFrom(house, c);
+      const page = await timelinePage(view, tree.state, { pid, ...c.req.valid("query") });
       return c.json({ ...page }, 200);
     },
   );
@@ -128,7 +131,8 @@ function calls(app: Api, house: House): void {
       const { tree, seq } = c.req.valid("param");
       const who = c.get("who");
       await seenTree(house, who, tree as TreeId);
-      const call = await callAt(house, tree as TreeId, seq);
+      const view = await shownFrom(house, c);
+      const call = await callAt(view, tree as TreeId, seq);
       if (!await isRevealed(c, c.req.valid("query").reveal)) {
         return c.json({ ...call, revealed: false, args: null, result: null }, 200);
       }
@@ -149,9 +153,9 @@ function calls(app: Api, house: House): void {
     async (c) => {
       const { tree, seq } = c.req.valid("param");
       await seenTree(house, c.get("who"), tree as TreeId);
-      const { store } = house.runtime.node.options;
-      const place = await placeAt(store, tree as TreeId, seq);
-      return c.json(storyView(await storyOf(store, tree as TreeId, place), seq), 200);
+      const view = await shownFrom(house, c);
+      const place = await placeAt(view, tree as TreeId, seq);
+      return c.json(storyView(await storyOf(view, tree as TreeId, place), seq), 200);
     },
   );
 }
@@ -171,7 +175,9 @@ function openEffects(app: Api, house: House): void {
       const who = c.get("who");
       const { reveal, ...page } = c.req.valid("query");
       const isWhole = await isRevealed(c, reveal);
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<EffectView>(house, who, {
+        view,
         all: false,
         page,
         idOf: ({ tree, seq }) => `${tree}.${seq}`,
@@ -211,11 +217,14 @@ function effectsOf({ state }: Pick<Tree, "state">, isWhole: boolean): EffectView
 }
 
 /** A call's line, and its outcome. */
-async function callAt(house: House, id: TreeId, seq: number): Promise<z.infer<typeof callShape>> {
-  const { store } = house.runtime.node.options;
+async function callAt(
+  view: StoreReads,
+  id: TreeId,
+  seq: number,
+): Promise<z.infer<typeof callShape>> {
   let found: Line | undefined;
   let outcome: { readonly data: EventMap["call.outcome"]; readonly atMs: number } | undefined;
-  for await (const line of linesFrom(store, id, seq)) {
+  for await (const line of linesFrom(view, id, seq)) {
     if (line.seq === seq) {
       if (line.type !== "call.done" && line.type !== "call.intent") {
         const state = `a line of "${line.type}", expected one of a call`;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { type ObjectId, type Pid, treeOf } from "../../kernel/ids.ts";
@@ -68,7 +69,9 @@ function listing(app: Api, house: House): void {
     }),
     async (c) => {
       const { tree, pid, name, type, deleted, ...page } = c.req.valid("query");
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<ObjectView>(house, c.get("who"), {
+        view,
         tree: tree ?? (pid === undefined ? undefined : treeOf(pid)),
         all: true,
         page,

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { viewOf } from "../../kernel/store.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { watchLateness } from "../../providers/resident.ts";
@@ -45,6 +46,8 @@ export function metricsRoute(app: Api, house: House, asks: MiddlewareHandler<Env
         throw new Refusal("role_too_low", sentence);
       }
       await watchers.look();
+      // How far a replica is behind is known of the moment at which it was asked.
+      if (node.options.store.replica?.() != null) await viewOf(node.options.store);
       return c.text(book.text(), 200, { "content-type": FORMAT });
     },
   );

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import type { Fleet, FreeTrees } from "../../kernel/fleet.ts";
@@ -11,7 +12,7 @@ import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import type { Principal } from "../principal.ts";
 import { isConfined, seesTree } from "../principal.ts";
-import { freeShape, nodeShape } from "../schema/process.ts";
+import { freeShape, nodeShape, replicaShape } from "../schema/process.ts";
 import { seenTree } from "../sight.ts";
 import { nodeView } from "../view/node.ts";
 import { body, json, REFUSALS } from "./answer.ts";
@@ -20,6 +21,8 @@ const nodesShape = z.object({
   items: z.array(nodeShape),
   /** Null where one node has the store alone, and for whoever sees only some trees. */
   free: freeShape.nullable(),
+  /** The replica that this kernel reads what it shows from; null where it has none. */
+  replica: replicaShape.nullable(),
 });
 const idParam = z.object({ id: z.string().max(64) });
 const moveShape = z.object({ tree: z.string().regex(/^t_\d{1,15}$/) }).openapi("NodeMove");
@@ -44,9 +47,12 @@ export function nodeRoutes(app: Api, house: House): void {
     }),
     async (c) => {
       const who = c.get("who");
-      const items = await nodesFor(house, who);
-      const free = isConfined(who) ? undefined : await fleetIn(house)?.free();
-      return c.json({ items, free: free === undefined ? null : shown(free) }, 200);
+      const fleet = (await shownFrom(house, c)).fleet?.();
+      const items = await nodesFor(house, who, fleet);
+      if (isConfined(who)) return c.json({ items, free: null, replica: null }, 200);
+      const free = await fleet?.free();
+      const replica = house.runtime.node.options.store.replica?.() ?? null;
+      return c.json({ items, free: free === undefined ? null : shown(free), replica }, 200);
     },
   );
   for (const [verb, state, summary] of ORDERS) {
@@ -114,9 +120,12 @@ function fleetOf(house: House, who: Principal): Fleet {
   return fleet;
 }
 
-async function nodesFor(house: House, who: Principal): Promise<z.infer<typeof nodeShape>[]> {
+async function nodesFor(
+  house: House,
+  who: Principal,
+  fleet: Pick<Fleet, "nodes"> | undefined,
+): Promise<z.infer<typeof nodeShape>[]> {
   const own = await ownNode(house, who);
-  const fleet = fleetIn(house);
   if (fleet === undefined || isConfined(who)) return [own];
   return (await fleet.nodes()).map((one) =>
     one.id === own.id
@@ -130,7 +139,7 @@ async function nodeNamed(
   who: Principal,
   id: string,
 ): Promise<z.infer<typeof nodeShape>> {
-  const found = (await nodesFor(house, who)).find((one) => one.id === id);
+  const found = (await nodesFor(house, who, fleetIn(house))).find((one) => one.id === id);
   if (found !== undefined) return found;
   throw new SysError("ENOENT", `Cannot find node "${id}": absent, expected one of the list`);
 }

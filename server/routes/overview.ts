@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { StoreReads } from "../../kernel/store.ts";
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { openIntents, residents } from "../../kernel/process.ts";
 import type { Api, House } from "../api.ts";
@@ -27,7 +29,7 @@ export function overviewRoutes(app: Api, house: House): void {
       middleware: [need("viewer")] as const,
       responses: { 200: json(overviewShape, "The numbers"), ...REFUSALS },
     }),
-    async (c) => c.json(await overviewOf(house, c.get("who")), 200),
+    async (c) => c.json(await overviewOf(house, c.get("who"), await shownFrom(house, c)), 200),
   );
   app.openapi(
     createRoute({
@@ -56,11 +58,15 @@ export function overviewRoutes(app: Api, house: House): void {
   );
 }
 
-async function overviewOf(house: House, who: Principal): Promise<OverviewView> {
+async function overviewOf(
+  house: House,
+  who: Principal,
+  view: StoreReads,
+): Promise<OverviewView> {
   const found = { running: 0, waiting: 0, requests: 0, failed: 0, inDoubt: 0 };
   const total = { usd: 0, tokens: 0, modelCalls: 0 };
   let oldestMs = Infinity;
-  for await (const { tree } of seenTrees(house, who, { all: false })) {
+  for await (const { tree } of seenTrees(house, who, { view, all: false })) {
     const { requests } = tree.state;
     for (const process of residents(tree.state)) {
       const { state } = process.life;

@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { StoreReads } from "../../kernel/store.ts";
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Pid, type TreeId, treeNumber } from "../../kernel/ids.ts";
 import { LIMITS } from "../../kernel/limits.ts";
@@ -63,9 +65,9 @@ function effects(app: Api, house: House, reads: Held): void {
       await seenTree(house, who, tree);
       if (pid !== undefined) await seenProcess(house, who, pid as Pid);
       const top = pid === undefined || pid === `p_${treeNumber(tree)}` ? null : pid as Pid;
-      const { store } = house.runtime.node.options;
+      const view = await shownFrom(house, c);
       const pace = paceOf(house.clock, LINES_A_TURN);
-      const rows = await reads.hold(who.token, () => effectsOfTree(store, tree, top, pace));
+      const rows = await reads.hold(who.token, () => effectsOfTree(view, tree, top, pace));
       const items = rows.filter(({ state }) => open === "false" || state === "in doubt")
         .map(sentView);
       return c.json(pageOf(items, { ...page, keyOf: ({ seq }) => sortable(String(seq)) }), 200);
@@ -87,7 +89,7 @@ function unused(app: Api, house: House, reads: Held): void {
     async (c) => {
       const who = c.get("who");
       const { policy, state } = await seenTree(house, who, c.req.valid("param").tree as TreeId);
-      const lines = linesOf(house, state.tree);
+      const lines = linesOf(house, await shownFrom(house, c), state.tree);
       const items = await reads.hold(who.token, () => unusedRules(policy, lines));
       return c.json({ tree: state.tree, items }, 200);
     },
@@ -111,7 +113,7 @@ function least(app: Api, house: House, reads: Held): void {
       const { tree: { state }, process } = await seenProcess(house, who, pid as Pid);
       const { name, version } = state.images[process.image]!;
       const { context } = house.runtime.node.options;
-      const lines = linesOf(house, state.tree);
+      const lines = linesOf(house, await shownFrom(house, c), state.tree);
       const found = await reads.hold(
         who.token,
         () => leastFor(lines, process.pid, context),
@@ -140,16 +142,16 @@ function tested(app: Api, house: House, reads: Held): void {
       const { text, until } = c.req.valid("json");
       const { context } = house.runtime.node.options;
       const of = { pid: process.pid, until };
+      const view = await shownFrom(house, c);
       const found = await reads.hold(
         who.token,
-        () => whatIfOf(linesOf(house, state.tree), of, { text, context }),
+        () => whatIfOf(linesOf(house, view, state.tree), of, { text, context }),
       );
       return c.json({ items: [...found] }, 200);
     },
   );
 }
 
-function linesOf(house: House, tree: TreeId) {
-  const { store } = house.runtime.node.options;
-  return atPace(readLines(store, tree), paceOf(house.clock, LINES_A_TURN));
+function linesOf(house: House, view: StoreReads, tree: TreeId) {
+  return atPace(readLines(view, tree), paceOf(house.clock, LINES_A_TURN));
 }

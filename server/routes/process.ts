@@ -3,6 +3,7 @@
  * @module
  */
 
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { type Pid, treeOf } from "../../kernel/ids.ts";
@@ -56,8 +57,9 @@ function reading(app: Api, house: House): void {
     async (c) => {
       const { pid, ...query } = c.req.valid("query");
       const who = c.get("who");
-      if (pid === undefined) return c.json(await processesOf(house, who, query), 200);
-      const items = await processesNamed(house, who, [pid].flat() as Pid[]);
+      const view = await shownFrom(house, c);
+      if (pid === undefined) return c.json(await processesOf(house, who, { view, ...query }), 200);
+      const items = await processesNamed(house, who, { view, pids: [pid].flat() as Pid[] });
       return c.json({ items, next: null }, 200);
     },
   );

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { diffText } from "../../kernel/diff.ts";
 import { SysError } from "../../kernel/errors.ts";
@@ -80,7 +81,9 @@ function listing(app: Api, house: House): void {
     async (c) => {
       const who = c.get("who");
       const { status, kind, risk, tree, ...page } = c.req.valid("query");
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<RequestView>(house, who, {
+        view,
         tree,
         all: false,
         asking: status === "pending",

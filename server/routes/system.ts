@@ -3,8 +3,9 @@
  * @module
  */
 
+import { viewOf } from "../../kernel/store.ts";
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Api, House } from "../api.ts";
+import type { Api, Finding, House } from "../api.ts";
 import { isSecure, need, signOut } from "../auth.ts";
 import { ROLES } from "../principal.ts";
 import { timeShape } from "../schema/shape.ts";
@@ -65,9 +66,20 @@ export function systemRoutes(app: Api, house: House): void {
       middleware: [need("viewer")] as const,
       responses: { 200: json(doctorShape, "The findings"), ...REFUSALS },
     }),
-    async (c) => c.json({ items: [...await house.doctor()] }, 200),
+    async (c) => c.json({ items: [...await house.doctor(), ...await replicaFinding(house)] }, 200),
   );
   sessions(app, house);
+}
+
+/** How the replica stands that this server reads what it shows from. */
+async function replicaFinding({ runtime }: House): Promise<Finding[]> {
+  const { store } = runtime.node.options;
+  if (store.replica?.() == null) return [];
+  await viewOf(store);
+  const { name, use, detail, lagMs } = store.replica()!;
+  const age = lagMs === null ? "" : `, ${lagMs} ms behind at most`;
+  const state = use === "used" ? "ok" : use === "behind" ? "note" : "bad";
+  return [{ what: "replica", state, detail: `${name}: ${detail}${age}` }];
 }
 
 function sessions(app: Api, house: House): void {

@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { StoreReads } from "../../kernel/store.ts";
+import { shownFrom } from "../shown_from.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { SysError } from "../../kernel/errors.ts";
 import { diffText } from "../../kernel/diff.ts";
@@ -35,9 +37,9 @@ export function toolRoutes(app: Api, house: House): void {
 async function seenTool(
   house: House,
   who: Principal,
-  hash: string,
+  { view, hash }: { readonly view: StoreReads; readonly hash: string },
 ): Promise<{ readonly tree: Tree; readonly tool: ToolRecord }> {
-  for await (const { tree } of seenTrees(house, who, { all: true })) {
+  for await (const { tree } of seenTrees(house, who, { view, all: true })) {
     const tool = Object.hasOwn(tree.state.tools, hash) ? tree.state.tools[hash] : undefined;
     if (tool !== undefined) return { tree, tool };
   }
@@ -57,7 +59,9 @@ function listing(app: Api, house: House): void {
     }),
     async (c) => {
       const { tree, ...page } = c.req.valid("query");
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<ToolView>(house, c.get("who"), {
+        view,
         tree,
         all: true,
         page,
@@ -102,10 +106,11 @@ function one(app: Api, house: House): void {
       responses: { 200: json(toolShape, "The tool"), ...REFUSALS },
     }),
     async (c) => {
-      const { tree, tool } = await seenTool(house, c.get("who"), c.req.valid("param").hash);
+      const view = await shownFrom(house, c);
+      const { hash } = c.req.valid("param");
+      const { tree, tool } = await seenTool(house, c.get("who"), { view, hash });
       const from = Math.max(1, tree.state.seq - RUN_LINES_MAX + 1);
-      const { store } = house.runtime.node.options;
-      const lines: Line[] = await Array.fromAsync(linesFrom(store, tree.state.tree, from));
+      const lines: Line[] = await Array.fromAsync(linesFrom(view, tree.state.tree, from));
       return c.json(toolView(tree.state, tool, lines), 200);
     },
   );
@@ -128,10 +133,14 @@ function sources(app: Api, house: House): void {
     }),
     async (c) => {
       const who = c.get("who");
-      const { tree, tool } = await seenTool(house, who, c.req.valid("param").hash);
+      const view = await shownFrom(house, c);
+      const { hash } = c.req.valid("param");
+      const { tree, tool } = await seenTool(house, who, { view, hash });
       const source = await sourceOf(house, tree, tool.source);
       const { against } = c.req.valid("query");
-      const other = against === undefined ? null : await seenTool(house, who, against);
+      const other = against === undefined
+        ? null
+        : await seenTool(house, who, { view, hash: against });
       const before = other === null ? null : await sourceOf(house, other.tree, other.tool.source);
       const diff = before === null ? null : diffText(before, source);
       return c.json({ hash: tool.hash, name: tool.name, source, diff }, 200);
@@ -157,14 +166,16 @@ function revoking(app: Api, house: House): void {
       const who = c.get("who");
       const { hash } = c.req.valid("param");
       const { reason } = c.req.valid("json");
-      await seenTool(house, who, hash);
-      for await (const { tree } of seenTrees(house, who, { all: true })) {
+      // What is done rests on it: the store itself is asked.
+      const { store: view } = house.runtime.node.options;
+      await seenTool(house, who, { view, hash });
+      for await (const { tree } of seenTrees(house, who, { view, all: true })) {
         const held = tree.state.tools[hash];
         if (held === undefined || held.revoked !== null) continue;
         const order = { kind: "revoke-tool", hash, reason, by: who.name } as const;
         await house.runtime.order(tree.state.tree, order);
       }
-      const { tree, tool } = await seenTool(house, who, hash);
+      const { tree, tool } = await seenTool(house, who, { view, hash });
       return c.json(toolView(tree.state, tool), 200);
     },
   );

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { shownFrom } from "../shown_from.ts";
 import { createHash } from "node:crypto";
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
@@ -44,11 +45,13 @@ function trees(app: Api, house: House): void {
     }),
     async (c) => {
       const { all, ...page } = c.req.valid("query");
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<TreeView>(house, c.get("who"), {
+        view,
         all: all === "true",
         page,
         idOf: ({ tree }) => tree,
-        of: async ({ tree }) => [await shownTree(house, tree)],
+        of: async ({ tree }) => [await shownTree(house, tree, view)],
       });
       return c.json(found, 200);
     },
@@ -143,7 +146,9 @@ function budgetList(app: Api, house: House): void {
     async (c) => {
       const who = c.get("who");
       const { tree, all, ...page } = c.req.valid("query");
+      const view = await shownFrom(house, c);
       const found = await pageOfTrees<BudgetRow>(house, who, {
+        view,
         tree,
         all: all === "true",
         page,

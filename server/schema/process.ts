@@ -203,6 +203,20 @@ export const nodeShape = z.object({
   }).nullable(),
 }).openapi("Node");
 
+/** A replica that what is only shown is read from, as it was at this question. */
+export const replicaShape = z.object({
+  name: z.string(),
+  use: z.enum(["unasked", "used", "behind", "away", "refused"]),
+  /** Why it is not used, when it is not. */
+  detail: z.string(),
+  /** How old at most what it has is; null: nobody knows. */
+  lagMs: z.number().int().nullable(),
+  /** How much of the primary's log it has not done yet; null: nobody knows. */
+  lagBytes: z.number().int().nullable(),
+  /** Questions that it answered, and those that went to the primary, since the server started. */
+  answered: z.object({ replica: z.number().int(), primary: z.number().int() }),
+}).openapi("Replica");
+
 /** Trees that no node has. */
 export const freeShape = z.object({
   ready: z.number().int(),

@@ -30,6 +30,15 @@ interface Free {
   }[];
 }
 
+/** The replica that the server reads what it shows from. */
+interface Replica {
+  readonly name: string;
+  readonly use: "unasked" | "used" | "behind" | "away" | "refused";
+  readonly detail: string;
+  readonly lagMs: number | null;
+  readonly lagBytes: number | null;
+}
+
 const ORDERS = {
   active: [["cordon", "Cordon"], ["drain", "Drain"]],
   cordoned: [["uncordon", "Uncordon"], ["drain", "Drain"]],
@@ -41,7 +50,11 @@ const TONES = { active: "allow", cordoned: "ask", draining: "ask", gone: "deny" 
 
 /** The page. */
 export function Fleet({ who }: PageProps): JSX.Element {
-  const { data, error, again } = useRead<{ items: readonly Node[]; free: Free | null }>(
+  const { data, error, again } = useRead<{
+    items: readonly Node[];
+    free: Free | null;
+    replica: Replica | null;
+  }>(
     "/v1/nodes",
     ({ kind }) => kind === "node.state",
   );
@@ -67,6 +80,7 @@ export function Fleet({ who }: PageProps): JSX.Element {
       {!isAlone && data !== undefined && (
         <Only who={who} role="admin" what="Ordering nodes">{null}</Only>
       )}
+      {data?.replica != null && <Copy replica={data.replica} />}
       {data?.free != null && <Unheld free={data.free} />}
     </Page>
   );
@@ -138,6 +152,21 @@ function leaseOf({ state, fleet }: Node): string {
   if (fleet === null) return "–";
   const age = `${spanOf(fleet.beatAgeMs)} ago`;
   return state === "gone" ? `last ${age}` : `${age}, of ${spanOf(fleet.leaseMs)}`;
+}
+
+function Copy({ replica: { name, use, detail, lagMs, lagBytes } }: {
+  readonly replica: Replica;
+}): JSX.Element {
+  return (
+    <section aria-labelledby="replica">
+      <h2 id="replica">Replica</h2>
+      <p>
+        <Badge tone={use === "used" ? "allow" : "ask"}>{use}</Badge>{" "}
+        <span class="id">{visible(name)}</span>: {visible(detail)}.{" "}
+        {lagMs !== null && `It is ${spanOf(lagMs)} behind at most, ${lagBytes ?? 0} bytes.`}
+      </p>
+    </section>
+  );
 }
 
 function Unheld({ free }: { readonly free: Free }): JSX.Element {
