@@ -4,8 +4,10 @@
  */
 
 import vm from "node:vm";
+import { CAGE_LIMITS } from "../kernel/limits.ts";
 import type { VmModule } from "../sandboxes/guest/worker.ts";
 import { moduleUrl } from "../sandboxes/guest_text.ts";
+import { argumentsOf } from "../sandboxes/process_sandbox.ts";
 import { ADD } from "./cage_stand.ts";
 
 const INPUT = JSON.stringify({ n: 1 });
@@ -38,9 +40,9 @@ export class BareWorker implements Disposable {
 }
 
 /** A child which runs the module, with pipes. */
-function childOf(text: string, more: readonly string[] = []): Deno.ChildProcess {
+function childOf(text: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: [...CHILD_ARGS, ...more, moduleUrl(text)],
+    args: [...CHILD_ARGS, moduleUrl(text)],
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
@@ -83,9 +85,10 @@ export async function inVm(): Promise<unknown> {
   return tool(JSON.parse(INPUT));
 }
 
+const ECHO_WORKER = `{ type: "module", deno: { permissions: "none" } }`;
 const ECHO = `const worker = new Worker(${
   JSON.stringify(moduleUrl("onmessage = ({ data }) => postMessage(data);"))
-}, { type: "module", deno: { permissions: "none" } });
+}, ${ECHO_WORKER});
 const into = new Uint8Array(65536), out = new Uint8Array(65536);
 const encoder = new TextEncoder(), decoder = new TextDecoder();
 worker.onmessage = ({ data }) => {
@@ -100,14 +103,49 @@ for (let held = 0, count; (count = await Deno.stdin.read(into.subarray(held))) !
   worker.postMessage(decoder.decode(into.subarray(4, size)));
   held = 0;
 }`;
+const WRITER = `const out = new Uint8Array(65536), encoder = new TextEncoder();
+onmessage = ({ data }) => {
+  const { written } = encoder.encodeInto(data, out.subarray(4));
+  new DataView(out.buffer).setUint32(0, written);
+  Deno.stdout.writeSync(out.subarray(0, written + 4));
+};
+postMessage("ready");`;
+const SHORT_ECHO = `const worker = new Worker(${JSON.stringify(moduleUrl(WRITER))}, ${ECHO_WORKER});
+await new Promise((resolve) => worker.onmessage = resolve);
+const into = new Uint8Array(65536), decoder = new TextDecoder();
+for (let held = 0, count; (count = Deno.stdin.readSync(into.subarray(held))) !== null;) {
+  held += count;
+  const size = held < 4 ? Infinity : 4 + new DataView(into.buffer).getUint32(0);
+  if (held < size) continue;
+  worker.postMessage(decoder.decode(into.subarray(4, size)));
+  held = 0;
+}`;
 
-/** A Worker in a child that sends back each text as it is: a frame on the pipe, and no checks. */
+/** How a bare echo carries texts: by two loops of events, or as short as a cage's relay does. */
+const ECHOES = { plain: ECHO, short: SHORT_ECHO };
+
+/**
+ * A Worker in a child that sends back each text as it is: a frame on the pipe, and no checks. It is
+ * started as a cage is.
+ */
 export class BareEcho implements AsyncDisposable {
-  readonly #child = childOf(ECHO, ["--unstable-worker-options"]);
-  readonly #writer = this.#child.stdin.getWriter();
-  readonly #reader = this.#child.stdout.getReader();
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #encoder = new TextEncoder();
   readonly #decoder = new TextDecoder();
+
+  /** Starts it. */
+  constructor(way: keyof typeof ECHOES) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [...argumentsOf(CAGE_LIMITS.memoryBytes, ECHOES[way])],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#reader = this.#child.stdout.getReader();
+  }
 
   /** Sends a text and waits until it is back. */
   async echo(text: string): Promise<string> {

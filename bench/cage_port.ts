@@ -13,7 +13,7 @@ import {
   standOf,
   type ToolCall,
 } from "./cage_stand.ts";
-import { infoRow, ratioRow, type Row, timed, timeRow, times } from "./measure.ts";
+import { infoRow, type Pair, pairedRow, type Row, timed, timeRow, times } from "./measure.ts";
 import { freshText } from "./stage.ts";
 
 const TURNS = 16;
@@ -57,11 +57,24 @@ async function caged(stand: Stand, tenant: string, width: number): Promise<numbe
   return from.slice(1).map((ms, i) => ms - from[i]!);
 }
 
-async function bare(echo: BareEcho): Promise<number[]> {
+/** The same, and after each trip one of a bare echo: what slows one slows the other. */
+async function paired(stand: Stand, tenant: string, echo: BareEcho): Promise<Pair[]> {
   const text = freshText(BYTES);
-  const trips: number[] = [];
-  for (let i = 0; i < TRIPS; i++) trips.push(await timed(() => echo.echo(text)));
-  return trips.slice(TRIPS_WARM);
+  const pairs: Pair[] = [];
+  let sinceMs = 0;
+  await play(
+    stand.sandbox,
+    runOf(tenant, CALLER, {
+      input: { n: TRIPS, width: 1, text },
+      call: async (_, args) => {
+        const ms = performance.now() - sinceMs;
+        pairs.push({ ms, rawMs: await timed(() => echo.echo(text)) });
+        sinceMs = performance.now();
+        return { ok: true, reply: args, atMs: 0 };
+      },
+    }),
+  );
+  return pairs.slice(TRIPS_WARM);
 }
 
 /** A call that the door answers, shared out over many in one run. */
@@ -78,29 +91,36 @@ async function door(): Promise<number[]> {
   return each;
 }
 
-/** Round trips of the port, in turns with a bare one. */
+/**
+ * Round trips of the port, alone and by turns with bare ones. The bare echo is what one writes who
+ * wants a Worker in a child; the shortest goes the way of a cage's relay, and does nothing else.
+ */
 export async function portRows(): Promise<Row[]> {
   await using stand = standOf("process", false);
   await using inProcess = standOf("worker", false);
-  await using echo = new BareEcho();
+  await using plain = new BareEcho("plain");
+  await using short = new BareEcho("short");
   const tenant = freshTenant();
   const trips: number[] = [];
-  const raw: number[] = [];
   const wide: number[] = [];
   const near: number[] = [];
+  const besidePlain: Pair[] = [];
+  const besideShort: Pair[] = [];
   for (let turn = 0; turn < TURNS; turn++) {
-    const some = [await caged(stand, tenant, 1), await bare(echo)];
-    const more = [await caged(stand, tenant, AT_ONCE), await caged(inProcess, tenant, 1)];
+    const some = [await caged(stand, tenant, 1), await caged(stand, tenant, AT_ONCE)];
+    const more = await caged(inProcess, tenant, 1);
+    const pairs = [await paired(stand, tenant, plain), await paired(stand, tenant, short)];
     if (turn < 2) continue;
     trips.push(...some[0]!);
-    raw.push(...some[1]!);
-    wide.push(...more[0]!);
-    near.push(...more[1]!);
+    wide.push(...some[1]!);
+    near.push(...more);
+    besidePlain.push(...pairs[0]!);
+    besideShort.push(...pairs[1]!);
   }
-  const against = { raw: times(raw), ratioMax: 1.3 };
   return [
     timeRow("port, 1 KB there and 1 KB back", times(trips), 0.25),
-    ratioRow("the same beside a bare echo through Worker and pipe", times(trips), against),
+    pairedRow("the same, by turns with a bare echo through Worker and pipe", besidePlain, 1.3),
+    pairedRow("the same, by turns with the shortest such echo", besideShort, null),
     infoRow(`the same, ${AT_ONCE} at a time: each`, times(wide)),
     infoRow("the same in the worker tier", times(near)),
     infoRow("clock.now through the port and the whole door", times(await door())),

@@ -85,6 +85,24 @@ export function ratioRow(what: string, measured: Times, against: {
   };
 }
 
+/** A time, and the raw one that was taken right beside it. */
+export interface Pair {
+  readonly ms: number;
+  readonly rawMs: number;
+}
+
+/** A row whose target is a ratio to a raw cost that was measured by turns: the median of ratios. */
+export function pairedRow(what: string, pairs: readonly Pair[], ratioMax: number | null): Row {
+  const ratio = times(pairs.map(({ ms, rawMs }) => ms / rawMs)).median;
+  return {
+    ...infoRow(what, times(pairs.map(({ ms }) => ms))),
+    target: ratioMax === null ? "" : `≤ ${ratioMax} × raw`,
+    raw: shown(times(pairs.map(({ rawMs }) => rawMs)).median),
+    ratio: ratio.toFixed(2),
+    met: ratioMax === null ? null : ratio <= ratioMax,
+  };
+}
+
 /** A row whose target is a plain number, at most or at least. */
 export function numberRow(what: string, value: number, target: {
   readonly atMost?: number;

@@ -36,7 +36,7 @@ export class Pool {
   readonly #cages = new Set<Cage>();
   readonly #busy = new Set<Cage>();
   /** Cages that have answered and are about to be free, by tenant. */
-  readonly #resting = new Map<string, Promise<unknown>>();
+  readonly #resting = new Map<string, { readonly cage: Cage; readonly free: Promise<void> }>();
   readonly #closing = new AbortController();
   #waiting: (() => void)[] = [];
   #isRefilling = false;
@@ -98,18 +98,21 @@ export class Pool {
   #rest(cage: Cage, run: CageRun, rested: Promise<boolean>): void {
     const { tenant } = run;
     const free = rested.then((isRested) => {
-      if (this.#resting.get(tenant) === free) this.#resting.delete(tenant);
+      if (this.#resting.get(tenant)?.cage === cage) this.#resting.delete(tenant);
       this.#release(cage, isRested && !isLarge(run));
     });
-    if (!isLarge(run)) this.#resting.set(tenant, free);
+    if (!isLarge(run)) this.#resting.set(tenant, { cage, free });
   }
 
   /** A cage for the run, marked as busy; null when the run was let go of. */
   async #acquire(run: CageRun, signal: AbortSignal): Promise<Cage | null> {
     // Who came before comes before.
     let mustWait = this.#waiting.length > 0;
-    // A cage which has just answered its tenant is free sooner than another is started.
-    if (!isLarge(run)) await this.#resting.get(run.tenant);
+    // A cage which has just answered its tenant is free sooner than another is started, unless it
+    // is still at work: then it is not waited for.
+    const resting = isLarge(run) ? undefined : this.#resting.get(run.tenant);
+    resting?.cage.hurry();
+    await resting?.free;
     while (!signal.aborted) {
       const cage = mustWait ? null : this.#find(run);
       if (cage !== null) {

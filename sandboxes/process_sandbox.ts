@@ -103,7 +103,7 @@ async function jailed(children: Children): Promise<void> {
 
 function startCage(parts: ProcessSandboxParts & { jail: boolean }, memoryBytes: number): Cage {
   const child = parts.children.start({
-    args: argumentsOf(memoryBytes),
+    args: argumentsOf(memoryBytes, RELAY_TEXT),
     dataBytesMax: RESERVED_BYTES + memoryBytes,
     jail: parts.jail,
   });
@@ -113,7 +113,8 @@ function startCage(parts: ProcessSandboxParts & { jail: boolean }, memoryBytes: 
   return new Cage({ ...parts, link, memoryBytesMax });
 }
 
-function argumentsOf(memoryBytes: number): readonly string[] {
+/** With what the runtime is started whose main isolate is a module. */
+export function argumentsOf(memoryBytes: number, module: string): readonly string[] {
   const heapMib = Math.max(16, Math.floor((memoryBytes - RUNTIME_BYTES) / MIB));
   return [
     "run",
@@ -124,10 +125,11 @@ function argumentsOf(memoryBytes: number): readonly string[] {
     "--no-remote",
     "--cached-only",
     "--no-check",
+    "--no-code-cache",
     "--quiet",
     "--unstable-worker-options",
     ...DENIED.map((permission) => `--deny-${permission}`),
     `--v8-flags=${[`--max-old-space-size=${heapMib}`, NO_TEXT_AS_CODE, GC, LOOPS]}`,
-    moduleUrl(RELAY_TEXT),
+    moduleUrl(module),
   ];
 }

@@ -270,6 +270,8 @@ Deno.test("A cage starts without having a loop compiled while it runs", async ()
   const sandbox = sandboxOf("process", { children: refusing });
   await sandbox.run(runOf(""));
   const spec = await asked.promise;
+  // Nor does it keep what was compiled, which could only be in its memory.
+  assert.equal(spec.args.includes("--no-code-cache"), true);
   const args = spec.args.map((arg) => arg.startsWith("--v8-flags=") ? `${arg},--trace-osr` : arg);
   const child = new RealChildren().start({ ...spec, args });
   const surface = JSON.stringify(SURFACE);

@@ -226,25 +226,33 @@ export async function begin(
 
 /**
  * Tells texts one by one, each in a turn of its own (W3): the runtime hands over messages between
- * the jobs of a turn, as many as there are.
+ * the jobs of a turn, as many as there are. What comes when nothing is under way is told at once,
+ * and its turn is over before the next. Each is told from the foot of the stack: in what way it
+ * came is not for a tool to see.
  */
 export function oneByOne(
   soon: (job: () => void) => void,
   hear: (text: string) => void,
 ): (data: unknown) => void {
   const inbox: string[] = [];
+  const { apply } = Reflect;
+  const { then } = Promise.prototype;
+  const now = Promise.resolve();
   let isAwake = false;
-  const turn = (): void => {
-    const text = inbox.shift()!;
-    isAwake = inbox.length > 0;
-    if (isAwake) soon(turn);
-    hear(text);
+  const tell = (): void => hear(inbox.shift()!);
+  const begin = (): void => {
+    isAwake = true;
+    soon(end);
+    void apply(then, now, [tell]);
+  };
+  const end = (): void => {
+    isAwake = false;
+    if (inbox.length > 0) begin();
   };
   return (data) => {
     if (typeof data !== "string") return;
     inbox.push(data);
-    if (!isAwake) soon(turn);
-    isAwake = true;
+    if (!isAwake) begin();
   };
 }
 
