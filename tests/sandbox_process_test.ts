@@ -234,6 +234,7 @@ Deno.test("ProcessSandbox keeps cages warm when it shall, and closes them", asyn
   assert.deepEqual(sandbox.counts(), {
     cages: LIMITS.cagesWarmMax,
     warm: LIMITS.cagesWarmMax,
+    busy: 0,
     waiting: 0,
   });
   await sandbox.close();
@@ -251,9 +252,9 @@ Deno.test("ProcessSandbox starts a cage that nobody needs only when it shall be 
       await sandbox.run(runOf("", { tenant }));
       await clock.advance(1_000);
     }
-    assert.deepEqual(sandbox.counts(), { cages: 2 + spare, warm: spare, waiting: 0 });
+    assert.deepEqual(sandbox.counts(), { cages: 2 + spare, warm: spare, busy: 0, waiting: 0 });
     await clock.advance(LIMITS.cageIdleMsMax * 2);
-    assert.deepEqual(sandbox.counts(), { cages: spare, warm: spare, waiting: 0 });
+    assert.deepEqual(sandbox.counts(), { cages: spare, warm: spare, busy: 0, waiting: 0 });
     await sandbox.close();
   }
 });
