@@ -4,17 +4,21 @@
  */
 
 import type { TreeId } from "../../kernel/ids.ts";
+import { LIMITS } from "../../kernel/limits.ts";
 import type { Store } from "../../kernel/store.ts";
 import { readLines, verifyTree } from "../../runtime/load.ts";
 import { RIGHTS } from "../../broker/table.ts";
 import { checkTree, type Invocation } from "./history.ts";
 import type { Recorder } from "./recorder.ts";
+import { timerFaults, Timers } from "./timers.ts";
+import { lengthOf, type Watch } from "./watch.ts";
 
 /** What is judged. */
 export interface Evidence {
   readonly store: Store;
   readonly trees: readonly TreeId[];
   readonly recorder: Recorder;
+  readonly watch: Watch;
   readonly invocations: readonly Invocation[];
   readonly leaseMs: number;
   /** How long an agent sleeps after each effect that is plain. */
@@ -34,6 +38,11 @@ export interface Judged {
   lines: number;
   /** Sleeps of which it is known when they began and ended. */
   sleeps: number;
+  /** Waits that time was to end, and how late one of them was at most, in milliseconds. */
+  timers: number;
+  latestMs: number;
+  /** For how long nodes answered all the while, all together, in seconds. */
+  steadyS: number;
 }
 
 interface Effect {
@@ -118,12 +127,37 @@ function shortSleeps({ recorder: { arrived }, pauseMs, leaseMs }: Evidence): {
   return { sleeps, short };
 }
 
+const NONE = { timers: 0, latestMs: 0, steadyS: 0 };
+
+/** Beyond a lease: a node looks untold so often, and leaves to others what is free for so long. */
+const TAKEOVER_MS = LIMITS.storeUntoldMsMax + LIMITS.nodePatienceMs;
+
+/** What is wrong with the timers of one tree. */
+async function timersOf(tree: TreeId, { store, watch, leaseMs }: Evidence): Promise<{
+  readonly count: number;
+  readonly latestMs: number;
+  readonly faults: readonly string[];
+}> {
+  const timers = new Timers();
+  const { batches, held } = await watch.of(tree);
+  let atMs = 0;
+  for await (const { seq, type, data } of readLines(store, tree)) {
+    atMs = batches.get(seq) ?? atMs;
+    timers.hear(type, data, atMs);
+  }
+  timers.end();
+  const watched = { held, steady: watch.steady, leaseMs, boundMs: leaseMs + TAKEOVER_MS };
+  const faults = timers.all.flatMap((timer) => timerFaults(timer, watched));
+  const late = timers.all.map(({ dueMs, endedMs }) => endedMs - dueMs);
+  return { count: late.length, latestMs: Math.max(0, ...late), faults };
+}
+
 /** Judges all of it. */
 export async function judge(evidence: Evidence): Promise<Judged> {
   const { store, trees, recorder, invocations } = evidence;
   const { sleeps, short } = shortSleeps(evidence);
   const violations: string[] = [...short];
-  const judged = { violations, effects: 0, unknown: 0, takeovers: 0, lines: 0, sleeps };
+  const judged = { violations, effects: 0, unknown: 0, takeovers: 0, lines: 0, sleeps, ...NONE };
   const known = new Set<string>();
   for (const tree of trees) {
     const { broken, lines } = await verifyTree(store, tree, { rights: RIGHTS });
@@ -135,6 +169,10 @@ export async function judge(evidence: Evidence): Promise<Judged> {
     if (epochs.some((epoch, i) => i > 0 && epoch <= epochs[i - 1]!)) {
       violations.push(`${tree}: epochs go back: ${epochs.join(", ")}`);
     }
+    const { count, latestMs, faults } = await timersOf(tree, evidence);
+    judged.timers += count;
+    judged.latestMs = Math.max(judged.latestMs, Math.round(latestMs));
+    violations.push(...faults.map((fault) => `${tree}: ${fault}`));
     const mine = invocations.filter((one) => one.tree === tree);
     for (const { kind, what } of checkTree(tree, mine, acts)) {
       violations.push(`${tree}: ${kind}: ${what}`);
@@ -150,7 +188,8 @@ export async function judge(evidence: Evidence): Promise<Judged> {
     if (!known.has(path)) violations.push(...effectFaults(path, undefined, recorder));
   }
   for (const damage of await store.check()) violations.push(damage);
-  return judged;
+  const steadyMs = [...evidence.watch.steady.values()].reduce((sum, all) => sum + lengthOf(all), 0);
+  return { ...judged, steadyS: Math.round(steadyMs / 1_000) };
 }
 
 /** Jain's index: 1 where all have had the same, 1/n where one has had all. */

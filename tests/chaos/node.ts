@@ -38,6 +38,7 @@ export type Asking =
   }
   | { readonly do: "read"; readonly tree: TreeId }
   | { readonly do: "broken" }
+  | { readonly do: "well" }
   | { readonly do: "jump"; readonly ms: number };
 
 /** A line to a node. */
@@ -99,6 +100,12 @@ async function done(os: Runtime, asking: Asking): Promise<unknown> {
       return await actsOf(os, asking.tree);
     case "broken":
       return [...os.node.broken].map(([tree, { code, message }]) => ({ tree, code, message }));
+    case "well": {
+      const { membership, options: { store } } = os.node;
+      await store.head("t_1");
+      return membership!.state === "active" &&
+        membership!.beatAgeMs < membership!.facts.leaseMs / 2;
+    }
     case "jump":
       offMs += asking.ms;
       return null;

@@ -18,6 +18,7 @@ import { History } from "./history.ts";
 import { fairness, judge, type Judged } from "./judge.ts";
 import { type Heard, Member } from "./member.ts";
 import { Recorder } from "./recorder.ts";
+import { Watch } from "./watch.ts";
 
 /** How large a run is. */
 export interface Extent {
@@ -76,10 +77,12 @@ export async function chaos(
   if (mute !== undefined) throw new Error(`"${mute.name}" does not start: ${mute.said}`);
   const store = await PostgresStore.open(server.url, { schema, connections: 2 });
   stack.defer(() => store.close());
+  const watch = await Watch.begin(server.url, schema);
+  stack.defer(() => watch.close());
   const trees = await spawned(members, recorder.origin, extent);
   tell(`${trees.length} trees on ${nodes} nodes`);
   const history = new History();
-  const scene = { members, trees, store, history };
+  const scene = { members, trees, store, history, watch };
   return await run({ ...scene, server, recorder, extent, tell });
 }
 
@@ -117,6 +120,7 @@ interface Running {
   readonly trees: readonly TreeId[];
   readonly store: PostgresStore;
   readonly history: History;
+  readonly watch: Watch;
   readonly server: Server;
   readonly recorder: Recorder;
   readonly extent: Extent;
@@ -124,7 +128,7 @@ interface Running {
 }
 
 async function run(running: Running): Promise<Outcome> {
-  const { members, trees, store, history, server, recorder, extent, tell } = running;
+  const { members, trees, store, history, server, recorder, watch, extent, tell } = running;
   const { seed, leaseMs, gapMs, chaosMs } = extent;
   const clients = new Clients({
     ...{ members, trees, store, history, gapMs: gapMs.acts },
@@ -137,6 +141,8 @@ async function run(running: Running): Promise<Outcome> {
     ...Array.from({ length: extent.clients }, () => clients.act(over)),
     clients.answer(over),
   ];
+  const done = new AbortController();
+  const watching = Promise.all(members.map((member) => watch.ask(member, done.signal)));
   // What fails there fails here, and is not left for nobody.
   const [faults] = await Promise.all([tormented, ...acting]);
   const shares = sharesOf(trees, recorder);
@@ -144,10 +150,12 @@ async function run(running: Running): Promise<Outcome> {
   tell(`calm after ${JSON.stringify(faults)}`);
   const left = await clients.end(extent.calmMs, tell);
   const violations = await Promise.all(left.map((tree) => unended(tree, running)));
+  done.abort();
+  await watching;
   // Who has not answered by now never will.
   for (const member of members) await member.kill();
   await clients.settled();
-  const evidence = { store, trees, recorder, invocations: history.all };
+  const evidence = { store, trees, recorder, watch, invocations: history.all };
   const judged = await judge({ ...evidence, leaseMs, pauseMs: extent.pauseMs });
   const fair = fairness(shares);
   if (fair < extent.fair) {
