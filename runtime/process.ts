@@ -16,10 +16,13 @@ import { PERSON } from "../kernel/label.ts";
 import { type LifeState, lifeState, processOf, type Signal } from "../kernel/process.ts";
 import type { Process, State } from "../kernel/state.ts";
 import type { ToolDefinition } from "../kernel/generated.ts";
+import type { Tree } from "../kernel/tree.ts";
+import { changedElsewhere, endedOf } from "./ending.ts";
 import { definitionOf, type ToolInfo, toolsOf } from "./generated.ts";
 import { stateAt } from "./history.ts";
 import type { AgentImage } from "./image.ts";
 import { readLines } from "./load.ts";
+import { lookAt } from "./look.ts";
 import { type ReplayCode, type Replayed, replayProcess } from "./replay.ts";
 import { commitImage } from "./portable.ts";
 import { wholeLines } from "./retention.ts";
@@ -134,15 +137,20 @@ export class AgentProcess {
     this.#operator = operator;
   }
 
+  /** Its tree to be read, wherever it is. */
+  #look(): Promise<Tree> {
+    return lookAt(this.#node, treeOf(this.pid));
+  }
+
   /** What can be told of it now. */
   async info(): Promise<ProcessInfo> {
-    const { state } = await this.#node.open(treeOf(this.pid));
+    const { state } = await this.#look();
     return info(state, processOf(state, this.pid));
   }
 
   /**
-   * Resolves when it has ended, however it ended. Rejects only by the signal, or when its tree
-   * broke.
+   * Resolves when it has ended, however it ended, on whatever node. Rejects only by the signal, or
+   * when its tree broke.
    */
   async wait(options: { readonly signal?: AbortSignal } = {}): Promise<ExitStatus> {
     const { signal } = options;
@@ -154,10 +162,10 @@ export class AgentProcess {
     try {
       for (;;) {
         const changed = new Promise<void>((resolve) => wake = resolve);
-        const ended = await this.#ended();
-        if (ended !== null) return ended;
+        const { status, seq } = await endedOf(this.#node, this.pid);
+        if (status !== null) return status;
         signal?.throwIfAborted();
-        await changed;
+        await this.#changed(changed, seq);
       }
     } finally {
       off();
@@ -165,19 +173,11 @@ export class AgentProcess {
     }
   }
 
-  async #ended(): Promise<ExitStatus | null> {
-    const tree = await this.#node.open(treeOf(this.pid));
-    const { life, spent } = processOf(tree.state, this.pid);
-    if (life.state !== "ended") return null;
-    const { outcome } = life;
-    await this.#node.durable(tree);
-    return {
-      pid: this.pid,
-      ok: outcome.kind === "exited" && outcome.code === 0,
-      outcome,
-      result: outcome.kind === "exited" ? outcome.result : null,
-      spent: { ...spent },
-    };
+  /** Resolves when somebody told that it changed, or it did on another node. */
+  async #changed(changed: Promise<void>, seq: number): Promise<void> {
+    const over = new AbortController();
+    const elsewhere = changedElsewhere(this.#node, this.pid, seq, over.signal);
+    await Promise.race([changed, elsewhere]).finally(() => over.abort());
   }
 
   /** Sends a signal to it and all below it. */
@@ -210,7 +210,7 @@ export class AgentProcess {
 
   /** Its tool table: what its image brought, and what was generated. */
   async tools(): Promise<ToolInfo[]> {
-    const tree = await this.#node.open(treeOf(this.pid));
+    const tree = await this.#look();
     return await toolsOf(this.#node, tree, processOf(tree.state, this.pid));
   }
 
@@ -219,13 +219,13 @@ export class AgentProcess {
    * `ENOENT`.
    */
   async tool(name: string): Promise<ToolDefinition> {
-    const tree = await this.#node.open(treeOf(this.pid));
+    const tree = await this.#look();
     return await definitionOf(this.#node, tree, processOf(tree.state, this.pid), name);
   }
 
   /** An image of what it has become: its instructions, tools and generated tools, by hash. */
   async commit(name: string, version = "1"): Promise<AgentImage> {
-    const tree = await this.#node.open(treeOf(this.pid));
+    const tree = await this.#look();
     return await commitImage(this.#node, tree, this.pid, { name, version });
   }
 
@@ -242,13 +242,13 @@ export class AgentProcess {
 
   /** What its tree was at a checkpoint or line; nothing is run. Throws `ENOENT`, `EINTEGRITY`. */
   async inspect(at: string | number): Promise<StateSummary> {
-    const tree = await this.#node.open(treeOf(this.pid));
+    const tree = await this.#look();
     return summaryOf(await stateAt(this.#node, tree, findPosition(tree.state, at)));
   }
 
   /** What differs in its tree between two checkpoints or lines; `to` is now when absent. */
   async diff(from: string | number, to?: string | number): Promise<readonly Change[]> {
-    const tree = await this.#node.open(treeOf(this.pid));
+    const tree = await this.#look();
     const state = (at: string | number): Promise<State> =>
       stateAt(this.#node, tree, findPosition(tree.state, at));
     return changesBetween(await state(from), await state(to ?? tree.state.seq));
@@ -313,10 +313,15 @@ export class AgentProcess {
     return await leastFor(await this.#lines(), this.pid, this.#node.options.context);
   }
 
+  /** Resolves when the store has all of its tree, as far as it is in memory here. */
+  async #written(): Promise<void> {
+    const tree = await this.#look();
+    if (this.#node.peek(tree.state.tree) === tree) await this.#node.durable(tree);
+  }
+
   async #lines(): Promise<AsyncIterable<Line>> {
-    const tree = treeOf(this.pid);
-    await this.#node.durable(await this.#node.open(tree));
-    return readLines(this.#node.options.store, tree);
+    await this.#written();
+    return readLines(this.#node.options.store, treeOf(this.pid));
   }
 
   /** Gives it a right, inside the tree's ceiling. */
@@ -363,10 +368,10 @@ export class AgentProcess {
     try {
       for (;;) {
         const changed = new Promise<void>((resolve) => wake = resolve);
-        const ended = await this.#ended() !== null;
+        const { status, seq } = await endedOf(this.#node, this.pid);
         while (chunks.length > 0) yield chunks.shift()!;
-        if (ended) return;
-        await changed;
+        if (status !== null) return;
+        await this.#changed(changed, seq);
       }
     } finally {
       off();
@@ -376,9 +381,9 @@ export class AgentProcess {
 
   /** Lines of its tree's log that are about it, so far. */
   async *events(options: { readonly from?: number } = {}): AsyncIterable<Line> {
-    const tree = treeOf(this.pid);
-    await this.#node.durable(await this.#node.open(tree));
-    for await (const line of readLines(this.#node.options.store, tree, options.from ?? 1)) {
+    await this.#written();
+    const { store } = this.#node.options;
+    for await (const line of readLines(store, treeOf(this.pid), options.from ?? 1)) {
       const data = line.data as { readonly pid?: string };
       if (data.pid === this.pid) yield line;
     }

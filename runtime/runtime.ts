@@ -41,6 +41,7 @@ import { contextOf, membershipOf, selectorOf, simulating } from "./node_parts.ts
 import { type AgentImage, asModel, budgetLimits } from "./image.ts";
 import { stateAt } from "./history.ts";
 import { readLines } from "./load.ts";
+import { lookAt } from "./look.ts";
 import { McpTools } from "./mcp_tools.ts";
 import { Node } from "./node.ts";
 import { Desk } from "./people.ts";
@@ -269,10 +270,14 @@ export class Runtime implements AsyncDisposable {
     return new AgentProcess(this.node, pid, this.#operator);
   }
 
-  /** A process by its id; undefined when there is none. */
+  /**
+   * A process by its id, on whatever node its tree is; undefined when there is none. It is read,
+   * waited for, told and signalled from here; what changes its tree otherwise is `EFENCED` where
+   * another node has that.
+   */
   async get(pid: string): Promise<AgentProcess | undefined> {
     try {
-      const tree = await this.node.open(treeOf(pid));
+      const tree = await lookAt(this.node, treeOf(pid));
       processOf(tree.state, pid as Pid);
     } catch (error) {
       if (error instanceof SysError && error.code === "ENOENT") return undefined;
@@ -291,7 +296,7 @@ export class Runtime implements AsyncDisposable {
     const shown: ProcessInfo[] = [];
     for (const { tree, seq } of await this.trees(options)) {
       if (seq === 0) continue;
-      const { state } = await this.node.open(tree);
+      const { state } = await lookAt(this.node, tree);
       for (const process of residents(state)) {
         if (options.all === true || process.life.state !== "ended") {
           shown.push(info(state, process));
@@ -303,7 +308,7 @@ export class Runtime implements AsyncDisposable {
 
   /** Whether a process could do something now, why, and the least grant that would let it. */
   async explain(pid: string, rule: string): Promise<Record<string, unknown>> {
-    const tree = await this.node.open(treeOf(pid));
+    const tree = await lookAt(this.node, treeOf(pid));
     const process = processOf(tree.state, pid as Pid);
     const nowMs = Math.max(this.node.options.world.clock.now(), tree.state.atMs);
     return explainCall({ tree, process, pid: process.pid, nowMs }, rule, {});

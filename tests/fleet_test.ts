@@ -118,7 +118,8 @@ claim("A tree that asks for labels waits for a node that has them", async (place
   await place.until("SELECT FROM $.trees WHERE owner IS NULL AND ready");
   await using other = await place.node();
   assert.deepEqual(await other.node.membership!.look(), []);
-  await rejects(other.get(process.pid), "EFENCED");
+  await rejects(other.node.open("t_1"), "EFENCED");
+  assert.equal((await (await other.get(process.pid))!.info()).state, "ready");
   await using able = await place.node({ ...LIVELY, node: { labels: nodeSelector } });
   await place.until("SELECT FROM $.trees WHERE NOT live");
   assert.equal((await (await able.get(process.pid))!.wait()).result, "done");
@@ -136,7 +137,8 @@ claim(
     }
     await using other = await place.node();
     assert.deepEqual(await other.node.membership!.look(), []);
-    await rejects(other.get("p_1"), "EFENCED");
+    await rejects(other.node.open("t_1"), "EFENCED");
+    assert.equal((await (await other.get("p_1"))!.info()).state, "ready");
     await using back = await place.node({ node });
     await back.node.membership!.look();
     assert.deepEqual(await place.owners(), { [idOf(back)]: 1, none: 1 });
@@ -220,6 +222,6 @@ claim(
     assert.equal((await place.sql("SELECT FROM $.trees WHERE id = 1 AND seq = 1")).length, 1);
     const late = "lease <= extract(epoch FROM now() + interval '1 year') * 1000";
     assert.equal((await place.sql(`SELECT FROM $.trees WHERE ${late}`)).length, 0);
-    await rejects(os.get("p_1"), "EFENCED");
+    await rejects(os.node.open("t_1"), "EFENCED");
   },
 );

@@ -1,0 +1,57 @@
+/**
+ * How a process ends, wherever its tree is: here, or on another node, of which nobody tells.
+ * @module
+ */
+
+import { SysError } from "../kernel/errors.ts";
+import { type Pid, treeOf } from "../kernel/ids.ts";
+import { LIMITS } from "../kernel/limits.ts";
+import { processOf } from "../kernel/process.ts";
+import { lookAt } from "./look.ts";
+import type { Node } from "./node.ts";
+import type { ExitStatus } from "./process.ts";
+
+/** How a process ended, once that is durable; null while it lives. And how far its log was read. */
+export async function endedOf(node: Node, pid: Pid): Promise<{
+  readonly status: ExitStatus | null;
+  readonly seq: number;
+}> {
+  const tree = await lookAt(node, treeOf(pid));
+  const { seq } = tree.state;
+  const { life, spent } = processOf(tree.state, pid);
+  if (life.state !== "ended") return { status: null, seq };
+  const { outcome } = life;
+  if (node.peek(treeOf(pid)) === tree) await node.durable(tree);
+  const status = {
+    pid,
+    ok: outcome.kind === "exited" && outcome.code === 0,
+    outcome,
+    result: outcome.kind === "exited" ? outcome.result : null,
+    spent: { ...spent },
+  };
+  return { status, seq };
+}
+
+/**
+ * Resolves when the store has more of a tree than `seq` and it is not in memory here, where others
+ * tell of it; never where one node has the store alone, or once `signal` is aborted.
+ */
+export async function changedElsewhere(
+  node: Node,
+  pid: Pid,
+  seq: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, world: { clock } } = node.options;
+  while (node.membership !== null && !signal.aborted) {
+    await clock.sleep(LIMITS.elsewhereLookMs, signal).catch(() => {});
+    if (signal.aborted || node.peek(treeOf(pid)) !== undefined) continue;
+    try {
+      if ((await store.head(treeOf(pid)))?.seq !== seq) return;
+    } catch (error) {
+      // The database is away: whoever waits goes on to wait.
+      if (!(error instanceof SysError)) throw error;
+    }
+  }
+  return await new Promise(() => {});
+}
