@@ -18,6 +18,7 @@ import type { JsonObject } from "./json.ts";
 import type { TreeId } from "./ids.ts";
 import type { AuditStore } from "./seal.ts";
 import type { Shares } from "./shares.ts";
+import type { Tail } from "./tail.ts";
 
 /**
  * "power": synced to the disk before an answer is given. "process": survives a kill, not a power
@@ -222,6 +223,8 @@ export interface Store {
   fleet?(): Fleet;
   /** Calls `heard` as soon as another process wrote for a tree that `node` has. */
   hear?(node: string, heard: () => void): void;
+  /** What all nodes commit from now on; absent where one node has it alone. */
+  tail?(): Promise<Tail>;
   /** For one question whose answer is only shown; absent where it has no replica. */
   view?(): Promise<StoreView>;
   /** How its replica stands; absent and null where it has none. */

@@ -20,7 +20,7 @@ import type { Postgres } from "./postgres_handle.ts";
 import { SHARES_TABLES } from "./postgres_shares.ts";
 
 /** The newest layout that this code knows. */
-export const POSTGRES_LAYOUT = 7;
+export const POSTGRES_LAYOUT = 8;
 /** Advisory locks, beside the schema's number: who migrates, names, sweeps, joins, seals. */
 export const LOCKS = { migrate: 1, key: 2, sweep: 3, join: 4, seal: 5 } as const;
 
@@ -141,6 +141,15 @@ const STEPS = "ALTER TABLE $.nodes ADD COLUMN steps real";
 /** When an item was put into an inbox; of those that are there already, now. */
 const PUT = "ALTER TABLE $.inbox ADD COLUMN put bigint DEFAULT $.now_ms()";
 
+/**
+ * Cleaned up by what was added, too: who follows what is committed finds it by positions, and the
+ * index has those of what was there at the last time.
+ */
+const FOLLOWED = `
+  ALTER TABLE $.batches SET (
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000);
+`;
+
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */
 export const MIGRATIONS: readonly string[] = [
   LAYOUT_1,
@@ -150,6 +159,7 @@ export const MIGRATIONS: readonly string[] = [
   UPKEEP,
   STEPS,
   PUT,
+  FOLLOWED,
 ];
 
 /** Brings the schema to the newest layout; `EINVAL` when it is of a newer one (T1). */

@@ -27,6 +27,7 @@ import type {
   StoreView,
   TreeHead,
 } from "../kernel/store.ts";
+import type { Tail } from "../kernel/tail.ts";
 import type { Shares } from "../kernel/shares.ts";
 import { thinned } from "../kernel/store.ts";
 import type { AuditStore } from "../kernel/seal.ts";
@@ -40,6 +41,7 @@ import { treeIn } from "./postgres_log.ts";
 import { headIn, PostgresReader } from "./postgres_reader.ts";
 import { PostgresReplica } from "./postgres_replica.ts";
 import { LOCKS, migrate } from "./postgres_schema.ts";
+import { PostgresTail } from "./postgres_tail.ts";
 import { PostgresShares } from "./postgres_shares.ts";
 import { PostgresWriter } from "./postgres_writer.ts";
 import { absentTree, closedStore, EMPTY_HEAD, refuseUnwritten } from "./store_refusals.ts";
@@ -286,7 +288,7 @@ export class PostgresStore implements Store {
   }
 
   waiting(): Promise<InboxDepth> {
-    return this.#answer("read", async ({ schema }) => {
+    return this.#aside("read", async ({ schema }) => {
       const [row] = await this.#db.run(
         `SELECT count(*) AS items, ${schema}.now_ms() - min(put) AS oldest
          FROM (SELECT put FROM ${schema}.inbox LIMIT ${WAITING_MAX}) AS counted`,
@@ -315,6 +317,17 @@ export class PostgresStore implements Store {
       answer: (verb, job) => this.#answer(verb, job),
       aside: (verb, job) => this.#aside(verb, job),
     });
+  }
+
+  async tail(): Promise<Tail> {
+    const tail = await PostgresTail.open((verb, job) => this.#aside(verb, job));
+    return {
+      next: async (limit, has) => {
+        const batches = await tail.next(limit, has);
+        if (batches.length > 0) this.#replica?.passed();
+        return batches;
+      },
+    };
   }
 
   async view(): Promise<StoreView> {

@@ -9,6 +9,7 @@ import type { Clock, Random } from "../kernel/world.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Feed } from "./feed.ts";
 import type { Glances } from "./glance.ts";
+import type { Hearing } from "./hearing.ts";
 import type { ImageBook } from "./image_book.ts";
 import type { PackageBook } from "./package_book.ts";
 import type { Streams } from "./stream.ts";
@@ -22,6 +23,8 @@ export interface House {
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly random: Random;
+  /** Durable lines of all trees, wherever they are. */
+  readonly hearing: Hearing;
   /** What happens, live. */
   readonly feed: Feed;
   readonly tokens: TokenBook;

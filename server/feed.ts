@@ -13,6 +13,8 @@ import { LIMITS } from "../kernel/limits.ts";
 import type { Clock, Random } from "../kernel/world.ts";
 import { watchBudgets } from "../runtime/budget_watch.ts";
 import type { Node } from "../runtime/node.ts";
+import type { Glances } from "./glance.ts";
+import type { Hearing } from "./hearing.ts";
 import type { StreamEvent } from "./schema/evidence.ts";
 import { told } from "./told.ts";
 
@@ -23,7 +25,7 @@ export type FeedListener = (event: StreamEvent) => void;
 
 /** What happens, live. */
 export class Feed {
-  readonly #boot: string;
+  #boot: string;
   readonly #kept: StreamEvent[] = [];
   readonly #listeners = new Set<FeedListener>();
   readonly #clock: Clock;
@@ -31,16 +33,31 @@ export class Feed {
   readonly #node: Node;
   /** Labels of the roots of the trees in the window, which may have left memory since. */
   readonly #labels = new Map<string, Labels>();
+  /** The same of trees that other nodes have, those of late. */
+  readonly #elsewhere = new Map<TreeId, Labels>();
+  readonly #glances: Glances;
+  #confined = 0;
   #first = 1;
   #last = 0;
 
-  /** Hears of a node's lines from now on. */
-  constructor(node: Node, clock: Clock, random: Random) {
+  /** Hears of lines from now on. */
+  constructor(node: Node, { hearing, glances, clock, random }: {
+    readonly hearing: Hearing;
+    readonly glances: Glances;
+    readonly clock: Clock;
+    readonly random: Random;
+  }) {
     this.#boot = random.bytes(4).toHex();
     this.#clock = clock;
     this.#node = node;
+    this.#glances = glances;
+    hearing.prepare = async (trees) => {
+      if (this.#confined > 0) await this.learn(trees);
+    };
+    // Whoever comes back has missed what others wrote (F2).
+    hearing.left = () => this.#boot = random.bytes(4).toHex();
     this.#offs = [
-      node.listen((_, lines) => {
+      hearing.listen((_, lines) => {
         for (const line of lines) {
           const event = told(line);
           if (event !== undefined) this.#add({ id: this.#next(), ...event }, true);
@@ -86,10 +103,31 @@ export class Feed {
     return this.#kept.slice(number - this.#first + 1);
   }
 
+  /** Somebody hears who sees some trees only; returns how to stop. */
+  forSome(): () => void {
+    this.#confined += 1;
+    return () => this.#confined -= 1;
+  }
+
+  /** Finds out the labels of trees: no event changes those of a root. */
+  async learn(trees: Iterable<TreeId>): Promise<void> {
+    for (const tree of trees) {
+      if (this.labelsOf(tree) !== undefined) continue;
+      const seen = await this.#glances.at(await this.#node.options.store.head(tree));
+      const root = seen?.tree.state.processes[`p_${treeNumber(tree)}`];
+      if (root === undefined) continue;
+      this.#elsewhere.set(tree, root.labels);
+      if (this.#elsewhere.size > LIMITS.tailTreesKept) {
+        this.#elsewhere.delete(this.#elsewhere.keys().next().value!);
+      }
+    }
+  }
+
   /** Labels of a tree's root, for trees in memory or in the window; undefined for others. */
   labelsOf(tree: TreeId): Labels | undefined {
     const state = this.#node.peek(tree)?.state;
-    return state?.processes[`p_${treeNumber(tree)}`]?.labels ?? this.#labels.get(tree);
+    return state?.processes[`p_${treeNumber(tree)}`]?.labels ?? this.#labels.get(tree) ??
+      this.#elsewhere.get(tree);
   }
 
   /** Events of the last while, for rates. */

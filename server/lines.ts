@@ -40,3 +40,8 @@ export async function* linesFrom(
 function headBefore({ seq, lines, payloads }: StoredBatch): string {
   return seq === 1 ? GENESIS : decodeLine(lines[0]!, payloads, new Set()).prev;
 }
+
+/** The lines of one batch, which hold together; what stands before them is not looked at. */
+export function linesIn(id: TreeId, batch: StoredBatch): readonly Line[] {
+  return [...new ChainReader(id, batch.seq - 1, headBefore(batch)).read(batch)];
+}

@@ -17,6 +17,7 @@ import type { Finding, House } from "./api.ts";
 import { type App, createApp } from "./app.ts";
 import { Feed } from "./feed.ts";
 import { Glances } from "./glance.ts";
+import { Hearing } from "./hearing.ts";
 import { ImageBook } from "./image_book.ts";
 import { PackageBook } from "./package_book.ts";
 import { Reveals } from "./reveal.ts";
@@ -184,6 +185,7 @@ class Household implements House {
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly random: Random;
+  readonly hearing: Hearing;
   readonly feed: Feed;
   readonly tokens: TokenBook;
   readonly streams: Streams;
@@ -211,7 +213,12 @@ class Household implements House {
     this.runtime = runtime;
     this.clock = clock;
     this.random = random;
-    this.feed = new Feed(runtime.node, clock, random);
+    const { node } = runtime;
+    const glances = new Glances(node, clock);
+    const hearing = new Hearing(node, clock);
+    this.glances = glances;
+    this.hearing = hearing;
+    this.feed = new Feed(node, { hearing, glances, clock, random });
     this.tokens = new TokenBook(options.tokens ?? memoryFile(), clock, random);
     this.isSelfApproved = options.selfApproval ?? false;
     this.isBehindTls = options.behindTls ?? false;
@@ -231,7 +238,6 @@ class Household implements House {
       file: options.madeImages ?? memoryFile(),
       failed: this.failed,
     });
-    this.glances = new Glances(runtime.node, clock);
     this.streams = new Streams(this);
     this.reveals = new Reveals(runtime, clock);
     this.tally = new Tally(runtime.node, clock);
@@ -251,6 +257,7 @@ class Household implements House {
   stop(): void {
     this.#stop.abort();
     this.streams.close();
+    this.hearing.close();
     this.feed.close();
     this.tally.close();
   }

@@ -278,6 +278,11 @@ export class Stream {
     return this.#ownTree === id || this.seesTree(id);
   }
 
+  /** Whether its principal sees some trees only. */
+  get isConfined(): boolean {
+    return isConfined(this.#who);
+  }
+
   /** Whether its principal sees a tree that is in memory or was told of lately. */
   seesTree(id: TreeId): boolean {
     const labels = this.#house.feed.labelsOf(id);
@@ -300,13 +305,18 @@ export async function streamAll(
   stream: Stream,
   cursor: string | undefined,
 ): Promise<void> {
-  const { feed } = house;
+  const { feed, hearing } = house;
+  stream.whenOver(hearing.follow());
+  if (stream.isConfined) stream.whenOver(feed.forSome());
+  await hearing.began;
+  if (stream.isOver) return;
   let last = cursor;
   if (last === undefined) stream.reset(feed.cursor, "from now on");
   while (last !== undefined) {
     const missed = feed.since(last);
     if (missed === undefined) stream.reset(feed.cursor, "the cursor is not in the window");
     if (missed === undefined || missed.length === 0) break;
+    if (stream.isConfined) await feed.learn(treesIn(missed));
     for (const event of missed) {
       stream.send(event);
       last = event.id;
@@ -317,12 +327,16 @@ export async function streamAll(
   stream.whenOver(feed.listen((event) => stream.send(event)));
 }
 
+function treesIn(events: readonly StreamEvent[]): ReadonlySet<TreeId> {
+  return new Set(events.flatMap(({ tree }) => tree === null ? [] : [tree as TreeId]));
+}
+
 /** Sends what happens to one process, by the numbers of its tree's lines. */
 export async function streamProcess(house: House, stream: Stream, given: {
   readonly pid: Pid;
   readonly after: number;
 }): Promise<void> {
-  const { node } = house.runtime;
+  const { runtime: { node }, hearing } = house;
   const tree = treeOf(given.pid);
   let last = given.after;
   let newest = 0;
@@ -334,12 +348,14 @@ export async function streamProcess(house: House, stream: Stream, given: {
     stream.send({ id: String(line.seq), ...event });
   };
   let isLive = false;
-  stream.whenOver(node.listen((id, lines) => {
+  stream.whenOver(hearing.follow());
+  stream.whenOver(hearing.listen((id, lines) => {
     if (id !== tree) return;
     newest = Math.max(newest, lines.at(-1)?.seq ?? 0);
-    // What stands before them was written at another node, and is read first.
+    // What stands before them is read first.
     if (isLive && (lines[0]?.seq ?? 0) <= last + 1) { for (const line of lines) hear(line); }
   }));
+  await hearing.began;
   const { tree: { state } } = await house.glances.of(tree);
   if (stream.seesTree(tree)) stream.about(tree);
   if (state.seq - last > LIMITS.feedEventsKept || last > state.seq) {
@@ -363,8 +379,7 @@ export async function streamProcess(house: House, stream: Stream, given: {
     stream.send({ id, kind: "process.text", tree, pid, seq: null, at, summary: { text } });
   }));
   if (node.membership === null) return;
-  // Nobody tells here what is written at another node.
   await stream.often(async () => {
-    if (newest > last || node.peek(tree) === undefined) await read();
+    if (newest > last) await read();
   });
 }
