@@ -23,6 +23,7 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   NO_COLOR: "1",
   TZ: "UTC",
   // What was allocated once and is free is given back, and not kept by each thread.
+  GLIBC_TUNABLES: "glibc.malloc.tcache_count=0",
   MALLOC_ARENA_MAX: "1",
   MALLOC_TRIM_THRESHOLD_: "65536",
   MALLOC_TOP_PAD_: "0",

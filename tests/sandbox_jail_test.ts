@@ -152,6 +152,7 @@ jailed("In a jail are the runtime, its libraries, and nothing else", async () =>
   const { LD_LIBRARY_PATH: _, ...rest } = env;
   assert.deepEqual(rest, {
     DENO_DIR: "/dev/null/x",
+    GLIBC_TUNABLES: "glibc.malloc.tcache_count=0",
     MALLOC_ARENA_MAX: "1",
     MALLOC_TOP_PAD_: "0",
     MALLOC_TRIM_THRESHOLD_: "65536",
