@@ -142,12 +142,23 @@ const STEPS = "ALTER TABLE $.nodes ADD COLUMN steps real";
 const PUT = "ALTER TABLE $.inbox ADD COLUMN put bigint DEFAULT $.now_ms()";
 
 /**
- * Cleaned up by what was added, too: who follows what is committed finds it by positions, and the
- * index has those of what was there at the last time.
+ * Who follows what is committed finds it by positions. Their index has what was there when the
+ * database last cleaned up, so that is done by what was added, too; and no statistics, which know
+ * nothing of the newest, make the database read all there is in its place.
  */
 const FOLLOWED = `
   ALTER TABLE $.batches SET (
-    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000);
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 5000);
+  CREATE FUNCTION $.followed_8(above bigint, gaps bigint[], most integer)
+    RETURNS TABLE("position" bigint, tree bigint, seq bigint)
+    LANGUAGE sql STABLE
+    SET enable_seqscan = off SET enable_indexscan = off AS $followed$
+      (SELECT b.position, b.tree, b.seq FROM $.batches b WHERE b.position = ANY(gaps))
+      UNION ALL
+      (SELECT b.position, b.tree, b.seq FROM $.batches b WHERE b.position > above
+       ORDER BY b.position LIMIT most)
+      ORDER BY 1 LIMIT most
+    $followed$;
 `;
 
 /** Statements that lead from the layout before to each, "$" for the schema; the first is 1. */

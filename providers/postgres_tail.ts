@@ -58,7 +58,7 @@ export class PostgresTail implements Tail {
       );
       const high = row!.at as number;
       const from = Math.max(0, high - BACK);
-      const { rows } = await look(db, "position > $1 AND position <= $2", [from, high]);
+      const { rows } = await look(db, [from, [], BACK]);
       const gaps = new Map<number, number>();
       const missing = missingIn(rows, from, high);
       if (missing.length > 0) {
@@ -75,11 +75,7 @@ export class PostgresTail implements Tail {
   ): Promise<readonly TailBatch[]> {
     return await this.#answer("follow", async (db) => {
       const gaps = [...this.#gaps.keys()];
-      const found = await look(
-        db,
-        `(position > $1 OR position = ANY($2::bigint[])) ORDER BY position LIMIT $3`,
-        [this.#high, gaps, limit],
-      );
+      const found = await look(db, [this.#high, gaps, limit]);
       const { rows } = found;
       const high = Math.max(this.#high, rows.at(-1)?.position ?? 0);
       const missing = missingIn(rows, this.#high, high);
@@ -118,13 +114,17 @@ async function nextNumber({ run }: Postgres): Promise<number> {
   return row!.next as number;
 }
 
-async function look(db: Postgres, which: string, values: readonly unknown[]): Promise<Look> {
+/** What is visible above a position and in gaps below it, so many rows at most. */
+async function look(
+  db: Postgres,
+  given: readonly [above: number, gaps: readonly number[], most: number],
+): Promise<Look> {
   const rows = await db.run(
     `SELECT pg_snapshot_xmin(now.at)::text::bigint AS over, b.position, b.tree, b.seq
-     FROM (SELECT pg_current_snapshot() AS at) AS now LEFT JOIN LATERAL (
-       SELECT position, tree, seq FROM ${db.schema}.batches WHERE ${which}) AS b ON true
+     FROM (SELECT pg_current_snapshot() AS at) AS now LEFT JOIN
+       ${db.schema}.followed_8($1::bigint, $2::bigint[], $3::integer) AS b ON true
      ORDER BY b.position`,
-    values,
+    given,
   );
   const seen = rows.filter(({ position }) => position !== null);
   return { over: rows[0]!.over as number, rows: seen.map(seenIn) };
