@@ -15,7 +15,6 @@ import {
   numberRow,
   type Row,
   type Section,
-  shown,
   timed,
   type Times,
   times,
@@ -282,22 +281,27 @@ async function forks(subject: Subject, table: RawTable): Promise<Row[]> {
   return [
     overRow(`process.fork: ${subject.label}`, times(subject.forks.slice(FORKS_WARM)), commits),
     overRow(`fork of a tree: ${subject.label}`, alone.whole, alone.raw),
-    { ...infoRow(`… which has ${FORKS + 1} processes`, many.whole), raw: shown(many.raw.median) },
+    infoRow("… its first call", alone.first),
+    overRow(`… which has ${FORKS + 1} processes`, many.whole, many.raw),
+    infoRow("… its first call", many.first),
   ];
 }
 
 /** Trees that begin where a subject is now, each beside one commit. */
 async function wholeForks(
   subject: Subject,
-): Promise<{ readonly whole: Times; readonly raw: Times }> {
-  const [raw, whole]: [number[], number[]] = [[], []];
+): Promise<{ readonly whole: Times; readonly raw: Times; readonly first: Times }> {
+  const [raw, whole, first]: [number[], number[], number[]] = [[], [], []];
   const { seq } = (await subject.tree()).state;
   for (let i = 0; i < WHOLE_FORKS + WARM_FORKS; i++) {
     raw.push(await timed(subject.commit));
-    whole.push(await timed(() => subject.process.fork(seq)));
+    const forked: AgentProcess[] = [];
+    whole.push(await timed(async () => forked.push(await subject.process.fork(seq))));
+    first.push(await timed(() => forked[0]!.info()));
     await subject.stage.run();
   }
-  return { whole: times(whole.slice(WARM_FORKS)), raw: times(raw.slice(WARM_FORKS)) };
+  const [wholeMs, rawMs, firstMs] = [whole, raw, first].map((ms) => times(ms.slice(WARM_FORKS)));
+  return { whole: wholeMs!, raw: rawMs!, first: firstMs! };
 }
 
 /** Recorded calls that a replay goes through in a second. */
@@ -377,8 +381,9 @@ export async function positions({ folder, long }: Extent): Promise<Section> {
       "A fork of a tree and a restore are those of AgentProcess; process.fork is a child of the " +
       "same tree. Restores go back over effects that were sent, 2 lines each: to a checkpoint, which " +
       "the tree in memory knows, or to a line that is none, whose state is folded and compared.",
-      "A fork of a tree writes a whole state into the log of the new one, so that this needs no " +
-      "other: it grows with memory and with processes, and not with the history.",
+      "A fork of a tree is one small commit; what the new tree begins with is copied into its own log " +
+      "from then on, so that it needs no other. Its first call waits for that: it grows with memory " +
+      "and with processes, and not with the history.",
       "Lines folded are those from the last snapshot that is kept before the position: few are " +
       "kept far from the end, so what a look costs there grows with the distance.",
     ],

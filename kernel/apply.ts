@@ -7,6 +7,7 @@
  */
 
 import { AUTHORITY, restoreUses, spendUses } from "./apply_authority.ts";
+import { BRANCH } from "./apply_branch.ts";
 import { type Handlers, MEMORY, releaseAll } from "./apply_memory.ts";
 import { PEOPLE } from "./apply_people.ts";
 import { TOOLS } from "./apply_tools.ts";
@@ -80,13 +81,6 @@ const TREE = {
   "tree.arrived": () => {},
   "files.undoing": () => {},
   "files.undone": () => {},
-  "tree.forked": (tree, { patch, nonce, owner, marks }) => {
-    tree.state.nonce = nonce;
-    if (marks !== undefined) tree.state.marks = marks;
-    if (owner !== undefined) tree.state.owner = owner;
-    // The text of the line is known by now or was read: nobody else has need of what it brings.
-    tree.adopt(patch);
-  },
   "policy.loaded": (tree, data, line) => {
     tree.state.policy = { text: data.text, sinceMs: line.atMs };
     tree.reloadPolicy();
@@ -386,6 +380,7 @@ const MAIL = {
 const HANDLERS: Handlers = {
   ...KIN,
   ...TREE,
+  ...BRANCH,
   ...PROCESS,
   ...CALL,
   ...AUTHORITY,

@@ -10,7 +10,7 @@
 
 import type { BudgetLimits, ImageData, Message } from "./event.ts";
 import { SysError } from "./errors.ts";
-import type { CapId, MessageId, Pid } from "./ids.ts";
+import type { CapId, MessageId, Pid, TreeId } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
 import { type Label, PERSON } from "./label.ts";
 import { loosened, owned, type Process, type State } from "./state.ts";
@@ -85,10 +85,7 @@ function settle({ life, journal, parked }: Process, own: () => Process): void {
 }
 
 function edit(state: State, pid: Pid, edits: BranchEdits): void {
-  const root = state.processes[pid];
-  if (root === undefined || root.life.state === "ended") {
-    throw new SysError("ESTATE", `Cannot fork "${state.tree}": its root does not live there`);
-  }
+  const root = livingRoot(state.tree, state.processes[pid]);
   const { goal = root.goal, model, budget, policy, message } = edits;
   if (message !== undefined) say(state, pid, message, edits.sender ?? OPERATOR);
   if (budget !== undefined) root.limits = { ...root.limits, ...budget };
@@ -96,6 +93,12 @@ function edit(state: State, pid: Pid, edits: BranchEdits): void {
   const image = model === undefined ? root.image : withModel(state, root.image, model);
   if (Object.keys(root.journal).length > 0) root.upcoming = { goal, image };
   else Object.assign(root, { goal, image });
+}
+
+/** The root of a tree, or `ESTATE`: what has ended does not begin anew. */
+export function livingRoot(tree: TreeId, root: Process | undefined): Process {
+  if (root !== undefined && root.life.state !== "ended") return root;
+  throw new SysError("ESTATE", `Cannot fork "${tree}": its root does not live there`);
 }
 
 /** An image that differs from another in its model. */

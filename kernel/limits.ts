@@ -187,6 +187,9 @@ export const LIMITS = {
   /** Entries of a state that are kept for these, as they were, in all. */
   positionEntriesKeptMax: 8_192,
   changesShownMax: 2_000,
+  /** What a tree that was branched off is given at a time, before others have their turn. */
+  growthPieceBytes: 2 ** 16,
+  growthPiecesPerCommit: 8,
   returnsPerTreeMax: 8,
   // Retention
   retentionDaysMin: 1,

@@ -35,7 +35,8 @@ const PAYLOADS: { readonly [T in EventType]?: readonly (readonly string[])[] } =
   "process.spawned": [["input"]],
   "process.ended": [["outcome", "result"]],
   "tree.restored": [["patch"]],
-  "tree.forked": [["patch"]],
+  "tree.forked": [["edits"], ["patch"]],
+  "tree.grown": [["patch"]],
 };
 /** Whether lines of a type may have payloads that can be taken away. */
 export function hasPayloads(type: EventType): boolean {
@@ -66,7 +67,7 @@ const TAIL = /,"prev":"([0-9a-f]{64})","seq":(\d+),"tree":"(t_\d+)","type":"[a-z
 /** The field that names a payload; where the payload was taken away, it stands for the value. */
 export const MARK = "$payload";
 /** Lines whose payload is a part of the state itself: without it there is no state. */
-export const STATE_LINES: readonly EventType[] = ["tree.restored", "tree.forked"];
+export const STATE_LINES: readonly EventType[] = ["tree.restored", "tree.forked", "tree.grown"];
 type Fields = { [key: string]: unknown };
 /** The same places by field: "here", or fields further down. Walking pairs makes no garbage. */
 type Spots = readonly (readonly [field: string, spot: Spots | "here"])[];

@@ -35,6 +35,11 @@ export function renamedText(text: string, from: TreeId, to: TreeId): string {
   return `[${renamed.join(",")}]`;
 }
 
+/** A name, such as an id, with the ids of tree `to` for those of tree `from`. */
+export function renamedName(name: string, from: TreeId, to: TreeId): string {
+  return swapOf(from, to)(name);
+}
+
 const IDS = "(?:p|cap|obj|req|msg|ck)";
 
 function inText(text: string, from: TreeId, to: TreeId): string {

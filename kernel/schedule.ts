@@ -12,6 +12,7 @@ import type { Batch } from "./store.ts";
 
 /** Whether any process has not ended, or left an effect whose outcome is not known (G5). */
 export function isLive(state: State): boolean {
+  if (state.branch !== undefined) return true;
   for (const pid in state.processes) {
     const process = state.processes[pid as Pid]!;
     if (process.life.state !== "ended" || openIntents(process).length > 0) return true;
@@ -21,7 +22,7 @@ export function isLive(state: State): boolean {
 
 /** Whether any process can run now. */
 export function isReady(state: State): boolean {
-  if (state.going !== undefined) return true;
+  if (state.going !== undefined || state.branch !== undefined) return true;
   for (const pid in state.processes) {
     const process = state.processes[pid as Pid]!;
     const { state: life } = process.life;
@@ -34,7 +35,7 @@ export function isReady(state: State): boolean {
 
 /** Processes that can run now. */
 export function readyPids(state: State): Pid[] {
-  if (state.going !== undefined) return [];
+  if (state.going !== undefined || state.branch !== undefined) return [];
   return (Object.keys(state.processes) as Pid[])
     .filter((pid) => state.processes[pid]!.life.state === "ready");
 }
@@ -71,6 +72,8 @@ export function countAsking(state: State): number {
 
 /** A short title for lists: the root's image and goal. */
 export function summaryTitle(state: State): string {
+  const { branch } = state;
+  if (branch !== undefined) return `branched off ${branch.from} at line ${branch.seq}`;
   const root = state.processes[`p_${state.tree.slice(2)}`];
   if (root === undefined) return "";
   const name = state.images[root.image]?.name ?? "?";

@@ -34,6 +34,7 @@ import type { Kin } from "./kin.ts";
 import type { Label } from "./label.ts";
 import type { Marks } from "./mark.ts";
 import type { Touched } from "./touch.ts";
+import type { Branch } from "./tree_event.ts";
 import type { PersonAnswer } from "./world.ts";
 
 /** Where a process is in its life. */
@@ -272,6 +273,8 @@ export interface State {
   marks?: Marks;
   /** The trees around it: that of its parent, and those of detached children. */
   kin?: Kin;
+  /** What it is to grow from, while it is not whole yet. */
+  branch?: Branch;
   /** Labels that its node has to have; absent: any node may have it. */
   selector?: { readonly [key: string]: string };
 }

@@ -115,8 +115,11 @@ export class Tree {
     this.#findBases();
   }
 
-  /** Changes state and what is derived from it as a patch says, and looks at nothing else. */
-  patch(patch: StatePatch): void {
+  /**
+   * Changes state and what is derived from it as a patch says, and looks at nothing else. What is
+   * "shared" is nobody else's.
+   */
+  patch(patch: StatePatch, values: "copied" | "shared" = "copied"): void {
     const { state } = this;
     const touched = [...patch.drop, ...patch.set].map(([name, key]) => [name, key] as const);
     const each = <T>(name: Collection, see: (entry: T) => void): void => {
@@ -127,7 +130,7 @@ export class Tree {
     };
     each<HeldCapability>("caps", (cap) => this.caps.remove(cap.id));
     each<ObjectRecord>("objects", (object) => this.#unknow(object));
-    applyPatch(state, patch);
+    applyPatch(state, patch, values);
     each<HeldCapability>("caps", (cap) => this.caps.add(cap));
     each<ObjectRecord>("objects", (object) => this.#know(object));
     if (touched.some(([name]) => name === "namespaces")) this.#findBases();
@@ -135,7 +138,10 @@ export class Tree {
     this.#lineages.clear();
   }
 
-  /** Becomes what a patch says that is nobody else's: what it brings is not copied. */
+  /**
+   * Becomes what a patch says that is nobody else's: what it brings is not copied, since the text
+   * of its line is known by now or was read.
+   */
   adopt(patch: StatePatch): void {
     applyPatch(this.state, patch, "shared");
     this.reindex();
@@ -287,7 +293,9 @@ export class Tree {
       const { text, hash } = encodeLine(line, payloads, this.#head);
       lines.push(text);
       this.#head = hash;
-      if (line.type === "checkpoint.taken") this.trail.chained(line.seq, hash);
+      if (line.type === "checkpoint.taken" || this.trail.isHeld) {
+        this.trail.chained(line.seq, hash);
+      }
     }
     const batch: Batch = {
       tree: this.state.tree,

@@ -3,6 +3,7 @@
  * @module
  */
 
+import type { BranchEdits } from "./branch.ts";
 import type { Errno } from "./errors.ts";
 import type { Pattern } from "./grammar.ts";
 import type { CheckpointId, Pid, TreeId } from "./ids.ts";
@@ -11,6 +12,17 @@ import type { Label } from "./label.ts";
 import type { Marks } from "./mark.ts";
 import type { StatePatch } from "./patch.ts";
 import type { Touched } from "./touch.ts";
+
+/** Where and how a tree was branched off: all that it has of itself before it grew. */
+export interface Branch {
+  readonly from: TreeId;
+  readonly seq: number;
+  /** SHA-256 of the other tree's line at `seq`. */
+  readonly head: string;
+  /** The other tree's last line by then, and its SHA-256. */
+  readonly end: { readonly seq: number; readonly head: string };
+  readonly edits: BranchEdits;
+}
 
 /** What can happen to a tree as a whole. */
 export interface TreeEvents {
@@ -66,7 +78,7 @@ export interface TreeEvents {
     /** What was done. */
     readonly touches: readonly Touched[];
   };
-  /** The tree began as another tree was at one of its positions, with ids of its own. */
+  /** The tree begins as another tree was at one of its positions, with ids of its own. */
   "tree.forked": {
     readonly from: TreeId;
     readonly seq: number;
@@ -74,11 +86,21 @@ export interface TreeEvents {
     readonly head: string;
     readonly nonce: string;
     readonly by: string;
-    readonly patch: StatePatch;
+    /** How far the other tree was by then: what it spent and revoked up to there holds here. */
+    readonly end?: Branch["end"];
+    readonly edits?: BranchEdits;
+    /** What it begins with, in logs of before: there, nothing has to grow. */
+    readonly patch?: StatePatch;
     /** Whose the new tree is. */
     readonly owner?: string;
     /** What files are marked with: they are those of the other tree, under their own names. */
     readonly marks?: { readonly [path: string]: Label };
+  };
+  /** A tree that was branched off got a part of what it begins with, and last of all the rest. */
+  "tree.grown": {
+    readonly patch: StatePatch;
+    /** Whether that was all: now it is what it was branched off as. */
+    readonly isWhole: boolean;
   };
   /** The tree goes on elsewhere, from the line before this one: nothing of it runs here again. */
   "tree.moved": {

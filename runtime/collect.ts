@@ -11,6 +11,7 @@ import { parseJson } from "../kernel/parse.ts";
 import type { State } from "../kernel/state.ts";
 import { archiveOf } from "../kernel/store.ts";
 import type { Removed, Store } from "../kernel/store.ts";
+import { allGrown, growAll } from "./growth.ts";
 import { loadTree } from "./load.ts";
 import type { Node } from "./node.ts";
 import { PAGE, treesOf } from "./seal.ts";
@@ -77,6 +78,7 @@ export interface Collected extends Removed {
 export async function gc(node: Node, by: string): Promise<Collected> {
   const { store, world } = node.options;
   const archive = archiveOf(store);
+  await growAll(node);
   const since = await archive.position();
   const { loose, kept } = await looseOf(store, await refsOfAll(node));
   if (loose.size === 0) return { count: 0, bytes: 0, kept, trees: [] };
@@ -92,6 +94,8 @@ export async function gc(node: Node, by: string): Promise<Collected> {
   }
   const when = new Date(world.clock.now()).toISOString().slice(0, 10);
   const note = `no tree referred to it on ${when}, collected by ${by}`;
+  // What grew since is named by commits since.
+  await allGrown(node);
   const removed = await archive.sweep(told, { note, since });
   return { ...removed, kept: kept + loose.size - removed.count, trees };
 }

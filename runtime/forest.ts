@@ -14,21 +14,21 @@ import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { ClaimFor } from "../kernel/fleet.ts";
-import { type Pid, type TreeId, treeNumber } from "../kernel/ids.ts";
+import type { Origin } from "../kernel/growth.ts";
+import type { TreeId } from "../kernel/ids.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { due } from "../kernel/schedule.ts";
 import { Tree } from "../kernel/tree.ts";
 import { closeAll } from "./closing.ts";
+import { grow } from "./growth.ts";
 import { IdleOrder, type Kept } from "./idle.ts";
 import { loadTree } from "./load.ts";
 import { ownedElsewhere } from "./membership.ts";
-import type { ForestParts, Hosted, Planted } from "./hosted.ts";
+import type { Decide, ForestParts, Hosted } from "./hosted.ts";
 import { isActive, Parting } from "./parting.ts";
+import { Planting } from "./planting.ts";
 
-export type { ForestParts, Hosted };
-
-/** How long is waited for another node that begins a tree, before it is looked at again. */
-const PLANT_LOOK_MS = 20;
+export type { Decide, ForestParts, Hosted };
 
 /** The trees in memory. */
 export class Forest {
@@ -46,7 +46,7 @@ export class Forest {
 
   /** Trees that are to be given back, and are held until then. */
   readonly #parting: Parting;
-  readonly #planting = new Map<string, Promise<void>>();
+  readonly #planting: Planting;
   #renewedMs = 0;
   #closed = false;
 
@@ -62,6 +62,18 @@ export class Forest {
         this.#hosted.delete(hosted.tree.state.tree);
         this.#order.drop(hosted);
         parts.left(hosted);
+      },
+    });
+    this.#planting = new Planting(parts, {
+      isHere: (id) => this.#hosted.has(id) || this.#loading.has(id),
+      open: (id) => this.open(id),
+      claim: (id) => this.#claim(id, "new"),
+      host: (tree, epoch) => this.#host(tree, epoch, { snapshotSeq: 0, snapshotBytes: 0 }),
+      loading: (id, job) => {
+        const loading = job.finally(() => this.#loading.delete(id));
+        this.#loading.set(id, loading);
+        // What failed is tried again by whoever opens it next.
+        loading.catch(() => {});
       },
     });
     membership?.attach({
@@ -209,6 +221,10 @@ export class Forest {
     const epoch = await this.#claim(id, why);
     try {
       const loaded = await loadTree(this.#parts.store, id, this.#parts.context);
+      if (loaded.tree.state.branch !== undefined) {
+        this.#own(loaded.tree, epoch);
+        await grow(loaded.tree, this.#parts);
+      }
       return this.#host(loaded.tree, epoch, loaded);
     } catch (error) {
       const known = error instanceof SysError ? error : new SysError("EINTEGRITY", String(error));
@@ -246,14 +262,17 @@ export class Forest {
     this.broken.delete(tree.state.tree);
     this.#claims.delete(tree.state.tree);
     this.use(hosted);
-    if (tree.state.epoch !== epoch) {
-      const draft = new Draft(tree, this.#parts.clock.now());
-      draft.add("tree.opened", { node: this.#parts.node, epoch });
-      tree.commit(draft);
-    }
+    this.#own(tree, epoch);
     this.place(tree);
     this.#parts.hosted(hosted);
     return hosted;
+  }
+
+  #own(tree: Tree, epoch: number): void {
+    if (tree.state.epoch === epoch) return;
+    const draft = new Draft(tree, this.#parts.clock.now());
+    draft.add("tree.opened", { node: this.#parts.node, epoch });
+    tree.commit(draft);
   }
 
   /** Has a tree given back that this node cannot run. */
@@ -267,59 +286,9 @@ export class Forest {
     if (membership?.suits(tree.state.selector) === false) this.#parting.add(this.of(tree));
   }
 
-  /**
-   * Makes a tree; `decide` drafts its first lines. A live tree with the same key is opened
-   * instead: null where another node has it.
-   */
-  async plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Planted> {
-    if (key === null) return await this.#plant(null, decide);
-    // Two that come with the same key at once get the same tree.
-    const before = this.#planting.get(key) ?? Promise.resolve();
-    const planted = before.then(() => this.#plant(key, decide));
-    const settled = planted.then(() => {}, () => {});
-    this.#planting.set(key, settled);
-    try {
-      return await planted;
-    } finally {
-      if (this.#planting.get(key) === settled) this.#planting.delete(key);
-    }
-  }
-
-  async #plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Planted> {
-    const { store, clock, membership } = this.#parts;
-    const untilMs = clock.now() + LIMITS.orderMsMax;
-    for (;;) {
-      const { tree: id, created } = await store.create(key);
-      const pid: Pid = `p_${treeNumber(id)}`;
-      const there = this.#hosted.get(id);
-      if (there !== undefined) {
-        this.use(there);
-        return { hosted: there, pid };
-      }
-      const isBegun = !created && (await store.head(id))!.seq > 0;
-      try {
-        return { hosted: await (isBegun ? this.open(id) : this.#begin(id, decide)), pid };
-      } catch (error) {
-        const isElsewhere = error instanceof SysError && error.code === "EFENCED";
-        if (membership === null || !isElsewhere) throw error;
-        if (isBegun) return { hosted: null, pid };
-        // Another node is about to begin it; should that die, it is free when its lease is over.
-        if (clock.now() >= untilMs) throw error;
-        await clock.sleep(PLANT_LOOK_MS);
-      }
-    }
-  }
-
-  async #begin(id: TreeId, decide: (draft: Draft) => Pid): Promise<Hosted> {
-    const { clock, node, context } = this.#parts;
-    const epoch = await this.#claim(id, "new");
-    const tree = Tree.empty(id, context);
-    tree.state.epoch = epoch;
-    const draft = new Draft(tree, clock.now());
-    draft.add("tree.opened", { node, epoch });
-    decide(draft);
-    tree.commit(draft);
-    return this.#host(tree, epoch, { snapshotSeq: 0, snapshotBytes: 0 });
+  /** See {@linkcode Planting.plant}. */
+  plant(key: string | null, decide: Decide, origin?: Origin): ReturnType<Planting["plant"]> {
+    return this.#planting.plant(key, decide, origin);
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 
 import type { Run } from "../broker/run.ts";
+import type { Draft } from "../kernel/draft.ts";
 import type { NodeLabels } from "../kernel/fleet.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Store } from "../kernel/store.ts";
@@ -28,11 +29,8 @@ export interface Hosted {
   usedMs: number;
 }
 
-/** A tree by its root, and where it is in memory; null: at another node. */
-export interface Planted {
-  readonly hosted: Hosted | null;
-  readonly pid: Pid;
-}
+/** Drafts the first lines of a tree; its root. */
+export type Decide = (draft: Draft) => Pid;
 
 /** What a forest grows on. */
 export interface ForestParts {
@@ -48,6 +46,10 @@ export interface ForestParts {
   hosted(hosted: Hosted): void;
   /** A tree left memory, because it only waits. */
   left(hosted: Hosted): void;
+  /** Resolves when what a tree has in its tail is durable, whether it is in memory yet or not. */
+  write(tree: Tree): Promise<void>;
+  /** The node is not idle before a tree has grown. */
+  growing(job: Promise<void>): void;
   /** What a tree has in its tail is to be written. */
   unwritten(hosted: Hosted): void;
   /** Whether an effect of the tree is being sent. */

@@ -33,6 +33,10 @@ const TELLERS: Tellers = {
   ],
   "restore.refused": ({ message }) => ["restore", message],
   "tree.forked": ({ from, seq, by }) => ["fork", `from ${from} at line ${seq} by ${by}`],
+  "tree.grown": ({ patch, isWhole }) => [
+    "fork",
+    `${patch.set.length} entries of what it was branched off as${isWhole ? ", which is all" : ""}`,
+  ],
   "tree.moved": ({ to, by }) => ["move", `to ${to} by ${by}`],
   "tree.arrived": ({ seq, by }) => ["arrive", `with ${seq} lines by ${by}`],
   "content.erased": ({ hashes, by, reason }) => [

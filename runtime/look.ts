@@ -16,7 +16,10 @@ export async function lookAt(node: Node, id: TreeId): Promise<Tree> {
   } catch (error) {
     if (!isElsewhere(node, error)) throw error;
     const { store, context } = node.options;
-    return (await loadTree(store, id, context, "tail")).tree;
+    const { tree } = await loadTree(store, id, context, "tail");
+    if (tree.state.branch === undefined) return tree;
+    const sentence = `Cannot look at tree "${id}": another node has it, where it is yet to grow`;
+    throw new SysError("EAGAIN", `${sentence}, expected it whole; try again`);
   }
 }
 

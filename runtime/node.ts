@@ -17,6 +17,7 @@ import { Run } from "../broker/run.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
+import type { Origin } from "../kernel/growth.ts";
 import type { Pid, TreeId } from "../kernel/ids.ts";
 import type { Order } from "../kernel/inbox.ts";
 import type { Json } from "../kernel/json.ts";
@@ -26,7 +27,7 @@ import { tick } from "../kernel/tick.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { untilIdle } from "./closing.ts";
 import { type CommitInfo, Committer } from "./committer.ts";
-import { Forest, type Hosted } from "./forest.ts";
+import { type Decide, Forest, type Hosted } from "./forest.ts";
 import { isSendingOf, KEPT, type Kept, leftMemory } from "./idle.ts";
 import { addressees, Intake } from "./intake.ts";
 import { type Membership, ownedElsewhere } from "./membership.ts";
@@ -54,6 +55,8 @@ export class Node implements Host {
   /** How far each tree's lives were looked at: calls alone change none. */
   readonly #seen = new WeakMap<Tree, number>();
   readonly #listeners = new Set<Listener>();
+  /** What goes on until trees that were branched off here are whole. */
+  readonly branching: Set<Promise<void>> = new Set();
   /** Who hears what became of each commit. */
   readonly commits: Set<(info: CommitInfo) => void> = new Set();
   readonly #streams = new Set<(pid: Pid, chunk: string) => void>();
@@ -78,6 +81,8 @@ export class Node implements Host {
       membership: this.membership,
       hosted: (hosted) => this.#hosted(hosted),
       left: (hosted) => this.turns.forget(hosted),
+      write: (tree) => this.#committer.durable(tree),
+      growing: (job) => this.#settle(job),
       unwritten: ({ tree }) => void this.durable(tree).catch(() => {}),
       isSending: ({ tree }) => isSendingOf(tree.state.tree, this.broker.sending.keys()),
       lost: (tree) => this.#lost(tree),
@@ -169,8 +174,6 @@ export class Node implements Host {
     if (hosted !== undefined) this.#forest.snapshot(hosted, lines);
   }
 
-  // Trees.
-
   /** A tree in memory, loaded and claimed when it is not there yet; to `look`, see the forest. */
   async open(id: TreeId, why?: "look"): Promise<Tree> {
     return (await this.#forest.open(id, why)).tree;
@@ -232,9 +235,9 @@ export class Node implements Host {
   }
 
   /** Makes a tree, as `decide` drafts it; a live one with the same key is it, wherever it is. */
-  async plant(key: string | null, decide: (draft: Draft) => Pid): Promise<Pid> {
-    const { hosted, pid } = await this.#forest.plant(key, decide);
-    if (hosted !== null) await this.durable(hosted.tree);
+  async plant(key: string | null, decide: Decide, origin?: Origin): Promise<Pid> {
+    const { pid, written } = await this.#forest.plant(key, decide, origin);
+    await written;
     this.poke();
     return pid;
   }
@@ -357,7 +360,7 @@ export class Node implements Host {
     try {
       do {
         await this.pump();
-        await this.#untilIdle();
+        if (!this.idle) await new Promise<void>((resolve) => this.#idlers.add(resolve));
         await Promise.all(this.trees.map((tree) => this.durable(tree).catch(() => {})));
         await this.#committer.idle();
       } while (!this.idle);
@@ -365,10 +368,6 @@ export class Node implements Host {
       this.#drivers -= 1;
       if (this.#drivers === 0 && this.options.autorun === false) this.turns.limit = 0;
     }
-  }
-
-  async #untilIdle(): Promise<void> {
-    if (!this.idle) await new Promise<void>((resolve) => this.#idlers.add(resolve));
   }
 
   /** Runs one step of the process whose turn it is; false when none is ready. */

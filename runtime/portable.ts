@@ -77,6 +77,8 @@ export async function* exportTree(store: Store, id: TreeId): AsyncGenerator<stri
 
 async function* recordsOf(store: Store, id: TreeId): AsyncGenerator<string> {
   const end = await endOf(store, id);
+  const past = await treeAt(store, id, end.seq, CONTEXT);
+  if (past.tree.state.branch !== undefined) throw growing(id);
   yield canonical({ ...end, tree: id, type: "libos.tree/1" });
   const snapshot = await store.getSnapshot(id, end.seq);
   if (snapshot !== undefined) yield snapshotRecord(snapshot);
@@ -91,7 +93,6 @@ async function* recordsOf(store: Store, id: TreeId): AsyncGenerator<string> {
     }
     if (seq + lines.length > end.seq) break;
   }
-  const past = await treeAt(store, id, end.seq, CONTEXT);
   const refs = await refsOf(store, past.tree.state);
   for (const hash of [...refs].sort()) {
     const text = await store.getBlob(hash).catch(ifRemoved);
@@ -100,6 +101,13 @@ async function* recordsOf(store: Store, id: TreeId): AsyncGenerator<string> {
   for (const { id: item, body } of await store.getInbox(id)) {
     yield canonical({ body, id: item, type: "libos.inbox/1" });
   }
+}
+
+/** A tree whose kernel died before it had grown is of no use without the one it came from. */
+function growing(id: TreeId): SysError {
+  const sentence =
+    `Cannot export tree "${id}": it has yet to grow from the tree it was branched off`;
+  return new SysError("ESTATE", `${sentence}, expected a kernel to open the store first`);
 }
 
 /** Content that was taken away is not carried; anything else that fails, fails. */

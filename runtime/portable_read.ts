@@ -6,10 +6,12 @@
 import { RIGHTS } from "../broker/table.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { EventMap } from "../kernel/event.ts";
+import { foreignIn } from "../kernel/growth.ts";
 import { isId, type TreeId, treeNumber } from "../kernel/ids.ts";
 import { canonical, type JsonObject, sha256 } from "../kernel/json.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
 import { parseJson } from "../kernel/parse.ts";
+import type { StatePatch } from "../kernel/patch.ts";
 import { named } from "../kernel/proof.ts";
 import { wants } from "../kernel/schedule.ts";
 import type { Batch, InboxItem, Snapshot, StoredBatch } from "../kernel/store.ts";
@@ -151,6 +153,10 @@ export class TreeReader {
     const seq = this.#chain!.seq + 1;
     const batch = { seq, lines: [line.text], payloads: line.payloads };
     for (const read of this.#chain!.read(batch)) {
+      const { patch } = read.data as { readonly patch?: StatePatch };
+      const isBegin = read.type === "tree.forked" || read.type === "tree.grown";
+      const wrong = isBegin && patch !== undefined ? foreignIn(patch, read.tree) : null;
+      if (wrong !== null) throw this.#broken(`it begins with what is not its own: ${wrong}`);
       try {
         this.#tree!.replay(read);
       } catch (error) {
@@ -189,6 +195,8 @@ export class TreeReader {
     if (!this.#ended) throw this.#broken("the stream was cut");
     this.#chain!.finish(this.start.seq, this.start.head);
     const tree = this.#tree!;
+    // It would grow from a tree of this store, whatever that is.
+    if (tree.state.branch !== undefined) throw this.#broken("it has yet to grow");
     for (const hash of valuesOf(tree.state)) {
       if (this.#blobs.has(hash) || this.#erased.has(hash)) continue;
       throw this.#broken(`value "${hash}" is missing`);

@@ -23,6 +23,7 @@ import type { State } from "../kernel/state.ts";
 import { archiveOf } from "../kernel/store.ts";
 import type { Removed, Store, StoredBatch, TreeHead } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
+import { allGrown, growAll } from "./growth.ts";
 import type { Node } from "./node.ts";
 import { renewSnapshot, STATE_LINE } from "./retention.ts";
 import { treesOf } from "./seal.ts";
@@ -99,6 +100,7 @@ export async function retain(node: Node, retention: Retention): Promise<Redacted
   const { store, world } = node.options;
   const { daysMin, by = "retention" } = retention;
   archiveOf(store);
+  await growAll(node);
   const due: { readonly tree: TreeId; readonly beforeMs: number }[] = [];
   for (const head of await Array.fromAsync(treesOf(store))) {
     const days = head.seq === 0 ? null : retention.days(head);
@@ -126,9 +128,11 @@ export async function redactDue(node: Node): Promise<Redacted[]> {
 }
 
 /** Trees with payloads that are to go; none for a store that takes nothing away. */
-async function dueTrees({ options }: Node, limit: number): Promise<readonly TreeId[]> {
-  const { store, world: { clock } } = options;
-  return await store.archive?.().redactable(clock.now(), limit) ?? [];
+async function dueTrees(node: Node, limit: number): Promise<readonly TreeId[]> {
+  const { store, world: { clock } } = node.options;
+  const due = await store.archive?.().redactable(clock.now(), limit) ?? [];
+  if (due.length > 0) await growAll(node);
+  return due;
 }
 
 /** Takes away what is due of one tree, and writes down that this was done. */
@@ -202,6 +206,7 @@ async function redactTree(node: Node, id: TreeId, given: {
     const { beforeMs, by } = given;
     await node.durable(tree);
     const { old, to } = await oldPayloads(store, id, beforeMs);
+    await allGrown(node);
     // No wait from here to the commit: nothing can take an old payload up in between (K1).
     const kept = heldPayloads(tree.state);
     const gone = new Set(old.keys()).difference(kept);

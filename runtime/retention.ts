@@ -22,6 +22,7 @@ import { archiveOf } from "../kernel/store.ts";
 import type { Removed, Store } from "../kernel/store.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { addRefs } from "./collect.ts";
+import { allGrown, growAll } from "./growth.ts";
 import { headOf, readLines } from "./load.ts";
 import type { Node } from "./node.ts";
 import { standingStill } from "./rewind.ts";
@@ -63,13 +64,53 @@ export async function eraseObject(
 ): Promise<Erased> {
   const { store } = node.options;
   const archive = archiveOf(store);
+  await growAll(node);
   await node.durable(await node.open(id));
   const { hashes, left } = await contentOf(store, await node.open(id), object);
   const needles = (await Promise.all([...hashes].map((hash) => needlesOf(store, hash)))).flat();
   const all = new Set(hashes);
   const trees: TreeId[] = [];
+  const seen = new Set<TreeId>();
+  let removed: Removed = { count: 0, bytes: 0 };
+  // Again until no tree has come since, such as one that was branched off meanwhile.
+  for (let last = -1; last < seen.size;) {
+    last = seen.size;
+    const some = await holders(node, { seen, hashes, needles, object });
+    left.push(...some.left);
+    if (left.length > 0 && given.partly !== true) throw inLines(object, left);
+    for (const tree of some.trees) {
+      const { payloads, ...went } = await eraseFrom(node, tree, {
+        object,
+        hashes,
+        needles,
+        ...given,
+      });
+      for (const hash of payloads) all.add(hash);
+      removed = added(removed, went);
+    }
+    trees.push(...some.trees);
+  }
+  const when = new Date(node.options.world.clock.now()).toISOString();
+  const note = `erased by ${given.by} on ${when.slice(0, 10)}`;
+  removed = added(removed, await archive.sweep(hashes, { note }));
+  return { ...removed, hashes: [...all].sort(), trees, left };
+}
+
+/** Trees that were not seen yet and hold content, and the lines in which it stays. */
+async function holders(
+  node: Node,
+  given: Wanted & {
+    readonly seen: Set<TreeId>;
+    readonly object: string;
+  },
+): Promise<Pick<Erased, "trees"> & { readonly left: Erased["left"] }> {
+  const { seen, hashes, needles, object } = given;
+  const { store } = node.options;
+  const trees: TreeId[] = [];
+  const left: { readonly tree: TreeId; readonly seq: number }[] = [];
   for await (const { tree, seq } of treesOf(store)) {
-    if (seq === 0) continue;
+    if (seq === 0 || seen.has(tree)) continue;
+    seen.add(tree);
     const found = await search(store, tree, { hashes, needles });
     if (!found.isThere) continue;
     trees.push(tree);
@@ -77,22 +118,7 @@ export async function eraseObject(
     const user = userOf((await node.open(tree)).state, new Set([...hashes, ...found.payloads]));
     if (user !== null) throw inUse(object, user);
   }
-  if (left.length > 0 && given.partly !== true) throw inLines(object, left);
-  let removed: Removed = { count: 0, bytes: 0 };
-  for (const tree of trees) {
-    const { payloads, ...went } = await eraseFrom(node, tree, {
-      object,
-      hashes,
-      needles,
-      ...given,
-    });
-    for (const hash of payloads) all.add(hash);
-    removed = added(removed, went);
-  }
-  const when = new Date(node.options.world.clock.now()).toISOString();
-  const note = `erased by ${given.by} on ${when.slice(0, 10)}`;
-  removed = added(removed, await archive.sweep(hashes, { note }));
-  return { ...removed, hashes: [...all].sort(), trees, left };
+  return { trees, left };
 }
 
 function added(one: Removed, other: Removed): Removed {
@@ -199,6 +225,7 @@ async function eraseFrom(
   const { store } = node.options;
   return await standingStill(node, id, async (tree) => {
     const { payloads } = await search(store, id, given);
+    await allGrown(node);
     const gone = new Set([...given.hashes, ...payloads]);
     // No wait from here to the commit: nothing else can take it up in between.
     const user = userOf(tree.state, gone);

@@ -1,23 +1,18 @@
 /**
- * Going back and branching off: a tree at an earlier position of its log, or a new one from there.
+ * Going back: a tree at an earlier position of its log.
  *
  * Invariants:
  *   V1. A tree that goes back stands still meanwhile, with every effect it sent come home.
  *   V2. What was read is what is decided on: a line that came in between makes it begin anew.
- *   V3. A tree that is branched off from runs on, and stays in memory until what it was is copied:
- *       what it had revoked or loaded when its log was read is known to the branch.
  * @module
  */
 
-import { branched, type BranchEdits } from "../kernel/branch.ts";
 import { findPosition } from "../kernel/checkpoint.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Message } from "../kernel/event.ts";
-import { isId, type ObjectId, type Pid, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
-import { refuseKin } from "../kernel/kin.ts";
+import { type ObjectId, type TreeId, treeOf } from "../kernel/ids.ts";
 import { diffStates } from "../kernel/patch.ts";
-import { parsePolicy } from "../kernel/policy.ts";
 import { openIntents } from "../kernel/process.ts";
 import { refuseGone } from "../kernel/retention.ts";
 import {
@@ -27,11 +22,11 @@ import {
   rewind,
   type Since,
 } from "../kernel/rewind.ts";
-import { type Seed, seedOf, sown } from "../kernel/seed.ts";
 import type { State } from "../kernel/state.ts";
-import type { Tree } from "../kernel/tree.ts";
+import type { Store } from "../kernel/store.ts";
+import type { Tree, TreeContext } from "../kernel/tree.ts";
 import type { Hosted } from "./forest.ts";
-import { linesAfter, treeAt } from "./history.ts";
+import { linesAfter, type Past, treeAt } from "./history.ts";
 import type { Node } from "./node.ts";
 import { type FileUndo, planUndo, undoFiles } from "./undo.ts";
 
@@ -101,25 +96,35 @@ export async function pastOf(
     return { seq, head: tree.head, read: null, since: NOTHING_SINCE };
   }
   const known = tree.trail.head(seq);
-  const past = known === undefined ? await treeAt(store, state.tree, seq, context) : null;
+  const past = known === undefined ? await wholeAt(store, state.tree, { seq, context }) : null;
   const head = known ?? past!.head;
   const since = await readSince(linesAfter(store, state.tree, { seq, head }));
   return { seq, head, read: past?.tree.state ?? null, since };
 }
 
+/** A tree as it was at a line, where it was whole. Throws `ESTATE` for one that was yet to grow. */
+export async function wholeAt(store: Store, id: TreeId, at: {
+  readonly seq: number;
+  readonly context: TreeContext;
+}): Promise<Past> {
+  const past = await treeAt(store, id, at.seq, at.context);
+  if (past.tree.state.branch === undefined) return past;
+  const sentence = `Cannot go to line ${at.seq} of "${id}": not all of it was there yet`;
+  throw new SysError("ESTATE", `${sentence}, expected a later line`);
+}
+
 /**
- * What a tree was at a position, to be used before the next wait (V3); undefined where the tree
+ * What a tree was at a position, to be used before the next wait; undefined where the tree
  * went on meanwhile and does not know it any more. `objects` are those that may differ from now;
- * absent: all. Others are in the state only if it is to be whole.
+ * absent: all.
  */
 function thenOf(
   { state, trail }: Tree,
   { seq, read }: Position,
-  whole: boolean,
 ): { readonly state: State; readonly objects?: Iterable<string> } | undefined {
   if (read !== null) return { state: read };
-  if (state.seq !== seq) return trail.recall(seq, whole);
-  return whole ? { state } : { state: { ...state, objects: {} }, objects: [] };
+  if (state.seq !== seq) return trail.recall(seq, false);
+  return { state: { ...state, objects: {} }, objects: [] };
 }
 
 /** A state that has of its objects only those with these ids. */
@@ -157,7 +162,7 @@ export async function restoreTree(node: Node, id: TreeId, given: {
         continue;
       }
       refuseInDoubt(tree);
-      refuseGone(thenOf(tree, position, false)!.state);
+      refuseGone(thenOf(tree, position)!.state);
       files ??= await fileWork(node, tree, { ...given, to: seq, touches: since.touches });
       // V2
       if (tree.state.seq !== end) {
@@ -165,7 +170,7 @@ export async function restoreTree(node: Node, id: TreeId, given: {
         continue;
       }
       const draft = new Draft(tree, node.options.world.clock.now());
-      const { state: then, objects } = thenOf(tree, position, false)!;
+      const { state: then, objects } = thenOf(tree, position)!;
       const now = objects === undefined ? tree.state : among(tree.state, objects);
       const patch = diffStates(now, rewind(then, tree.state, since));
       draft.add("tree.restored", { to: seq, by: given.by, patch });
@@ -212,65 +217,5 @@ function refuseInDoubt(tree: Tree): void {
     if (open === undefined) continue;
     const sentence = `Cannot take tree "${tree.state.tree}" back: an effect of "${process.pid}" is`;
     throw new SysError("ESTATE", `${sentence} in doubt, expected its outcome; answer its request`);
-  }
-}
-
-/** Starts a new tree from a position of another. Throws `ENOENT`, `ESTATE`, `EINVAL`. */
-export async function forkTree(node: Node, id: TreeId, given: {
-  readonly at: string | number;
-  readonly by: string;
-  readonly edits: BranchEdits;
-  /** A second branch with the same key is the first one, while that lives. */
-  readonly key?: string;
-}): Promise<Pid> {
-  const hosted = await node.hosted(id);
-  const { edits, by } = given;
-  // What its parent takes back would not reach the branch.
-  if (hosted.tree.state.kin?.above !== undefined) refuseKin(hosted.tree.state, "branch off");
-  if (edits.policy !== undefined) parsePolicy(edits.policy, node.options.context);
-  const { seq, head, seed } = await branchOf(node, hosted, given);
-  const nonce = node.options.world.random.bytes(16).toHex();
-  return await node.plant(given.key ?? null, (draft) => {
-    const to = draft.tree.state.tree;
-    const patch = sown(seed, id, to);
-    const { marks } = hosted.tree.state;
-    const made = { from: id, seq, head, nonce, by, ...whose(hosted.tree, by), patch };
-    draft.add("tree.forked", { ...made, ...(marks === undefined ? {} : { marks }) });
-    if (hosted.tree.state.retention !== undefined) {
-      const { days, by, isDefault } = hosted.tree.state.retention;
-      draft.add("retention.set", { days, by, isDefault });
-    }
-    return `p_${treeNumber(to)}`;
-  });
-}
-
-/** Whose a branch is: theirs who ask for it, or whose the tree is that a process branches off. */
-function whose({ state }: Tree, by: string): { readonly owner?: string } {
-  if (!isId("p", by)) return { owner: by };
-  return state.owner === undefined ? {} : { owner: state.owner };
-}
-
-/** What a new tree begins with, with the ids of the old one; shared with nothing (V3). */
-async function branchOf(node: Node, hosted: Hosted, { at, edits }: {
-  readonly at: string | number;
-  readonly edits: BranchEdits;
-}): Promise<{ readonly seq: number; readonly head: string; readonly seed: Seed }> {
-  const { tree } = hosted;
-  hosted.busy += 1;
-  try {
-    for (let i = 0; i < TRIES; i++) {
-      if (hosted.durableSeq < tree.state.seq) await node.durable(tree);
-      const position = await pastOf(node, hosted, at);
-      const then = thenOf(tree, position, true)?.state;
-      if (then === undefined) continue;
-      refuseGone(then);
-      const { seq, head, since } = position;
-      const root: Pid = `p_${treeNumber(tree.state.tree)}`;
-      return { seq, head, seed: seedOf(branched(rewind(then, tree.state, since), root, edits)) };
-    }
-    const id = tree.state.tree;
-    throw new SysError("EAGAIN", `Cannot branch off from tree "${id}": it does not come to rest`);
-  } finally {
-    hosted.busy -= 1;
   }
 }

@@ -34,6 +34,7 @@ import { type Approvals, approvalsOf, defaultPerson, personOf } from "./approval
 import { prove } from "./audit.ts";
 import { asked, type Auditing, exported, verifyAll } from "./auditing.ts";
 import type { Checked, ExportFormat } from "./auditing.ts";
+import { forkTree } from "./branch.ts";
 import { Clockwork } from "./clockwork.ts";
 import { FleetClock } from "./fleet_clock.ts";
 import { closeAll } from "./closing.ts";
@@ -48,7 +49,6 @@ import { Desk } from "./people.ts";
 import { AgentProcess, info, type ProcessInfo } from "./process.ts";
 import type { Program } from "./program.ts";
 import { retentionOf } from "./redaction.ts";
-import { forkTree } from "./rewind.ts";
 import { absolute, asAllowed, capabilityOf, policyText, rulesText } from "./rule.ts";
 import { Returns } from "./returning.ts";
 import type { RuleBook } from "./rule_book.ts";

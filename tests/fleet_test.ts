@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import type { Runtime } from "../mod.ts";
+import { type Runtime, SysError } from "../mod.ts";
 import { inSchema, MIGRATIONS } from "../providers/postgres_schema.ts";
 import { brief, fleetClaims, type FleetPlace, waiter } from "./fleet_place.ts";
 import { batchOf, rejects } from "./store_fixture.ts";
@@ -223,5 +223,40 @@ claim(
     const late = "lease <= extract(epoch FROM now() + interval '1 year') * 1000";
     assert.equal((await place.sql(`SELECT FROM $.trees WHERE ${late}`)).length, 0);
     await rejects(os.node.open("t_1"), "EFENCED");
+  },
+);
+
+claim(
+  "G7 A branch whose node died before it had grown is whole at the node that takes it over",
+  async (place) => {
+    await using other = await place.node();
+    const store = await place.store();
+    let isDying = false;
+    const dead = Promise.withResolvers<void>();
+    const { commit } = store;
+    const first = await place.node({ store, approvals: "deny" });
+    const agent = await first.spawn(waiter, { goal: "Wait" });
+    await first.runUntilIdle();
+    const { seq } = (await first.node.open("t_1")).state;
+    store.commit = (batches) => {
+      const isGrowth = batches.some(({ lines }) =>
+        lines.some((line) => line.includes("tree.grown"))
+      );
+      isDying ||= isGrowth;
+      return isDying ? dead.promise : commit.call(store, batches);
+    };
+    const branch = await agent.fork(seq, { message: "of the branch" });
+    while (!isDying) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal((await other.trees({ all: true })).length, 2);
+    // What nobody may see before it is whole is not shown at other nodes either.
+    await rejects(other.get(branch.pid).then((there) => there!.info()), "EAGAIN");
+    await place.expire(idOf(first));
+    const there = (await other.get(branch.pid))!;
+    await other.runUntilIdle();
+    assert.equal((await there.wait()).result, "of the branch");
+    assert((await other.verify()).every(({ broken }) => broken === null));
+    dead.reject(new SysError("EIO", "It is dead"));
+    await first.close({ drain: false });
+    await store.close();
   },
 );

@@ -13,6 +13,7 @@ import { SeededRandom } from "../testing.ts";
 import { RIGHTS } from "../broker/table.ts";
 import { branched } from "../kernel/branch.ts";
 import { copied, isSame } from "../kernel/copy.ts";
+import type { EventMap, Line } from "../kernel/event.ts";
 import { type Pid, type TreeId, treeOf } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
@@ -94,13 +95,19 @@ async function goBack(world: World, agent: AgentProcess, seq: number): Promise<v
   assert.equal(partsOf(await foldTo(world, "t_1", at)), expected);
 }
 
+/** The line with which a branch is what it was branched off as. */
+function isGrown({ type, data }: Line): boolean {
+  return type === "tree.grown" && (data as EventMap["tree.grown"]).isWhole;
+}
+
 async function branchOff(world: World, agent: AgentProcess, seq: number): Promise<void> {
   const before = (await world.tree()).dump();
   const slow = branched(structuredClone(await slowly(world, "t_1", seq)), "p_1", { goal: "other" });
   const branch = await agent.fork(seq, { goal: "other" });
+  await world.tree(treeOf(branch.pid));
   assert.equal((await world.tree()).dump(), before, "the origin changed");
   const to = treeOf(branch.pid);
-  const at = (await world.lines(to)).find(({ type }) => type === "tree.forked")!.seq;
+  const at = (await world.lines(to)).find(isGrown)!.seq;
   assert.equal(partsOf(await foldTo(world, to, at)), partsOf(renamed(slow, to)));
   assert.equal((await world.tree(to)).state.tree, to);
   for await (const { payloads } of world.store.read(to, 1)) {

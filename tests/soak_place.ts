@@ -86,7 +86,9 @@ export class MeteredStore extends MortalStore {
     for (const { lines, payloads, blobs } of batches) {
       hour.lines += lines.length;
       hour.calls += lines.filter((text) => text.includes('"name":"tool.call"')).length;
-      const carriers = lines.filter((text) => /"type":"tree\.(restored|forked)"\}$/.test(text));
+      const carriers = lines.filter((text) =>
+        /"type":"tree\.(restored|forked|grown)"\}$/.test(text)
+      );
       for (const [hash, text] of [...payloads, ...blobs, ...lines.map((line) => ["", line])]) {
         const isCopy = carriers.some((line) =>
           line === text || (hash !== "" && line.includes(hash!))

@@ -145,7 +145,7 @@ class Soak {
     for (const { tree } of await store.list({ limit: 1_000 })) {
       for await (const line of readLines(store, tree)) {
         const part = this.at(line.atMs);
-        const isCopy = line.type === "tree.restored" || line.type === "tree.forked";
+        const isCopy = ["tree.restored", "tree.forked", "tree.grown"].includes(line.type);
         part.lines += 1;
         if (!isCopy) part.bytes += JSON.stringify(line).length;
         const { name } = line.data as unknown as { readonly name?: string };
