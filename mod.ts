@@ -32,7 +32,7 @@ export type { ToolDefinition, ToolTest, ToolTestCall } from "./kernel/generated.
 export type { HumanEvents } from "./kernel/human_event.ts";
 export type { ToolEvents } from "./kernel/tool_event.ts";
 export type { Birth, Descent, Detached, KinEvents, Tiding } from "./kernel/kin_event.ts";
-export type { TreeEvents } from "./kernel/tree_event.ts";
+export type { Branch, TreeEvents } from "./kernel/tree_event.ts";
 export type { Collection } from "./kernel/state.ts";
 export type { StatePatch } from "./kernel/patch.ts";
 export type { BranchEdits } from "./kernel/branch.ts";
@@ -108,6 +108,7 @@ export type * from "./kernel/simulate.ts";
 export type { Prices, Pricing } from "./kernel/price.ts";
 export type { Skills } from "./kernel/skill.ts";
 export type * from "./kernel/store.ts";
+export type * from "./kernel/tail.ts";
 export type { Capability, CapabilityGrant } from "./kernel/capability.ts";
 export type { Pattern } from "./kernel/grammar.ts";
 export type {

@@ -8,3 +8,4 @@ export { PostgresStore } from "./providers/postgres_store.ts";
 export type { PostgresOptions } from "./providers/postgres_handle.ts";
 export type * from "./kernel/fleet.ts";
 export type * from "./kernel/store.ts";
+export type * from "./kernel/tail.ts";

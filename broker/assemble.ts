@@ -46,6 +46,7 @@ import {
 } from "./reading.ts";
 import { recall } from "./recall.ts";
 import type { CallContext } from "./syscall.ts";
+import { momentOf } from "../kernel/state.ts";
 
 /** What is wanted of a prompt. */
 export interface Wanted {
@@ -199,7 +200,7 @@ function summaryOf(at: CallContext, mark: Compaction | null, given: {
 function attempt(at: CallContext, wanted: Wanted, get: Get): Prompt {
   const { again } = wanted;
   const asOf = again?.seq ?? null;
-  const seq = asOf ?? at.tree.state.seq;
+  const seq = asOf ?? momentOf(at.tree.state);
   const { context, length } = wanted;
   const talk = conversationOf(at, { context, length, asOf, get });
   const count = counterOf(at, { model: wanted.counting, asOf, get });

@@ -88,8 +88,8 @@ async function valueOf(store: Store, ref: ValueRef): Promise<Json> {
 }
 
 async function history(at: Context, word: string): Promise<number> {
-  const { object } = await reading(at, (store) => findObject(store, word));
-  return listVersions(at, object.id, versionViews(object));
+  const { tree, object } = await reading(at, (store) => findObject(store, word));
+  return listVersions(at, object.id, versionViews(tree.state, object));
 }
 
 /** Compares two versions of an object: the last two, unless others are named. */

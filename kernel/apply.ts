@@ -24,7 +24,7 @@ import { innerWait, openIntents } from "./process.ts";
 import { descend, KIN, sendAway } from "./kin.ts";
 import { noteLine, RETENTION } from "./retention.ts";
 import { RETURNING } from "./returning.ts";
-import type { Process, Recorded, State } from "./state.ts";
+import { momentOf, type Process, type Recorded, type State } from "./state.ts";
 import { keep } from "./trail.ts";
 import type { Tree } from "./tree.ts";
 
@@ -133,7 +133,7 @@ const PROCESS = {
     state.next.p += 1;
     const base = data.view === null || data.parent === null
       ? null
-      : { name: data.parent, seq: line.seq, only: data.view.only };
+      : { name: data.parent, seq: momentOf(state), only: data.view.only };
     state.namespaces[data.pid] = { owner: data.pid, base, hidden: {} };
     if (base !== null) tree.bases.add(base.name);
     if (data.parent === null) return;
@@ -208,7 +208,7 @@ const PROCESS = {
     keep(state, "mail", data.pid);
     delete state.mail[data.pid];
     withdraw(state, data.pid);
-    if (at.ephemeral) releaseAll(tree, data.pid, line.seq);
+    if (at.ephemeral) releaseAll(tree, data.pid);
     // A capability lives as long as its holder; what was derived from it goes with it.
     for (const cap of [...tree.caps.heldBy([data.pid])]) revoke(state, tree.caps, cap.id);
   },
@@ -264,7 +264,8 @@ const CALL = {
     const { state } = tree;
     const at = process(state, data.pid);
     const { result } = data;
-    const { seq, atMs } = line;
+    const { atMs } = line;
+    const seq = momentOf(state);
     at.journal[data.key] = { ...madeAs(data), state: "done", result, seq, atMs };
     noteInner(at, data.key);
     dropInner(at, data.key);
@@ -283,7 +284,7 @@ const CALL = {
   },
   "call.intent": (tree, data, line) => {
     const at = process(tree.state, data.pid);
-    const intent = { ...data, seq: line.seq, atMs: line.atMs };
+    const intent = { ...data, seq: momentOf(tree.state), atMs: line.atMs };
     at.journal[data.key] = { ...madeAs(data), state: "open", intent };
     noteInner(at, data.key);
     settleParked(tree.state, at, data.key);
@@ -303,8 +304,9 @@ const CALL = {
     // A step that did not wait for its effect is over: the place may be another call's by now.
     if (open?.state === "open" && open.intent.step === data.step) {
       bury(tree.state, tree.caps, open.intent.spends);
-      const { seq, atMs } = line;
+      const { atMs } = line;
       const { result } = data;
+      const seq = momentOf(tree.state);
       at.journal[data.key] = { ...madeAs(open), state: "done", result, seq, atMs };
       const { marks } = tree.state;
       if (result.ok && marks !== undefined) tree.state.marks = unmarked(marks, open.intent);

@@ -9,7 +9,7 @@ import type { EventMap, EventType, Line } from "./event.ts";
 import type { Pid } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
 import { namespaceOf } from "./names.ts";
-import type { ObjectRecord, State, Version } from "./state.ts";
+import { momentOf, type ObjectRecord, type State, type Version } from "./state.ts";
 import { keep } from "./trail.ts";
 import type { Tree } from "./tree.ts";
 
@@ -30,7 +30,7 @@ export const MEMORY = {
     // Fields are in the order of their names wherever a record is made: its text is made quicker.
     tree.state.objects[data.id] = {
       atMs: line.atMs,
-      createdSeq: line.seq,
+      createdSeq: momentOf(tree.state),
       deletedSeq: null,
       from: data.from,
       id: data.id,
@@ -44,7 +44,9 @@ export const MEMORY = {
       prefix: data.prefix ?? null,
       type: data.type,
       version: data.version,
-      versions: value === undefined ? [] : [versionOf({ ...data, value }, line)],
+      versions: value === undefined
+        ? []
+        : [versionOf({ ...data, value }, momentOf(tree.state), line)],
     };
     tree.state.next.obj += 1;
     tree.names.add(data.name, data.id);
@@ -56,32 +58,32 @@ export const MEMORY = {
     const object = objectOf(state, data.id);
     object.version = data.version;
     object.label = data.label;
-    object.versions.push(versionOf(data, line));
+    object.versions.push(versionOf(data, momentOf(state), line));
     if (object.versions.length > LIMITS.objectVersionsKeptMax) object.versions.shift();
     bookBytes(state, data.from.pid, data.value);
   },
-  "object.appended": ({ state }, data, line) => {
+  "object.appended": ({ state }, data) => {
     const object = objectOf(state, data.id);
     object.version = data.version;
     object.label = data.label;
-    object.items.push({ seq: line.seq, value: data.item });
+    object.items.push({ seq: momentOf(state), value: data.item });
     bookBytes(state, data.from.pid, data.item);
   },
-  "object.deleted": (tree, data, line) => release(tree, objectOf(tree.state, data.id), line.seq),
-  "object.hidden": ({ state }, data, line) => {
+  "object.deleted": (tree, data) => release(tree, objectOf(tree.state, data.id)),
+  "object.hidden": ({ state }, data) => {
     const space = namespaceOf(data.name);
     const at = state.namespaces[space];
     if (at === undefined) return;
     keep(state, "namespaces", space);
-    at.hidden[data.name.slice(space.length + 1)] = line.seq;
+    at.hidden[data.name.slice(space.length + 1)] = momentOf(state);
   },
-  "object.moved": (tree, data, line) => {
+  "object.moved": (tree, data) => {
     const object = objectOf(tree.state, data.id);
     tree.names.remove(object.name, object.id);
     object.name = data.name;
     object.owner = data.owner;
     // Under its new name it is new: a view from before does not see it.
-    object.createdSeq = line.seq;
+    object.createdSeq = momentOf(tree.state);
     tree.names.add(data.name, data.id);
   },
   // The copy has its own line: this one says why it has less than what it was made of.
@@ -93,7 +95,8 @@ export const MEMORY = {
 
 function versionOf(
   { value, label, from, version }: Pick<Version, "from" | "label" | "value" | "version">,
-  { seq, atMs }: Line,
+  seq: number,
+  { atMs }: Line,
 ): Version {
   return { atMs, from, label, seq, value, version };
 }
@@ -117,10 +120,10 @@ function bookBytes(
 }
 
 /** Deletes an object; its record stays while a fork of its namespace still sees it. */
-function release(tree: Tree, object: ObjectRecord, seq: number): void {
+function release(tree: Tree, object: ObjectRecord): void {
   tree.objectCount -= 1;
   keep(tree.state, "objects", object.id);
-  object.deletedSeq = seq;
+  object.deletedSeq = momentOf(tree.state);
   if (tree.bases.has(namespaceOf(object.name)) || tree.prefixes.has(object.id)) return;
   tree.names.remove(object.name, object.id);
   delete tree.state.objects[object.id];
@@ -128,8 +131,8 @@ function release(tree: Tree, object: ObjectRecord, seq: number): void {
 }
 
 /** Deletes everything a process owns; for an ephemeral one that ended. */
-export function releaseAll(tree: Tree, pid: Pid, seq: number): void {
+export function releaseAll(tree: Tree, pid: Pid): void {
   for (const object of Object.values(tree.state.objects)) {
-    if (object.owner === pid && object.deletedSeq === null) release(tree, object, seq);
+    if (object.owner === pid && object.deletedSeq === null) release(tree, object);
   }
 }

@@ -5,6 +5,7 @@
 
 import type { Handlers } from "./apply_memory.ts";
 import { keep } from "./trail.ts";
+import { momentOf } from "./state.ts";
 
 /** What events of generated tools do to state. */
 export const TOOLS = {
@@ -20,13 +21,13 @@ export const TOOLS = {
     keep(state, "tools", data.hash);
     if (record !== undefined) record.tested = { passed: data.passed, failed: data.failed };
   },
-  "tool.registered": ({ state }, data, line) => {
+  "tool.registered": ({ state }, data) => {
     keep(state, "processes", data.pid);
     const process = state.processes[data.pid]!;
     const { name, hash, rights, limits } = data;
     const held = Object.hasOwn(process.generated, name) ? process.generated[name] : undefined;
     // Since when this version stands: a run that began before goes on with it.
-    const seq = held?.hash === hash ? held.seq : line.seq;
+    const seq = held?.hash === hash ? held.seq : momentOf(state);
     process.generated[name] = { hash, rights, limits, seq };
     if (!data.reviewed) return;
     process.approved = [...new Set([...process.approved, ...rights])];

@@ -275,8 +275,23 @@ export interface State {
   kin?: Kin;
   /** What it is to grow from, while it is not whole yet. */
   branch?: Branch;
+  /** Moments before its first line: those of what it was branched off as. Absent for none. */
+  before?: number;
   /** Labels that its node has to have; absent: any node may have it. */
   selector?: { readonly [key: string]: string };
+}
+
+/**
+ * Now, among all moments of a tree: its lines number them, after those of what it was branched off
+ * as. What stands in entries as `seq` is a moment; only that of a checkpoint is a line.
+ */
+export function momentOf({ seq, before = 0 }: Pick<State, "seq" | "before">): number {
+  return before + seq;
+}
+
+/** The line of a tree in which something was; 0 for what it began with. */
+export function lineAt({ before = 0 }: Pick<State, "before">, moment: number): number {
+  return Math.max(0, moment - before);
 }
 
 /** Parts of a state that are entries by key. */

@@ -13,6 +13,7 @@ import type { StoredBatch } from "./store.ts";
 
 /** A batch that somebody committed. */
 export interface TailBatch {
+  /** Whose it is. */
   readonly tree: TreeId;
   /** Sequence number of its first line. */
   readonly seq: number;

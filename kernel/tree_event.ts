@@ -15,12 +15,15 @@ import type { Touched } from "./touch.ts";
 
 /** Where and how a tree was branched off: all that it has of itself before it grew. */
 export interface Branch {
+  /** The other tree. */
   readonly from: TreeId;
+  /** Its line as which this one begins. */
   readonly seq: number;
-  /** SHA-256 of the other tree's line at `seq`. */
+  /** SHA-256 of that line. */
   readonly head: string;
   /** The other tree's last line by then, and its SHA-256. */
   readonly end: { readonly seq: number; readonly head: string };
+  /** What is different in this one. */
   readonly edits: BranchEdits;
 }
 
@@ -89,6 +92,8 @@ export interface TreeEvents {
     /** How far the other tree was by then: what it spent and revoked up to there holds here. */
     readonly end?: Branch["end"];
     readonly edits?: BranchEdits;
+    /** Moments of the other tree up to the position: those of this one come after them. */
+    readonly before?: number;
     /** What it begins with, in logs of before: there, nothing has to grow. */
     readonly patch?: StatePatch;
     /** Whose the new tree is. */

@@ -21,7 +21,7 @@ import { refuseKin } from "../kernel/kin.ts";
 import { parsePolicy } from "../kernel/policy.ts";
 import { refuseGone } from "../kernel/retention.ts";
 import { NOTHING_SINCE, readSince, type Since } from "../kernel/rewind.ts";
-import type { ObjectRecord, Process, State } from "../kernel/state.ts";
+import { momentOf, type ObjectRecord, type Process, type State } from "../kernel/state.ts";
 import { entryFrom, type Mark, objectIdsFrom, recallFrom } from "../kernel/trail.ts";
 import type { Tree } from "../kernel/tree.ts";
 import type { Branch } from "../kernel/tree_event.ts";
@@ -67,7 +67,8 @@ function decideBranch(draft: Draft, { state }: Tree, { branch, nonce, given: { b
   readonly given: Forking;
 }): Pid {
   const { marks, retention } = state;
-  const made = { ...branch, nonce, by, ...whose(state, by) };
+  const before = momentOf({ ...state, seq: branch.seq });
+  const made = { ...branch, before, nonce, by, ...whose(state, by) };
   draft.add("tree.forked", { ...made, ...(marks === undefined ? {} : { marks }) });
   if (retention !== undefined) {
     const { days, by, isDefault } = retention;

@@ -27,6 +27,7 @@ import { headOf, readLines } from "./load.ts";
 import type { Node } from "./node.ts";
 import { standingStill } from "./rewind.ts";
 import { treesOf } from "./seal.ts";
+import { lineAt } from "../kernel/state.ts";
 
 /** Lines whose payloads are parts of a state and cannot go. */
 export const STATE_LINE = new RegExp(
@@ -164,7 +165,10 @@ async function contentOf(store: Store, { state }: Tree, object: string): Promise
   }
   // What a tree began with stands in no line of an object.
   const { versions = [], items = [] } = state.objects[id as ObjectId] ?? {};
-  for (const { value, seq } of [...versions, ...items]) add(value, seq);
+  for (const { value, seq } of [...versions, ...items]) {
+    const line = lineAt(state, seq);
+    if ("hash" in value || line > 0) add(value, line);
+  }
   return { hashes, left: [...left].map((seq) => ({ tree: state.tree, seq })) };
 }
 

@@ -11,7 +11,7 @@ import { findPosition } from "../kernel/checkpoint.ts";
 import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Message } from "../kernel/event.ts";
-import { type ObjectId, type TreeId, treeOf } from "../kernel/ids.ts";
+import { type ObjectId, type TreeId, treeNumber, treeOf } from "../kernel/ids.ts";
 import { diffStates } from "../kernel/patch.ts";
 import { openIntents } from "../kernel/process.ts";
 import { refuseGone } from "../kernel/retention.ts";
@@ -102,13 +102,17 @@ export async function pastOf(
   return { seq, head, read: past?.tree.state ?? null, since };
 }
 
-/** A tree as it was at a line, where it was whole. Throws `ESTATE` for one that was yet to grow. */
+/**
+ * A tree as it was at a line, where it was whole. Throws `ESTATE` for one that had no root yet, or
+ * was yet to grow.
+ */
 export async function wholeAt(store: Store, id: TreeId, at: {
   readonly seq: number;
   readonly context: TreeContext;
 }): Promise<Past> {
   const past = await treeAt(store, id, at.seq, at.context);
-  if (past.tree.state.branch === undefined) return past;
+  const { branch, processes } = past.tree.state;
+  if (branch === undefined && Object.hasOwn(processes, `p_${treeNumber(id)}`)) return past;
   const sentence = `Cannot go to line ${at.seq} of "${id}": not all of it was there yet`;
   throw new SysError("ESTATE", `${sentence}, expected a later line`);
 }

@@ -117,8 +117,8 @@ function versions(app: Api, house: House): void {
     }),
     async (c) => {
       const id = c.req.valid("param").id as ObjectId;
-      const { object } = await seenObject(house, c.get("who"), id);
-      return c.json({ items: versionViews(object).slice(-TURNS_MAX) }, 200);
+      const { tree, object } = await seenObject(house, c.get("who"), id);
+      return c.json({ items: versionViews(tree.state, object).slice(-TURNS_MAX) }, 200);
     },
   );
   app.openapi(
@@ -143,7 +143,9 @@ function versions(app: Api, house: House): void {
       const { id, n } = c.req.valid("param");
       const { tree, object } = await seenObject(house, c.get("who"), id as ObjectId);
       const one = writtenAt(object, n);
-      const view = "version" in one ? versionView(object, one) : itemView(object, one, n);
+      const view = "version" in one
+        ? versionView(tree.state, object, one)
+        : itemView(tree.state, object, { item: one, n });
       const { reveal, media } = c.req.valid("query");
       if (!await isRevealed(c, reveal)) return c.json(view, 200);
       const shown = await revealed(house, tree, {

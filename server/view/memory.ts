@@ -5,13 +5,14 @@
 
 import type { CallHead, CallResult, EventMap, Line } from "../../kernel/event.ts";
 import type { Pid } from "../../kernel/ids.ts";
-import type {
-  Checkpoint,
-  Item,
-  ObjectRecord,
-  State,
-  ToolRecord,
-  Version,
+import {
+  type Checkpoint,
+  type Item,
+  lineAt,
+  type ObjectRecord,
+  type State,
+  type ToolRecord,
+  type Version,
 } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { CheckpointView, ObjectView, ToolView, VersionView } from "../schema/memory.ts";
@@ -60,18 +61,18 @@ export function objectViews(tree: Tree, pid?: Pid): ObjectView[] {
 }
 
 /** What was written into an object, oldest first, without content. */
-export function versionViews(object: ObjectRecord): VersionView[] {
+export function versionViews(state: State, object: ObjectRecord): VersionView[] {
   return object.list
-    ? object.items.map((item, i) => itemView(object, item, i + 1))
-    : object.versions.map((one) => versionView(object, one));
+    ? object.items.map((item, i) => itemView(state, object, { item, n: i + 1 }))
+    : object.versions.map((one) => versionView(state, object, one));
 }
 
 /** One version of an object, without content. */
-export function versionView(object: ObjectRecord, one: Version): VersionView {
+export function versionView(state: State, object: ObjectRecord, one: Version): VersionView {
   return {
     id: object.id,
     version: one.version,
-    seq: one.seq,
+    seq: lineAt(state, one.seq),
     at: timeText(one.atMs),
     label: { ...one.label },
     from: { ...one.from, sources: [...one.from.sources] },
@@ -81,11 +82,14 @@ export function versionView(object: ObjectRecord, one: Version): VersionView {
 }
 
 /** One item of a list, without content. */
-export function itemView(object: ObjectRecord, item: Item, n: number): VersionView {
+export function itemView(state: State, object: ObjectRecord, { item, n }: {
+  readonly item: Item;
+  readonly n: number;
+}): VersionView {
   return {
     id: object.id,
     version: n,
-    seq: item.seq,
+    seq: lineAt(state, item.seq),
     at: timeText(object.atMs),
     label: { ...object.label },
     from: { ...object.from, sources: [...object.from.sources] },
