@@ -112,8 +112,12 @@ export async function wholeAt(store: Store, id: TreeId, at: {
 }): Promise<Past> {
   const past = await treeAt(store, id, at.seq, at.context);
   const { branch, processes } = past.tree.state;
-  if (branch === undefined && Object.hasOwn(processes, `p_${treeNumber(id)}`)) return past;
-  const sentence = `Cannot go to line ${at.seq} of "${id}": not all of it was there yet`;
+  const isRooted = Object.hasOwn(processes, `p_${treeNumber(id)}`);
+  if (branch === undefined && isRooted) return past;
+  const state = branch === undefined
+    ? "its root does not live there"
+    : "not all of it was there yet";
+  const sentence = `Cannot go to line ${at.seq} of "${id}": ${state}`;
   throw new SysError("ESTATE", `${sentence}, expected a later line`);
 }
 
