@@ -299,8 +299,11 @@ async function endingOf(
 /** What a restart changes: line numbers, the epoch, and what is drawn by chance. */
 const PASSING = ["seq", "createdSeq", "epoch", "nonce", "idempotencyKey", "argsHash"];
 
-/** A state without what a restart may change, as if it were tree 1. */
-export function comparable(state: State): string {
+/**
+ * A state without what a restart may change, as if it were tree 1. Of a branch, how many lines its
+ * origin had is such a number, too.
+ */
+export function comparable({ before: _, ...state }: State): string {
   const strip = (value: Json): Json => {
     if (typeof value !== "object" || value === null) return value;
     if (Array.isArray(value)) return value.map(strip);
