@@ -86,6 +86,15 @@ class Read {
   }
 }
 
+/** What is measured, as soon as one who asked too often is answered again. */
+async function patient(at: Awaited<ReturnType<typeof serverPlace>>): Promise<Read> {
+  for (;;) {
+    const answer = await at.ask("viewer", "/metrics");
+    const text = await answer.text();
+    if (answer.status !== 429) return new Read(text);
+  }
+}
+
 Deno.test("What is measured is told in the format of Prometheus, to whoever may read all", async () => {
   await using at = await serverPlace();
   const asker = defineImage({
@@ -127,12 +136,11 @@ Deno.test("What is measured is told in the format of Prometheus, to whoever may 
   const until = performance.now() + 200;
   while (performance.now() < until);
   const lag = async (): Promise<number> =>
-    new Read(await (await at.ask("viewer", "/metrics")).text())
-      .of("libos_event_loop_lag_max_seconds")!;
+    (await patient(at)).of("libos_event_loop_lag_max_seconds")!;
   while (await lag() < 0.1);
   assert(await lag() >= 0.1);
   // Sums only rise.
-  const again = new Read(await (await at.ask("viewer", "/metrics")).text());
+  const again = await patient(at);
   for (const [key, value] of read.values) {
     if (/_total\{|_(bucket|count)\{/.test(key)) assert(again.values.get(key)! >= value, key);
   }
