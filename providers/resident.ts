@@ -4,6 +4,7 @@
  */
 
 import { realClock } from "./clock.ts";
+
 /** Resident memory in bytes. */
 export function residentBytes(): number {
   return Deno.memoryUsage().rss;
