@@ -9,6 +9,7 @@ import { type AnySyscall, syscall } from "../broker/syscall.ts";
 import type { ImageData } from "../kernel/event.ts";
 import { type Pid, treeOf } from "../kernel/ids.ts";
 import { hashOf } from "../kernel/json.ts";
+import { offered } from "../kernel/needs.ts";
 import { plant } from "../kernel/spawn.ts";
 import type { Store } from "../kernel/store.ts";
 import { realClock } from "../providers/clock.ts";
@@ -87,6 +88,7 @@ export class Stage implements AsyncDisposable {
       context: CONTEXT,
       concurrency,
       alone: shared === undefined,
+      has: () => offered(this.#programs.keys(), []),
       program: (name) => {
         const program = this.#programs.get(name);
         if (program === undefined) return undefined;
@@ -138,6 +140,7 @@ export class Stage implements AsyncDisposable {
   /** Makes a program known under a name. */
   teach(name: string, program: BenchProgram): void {
     this.#programs.set(name, program);
+    this.node.membership?.wake();
   }
 
   /** Plants a tree whose root runs the program of this name, from when the stage is taught it. */
