@@ -189,6 +189,8 @@ async function takeovers(url: string): Promise<number[]> {
 }
 
 function stepsRow(what: string, rate: number, atLeast?: number): Row {
+  // Nodes that took no tree at all are a fault, and no figure.
+  if (rate === 0) throw new Error(`No steps were made with ${what}`);
   return numberRow(what, rate, { ...(atLeast === undefined ? {} : { atLeast }), unit: "steps/s" });
 }
 
