@@ -42,7 +42,7 @@ export function apply(tree: Tree, line: Line): void {
 
 /** A process that is about to be changed. */
 function process(state: State, pid: Pid): Process {
-  const found = state.processes[pid];
+  const found = Object.hasOwn(state.processes, pid) ? state.processes[pid] : undefined;
   assert(found !== undefined, `An event names process "${pid}", which is not there`);
   keep(state, "processes", pid);
   return found;

@@ -103,7 +103,7 @@ function versionOf(
 
 /** An object that is about to be changed. */
 function objectOf(state: State, id: ObjectRecord["id"]): ObjectRecord {
-  const object = state.objects[id];
+  const object = Object.hasOwn(state.objects, id) ? state.objects[id] : undefined;
   assert(object !== undefined, `An event names object "${id}", which is not there`);
   keep(state, "objects", id);
   return object;

@@ -4,6 +4,7 @@
  */
 
 import { copied, isSame } from "./copy.ts";
+import { assert } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { type Collection, COLLECTIONS, type State } from "./state.ts";
 import { keep } from "./trail.ts";
@@ -45,13 +46,22 @@ function entriesOf(state: State, name: Collection): Entries {
   return state[name] as unknown as Entries;
 }
 
-/** Applies a patch; what it brings is copied, since it belongs to a line, if not said otherwise. */
+/**
+ * Applies a patch; what it brings is copied, since it belongs to a line, if not said otherwise.
+ * Panics for one that reaches for what no patch changes: a line may be from elsewhere.
+ */
 export function applyPatch(
   state: State,
   patch: StatePatch,
   values: "copied" | "shared" = "copied",
 ): void {
   const own = values === "copied" ? copied : <T>(value: T): T => value;
+  for (const [name] of [...patch.drop, ...patch.set]) {
+    assert(COLLECTIONS.includes(name), `A patch changes "${name}", which is no collection`);
+  }
+  for (const name of Object.keys(patch.fields)) {
+    assert((FIELDS as readonly string[]).includes(name), `A patch changes "${name}" of a tree`);
+  }
   for (const [name, key] of patch.drop) {
     keep(state, name, key);
     delete entriesOf(state, name)[key];

@@ -294,8 +294,9 @@ export async function importTree(
     }
   }
   const { tree, blobs, snapshot, inbox } = reader.finish();
-  const inDoubt = arrive(tree, options.by ?? "operator");
-  const { batch } = tree.takeBatch()!;
+  const [inDoubt, { batch }, batches] = reader.sound(() => {
+    return [arrive(tree, options.by ?? "operator"), tree.takeBatch()!, reader.batches()] as const;
+  });
   const { epoch } = tree.state;
   const last: Batch = {
     ...batch,
@@ -303,7 +304,7 @@ export async function importTree(
     blobs,
     puts: inbox.map((item) => ({ tree: batch.tree, item })),
   };
-  await archive.adopt([...reader.batches(), last], snapshot);
+  await archive.adopt([...batches, last], snapshot);
   return {
     tree: batch.tree,
     lines: reader.start.seq,

@@ -155,13 +155,11 @@ export class TreeReader {
     for (const read of this.#chain!.read(batch)) {
       const { patch } = read.data as { readonly patch?: StatePatch };
       const isBegin = read.type === "tree.forked" || read.type === "tree.grown";
-      const wrong = isBegin && patch !== undefined ? foreignIn(patch, read.tree) : null;
+      const wrong = isBegin && patch !== undefined
+        ? this.sound(() => foreignIn(patch, read.tree))
+        : null;
       if (wrong !== null) throw this.#broken(`it begins with what is not its own: ${wrong}`);
-      try {
-        this.#tree!.replay(read);
-      } catch (error) {
-        throw this.#broken(error instanceof Error ? error.message : String(error));
-      }
+      this.sound(() => this.#tree!.replay(read));
       if (read.type === "content.erased" || read.type === "values.collected") {
         const { hashes } = read.data as EventMap["content.erased" | "values.collected"];
         for (const hash of hashes) this.#erased.add(hash);
@@ -197,7 +195,7 @@ export class TreeReader {
     const tree = this.#tree!;
     // It would grow from a tree of this store, whatever that is.
     if (tree.state.branch !== undefined) throw this.#broken("it has yet to grow");
-    for (const hash of valuesOf(tree.state)) {
+    for (const hash of this.sound(() => valuesOf(tree.state))) {
       if (this.#blobs.has(hash) || this.#erased.has(hash)) continue;
       throw this.#broken(`value "${hash}" is missing`);
     }
@@ -218,6 +216,15 @@ export class TreeReader {
       epoch,
       head: sha256(stored.lines.at(-1)!),
     }));
+  }
+
+  /** Does what only fails for lines that no kernel wrote: `EINTEGRITY`, then. */
+  sound<T>(job: () => T): T {
+    try {
+      return job();
+    } catch (error) {
+      throw this.#broken(error instanceof Error ? error.message : String(error));
+    }
   }
 
   #parsed(record: string): JsonObject {

@@ -128,6 +128,12 @@ function changed(name: string, change: (key: string, value: Fields) => [string, 
   };
 }
 
+/** Goes back, as a patch says, at its end. */
+function back(patch: Partial<StatePatch>) {
+  const data = { to: 3, by: "ann", patch: { set: [], drop: [], fields: {}, ...patch } };
+  return (lines: Written[]): Written[] => [...lines, { type: "tree.restored", data }];
+}
+
 const isGrown = ({ type }: Written): boolean => type === "tree.grown";
 const FORGERIES: readonly [string, (lines: Written[]) => Written[], RegExp][] = [
   ["has yet to grow", (lines) => lines.filter((line) => !isGrown(line)), /yet to grow/],
@@ -172,6 +178,24 @@ const FORGERIES: readonly [string, (lines: Written[]) => Written[], RegExp][] = 
     changed("caps", (key, value) => [key, { ...value, subject: "nobody" }]),
     /held by another tree/,
   ],
+  ["has a capability that is nothing", changed("caps", (key) => [key, null!]), /null/],
+  ["has an object that is nothing", changed("objects", (key) => [key, {}]), /undefined/],
+  [
+    "reaches out of its state",
+    back({ set: [["constructor" as "caps", "reached", true]] }),
+    /"constructor", which is no collection/,
+  ],
+  [
+    "takes away what is not of its state",
+    back({ drop: [["constructor" as "caps", "reached"]] }),
+    /"constructor", which is no collection/,
+  ],
+  ["takes another number", back({ fields: { tree: "t_7" } as never }), /"tree" of a tree/],
+  [
+    "has a process that no tree has",
+    (lines) => [...lines, { type: "process.stepped", data: { pid: "constructor", step: 2 } }],
+    /not there/,
+  ],
 ];
 
 for (const [name, forge, why] of FORGERIES) {
@@ -188,6 +212,7 @@ for (const [name, forge, why] of FORGERIES) {
     assert.equal(error?.code, "EINTEGRITY", error?.message);
     assert.match(error!.message, why);
     assert.equal(await target.head("t_3"), undefined);
+    for (const name of ["reached", "step"]) assert(!Object.hasOwn(Object, name), name);
   });
 }
 
