@@ -109,9 +109,13 @@ async function holders(
   const { store } = node.options;
   const trees: TreeId[] = [];
   const left: { readonly tree: TreeId; readonly seq: number }[] = [];
+  // A branch that is not listed yet may have read what was taken away since.
+  await allGrown(node);
   for await (const { tree, seq } of treesOf(store)) {
     if (seq === 0 || seen.has(tree)) continue;
     seen.add(tree);
+    // One that has not grown says nothing yet of what it will hold (GW2).
+    await allGrown(node);
     const found = await search(store, tree, { hashes, needles });
     if (!found.isThere) continue;
     trees.push(tree);

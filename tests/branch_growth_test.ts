@@ -285,6 +285,42 @@ Deno.test("What is erased of the origin of a branch that has not grown is gone f
   }, { store, images: [...images, NOBODY] });
 });
 
+/** Has as much besides its secret as takes many turns to grow. */
+const HEIR = imageOf(async ({ sys }) => {
+  for (let i = 0; i < MANY / 3; i++) await sys.object.create({ name: `o${i}`, value: TEXT });
+  await sys.object.create({ name: "ann", mutable: true, value: SECRET });
+  await sys.message.receive({});
+}, { name: "heir" });
+
+Deno.test("A branch that is begun while its origin is erased, and has not grown, is found", async () => {
+  let begin = (): void => {};
+  class Store extends MemoryStore {
+    override async commit(batches: readonly Batch[]): Promise<void> {
+      await super.commit(batches);
+      const isSaid = batches.some(({ lines }) => lines.some((line) => line.includes("erased")));
+      if (isSaid) begin();
+    }
+  }
+  const store = new Store();
+  await inWorld(async (world) => {
+    const agent = await world.start(HEIR, { grants: GRANTS });
+    const { seq } = (await world.tree()).state;
+    const end = { kind: "signal", signal: "kill", reason: "", by: "operator" } as const;
+    await world.os.order("t_1", { ...end, pid: "p_1" });
+    const begun = Promise.withResolvers<AgentProcess>();
+    begin = () => {
+      begin = () => {};
+      begun.resolve(agent.fork(seq));
+    };
+    const told = await eraseObject(world.os.node, "t_1", "p_1/ann", { ...DPO, partly: true });
+    assert.equal((await begun.promise).pid, "p_2");
+    assert.deepEqual(told.trees, ["t_1", "t_2"]);
+    const holds = (await world.lines("t_2")).find((line) => JSON.stringify(line).includes(SECRET));
+    assert.deepEqual(told.left, [{ tree: "t_2", seq: holds!.seq }]);
+    assert.equal((await world.events("content.erased", "t_2")).length, 1);
+  }, { store });
+});
+
 const DPO = { by: "dpo", reason: "asked" } as const;
 
 Deno.test("Collecting and redacting have branches grow first: they lose nothing of what they began with", async () => {
