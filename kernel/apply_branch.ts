@@ -8,10 +8,11 @@ import { assert } from "./errors.ts";
 
 /** See `growth.ts`. */
 export const BRANCH = {
-  "tree.forked": (tree, { patch, nonce, owner, marks, ...data }) => {
+  "tree.forked": (tree, { patch, nonce, owner, marks, selector, ...data }) => {
     const { from, seq, head, end = { seq, head }, edits = {}, before } = data;
     tree.state.nonce = nonce;
     if (marks !== undefined) tree.state.marks = marks;
+    if (selector !== undefined) tree.state.selector = selector;
     if (owner !== undefined) tree.state.owner = owner;
     if (before !== undefined) tree.state.before = before;
     if (patch === undefined) tree.state.branch = { from, seq, head, end, edits };

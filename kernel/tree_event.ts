@@ -100,6 +100,8 @@ export interface TreeEvents {
     readonly owner?: string;
     /** What files are marked with: they are those of the other tree, under their own names. */
     readonly marks?: { readonly [path: string]: Label };
+    /** Labels that the node which runs it has to have: those of the other tree. */
+    readonly selector?: { readonly [key: string]: string };
   };
   /** A tree that was branched off got a part of what it begins with, and last of all the rest. */
   "tree.grown": {

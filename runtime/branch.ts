@@ -66,9 +66,10 @@ function decideBranch(draft: Draft, { state }: Tree, { branch, nonce, given: { b
   readonly nonce: string;
   readonly given: Forking;
 }): Pid {
-  const { marks, retention } = state;
+  const { marks, retention, selector } = state;
   const before = momentOf({ ...state, seq: branch.seq });
-  const made = { ...branch, before, nonce, by, ...whose(state, by) };
+  const placed = selector === undefined ? {} : { selector };
+  const made = { ...branch, before, nonce, by, ...whose(state, by), ...placed };
   draft.add("tree.forked", { ...made, ...(marks === undefined ? {} : { marks }) });
   if (retention !== undefined) {
     const { days, by, isDefault } = retention;

@@ -123,10 +123,11 @@ async function recorded(lines: AsyncIterable<Line> | Iterable<Line>, of: {
     const { state } = tree;
     const { type, data } = line as Line & { readonly data: never };
     const about = data as { readonly pid?: Pid };
-    if (type === "tree.restored" || type === "tree.forked") {
+    if (type === "tree.restored" || type === "tree.forked" || type === "tree.grown") {
       // What stood after the position it went back to did not happen in this way of things.
       steps.length = 0;
-      if (Object.hasOwn(state.processes, of.pid)) steps.push(begin(state, of.pid));
+      const isThere = state.branch === undefined && Object.hasOwn(state.processes, of.pid);
+      if (isThere) steps.push(begin(state, of.pid));
       continue;
     }
     if (about.pid !== of.pid) continue;

@@ -140,3 +140,32 @@ Deno.test("A kernel that dies between the branch and its outcome leaves one bran
   assert.equal((await second.os.trees({ all: true })).length, 2);
   await second.close();
 });
+
+Deno.test("A branch waits for such a node as its origin does, before it has grown and after", () =>
+  inWorld(async (world) => {
+    const waits = imageOf(async ({ sys }) => void await sys.message.receive({}));
+    const nodeSelector = { region: "eu" };
+    const agent = await world.start(waits, { nodeSelector });
+    const branch = await agent.fork((await world.tree()).state.seq);
+    assert.equal((await world.store.head("t_2"))!.summary.selector?.["region"], "eu");
+    await branch.info();
+    assert.deepEqual((await world.tree("t_2")).state.selector, nodeSelector);
+    const second = await branch.fork((await world.tree("t_2")).state.seq);
+    await second.info();
+    assert.deepEqual((await world.tree("t_3")).state.selector, nodeSelector);
+  }));
+
+Deno.test("What a branch did is run again with what it began with, the step in hand too", () =>
+  inWorld(async (world) => {
+    const twice = imageOf(async ({ sys }) => {
+      await sys.object.create({ name: "first", value: 1 });
+      await sys.message.receive({});
+      await sys.object.create({ name: "second", value: 2 });
+    });
+    const agent = await world.start(twice, { grants: [allow("object.*", "**")] });
+    const branch = await agent.fork((await world.tree()).state.seq);
+    await branch.send("go on");
+    await world.os.runUntilIdle();
+    const { steps, calls, diverged } = await branch.replay();
+    assert.deepEqual([steps, calls, diverged], [1, 4, null]);
+  }));
