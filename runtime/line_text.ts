@@ -21,7 +21,7 @@ type Tellers = { readonly [T in keyof EventMap]: (data: EventMap[T]) => [string,
 
 const TELLERS: Tellers = {
   "tree.created": ({ root }) => ["tree", `created with root ${root}`],
-  "kin.told": ({ to, say }) => ["kin", `tells ${to}: ${say.kind}`],
+  "kin.told": ({ to, say }) => ["kin", `tells ${to}: ${here(say)?.kind ?? "a value"}`],
   "kin.heard": ({ from, seq }) => ["kin", `heard line ${seq} of ${from}`],
   "kin.settled": ({ pid }) => ["kin", `${pid} has ended: what it did not spend is given back`],
   "tree.opened": ({ node, epoch }) => ["tree", `opened by ${node} at epoch ${epoch}`],
@@ -35,7 +35,9 @@ const TELLERS: Tellers = {
   "tree.forked": ({ from, seq, by }) => ["fork", `from ${from} at line ${seq} by ${by}`],
   "tree.grown": ({ patch, isWhole }) => [
     "fork",
-    `${patch.set.length} entries of what it was branched off as${isWhole ? ", which is all" : ""}`,
+    `${here(patch)?.set?.length ?? "some"} entries of what it was branched off as${
+      isWhole ? ", which is all" : ""
+    }`,
   ],
   "tree.moved": ({ to, by }) => ["move", `to ${to} by ${by}`],
   "tree.arrived": ({ seq, by }) => ["arrive", `with ${seq} lines by ${by}`],
@@ -155,6 +157,11 @@ const TELLERS: Tellers = {
   ],
   "message.received": ({ ids }) => ["receive", ids.join(", ")],
 };
+
+/** A value that may not be there: a line is told without its values, too, and some are taken away. */
+function here<T>(value: T): Partial<T> | null {
+  return value;
+}
 
 /** A line in a word and a sentence. */
 export function lineText({ type, data }: Line): LineText {

@@ -13,7 +13,7 @@ import type { Tree } from "../kernel/tree.ts";
 import { ownedElsewhere } from "../runtime/membership.ts";
 import type { House } from "./api.ts";
 import type { Glance } from "./glance.ts";
-import { type Principal, seesTree } from "./principal.ts";
+import { isConfined, type Principal, seesTree } from "./principal.ts";
 
 /** A process that a principal may see, wherever its tree is. Throws `ENOENT`. */
 export async function seenProcess(
@@ -21,7 +21,7 @@ export async function seenProcess(
   who: Principal,
   pid: Pid,
 ): Promise<Glance & { readonly process: Process }> {
-  const seen = await found(house, treeOf(pid));
+  const seen = await found(house, who, treeOf(pid));
   const tree = seen?.tree;
   const process = tree !== undefined && Object.hasOwn(tree.state.processes, pid)
     ? tree.state.processes[pid]
@@ -34,7 +34,7 @@ export async function seenProcess(
 
 /** A tree whose root a principal may see, wherever it is. Throws `ENOENT`. */
 export async function seenTree(house: House, who: Principal, id: TreeId): Promise<Tree> {
-  const tree = (await found(house, id))?.tree;
+  const tree = (await found(house, who, id))?.tree;
   if (tree === undefined || !seesTree(who, tree.state)) {
     throw new SysError("ENOENT", `Cannot find tree "${id}": absent, expected one of the list`);
   }
@@ -46,11 +46,14 @@ export function refuseElsewhere(house: House, { state }: Tree): void {
   if (house.runtime.node.peek(state.tree) === undefined) throw ownedElsewhere(state.tree);
 }
 
-async function found(house: House, id: TreeId): Promise<Glance | undefined> {
+async function found(house: House, who: Principal, id: TreeId): Promise<Glance | undefined> {
   try {
     return await house.glances.of(id);
   } catch (thrown) {
-    if (thrown instanceof SysError && thrown.code === "ENOENT") return undefined;
+    if (!(thrown instanceof SysError)) throw thrown;
+    // Nobody knows the labels of one that is damaged (S1).
+    const isHidden = thrown.code === "EINTEGRITY" && isConfined(who);
+    if (thrown.code === "ENOENT" || isHidden) return undefined;
     throw thrown;
   }
 }
