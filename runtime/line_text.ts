@@ -158,7 +158,7 @@ const TELLERS: Tellers = {
   "message.received": ({ ids }) => ["receive", ids.join(", ")],
 };
 
-/** A value that may not be there: a line is told without its values, too, and some are taken away. */
+/** A value that may not be there: lines are told without values, and some are taken away. */
 function here<T>(value: T): Partial<T> | null {
   return value;
 }
