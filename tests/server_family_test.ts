@@ -5,8 +5,13 @@
 
 import assert from "node:assert/strict";
 import { allow, defineImage, SysError } from "../mod.ts";
+import { Draft } from "../kernel/draft.ts";
+import { serve } from "../server/mod.ts";
+import { MemoryStore, VirtualClock } from "../testing.ts";
 import { code, confined, sleeper } from "./server_attack_place.ts";
 import { serverPlace } from "./server_place.ts";
+import { CountedFiles, START_MS, World } from "./world_fixture.ts";
+import { Died, MortalWorld } from "./world_fixture_crash.ts";
 
 const SECRET = "s3cr3t";
 
@@ -60,4 +65,53 @@ Deno.test("A tree that is damaged is absent to who sees other labels", async () 
     const { detail } = await absent!.json();
     assert.equal((await theirs!.json()).detail, detail.replace("_9", "_1"), path);
   }
+});
+
+const HASH = "a".repeat(64);
+
+/** A store with a tree that has a tool, and with a branch of it that died before it had grown. */
+async function begun(): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  const [clock, files] = [new VirtualClock(START_MS), new CountedFiles()];
+  const options = { images: [sleeper] };
+  const first = new MortalWorld({ store, clock, files, plan: null, life: 1, options });
+  await first.start(sleeper);
+  const tree = await first.tree();
+  const draft = new Draft(tree, clock.now());
+  const none = { source: { value: "" }, code: { value: "" }, tests: { value: "" }, testCount: 0 };
+  const contract = { description: "", inputSchema: {}, outputSchema: null, rights: [] };
+  draft.add("tool.proposed", { hash: HASH, name: "one", by: "p_1", ...none, ...contract });
+  tree.commit(draft);
+  await first.os.node.durable(tree);
+  await first.os.close();
+  // Opening the origin is the first commit, and branching off is the second.
+  const plan = { at: 3, when: "before" } as const;
+  const world = new MortalWorld({ store, clock, files, plan, life: 2, options });
+  const job = world.live(async () => {
+    const agent = (await world.os.get("p_1"))!;
+    await agent.fork((await world.tree()).state.seq);
+    await world.os.runUntilIdle();
+  });
+  await assert.rejects(job, Died);
+  return store;
+}
+
+Deno.test("A tool that is revoked in all trees is revoked in a branch that had yet to grow", async () => {
+  const store = await begun();
+  // Nothing is opened before it is asked for, as when another node dies.
+  const world = new World({ store, images: [sleeper] });
+  const server = serve(world.os);
+  const { secret } = server.tokens.create({ name: "ops", role: "operator" });
+  const answer = await fetch(`${server.url}/v1/tools/${HASH}/revoke`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
+    body: '{"reason":"bad"}',
+  });
+  assert.equal(answer.status, 200, await answer.text());
+  for (const tree of ["t_1", "t_2"] as const) {
+    const { tools } = (await world.tree(tree)).state;
+    assert.deepEqual(tools[HASH]!.revoked, { by: "ops", reason: "bad" }, tree);
+  }
+  await server.close();
+  await world.close();
 });

@@ -10,8 +10,10 @@ import { SysError } from "../../kernel/errors.ts";
 import { diffText } from "../../kernel/diff.ts";
 import type { Line, ValueRef } from "../../kernel/event.ts";
 import type { Pid } from "../../kernel/ids.ts";
+import type { Order } from "../../kernel/inbox.ts";
 import type { ToolRecord } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
+import { growAll } from "../../runtime/growth.ts";
 import type { Api, House } from "../api.ts";
 import { need } from "../auth.ts";
 import type { Principal } from "../principal.ts";
@@ -169,14 +171,29 @@ function revoking(app: Api, house: House): void {
       // What is done rests on it: the store itself is asked.
       const { store: view } = house.runtime.node.options;
       await seenTool(house, who, { view, hash });
-      for await (const { tree } of seenTrees(house, who, { view, all: true })) {
-        const held = tree.state.tools[hash];
-        if (held === undefined || held.revoked !== null) continue;
-        const order = { kind: "revoke-tool", hash, reason, by: who.name } as const;
-        await house.runtime.order(tree.state.tree, order);
-      }
+      const order = { kind: "revoke-tool", hash, reason, by: who.name } as const;
+      await revokeSeen(house, who, order);
+      // Again until none has come since: a branch may have begun with it, and hides until it grew.
+      do await growAll(house.runtime.node); while (await revokeSeen(house, who, order) > 0);
       const { tree, tool } = await seenTool(house, who, { view, hash });
       return c.json(toolView(tree.state, tool), 200);
     },
   );
+}
+
+/** Revokes a version in all trees that somebody sees and that have it; in how many. */
+async function revokeSeen(
+  house: House,
+  who: Principal,
+  order: Extract<Order, { kind: "revoke-tool" }>,
+): Promise<number> {
+  const { store: view } = house.runtime.node.options;
+  let count = 0;
+  for await (const { tree } of seenTrees(house, who, { view, all: true })) {
+    const held = tree.state.tools[order.hash];
+    if (held === undefined || held.revoked !== null) continue;
+    await house.runtime.order(tree.state.tree, order);
+    count += 1;
+  }
+  return count;
 }
