@@ -37,6 +37,13 @@ interface Start {
   readonly head: string;
 }
 
+/** The last millisecond that a date can be. */
+const TIME_MAX = 8.64e15;
+
+function isTime(atMs: unknown): boolean {
+  return Number.isSafeInteger(atMs) && (atMs as number) >= 0 && (atMs as number) <= TIME_MAX;
+}
+
 /** Reads a stream record by record, and checks each as it comes (P2). */
 export class TreeReader {
   /** How many were read. */
@@ -153,6 +160,7 @@ export class TreeReader {
     const seq = this.#chain!.seq + 1;
     const batch = { seq, lines: [line.text], payloads: line.payloads };
     for (const read of this.#chain!.read(batch)) {
+      if (!isTime(read.atMs)) throw this.#broken("it was written at no time");
       const { patch } = read.data as { readonly patch?: StatePatch };
       const isBegin = read.type === "tree.forked" || read.type === "tree.grown";
       const wrong = isBegin && patch !== undefined

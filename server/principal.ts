@@ -43,9 +43,9 @@ export function seesTree(who: Principal, { tree, processes }: State): boolean {
   return root !== undefined && sees(who, root.labels);
 }
 
-/** Whether labels are among those that a principal sees. */
-export function sees(who: Principal, labels: Readonly<Record<string, string>>): boolean {
+/** Whether labels are among those that a principal sees; a tree that was brought may have none. */
+export function sees(who: Principal, labels: Readonly<Record<string, string>> | null): boolean {
   return Object.entries(who.labels).every(([key, value]) =>
-    Object.hasOwn(labels, key) && labels[key] === value
+    labels != null && Object.hasOwn(labels, key) && labels[key] === value
   );
 }

@@ -3,6 +3,7 @@
  *
  * Invariants:
  *   L1. A summary holds names, ids, decisions and sizes; no argument, reply, prompt or value.
+ *   L2. No line, whatever it says, ends the telling of those after it.
  * @module
  */
 
@@ -115,21 +116,24 @@ const TELLERS: { readonly [T in keyof EventMap]?: Teller<T> } = {
   }),
 };
 
-/** What the stream says of a line; undefined for what it leaves out. */
+/**
+ * What the stream says of a line; undefined for what it leaves out, such as a line that no kernel
+ * wrote: a tree that was brought may have one, and others are told of all the same (L2).
+ */
 export function told(line: Line): Told | undefined {
   const teller = TELLERS[line.type] as
     | ((data: Line["data"]) => ReturnType<Teller<never>>)
     | undefined;
-  const said = teller?.(line.data);
-  if (said === undefined) return undefined;
-  return {
-    kind: said.kind,
-    tree: line.tree,
-    pid: said.pid,
-    seq: line.seq,
-    at: new Date(line.atMs).toISOString(),
-    summary: said.summary,
-  };
+  try {
+    const said = teller?.(line.data);
+    if (said === undefined) return undefined;
+    const { kind, pid, summary } = said;
+    const at = new Date(line.atMs).toISOString();
+    return { kind, tree: line.tree, pid, seq: line.seq, at, summary };
+  } catch (thrown) {
+    if (thrown instanceof TypeError || thrown instanceof RangeError) return undefined;
+    throw thrown;
+  }
 }
 
 function life(pid: string, state: string, more: Record<string, Json>): ReturnType<Teller<never>> {

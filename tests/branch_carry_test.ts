@@ -52,6 +52,8 @@ async function carried(): Promise<string[]> {
 type Fields = Record<string, unknown>;
 interface Written {
   readonly type: EventType;
+  /** 1 when absent. */
+  readonly atMs?: number;
   data: Fields;
 }
 
@@ -74,9 +76,9 @@ function forged(records: readonly string[], forge: (lines: Written[]) => Written
   }));
   const made: string[] = [];
   let [prev, seq] = [GENESIS, 0];
-  for (const { type, data } of forge(lines)) {
+  for (const { type, data, atMs = 1 } of forge(lines)) {
     const payloads = new Map<string, string>();
-    const line = { tree: "t_3", seq: ++seq, atMs: 1, type, data, prev } as const;
+    const line = { tree: "t_3", seq: ++seq, atMs, type, data, prev } as const;
     const { text, hash } = encodeLine(
       line as unknown as Parameters<typeof encodeLine>[0],
       payloads,
@@ -190,6 +192,7 @@ const FORGERIES: readonly [string, (lines: Written[]) => Written[], RegExp][] = 
     back({ drop: [["constructor" as "caps", "reached"]] }),
     /"constructor", which is no collection/,
   ],
+  ["was written at no time", (lines) => [{ ...lines[0]!, atMs: 1e300 }, ...lines.slice(1)], /time/],
   ["takes another number", back({ fields: { tree: "t_7" } as never }), /"tree" of a tree/],
   [
     "has a process that no tree has",

@@ -6,7 +6,10 @@
 import assert from "node:assert/strict";
 import { allow, defineImage, SysError } from "../mod.ts";
 import { Draft } from "../kernel/draft.ts";
+import type { Line } from "../kernel/event.ts";
 import { serve } from "../server/mod.ts";
+import { sees } from "../server/principal.ts";
+import { told } from "../server/told.ts";
 import { MemoryStore, VirtualClock } from "../testing.ts";
 import { code, confined, sleeper } from "./server_attack_place.ts";
 import { serverPlace } from "./server_place.ts";
@@ -114,4 +117,25 @@ Deno.test("A tool that is revoked in all trees is revoked in a branch that had y
   }
   await server.close();
   await world.close();
+});
+
+Deno.test("A line that no kernel wrote is not told, and breaks no stream of others", () => {
+  const types = ["process.spawned", "process.ended", "call.done", "call.outcome", "human.asked"];
+  const line = { tree: "t_1", seq: 1, atMs: 1, prev: "" } as const;
+  for (const type of [...types, "human.answered", "object.created", "checkpoint.taken"]) {
+    for (const data of [null, {}, { goal: null, outcome: null, result: null }]) {
+      assert.equal(told({ ...line, type, data } as unknown as Line), undefined, type);
+    }
+  }
+  const data = { to: 1, by: "ann" };
+  const restored = { ...line, type: "tree.restored", data } as unknown as Line;
+  assert.equal(told(restored)?.kind, "process.state");
+  assert.equal(told({ ...restored, atMs: 1e300 }), undefined);
+  const who = { name: "a", role: "viewer", token: "a", labels: { team: "a" } } as const;
+  assert.deepEqual([{ team: "a" }, { team: "b" }, {}, null].map((one) => sees(who, one)), [
+    true,
+    false,
+    false,
+    false,
+  ]);
 });
