@@ -22,7 +22,7 @@ export interface Approvals {
   list(): PersonRequest[];
   /** All that waits for an answer: first what `list` says, then the rest, tree by tree. */
   all(): AsyncIterable<PersonRequest>;
-  /** Requests as they come, those that wait already first. */
+  /** Requests as they come, those that wait already first; until the runtime is closed. */
   watch(options?: { readonly signal?: AbortSignal }): AsyncIterable<PersonRequest>;
   /**
    * Answers one. Throws `ESTATE` when it was answered, `EEXPIRED` when nobody did in time, `ESTALE`
@@ -136,12 +136,14 @@ export function approvalsOf(node: Node, operator: string): Approvals {
       let wake: () => void = () => {};
       asking.listen(() => wake());
       const aborted = (): void => wake();
-      signal?.addEventListener("abort", aborted);
+      const over = node.turns.over.signal;
+      const until = signal === undefined ? over : AbortSignal.any([signal, over]);
+      until.addEventListener("abort", aborted);
       try {
-        while (signal?.aborted !== true) {
+        while (!until.aborted) {
           const changed = new Promise<void>((resolve) => wake = resolve);
           let isNews = false;
-          const isOver = (): boolean => signal?.aborted === true;
+          const isOver = (): boolean => until.aborted;
           for await (const request of unseen(asking, list, seen)) {
             isNews = true;
             yield request;
@@ -149,9 +151,12 @@ export function approvalsOf(node: Node, operator: string): Approvals {
           }
           if (!isNews) await changed;
         }
+      } catch (error) {
+        // What is read while the store closes may find it closed.
+        if (!until.aborted) throw error;
       } finally {
         asking.close();
-        signal?.removeEventListener("abort", aborted);
+        until.removeEventListener("abort", aborted);
       }
     },
     decide: (id, answer, by) => decide(node, id, { answer, by: by ?? { actor: operator } }),

@@ -16,7 +16,9 @@ export async function endedOf(node: Node, pid: Pid): Promise<{
   readonly status: ExitStatus | null;
   readonly seq: number;
 }> {
-  const tree = await lookAt(node, treeOf(pid));
+  // A node that is stopping opens no tree; what it has shows how those end that still run.
+  const near = node.turns.isStopping ? node.peek(treeOf(pid)) : undefined;
+  const tree = near ?? await lookAt(node, treeOf(pid));
   const { seq } = tree.state;
   const { life, spent } = processOf(tree.state, pid);
   if (life.state !== "ended") return { status: null, seq };
@@ -54,4 +56,19 @@ export async function changedElsewhere(
     }
   }
   return await new Promise(() => {});
+}
+
+/** Resolves when a node has stopped; never once `signal` is aborted. */
+export async function stopped(node: Node, signal: AbortSignal): Promise<void> {
+  const over = node.turns.over.signal;
+  if (over.aborted) return;
+  await new Promise<void>((resolve) => {
+    over.addEventListener("abort", () => resolve(), { once: true, signal });
+  });
+}
+
+/** What whoever waits for a process hears when the runtime is closed before it has ended. */
+export function closedOver(pid: Pid): SysError {
+  const closed = `Cannot wait for process "${pid}": the runtime is closed`;
+  return new SysError("ESTATE", `${closed}; it goes on when its store is opened again`);
 }

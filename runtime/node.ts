@@ -390,6 +390,7 @@ export class Node implements Host {
     sending.leave();
     await Promise.all(this.trees.map((tree) => this.durable(tree).catch(() => {})));
     await this.#committer.idle();
+    this.turns.over.abort();
     await this.#forest.release();
   }
 

@@ -17,7 +17,7 @@ import { type LifeState, lifeState, processOf, type Signal } from "../kernel/pro
 import type { Process, State } from "../kernel/state.ts";
 import type { ToolDefinition } from "../kernel/generated.ts";
 import type { Tree } from "../kernel/tree.ts";
-import { changedElsewhere, endedOf } from "./ending.ts";
+import { changedElsewhere, closedOver, endedOf, stopped } from "./ending.ts";
 import { definitionOf, type ToolInfo, toolsOf } from "./generated.ts";
 import { stateAt } from "./history.ts";
 import type { AgentImage } from "./image.ts";
@@ -150,8 +150,8 @@ export class AgentProcess {
   }
 
   /**
-   * Resolves when it has ended, however it ended, on whatever node. Rejects only by the signal, or
-   * when its tree broke.
+   * Resolves when it has ended, however it ended, on whatever node. Rejects only by the signal,
+   * when its tree broke, or with `ESTATE` when the runtime was closed before.
    */
   async wait(options: { readonly signal?: AbortSignal } = {}): Promise<ExitStatus> {
     const { signal } = options;
@@ -166,6 +166,7 @@ export class AgentProcess {
         const { status, seq } = await endedOf(this.#node, this.pid);
         if (status !== null) return status;
         signal?.throwIfAborted();
+        if (this.#isOver) throw closedOver(this.pid);
         await this.#changed(changed, seq);
       }
     } finally {
@@ -174,11 +175,16 @@ export class AgentProcess {
     }
   }
 
-  /** Resolves when somebody told that it changed, or it did on another node. */
+  get #isOver(): boolean {
+    return this.#node.turns.over.signal.aborted;
+  }
+
+  /** Resolves when somebody told that it changed, it did on another node, or nobody tells more. */
   async #changed(changed: Promise<void>, seq: number): Promise<void> {
     const over = new AbortController();
     const elsewhere = changedElsewhere(this.#node, this.pid, seq, over.signal);
-    await Promise.race([changed, elsewhere]).finally(() => over.abort());
+    const closed = stopped(this.#node, over.signal);
+    await Promise.race([changed, elsewhere, closed]).finally(() => over.abort());
   }
 
   /** Sends a signal to it and all below it. */
@@ -354,8 +360,8 @@ export class AgentProcess {
   }
 
   /**
-   * Text as its model writes it, until it has ended. Not part of the log: a restart shows none of
-   * it.
+   * Text as its model writes it, until it has ended or the runtime is closed. Not part of the log:
+   * a restart shows none of it.
    */
   async *text(): AsyncIterable<string> {
     const chunks: string[] = [];
@@ -367,13 +373,14 @@ export class AgentProcess {
     });
     const offLines = this.#node.listen((tree) => tree === treeOf(this.pid) ? wake() : undefined);
     try {
-      for (;;) {
+      do {
         const changed = new Promise<void>((resolve) => wake = resolve);
         const { status, seq } = await endedOf(this.#node, this.pid);
         while (chunks.length > 0) yield chunks.shift()!;
         if (status !== null) return;
         await this.#changed(changed, seq);
-      }
+      } while (!this.#isOver);
+      yield* chunks;
     } finally {
       off();
       offLines();

@@ -49,6 +49,8 @@ export class Turns {
   /** Those that are alive. */
   readonly #runs = new Set<Run>();
   isStopping = false;
+  /** Aborted when the node has stopped: whoever waits for what it does waits in vain. */
+  readonly over = new AbortController();
   /** Steps that came to their end; those that park are one until then. */
   steps = 0;
 

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { allow, createRuntime } from "../mod.ts";
+import { allow, createRuntime, type Runtime } from "../mod.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { Net, NetAnswer } from "../kernel/net.ts";
 import type { Clock, Model, ModelReply } from "../kernel/world.ts";
@@ -108,4 +108,58 @@ Deno.test("close() ends though a program waits for what never comes", async () =
     await new Promise<never>(() => {});
   };
   await closedAmid(program, { asked: asked.promise }, { drain: true });
+});
+
+/** A process that waits for a message, and whoever waits for it, its text and its requests. */
+async function waitedFor(os: Runtime) {
+  const process = await os.spawn(
+    imageOf(async ({ sys }) => {
+      await sys.human.ask({ prompt: "Which?" });
+    }),
+    { goal: "wait", grants: [allow("human.ask")] },
+  );
+  await os.runUntilIdle();
+  const ended = assert.rejects(process.wait(), { code: "ESTATE", message: /runtime is closed/ });
+  const requests = os.approvals.watch()[Symbol.asyncIterator]();
+  assert.equal((await requests.next()).value?.kind, "question");
+  return [ended, Array.fromAsync(process.text()), requests.next()] as const;
+}
+
+Deno.test("Nobody waits for ever for a runtime that is closed", async () => {
+  const options = { store: ":memory:", workspace: null, approvals: "queue" } as const;
+  const os = await createRuntime({ ...options, autorun: false });
+  const [ended, text, request] = await waitedFor(os);
+  await os.close();
+  await ended;
+  assert.deepEqual(await text, []);
+  assert.equal((await request).done, true);
+});
+
+Deno.test("What ends while a runtime closes is told to who waits for it", async () => {
+  const [asked, told] = [Promise.withResolvers<void>(), Promise.withResolvers<ModelReply>()];
+  const model: Model = {
+    id: "slow/one",
+    generate() {
+      asked.resolve();
+      return told.promise;
+    },
+  };
+  const os = await createRuntime({
+    ...{ store: ":memory:", workspace: null, approvals: "queue", models: [model] },
+  });
+  const program: Program = async ({ sys }) => {
+    const messages = [{ role: "user", text: "Go" }] as const;
+    const { text } = await sys.model.generate({ model: model.id, messages: [...messages] });
+    await sys.process.exit({ result: text });
+  };
+  const process = await os.spawn(imageOf(program), {
+    goal: "-",
+    grants: [allow("model.generate")],
+  });
+  const ended = process.wait();
+  await asked.promise;
+  const closed = os.close();
+  told.resolve({ text: "done", calls: [], finish: "stop", inputTokens: 1, outputTokens: 1 });
+  assert.equal((await ended).result, "done");
+  await closed;
 });
