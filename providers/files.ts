@@ -57,7 +57,7 @@ export class RootedFiles implements Files {
 
   /** Opens a folder as a root, and removes what crashed writers left in it. */
   static open(root: string, options: RootedFilesOptions = {}): Promise<RootedFiles> {
-    const want: Want = { verb: "open", path: "" };
+    const want: Want = { verb: "open", path: root };
     return inTurn(want, () => {
       const path = isAbsolute(root) ? root : absolute(root);
       const files = new RootedFiles(rootAt(path, options, want), options);

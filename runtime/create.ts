@@ -3,6 +3,7 @@
  * @module
  */
 
+import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { Programs } from "../providers/confined.ts";
 import { RootedFiles } from "../providers/files.ts";
@@ -48,6 +49,11 @@ type Closes = (() => Promise<unknown>)[];
  * ```
  */
 export async function createRuntime(given: RuntimeOptions = {}): Promise<Runtime> {
+  const { concurrency = 1 } = given;
+  // With none at a time it only takes orders.
+  if (!(concurrency >= 0)) {
+    throw new SysError("EINVAL", `Cannot run ${concurrency} steps at a time: expected a number`);
+  }
   const book = given.policyFile === undefined ? null : await openRuleBook(given);
   const options = book === null ? given : { ...given, policy: book.text };
   const opened: Closes = [];

@@ -62,6 +62,11 @@ function rule(effect: Effect, right: string, rest: {
   readonly options?: RuleOptions;
 }): Rule {
   checkPattern({ right, resource: rest.resource });
+  const { uses } = rest.options ?? {};
+  if (uses !== undefined && !(Number.isSafeInteger(uses) && uses > 0)) {
+    const sentence = `Cannot give "${right}(${rest.resource})" for ${uses} uses`;
+    throw new SysError("EINVAL", `${sentence}: expected a whole number from 1`);
+  }
   return { effect, right, resource: rest.resource, ...rest.options };
 }
 

@@ -15,6 +15,8 @@ const REFUSED: readonly (readonly [string, RuntimeOptions])[] = [
   ["a policy and its file", { policy: "", policyFile: "./policy" }],
   ["payloads kept for a fifth of a day", { retention: { days: 0.2 } }],
   ["a limit of tools that is none", { jit: { timeout: "-5s" as never } }],
+  ["less than no step at a time", { concurrency: -1 }],
+  ["so many steps as is no number", { concurrency: NaN }],
   ["a key file in no folder", { audit: { keyFile: "/no/such/folder/key" } }],
 ];
 
@@ -42,4 +44,9 @@ Deno.test("A store that was handed in stays open when its runtime cannot be made
   assert.equal(await codeOf(createRuntime({ ...options, hooks: [{}] })), "EINVAL");
   assert.deepEqual(await store.list({ limit: 1 }), []);
   await createRuntime(options).then((os) => os.close());
+});
+
+Deno.test("A folder that is absent is named to who wants it as workspace", async () => {
+  const options = { store: ":memory:", workspace: "./no/such/folder", approvals: "queue" } as const;
+  await assert.rejects(createRuntime(options), { message: /"\S*no\/such\/folder": absent/ });
 });
