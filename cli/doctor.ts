@@ -189,7 +189,10 @@ function lockFinding(path: string): Finding {
     StoreLock.take(path).release();
     return { what: "lock", state: "ok", detail: "free: no kernel runs on this store" };
   } catch (error) {
-    if (!(error instanceof SysError)) throw error;
+    if (!(error instanceof SysError)) {
+      const why = error instanceof Error ? error.message : String(error);
+      return { what: "lock", state: "note", detail: `none can be taken: ${why}; it can be read` };
+    }
     const isHeld = error.code === "EFENCED";
     return { what: "lock", state: isHeld ? "ok" : "bad", detail: error.message };
   }

@@ -9,6 +9,7 @@ import type { EventView } from "../server/schema/evidence.ts";
 import type { ProcessView } from "../server/schema/process.ts";
 import type { Command, Context } from "./command.ts";
 import { watching } from "./follow.ts";
+import { UsageError } from "./exit.ts";
 import { aligned, list, show } from "./output.ts";
 import { branches, budgetText, capabilityRows, endText, flat } from "./process_text.ts";
 import { processColumns, stateText } from "./process_text.ts";
@@ -16,6 +17,11 @@ import { type System, systemOf } from "./system.ts";
 import { short, spanOf } from "./words.ts";
 
 const EVENTS_SHOWN = 8;
+
+type State = ProcessView["state"];
+type Reason = NonNullable<ProcessView["waiting"]>["reason"];
+const STATES = ["ready", "running", "waiting", "paused", "canceling", "ended"] as const;
+const REASONS = ["person", "message", "child", "timer", "call", "away", "paused", "node"] as const;
 
 /** `ps`. */
 export const ps: Command = {
@@ -41,19 +47,36 @@ export const ps: Command = {
   },
 };
 
+/** The state that is wanted, `waiting` or `waiting/person`. */
+function stateOf(word: string | undefined): string | undefined {
+  if (word === undefined) return undefined;
+  const [state, reason, more] = word.split("/");
+  const isReason = reason === undefined ||
+    state === "waiting" && more === undefined && REASONS.includes(reason as Reason);
+  if (STATES.includes(state as State) && isReason) return word;
+  const reasons = REASONS.map((one) => `waiting/${one}`);
+  const expected = [...STATES, ...reasons].join(", ");
+  throw new UsageError(`Cannot list state "${word}": unknown, expected ${expected}`);
+}
+
 async function once(at: Context, system: System): Promise<void> {
   const { flags } = at;
   const all = flags.on("all");
+  const [state, labels] = [stateOf(flags.text("state")), flags.texts("label")];
   const found = await system.processes({
     all,
-    state: flags.text("state"),
-    labels: flags.texts("label"),
+    state,
+    labels,
   });
   list(at, flags.on("tree") ? branches(found) : found.map(flat), {
     columns: processColumns(realClock.now()),
     name: ({ pid }) => pid,
     json: ({ branch: _, ...rest }) => rest,
-    none: all ? "No processes yet" : "No live processes; libos ps -a shows those that ended",
+    none: state !== undefined || labels.length > 0
+      ? "No such processes"
+      : all
+      ? "No processes yet"
+      : "No live processes; libos ps -a shows those that ended",
   });
 }
 

@@ -14,7 +14,7 @@ import { EXIT, type ExitCode, exitOf, UsageError } from "./exit.ts";
 import { isFile } from "./files.ts";
 import { following } from "./follow.ts";
 import { safeJson, safeYaml, show } from "./output.ts";
-import { endText } from "./process_text.ts";
+import { endText, stateText } from "./process_text.ts";
 import { type System, systemOf } from "./system.ts";
 import { budgetOf, durationOf, labelsOf, patternOf, valueOf } from "./words.ts";
 
@@ -134,7 +134,11 @@ async function waited(at: Context, system: System, pid: string): Promise<number>
       const asks = last.state === "waiting" && last.waiting?.reason === "person";
       return { isDone: last.state === "ended" || (asks && at.flags.on("no-wait")) };
     });
-    if (isLate) return EXIT.timeout;
+    if (isLate) {
+      const state = last === undefined ? "live" : stateText(last);
+      at.io.err(`${pid} is ${state} still, after ${at.flags.text("timeout")}\n`);
+      return EXIT.timeout;
+    }
     if (exit !== EXIT.ok) return exit;
   } finally {
     over.abort();

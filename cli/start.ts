@@ -50,7 +50,7 @@ export const init: Command = {
       throw new UsageError(`Cannot make a database: ${state}, expected the path of a file`);
     }
     const path = dbPath(at);
-    if (await isFile(at, path)) {
+    if (await isStore(at, path)) {
       const state = "a store is there, and nothing was changed";
       throw new SysError("EEXIST", `Cannot make "${path}": ${state}, expected another --db`);
     }
@@ -75,6 +75,17 @@ export const init: Command = {
     return 0;
   },
 };
+
+/** Whether a store is there, rather than a file that was left before it became one. */
+async function isStore(at: Context, path: string): Promise<boolean> {
+  if (!await isFile(at, path)) return false;
+  try {
+    await SqliteStore.open(path, { mode: "read" }).close();
+    return true;
+  } catch (error) {
+    return !(error instanceof SysError && error.code === "ENOENT");
+  }
+}
 
 /** `demo`. */
 export const demo: Command = {

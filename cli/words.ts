@@ -3,9 +3,10 @@
  * @module
  */
 
+import { RIGHTS } from "../broker/table.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits } from "../kernel/event.ts";
-import { parsePattern, type Pattern } from "../kernel/grammar.ts";
+import { matchRight, parsePattern, type Pattern } from "../kernel/grammar.ts";
 import type { Json } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
 import { suggest } from "../kernel/policy.ts";
@@ -34,7 +35,12 @@ export function portOf(word: string): number {
 
 /** A pattern like `file.read(./src/**)`. */
 export function patternOf(word: string): Pattern {
-  return usage(() => parsePattern(word.replace(/^allow\s+/, "")));
+  const pattern = usage(() => parsePattern(word.replace(/^allow\s+/, "")));
+  const { right } = pattern;
+  if (right.startsWith("mcp.") || RIGHTS.some((known) => matchRight(right, known))) return pattern;
+  const near = suggest(right, RIGHTS);
+  const hint = near === undefined ? "" : `, did you mean "${near}"?`;
+  throw new UsageError(`Cannot use pattern "${word}": no syscall "${right}"${hint}`);
 }
 
 /** Rules of the repeatable options `--grant`, `--ask` and `--deny`. */

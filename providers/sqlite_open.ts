@@ -18,6 +18,9 @@ export type SqliteMode = "own" | "join" | "read";
 
 /** Makes the file that is absent, to own it; refuses to join or read one that is. */
 export function prepareFile(path: string, mode: SqliteMode): void {
+  if (isFolder(path)) {
+    throw new SysError("EINVAL", `Cannot open store "${path}": a folder, expected a file`);
+  }
   if (mode === "own") {
     Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     makeFile(path);
@@ -28,6 +31,14 @@ export function prepareFile(path: string, mode: SqliteMode): void {
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) throw absentStore(path, "absent");
     throw thrown;
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }
 

@@ -48,8 +48,14 @@ export class StoreLock {
           `expected it to be stopped; read with mode "read"`,
       );
     }
-    makeFile(owner);
-    Deno.writeTextFileSync(owner, `pid ${Deno.pid} on ${machine()}`);
+    try {
+      makeFile(owner);
+      Deno.writeTextFileSync(owner, `pid ${Deno.pid} on ${machine()}`);
+    } catch (thrown) {
+      // Who was refused, such as by a full disk, may try again.
+      held.close();
+      throw thrown;
+    }
     return new StoreLock(held, owner);
   }
 

@@ -195,7 +195,9 @@ Deno.test("Budget, time and interruption have their exit codes", async () => {
   equal((await place.libos("wait", "p_1")).exit, 6);
   const late = await place.libos("run", "waiter.ts", "Wait", "--timeout", "100ms");
   equal(late.exit, 124);
-  equal((await place.libos("wait", "p_2", "--timeout", "10ms")).exit, 124);
+  const waited = await place.libos("wait", "p_2", "--timeout", "10ms");
+  equal(waited.exit, 124);
+  match(waited.err, /^p_2 is \S+ still, after 10ms\n$/);
   const running = place.start("run", "waiter.ts", "Wait again");
   await running.shows("▸ p_3");
   running.interrupt();

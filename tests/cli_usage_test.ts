@@ -20,6 +20,10 @@ const REFUSALS: readonly Row[] = [
   ["ps extra", 2, /1 arguments, expected/],
   ["ps --nosuch", 2, /Unknown option '--nosuch'/],
   ["ps -o toml", 2, /Cannot print "toml": unknown, expected table/],
+  ["ps --state waitng", 2, /Cannot list state "waitng": unknown, expected ready, running/],
+  ["ps --state waiting/persn", 2, /unknown, expected .*waiting\/person/],
+  ["ps --db .", 1, /Cannot open store ".*": a folder, expected a file/],
+  ["images build nosuch", 3, /Cannot open ".*nosuch": absent/],
   ["ps", 3, /Cannot open store ".*": absent, expected a store/],
   ["describe", 2, /0 arguments, expected PID/],
   ["logs p_1 --since none", 2, /Cannot use --since "none"/],
@@ -38,6 +42,7 @@ const REFUSALS: readonly Row[] = [
   ["caps ls", 2, /1 arguments/],
   ["caps give p_1", 2, /Cannot run "caps give"/],
   ["can p_1", 2, /1 arguments/],
+  ["can p_1 file.raed(./x)", 2, /no syscall "file.raed", did you mean "file.read"/],
   ["can p_1 file", 2, /column 1 has no verb/],
   ["explain seventeen", 2, /expected the number of a line, or a call/],
   ["policy check", 2, /Cannot run "policy check"/],
@@ -50,6 +55,7 @@ const REFUSALS: readonly Row[] = [
   ["run nosuch.ts go", 3, /Cannot run "nosuch.ts": no such file/],
   ["run nothing.ts go", 2, /it exports no image/],
   ["run greeter.ts", 2, /no goal, expected one, or --resume/],
+  ["run greeter.ts go --no-wait --grant file.wriet(./x)", 2, /did you mean "file.write"/],
   ["run greeter.ts go --grant x", 2, /column 1 has no verb/],
   ["run greeter.ts go --budget token=5", 2, /did you mean "tokens"/],
   ["run greeter.ts go --budget tokens=many", 2, /Cannot limit tokens to "many"/],
@@ -139,4 +145,26 @@ Deno.test("init makes a store, its key, a sound policy and an agent, and replace
   const grants = ["--grant", "file.list(.)", "--grant", "file.write(./out.md)"];
   equal((await place.libos("run", "hello.ts", "Look", ...grants)).exit, 0);
   equal((await place.libos("doctor")).exit, 0);
+});
+
+Deno.test("init makes the store of a file that was left before it became one", async () => {
+  await using place = await Place.make();
+  await Deno.mkdir(`${place.folder}/.libos`);
+  await place.write(".libos/libos.db", "");
+  const { exit, out, err } = await place.libos("init");
+  equal(exit, 0, err);
+  match(out, /^store .*libos\.db\nkey/);
+  match((await place.libos("verify")).out, /\(seals\) .*OK, sealed/);
+});
+
+Deno.test("doctor tells of a store whose lock cannot be taken, and keeps none", async () => {
+  await using place = await Place.make();
+  equal((await place.libos("init")).exit, 0);
+  // Nobody writes a file where a folder is; a folder that can only be read refuses as well.
+  await Deno.mkdir(`${place.db}.owner`);
+  const { exit, out } = await place.libos("doctor", "--store");
+  match(out, /^lock +note +none can be taken: .*\nstore +ok .*\nchain +ok /m);
+  equal(exit, 0);
+  await Deno.remove(`${place.db}.owner`);
+  match((await place.libos("doctor", "--store")).out, /^lock +ok +free/m);
 });
