@@ -5,6 +5,7 @@
  *   S1. A page looks at the trees that it shows something of, at those before its cursor never, and
  *       opens none.
  *   S2. What its reader may not see is not in it, nor counted.
+ *   S3. A tree that cannot be shown, as one that somebody forged, is left out and hides no other.
  * @module
  */
 
@@ -85,9 +86,11 @@ export async function pageOfTrees<T>(
   const items: T[] = [];
   const query = last === null || last < 2 ? given : { ...given, after: `t_${last - 1}` as TreeId };
   for await (const hosted of seenTrees(house, who, query)) {
-    const found = [...await given.of(hosted)]
-      .map((one) => ({ one, key: sortable(idOf(one)) }))
-      .filter(({ key }) => seen === null || key > seen)
+    const all = await shownOf(
+      house,
+      async () => [...await given.of(hosted)].map((one) => ({ one, key: sortable(idOf(one)) })),
+    );
+    const found = all.filter(({ key }) => seen === null || key > seen)
       .sort((a, b) => a.key < b.key ? -1 : 1);
     items.push(...found.map(({ one }) => one));
     if (items.length > page.limit) break;
@@ -98,6 +101,20 @@ export async function pageOfTrees<T>(
     ? toCursor(sortable(idOf(end)))
     : null;
   return { items: shown, next };
+}
+
+/** What there is to show of a tree; nothing, where that is not what a kernel wrote (S3). */
+async function shownOf<T>(
+  house: House,
+  of: () => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  try {
+    return await of();
+  } catch (thrown) {
+    if (!(thrown instanceof TypeError || thrown instanceof RangeError)) throw thrown;
+    house.failed(thrown);
+    return [];
+  }
 }
 
 /** Those of these processes that somebody may see, without looking at any other tree. */

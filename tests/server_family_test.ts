@@ -139,3 +139,14 @@ Deno.test("A line that no kernel wrote is not told, and breaks no stream of othe
     false,
   ]);
 });
+
+Deno.test("A tree that cannot be shown hides no other", async () => {
+  await using at = await serverPlace({ runtime: { autorun: false } });
+  for (const goal of ["a", "b"]) await at.runtime.spawn(sleeper, { goal });
+  await at.runtime.runUntilIdle();
+  // As of a tree that was brought: no kernel writes that.
+  const { processes } = (await at.runtime.node.open("t_1")).state;
+  processes["p_1"] = { ...processes["p_1"]!, startedMs: 1e300 };
+  const { items } = await (await at.ask("viewer", "/v1/processes")).json();
+  assert.deepEqual(items.map(({ pid }: { pid: string }) => pid), ["p_2"]);
+});
