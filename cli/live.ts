@@ -144,7 +144,7 @@ export class LiveView {
     const what = call === null ? `${kind}: ${short(prompt, 60)}` : `${call.name} ${call.resource}`;
     const who = padded(`${pid} ${this.#imageOf(tree, pid)}`, 16);
     this.#say(`  ├─ ${who} ${padded(short(what, 44), 44)} ask → ${id}`, "yellow");
-    if (kind === "notice") return;
+    if (kind === "notice" || this.waiting.has(id)) return;
     this.waiting.add(id);
     this.sayHow(id, kind);
   }

@@ -213,7 +213,7 @@ class Session {
     try {
       const processes = await start();
       const pids = processes.map(({ pid }) => pid);
-      this.#sayPending(pids);
+      await this.#sayPending(pids);
       const ending = await Promise.race([
         interrupt,
         this.#ended(processes),
@@ -279,7 +279,11 @@ class Session {
   }
 
   /** What waits since an earlier run has no new line that tells of it. */
-  #sayPending(pids: readonly Pid[]): void {
+  async #sayPending(pids: readonly Pid[]): Promise<void> {
+    // What is asked in this run is told of with its line, which is heard once it is written.
+    const { node } = this.#runtime;
+    const trees = pids.map((pid) => node.peek(treeOf(pid)));
+    await Promise.all(trees.map((tree) => tree === undefined ? tree : node.durable(tree)));
     for (const { request: { id, kind } } of this.#requests(pids)) {
       if (this.#view.waiting.has(id)) continue;
       this.#view.waiting.add(id);

@@ -109,6 +109,27 @@ Deno.test("A request is answered beside a running kernel, which goes on by itsel
   equal(await place.read("out.md"), "Say hi");
 });
 
+Deno.test("How a request is answered is said once, below what is asked", async () => {
+  await using place = await Place.make();
+  const wish = `import { allow, defineImage } from "@agent-libos/core";
+const image = defineImage({
+  name: "wish",
+  program: async ({ sys }) => {
+    // It is being written while the question is asked.
+    await sys.object.create({ name: "plan", value: "first", mutable: true });
+    await sys.human.ask({ prompt: "Which?" });
+  },
+});
+export default { image, spawn: { goal: "Ask", grants: [allow("human.ask", "**")] } };
+`;
+  await place.write("wish.ts", wish);
+  const told = /^▸ p_1 .*\n.* ask → req_1\.1\n +answer with: libos answer req_1\.1 VALUE\n$/;
+  match((await place.libos("run", "wish.ts", "--no-wait")).out, told);
+  // A later run has no line that tells of it.
+  const again = await place.libos("run", "wish.ts", "--resume", "--no-wait");
+  match(again.out, /^ +answer with: libos answer req_1\.1 VALUE\n$/);
+});
+
 Deno.test("Ctrl-C stops a kernel that waits, and nothing is lost", async () => {
   await using place = await Place.make();
   const running = place.spawn("run", "greeter.ts", "Say hi");
