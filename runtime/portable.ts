@@ -294,9 +294,10 @@ export async function importTree(
     }
   }
   const { tree, blobs, snapshot, inbox } = reader.finish();
-  const [inDoubt, { batch }, batches] = reader.sound(() => {
-    return [arrive(tree, options.by ?? "operator"), tree.takeBatch()!, reader.batches()] as const;
+  const [inDoubt, { batch }] = reader.sound(() => {
+    return [arrive(tree, options.by ?? "operator"), tree.takeBatch()!] as const;
   });
+  const batches = reader.batches();
   const { epoch } = tree.state;
   const last: Batch = {
     ...batch,

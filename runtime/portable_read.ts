@@ -44,6 +44,11 @@ function isTime(atMs: unknown): boolean {
   return Number.isSafeInteger(atMs) && (atMs as number) >= 0 && (atMs as number) <= TIME_MAX;
 }
 
+/** Stores keep these as whole numbers: with another one no tree could be listed any more. */
+function areWhole({ epoch, dueMs, redactMs = null }: Batch): boolean {
+  return isTime(epoch) && [dueMs, redactMs].every((atMs) => atMs === null || isTime(atMs));
+}
+
 /** Reads a stream record by record, and checks each as it comes (P2). */
 export class TreeReader {
   /** How many were read. */
@@ -211,12 +216,12 @@ export class TreeReader {
     return { tree, blobs: this.#blobs, snapshot: this.#snapshot, inbox: this.#inbox };
   }
 
-  /** The lines as they are stored. */
+  /** The lines as they are stored. Throws `EINTEGRITY` for what no store keeps. */
   batches(): Batch[] {
     const { tree, epoch } = this.#tree!.state;
     const beside = { blobs: new Map<string, string>(), taken: [], puts: [] };
     const wanted = wants(this.#tree!.state);
-    return this.#stored.map((stored) => ({
+    const batches = this.#stored.map((stored) => ({
       ...beside,
       ...wanted,
       ...stored,
@@ -224,6 +229,8 @@ export class TreeReader {
       epoch,
       head: sha256(stored.lines.at(-1)!),
     }));
+    if (batches.every(areWhole)) return batches;
+    throw this.#broken("it wants something at no time");
   }
 
   /** Does what only fails for lines that no kernel wrote: `EINTEGRITY`, then. */

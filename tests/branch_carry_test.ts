@@ -193,6 +193,20 @@ const FORGERIES: readonly [string, (lines: Written[]) => Written[], RegExp][] = 
     /"constructor", which is no collection/,
   ],
   ["was written at no time", (lines) => [{ ...lines[0]!, atMs: 1e300 }, ...lines.slice(1)], /time/],
+  [
+    "waits until no time",
+    (lines) => {
+      const on = { reason: "message", key: "9", filter: {}, untilMs: 2 ** 53 };
+      const data = { pid: "p_3", name: "message.receive", argsHash: "", on };
+      return [...lines, { type: "process.waiting", data }];
+    },
+    /at no time/,
+  ],
+  [
+    "is of an epoch that is none",
+    (lines) => [{ ...lines[0]!, data: { node: "a", epoch: 2 ** 53 } }, ...lines.slice(1)],
+    /at no time/,
+  ],
   ["takes another number", back({ fields: { tree: "t_7" } as never }), /"tree" of a tree/],
   [
     "has a process that no tree has",
