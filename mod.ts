@@ -109,7 +109,8 @@ export type { Prices, Pricing } from "./kernel/price.ts";
 export type { Skills } from "./kernel/skill.ts";
 export type * from "./kernel/store.ts";
 export type * from "./kernel/tail.ts";
-export type { Capability, CapabilityGrant } from "./kernel/capability.ts";
+export type { Explained } from "./runtime/call_story.ts";
+export type { Capability, CapabilityGrant, Considered } from "./kernel/capability.ts";
 export type { Pattern } from "./kernel/grammar.ts";
 export type {
   CapId,

@@ -115,8 +115,11 @@ export interface AuthorityQuery {
 
 /** One capability that was looked at, and why it did or did not do. */
 export interface Considered {
+  /** Its id. */
   readonly id: CapId;
+  /** Whether it covers the call. */
   readonly matched: boolean;
+  /** Why, or why not. */
   readonly why: string;
 }
 

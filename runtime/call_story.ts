@@ -20,16 +20,25 @@ import { RIGHTS } from "../broker/table.ts";
 
 const TREE_CONTEXT = { rights: RIGHTS };
 
-/** What `explainCall` says. */
+/** What would become of a call, and why. */
 export interface Explained {
+  /** What is decided; "none" where no capability covers it, which is a no. */
   readonly decision: "allow" | "ask" | "deny" | "none";
+  /** The right that the call takes. */
   readonly right: string;
+  /** What it takes it on, as it is spelled when it is judged. */
   readonly resource: string;
+  /** The capability that covers it. */
   readonly cap?: CapId;
+  /** That capability and those it comes from, up to the first grant. */
   readonly chain: readonly { readonly id: CapId; readonly via: string; readonly by: string }[];
+  /** The capabilities that were looked at. */
   readonly considered: readonly Considered[];
+  /** The least grant that would let it, where one is missing. */
   readonly suggestion?: string;
+  /** The rule of the policy that decides. */
   readonly rule?: string;
+  /** The line of the policy that has the rule. */
   readonly line?: number;
   /** The caller's label, where a sink does not take it. */
   readonly seen?: string;

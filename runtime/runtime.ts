@@ -26,6 +26,7 @@ import type { Skills } from "../kernel/skill.ts";
 import type { Store, TreeHead } from "../kernel/store.ts";
 import type { Files, Model, Random } from "../kernel/world.ts";
 import { modelLoop } from "../agents/model_loop.ts";
+import type { Explained } from "./call_story.ts";
 import { modelsBehind } from "./behind.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
@@ -307,11 +308,15 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** Whether a process could do something now, why, and the least grant that would let it. */
-  async explain(pid: string, rule: string): Promise<Record<string, unknown>> {
+  async explain(pid: string, rule: string): Promise<Explained> {
     const tree = await lookAt(this.node, treeOf(pid));
     const process = processOf(tree.state, pid as Pid);
     const nowMs = Math.max(this.node.options.world.clock.now(), tree.state.atMs);
-    return explainCall({ tree, process, pid: process.pid, nowMs }, rule, {});
+    return explainCall(
+      { tree, process, pid: process.pid, nowMs },
+      rule,
+      {},
+    ) as unknown as Explained;
   }
 
   /** Gives an order to a tree: a signal, a grant, a message. Throws what refuses it. */

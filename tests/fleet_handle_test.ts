@@ -27,7 +27,7 @@ claim(
     const there = (await other.get(pid))!;
     assert.equal((await there.info()).state, "waiting");
     assert.deepEqual((await other.ps()).map((one) => one.pid), [pid]);
-    assert.equal((await other.explain(pid, "clock.read"))["answer"] !== null, true);
+    assert.equal((await other.explain(pid, "clock.read")).decision, "none");
     assert((await there.tools()).length > 0);
     assert.equal((await there.inspect(2)).seq, 2);
     assert((await Array.fromAsync(there.events())).length > 0);
