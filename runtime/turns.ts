@@ -50,7 +50,7 @@ export class Turns {
   readonly #runs = new Set<Run>();
   isStopping = false;
   /** Aborted when the node has stopped: whoever waits for what it does waits in vain. */
-  readonly over = new AbortController();
+  readonly over: AbortController = new AbortController();
   /** Steps that came to their end; those that park are one until then. */
   steps = 0;
 
