@@ -18,6 +18,7 @@ export async function endedOf(node: Node, pid: Pid): Promise<{
 }> {
   // A node that is stopping opens no tree; what it has shows how those end that still run.
   const near = node.turns.isStopping ? node.peek(treeOf(pid)) : undefined;
+  if (near === undefined && node.turns.over.signal.aborted) throw closedOver(pid);
   const tree = near ?? await lookAt(node, treeOf(pid));
   const { seq } = tree.state;
   const { life, spent } = processOf(tree.state, pid);

@@ -119,7 +119,10 @@ async function waitedFor(os: Runtime) {
     { goal: "wait", grants: [allow("human.ask")] },
   );
   await os.runUntilIdle();
-  const ended = assert.rejects(process.wait(), { code: "ESTATE", message: /runtime is closed/ });
+  const ended = assert.rejects(process.wait(), {
+    code: "ESTATE",
+    message: /^Cannot wait for process "p_1":.* closed/,
+  });
   const requests = os.approvals.watch()[Symbol.asyncIterator]();
   assert.equal((await requests.next()).value?.kind, "question");
   return [ended, Array.fromAsync(process.text()), requests.next()] as const;
