@@ -22,7 +22,7 @@ import { LIMITS } from "./limits.ts";
 import { textIs } from "./log.ts";
 import { parseJson } from "./parse.ts";
 import { diffStates, type StatePatch } from "./patch.ts";
-import { renamedName, renamedText } from "./rename.ts";
+import { renamedApart, renamedName, renamedText } from "./rename.ts";
 import { rewind, type Since } from "./rewind.ts";
 import { type Collection, emptyState, type ObjectRecord, type State } from "./state.ts";
 import { copyOf } from "./trail.ts";
@@ -50,6 +50,8 @@ export interface Origin {
 }
 
 type Entry = readonly [Collection, string, Json];
+/** An entry's text, and whether it has the tree's own ids already. */
+type Text = { readonly text: string; readonly isRenamed: boolean };
 
 /** What a tree is yet to be given. */
 export class Growth {
@@ -58,7 +60,7 @@ export class Growth {
   readonly #from: TreeId;
   /** Entries that are no objects, as they were when this began. */
   readonly #entries: readonly Entry[];
-  readonly #fields: string;
+  readonly #fields: Json;
   readonly #ids: readonly ObjectId[];
   readonly #isBegun: boolean;
   #at = 0;
@@ -76,23 +78,24 @@ export class Growth {
     const { set, fields } = diffStates(emptyState(from), made);
     // What the other tree changes meanwhile is not shared with it.
     this.#entries = set.map(([name, key, value]) => [name, key, copyOf(name, value) as Json]);
-    this.#fields = canonical(fields);
+    this.#fields = fields as unknown as Json;
     this.#isBegun = Object.keys(tree.processes).length + Object.keys(tree.images).length > 0;
   }
 
   /** The next piece; the last one says so. */
   next(): EventMap["tree.grown"] {
-    const texts: string[] = [];
+    const texts: Text[] = [];
     const end = this.#entries.length + this.#ids.length;
     for (let bytes = 0; this.#at < end && bytes < LIMITS.growthPieceBytes; this.#at++) {
       const entry = this.#entry(this.#at);
       if (entry === undefined || this.#isThere(entry)) continue;
-      const text = canonical(entry);
+      const done = renamedApart(entry, this.#from, this.#tree.tree);
+      const text = done ?? canonical(entry);
       bytes += text.length;
-      texts.push(text);
+      texts.push({ text, isRenamed: done !== null });
     }
     const isWhole = this.#at === end;
-    return { patch: this.#patch(texts, isWhole ? this.#fields : "{}"), isWhole };
+    return { patch: this.#patch(texts, isWhole), isWhole };
   }
 
   #entry(at: number): Entry | undefined {
@@ -109,13 +112,29 @@ export class Growth {
   }
 
   /** Texts are renamed and read by what the platform has for it; they are what the line holds. */
-  #patch(texts: readonly string[], fields: string): StatePatch {
-    const renamed = (text: string): string => renamedText(text, this.#from, this.#tree.tree);
-    const set = renamed(`[${texts.join(",")}]`);
-    const text = `{"drop":[],"fields":${renamed(fields)},"set":${set}}`;
+  #patch(texts: readonly Text[], isWhole: boolean): StatePatch {
+    const set: string[] = [];
+    let plain: string[] = [];
+    const rename = (): void => {
+      const list = renamedText(`[${plain.join(",")}]`, this.#from, this.#tree.tree);
+      if (plain.length > 0) set.push(list.slice(1, -1));
+      plain = [];
+    };
+    for (const { text, isRenamed } of texts) {
+      if (isRenamed) rename();
+      (isRenamed ? set : plain).push(text);
+    }
+    rename();
+    const text = `{"drop":[],"fields":${isWhole ? this.#lastly() : "{}"},"set":[${set}]}`;
     const patch = parseJson(text) as StatePatch;
     textIs(patch, text);
     return patch;
+  }
+
+  /** The parts that are no entries. */
+  #lastly(): string {
+    const apart = renamedApart(["fields", null, this.#fields], this.#from, this.#tree.tree);
+    return apart ?? renamedText(canonical(this.#fields), this.#from, this.#tree.tree);
   }
 }
 

@@ -5,16 +5,49 @@
 
 import { type TreeId, treeNumber } from "./ids.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
+import { keptOutside, namesOutside, type Swap } from "./outside.ts";
 import { parseJson } from "./parse.ts";
-import type { State } from "./state.ts";
+import { type Collection, COLLECTIONS, type State } from "./state.ts";
 
 /**
  * A state whose ids, names and resources are those of tree `to`. Values that stand beside the state
- * by hash keep what they say.
+ * by hash keep what they say, and what is outside the tree keeps its names.
  */
 export function renamed(state: State, to: TreeId): State {
-  const copy = walk(state as unknown as Json, swapOf(state.tree, to)) as unknown as State;
-  return { ...copy, tree: to };
+  const copy = { tree: to } as { [name: string]: Json };
+  const swap = swapOf(state.tree, to);
+  const { policy, ceiling, ...others } = state as unknown as { readonly [name: string]: Json };
+  for (const [name, part] of Object.entries(others)) {
+    if (name === "tree") continue;
+    copy[name] = COLLECTIONS.includes(name as Collection)
+      ? renamedEntries(name as Collection, part as JsonObject, swap)
+      : walk(part, swap);
+  }
+  const fields = { policy: policy!, ceiling: ceiling! };
+  const kept = keptOutside("fields", walk(fields, swap), { given: fields, swap });
+  return { ...copy, ...kept as JsonObject } as unknown as State;
+}
+
+function renamedEntries(name: Collection, entries: JsonObject, swap: Swap): Json {
+  const copy: { [key: string]: Json } = {};
+  for (const [key, given] of Object.entries(entries)) {
+    const renamed = keptOutside(name, walk(given, swap), { given, swap });
+    own(copy, swap(key), renamed);
+  }
+  return copy;
+}
+
+/** An entry that names what is outside in a text like an id; null for any other. */
+export function renamedApart(
+  entry: readonly [Collection, string, Json] | readonly ["fields", null, Json],
+  from: TreeId,
+  to: TreeId,
+): string | null {
+  const [name, key, given] = entry;
+  if (!namesOutside(name, given, `_${treeNumber(from)}`)) return null;
+  const swap = swapOf(from, to);
+  const renamed = keptOutside(name, walk(given, swap), { given, swap });
+  return canonical(key === null ? renamed : [name, swap(key), renamed]);
 }
 
 /**
@@ -58,8 +91,6 @@ function inText(text: string, from: TreeId, to: TreeId): string {
 function idsOf(tree: TreeId): RegExp {
   return new RegExp(`\\b(${IDS})_${treeNumber(tree)}(?!\\d)`, "g");
 }
-
-type Swap = (text: string) => string;
 
 function swapOf(from: TreeId, to: TreeId): Swap {
   const ids = idsOf(from);
