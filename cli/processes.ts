@@ -125,17 +125,14 @@ export function describeLines(process: ProcessView, rest: {
 }): string[] {
   const nowMs = realClock.now();
   const { waiting, outcome, calls, tools } = process;
-  const since = waiting !== null
-    ? ` since ${spanOf(nowMs - Date.parse(waiting.since))}` +
-      (waiting.on === null ? "" : ` on ${waiting.on}`)
-    : outcome === null
-    ? ""
-    : `: ${endText(outcome)}`;
+  const since = waiting === null ? "" : ` since ${spanOf(nowMs - Date.parse(waiting.since))}` +
+    (waiting.on === null ? "" : ` on ${waiting.on}`);
+  const state = outcome === null ? `${stateText(process)}${since}` : endText(outcome);
   return [
     `Name:       ${process.pid}  (${process.image} sha256:${process.imageHash.slice(0, 12)})`,
     `Parent:     ${process.parent ?? "-"}`,
     `Owner:      ${process.owner}`,
-    `State:      ${stateText(process)}${since}`,
+    `State:      ${state}`,
     `Goal:       ${process.goal}`,
     `Folder:     ${process.cwd}`,
     ...(process.elsewhere === true ? ["Node:       another one; orders reach it there"] : []),

@@ -253,7 +253,8 @@ export class TreeReader {
   #broken(why: string, ahead = 0): SysError {
     const tree = this.#start?.tree ?? null;
     const seq = (this.#chain?.seq ?? 0) + ahead;
-    const sentence = `Cannot import tree "${tree}" at line ${seq}, record ${this.records + 1}`;
+    const what = tree === null ? "a tree" : `tree "${tree}" at line ${seq}`;
+    const sentence = `Cannot import ${what}, record ${this.records + 1}`;
     return new SysError("EINTEGRITY", `${sentence}: ${why}`, { tree, seq });
   }
 }

@@ -43,6 +43,9 @@ Deno.test("A changed, cut or absent export is refused, and nothing is made of it
     equal(said.exit, 7, said.err);
     match((await place.libos("tree", "ls", "--db", `${name}.db`)).err, /No trees/);
   }
+  await place.write("words.md", "# No tree\n");
+  const words = await place.libos("tree", "import", "words.md", "--db", "words.db");
+  match(words.err, /Cannot import a tree, record 1: a record is no JSON/);
   equal((await place.libos("tree", "import", "nowhere.jsonl", "--db", "new.db")).exit, 3);
   equal((await place.libos("tree", "export", "t_9")).exit, 3);
   equal((await place.libos("tree", "burn", "t_1")).exit, 2);
@@ -56,6 +59,8 @@ Deno.test("A moved tree ends here, and asks to be told so", async () => {
   const { out } = await place.libos("tree", "export", "t_1", "--move", "-y");
   await place.write("t_1.jsonl", out);
   match((await place.libos("ps", "-a")).out, /p_1.*(killed|canceled|ended)/);
+  // How it ended is said once.
+  match((await place.libos("describe", "p_1")).out, /^State: +(?!.*killed.*killed)killed by /m);
   match((await place.libos("tree", "import", "t_1.jsonl", "--db", "other.db")).out, /is here now/);
   match((await place.libos("ps", "--db", "other.db")).out, /p_1/);
 });
