@@ -37,10 +37,21 @@ const STOPS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
+/** What a shell says of a program that wrote to a closed pipe: 128 and the number of SIGPIPE. */
+const PIPE_CLOSED = 141;
+
 /** The outside of this process. */
 export function realIo(): Io {
   return {
-    out: (text) => writeAll(Deno.stdout, text),
+    out: (text) => {
+      try {
+        writeAll(Deno.stdout, text);
+      } catch (thrown) {
+        // Who read it has read enough, such as `head`: like other tools, it ends with that.
+        if (thrown instanceof Deno.errors.BrokenPipe) Deno.exit(PIPE_CLOSED);
+        throw thrown;
+      }
+    },
     err: (text) => writeAll(Deno.stderr, text),
     isTerminal: Deno.stdout.isTerminal(),
     isProgressShown: Deno.stderr.isTerminal(),

@@ -168,3 +168,17 @@ Deno.test("doctor tells of a store whose lock cannot be taken, and keeps none", 
   await Deno.remove(`${place.db}.owner`);
   match((await place.libos("doctor", "--store")).out, /^lock +ok +free/m);
 });
+
+Deno.test("Who is read no more, as by head, ends like other tools and says nothing", async () => {
+  const main = new URL("../cli/main.ts", import.meta.url).pathname;
+  // The pipe has no reader any more before the first word is printed.
+  const child = new Deno.Command("bash", {
+    args: ["-c", 'exec 3> >(exec true); wait $!; "$0" "$@" >&3', Deno.execPath()]
+      .concat(["run", "-A", "--no-check", main, "help"]),
+    stdout: "null",
+    stderr: "piped",
+  });
+  const { code, stderr } = await child.output();
+  equal(new TextDecoder().decode(stderr), "");
+  equal(code, 141);
+});
