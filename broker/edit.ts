@@ -9,7 +9,7 @@
  * @module
  */
 
-import { authorize, ceilingAllows } from "../kernel/capability.ts";
+import { authorize, ceilingAllows, WITHIN } from "../kernel/capability.ts";
 import { coveredBy } from "../kernel/chain.ts";
 import type { EditJudge } from "../kernel/answer.ts";
 import type { Draft } from "../kernel/draft.ts";
@@ -113,7 +113,7 @@ function judgeNeed(draft: Draft, at: {
     return { people: 0, sink: false };
   }
   if (!ceilingAllows(tree.state.ceiling, need)) {
-    throw new SysError("EPERM", `${refused} is over the tree's ceiling`);
+    throw new SysError("EPERM", `${refused} is over the tree's ceiling, ${WITHIN}`);
   }
   const ruled = worse(rule?.risk ?? "low", sink?.risk ?? "low");
   const risk = worse(worse(ruled, need.risk ?? "low"), riskOfCall(at.def, args));

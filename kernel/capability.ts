@@ -225,6 +225,9 @@ export function coveringFor(
     });
 }
 
+/** What is expected of what is over a tree's ceiling: nothing raises that. */
+export const WITHIN = "expected what the tree was started with, or a new tree";
+
 /** Whether the manifest a tree was started with covers a call, or a whole pattern. */
 export function ceilingAllows(ceiling: readonly Pattern[], wanted: Pattern): boolean {
   return ceiling.some((pattern) => within(wanted, pattern));

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type Capability, ceilingAllows } from "./capability.ts";
+import { type Capability, ceilingAllows, WITHIN } from "./capability.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import { matchResource, within } from "./grammar.ts";
@@ -158,7 +158,8 @@ export function checkScope(draft: Draft, request: RequestRecord, said: Approval)
     throw new SysError("EINVAL", sentence);
   }
   if (!ceilingAllows(draft.tree.state.ceiling, { right: call.right, resource })) {
-    const sentence = `${refused} for "${call.right}(${resource})": over the tree's ceiling`;
+    const sentence =
+      `${refused} for "${call.right}(${resource})": over the tree's ceiling, ${WITHIN}`;
     throw new SysError("EPERM", sentence);
   }
   if (request.risk === "destructive" && scope !== "once") {

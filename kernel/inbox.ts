@@ -9,7 +9,7 @@
  */
 
 import { z } from "zod";
-import { type CapabilityIndex, ceilingAllows } from "./capability.ts";
+import { type CapabilityIndex, ceilingAllows, WITHIN } from "./capability.ts";
 import { takeCheckpoint } from "./checkpoint.ts";
 import { checkConstraint } from "./constraint.ts";
 import type { Draft } from "./draft.ts";
@@ -281,7 +281,7 @@ function grant(draft: Draft, order: Order & { kind: "grant" }): void {
   const pattern = parseGrant(order.rule, process.cwd);
   if (order.constraint !== undefined) checkConstraint(order.constraint);
   if (!ceilingAllows(draft.tree.state.ceiling, pattern)) {
-    throw new SysError("EPERM", `Cannot grant ${order.rule}: over the tree's ceiling`);
+    throw new SysError("EPERM", `Cannot grant ${order.rule}: over the tree's ceiling, ${WITHIN}`);
   }
   draft.add(
     "cap.granted",
