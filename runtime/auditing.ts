@@ -31,7 +31,7 @@ import { realRandom } from "../providers/random.ts";
 import { checkSignature, FileAnchor, SigningKey } from "../providers/signing.ts";
 import { SqliteStore } from "../providers/sqlite_store.ts";
 import { type AuditReport, type Checking, exportAudit, verifyStore } from "./audit.ts";
-import { type Verified, verifyTree } from "./load.ts";
+import { absentTree, type Verified, verifyTree } from "./load.ts";
 import type { Node } from "./node.ts";
 import { type Pace, paceOf } from "./pace.ts";
 import { type Duration, milliseconds } from "./rule.ts";
@@ -356,7 +356,7 @@ export function asked(auditing: Auditing | null): Auditing {
 
 /**
  * Checks every tree's chain, or that of one, that its state is what its log says, and the seals, if
- * there are.
+ * there are. Throws `ENOENT` for one that is neither in the store nor sealed.
  */
 export async function verifyAll(
   node: Node,
@@ -372,9 +372,11 @@ export async function verifyAll(
     if (only !== undefined && tree !== only) continue;
     found.push(await verifyTree(store, tree, context, pace));
   }
-  if (auditing === null) return found;
-  const all = withSeals(found, await auditing.report(pace));
-  return all.filter(({ tree }) => only === undefined || tree === only || tree === null);
+  const all = auditing === null ? found : withSeals(found, await auditing.report(pace));
+  if (only === undefined) return all;
+  // Else whoever asks whether every entry is whole would hear that it is.
+  if (!all.some(({ tree }) => tree === only)) throw absentTree(only);
+  return all.filter(({ tree }) => tree === only || tree === null);
 }
 
 /** Tells of the faults of a report where they belong. */

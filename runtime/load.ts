@@ -28,7 +28,12 @@ export interface Loaded {
 export async function headOf(store: StoreReads, id: TreeId): Promise<TreeHead> {
   const head = await store.head(id);
   if (head !== undefined) return head;
-  throw new SysError("ENOENT", `Cannot find tree "${id}": absent, expected one of the store`);
+  throw absentTree(id);
+}
+
+/** Tells that the store has no such tree. */
+export function absentTree(id: TreeId): SysError {
+  return new SysError("ENOENT", `Cannot find tree "${id}": absent, expected one of the store`);
 }
 
 /**

@@ -331,7 +331,7 @@ export class Runtime implements AsyncDisposable {
 
   /**
    * Checks every tree's chain, or that of one, that its state is what its log says, the seals and
-   * the anchor.
+   * the anchor. Throws `ENOENT` for a tree that is absent.
    */
   async verify(only: { readonly tree?: TreeId } = {}): Promise<Checked[]> {
     return await verifyAll(this.node, this.#auditing, only.tree);

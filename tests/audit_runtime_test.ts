@@ -188,6 +188,16 @@ Deno.test("verify() tells of a line that was changed after it was sealed, at its
   assert.match((await os.verify()).at(-1)!.broken!, /no signed head/);
 });
 
+Deno.test("verify() of a tree that is absent is refused, not answered with nothing", async () => {
+  await using place = await Place.make();
+  await using bare = await createRuntime({ store: ":memory:", workspace: null, autorun: false });
+  for (const os of [await place.open(), bare]) {
+    await os.spawn(image, { goal: "a" });
+    await rejects(os.verify({ tree: "t_99" }), "ENOENT");
+    assert.equal((await os.verify({ tree: "t_1" }))[0]!.tree, "t_1");
+  }
+});
+
 Deno.test("A lost key file is not replaced, a readable one not used", async () => {
   await using place = await Place.make();
   await (await place.open()).close();
