@@ -8,12 +8,14 @@
  * @module
  */
 
+import { checkLimits } from "./budget.ts";
 import type { BudgetLimits, ImageData, Message } from "./event.ts";
 import { SysError } from "./errors.ts";
 import type { CapId, MessageId, Pid, TreeId } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
 import { type Label, PERSON } from "./label.ts";
 import { loosened, owned, type Process, type State } from "./state.ts";
+import { near } from "./suggest.ts";
 
 /** What is different in the new tree. */
 export interface BranchEdits {
@@ -29,6 +31,38 @@ export interface BranchEdits {
   readonly message?: string;
   /** Who says it, and what they had seen; a person of whom nothing is known when absent. */
   readonly sender?: { readonly from: string; readonly label: Label };
+}
+
+const EDITS: { readonly [K in keyof Required<BranchEdits>]: "a string" | "an object" } = {
+  goal: "a string",
+  model: "a string",
+  budget: "an object",
+  policy: "a string",
+  message: "a string",
+  sender: "an object",
+};
+
+/** Refuses edits that nobody could mean with `EINVAL`; a policy is read where rights are known. */
+export function checkEdits(edits: BranchEdits): void {
+  if (typeof edits !== "object" || edits === null) {
+    throw new SysError("EINVAL", "Cannot fork with these edits: no object, expected one");
+  }
+  for (const [name, value] of Object.entries(edits)) {
+    if (!Object.hasOwn(EDITS, name)) {
+      const known = Object.keys(EDITS).filter((one) => one !== "sender");
+      const expected = `expected one of ${known.join(", ")}${near(name, known)}`;
+      throw new SysError("EINVAL", `Cannot fork with another "${name}": unknown, ${expected}`);
+    }
+    const type = EDITS[name as keyof BranchEdits];
+    if (value === undefined || type.endsWith(` ${typeof value}`)) continue;
+    throw new SysError("EINVAL", `Cannot fork with another ${name}: expected ${type}`);
+  }
+  const { budget, model } = edits;
+  if (budget !== undefined) checkLimits(budget);
+  if (model !== undefined && !/^[^\s/]+\/\S/.test(model)) {
+    const expected = 'expected "provider/model"';
+    throw new SysError("EINVAL", `Cannot fork with model "${model}": ${expected}`);
+  }
 }
 
 /** A state as a new tree may begin with it; it shares with `given` what is the same there. */

@@ -14,6 +14,7 @@ import { SysError } from "./errors.ts";
 import type { BudgetLimits, Spending, SpentKind } from "./event.ts";
 import type { Pid } from "./ids.ts";
 import type { Process, State } from "./state.ts";
+import { near } from "./suggest.ts";
 import { keep } from "./trail.ts";
 
 /** The kinds that are spent by doing. */
@@ -25,6 +26,22 @@ export const SPENT_KINDS: readonly SpentKind[] = [
   "children",
   "bytes",
 ];
+
+/** Refuses limits that nobody could mean with `EINVAL`; `wall` is what that in time is called. */
+export function checkLimits(limits: BudgetLimits, wall = "wallMs"): void {
+  if (typeof limits !== "object" || limits === null || Array.isArray(limits)) {
+    throw new SysError("EINVAL", "Cannot set a budget: no object, expected limits by their names");
+  }
+  for (const [kind, amount] of Object.entries(limits)) {
+    if (kind !== "wallMs" && kind !== "depth" && !(SPENT_KINDS as string[]).includes(kind)) {
+      const known = [...SPENT_KINDS, "depth", wall];
+      const expected = `expected one of ${known.join(", ")}${near(kind, known)}`;
+      throw new SysError("EINVAL", `Cannot limit "${kind}": unknown, ${expected}`);
+    }
+    if (amount === undefined || (Number.isFinite(amount) && amount >= 0)) continue;
+    throw new SysError("EINVAL", `Cannot limit ${kind} to "${amount}": expected a number from 0`);
+  }
+}
 
 /** Nothing spent. */
 export function nothingSpent(): { [K in SpentKind]: number } {

@@ -26,7 +26,7 @@ import { spellPattern } from "./path.ts";
 import { PatternIndex } from "./pattern_index.ts";
 import type { Comparison, LabelRule, LabelTest, Policy, PolicyRule, Risk } from "./policy.ts";
 import { formatSink, type SinkRule, sinkText } from "./sink.ts";
-import { suggest } from "./suggest.ts";
+import { near } from "./suggest.ts";
 
 /** What the text is read against. */
 export interface PolicyContext {
@@ -353,11 +353,6 @@ function formatDuration(ms: number): string {
     if (ms % length === 0) return `${ms / length}${unit}`;
   }
   return `${ms}ms`;
-}
-
-function near(word: string, known: Iterable<string>): string {
-  const nearest = suggest(word, known);
-  return nearest === undefined ? "" : `, did you mean "${nearest}"?`;
 }
 
 /** Rules that other rules make useless. */

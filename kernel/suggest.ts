@@ -15,6 +15,12 @@ export function suggest(word: string, known: Iterable<string>): string | undefin
   return best;
 }
 
+/** The nearest known word as the end of a sentence that refuses another; "" when none is near. */
+export function near(word: string, known: Iterable<string>): string {
+  const nearest = suggest(word, known);
+  return nearest === undefined ? "" : `, did you mean "${nearest}"?`;
+}
+
 /** How many insertions, deletions, replacements and swaps of neighbours lead from `a` to `b`. */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { type BranchEdits, livingRoot } from "../kernel/branch.ts";
+import { type BranchEdits, checkEdits, livingRoot } from "../kernel/branch.ts";
 import { findPosition } from "../kernel/checkpoint.ts";
 import type { Draft } from "../kernel/draft.ts";
 import type { Line } from "../kernel/event.ts";
@@ -42,6 +42,7 @@ export interface Forking {
 
 /** Starts a new tree from a position of another. Throws `ENOENT`, `ESTATE`, `EINVAL`. */
 export async function forkTree(node: Node, id: TreeId, given: Forking): Promise<Pid> {
+  checkEdits(given.edits);
   const hosted = await node.hosted(id);
   const { state } = hosted.tree;
   // What its parent takes back would not reach the branch.

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { allow, ask } from "../mod.ts";
+import { allow, ask, type BranchEdits } from "../mod.ts";
 import { MemoryStore } from "../testing.ts";
 import { type Body, codeOf, imageOf, inWorld, World } from "./world_fixture.ts";
 
@@ -83,6 +83,34 @@ Deno.test("A branch is theirs who started the tree it came from: they approve no
     assert.equal(await decide("bob"), "ok");
     await world.os.runUntilIdle();
     assert.equal(world.files!.text("out"), "of the branch");
+  }));
+
+const UNMEANT: readonly (readonly [unknown, RegExp])[] = [
+  [{ budget: { usd: -1 } }, /limit usd to "-1": expected a number from 0/],
+  [{ budget: { tokens: NaN } }, /limit tokens to "NaN": expected a number/],
+  [{ budget: { tokens: "many" } }, /limit tokens to "many": expected a number/],
+  [{ budget: { tokns: 1 } }, /"tokns": unknown, expected one of .*, did you mean "tokens"\?/],
+  [{ budget: 5 }, /another budget: expected an object/],
+  [{ model: "small" }, /model "small": expected "provider\/model"/],
+  [{ model: "some/" }, /expected "provider\/model"/],
+  [{ model: "/small" }, /expected "provider\/model"/],
+  [{ goal: 5 }, /another goal: expected a string/],
+  [{ mesage: "x" }, /"mesage": unknown, expected one of .*, did you mean "message"\?/],
+  [null, /no object/],
+];
+
+Deno.test("Edits that nobody could mean are refused before a tree is made", () =>
+  inWorld(async (world) => {
+    const process = await world.start(imageOf(TWO_WAYS), { grants: GRANTS });
+    for (const [edits, message] of UNMEANT) {
+      await assert.rejects(process.fork("draft", edits as BranchEdits), {
+        code: "EINVAL",
+        message,
+      });
+    }
+    assert.equal((await world.os.trees({ all: true })).length, 1);
+    const meant = { budget: { usd: 0.5, wallMs: 1_000 }, model: "some/model:7b", goal: "other" };
+    assert.equal((await process.fork("draft", meant)).pid, "p_2");
   }));
 
 Deno.test("What the forker has seen goes along with what it says to the branch", () =>

@@ -160,6 +160,18 @@ Deno.test("A policy is loaded by an admin only, into a tree or into a fork", asy
   }
 });
 
+Deno.test("A fork with edits that nobody could mean is refused, and nothing is made", async () => {
+  await using at = await place();
+  const made = await at.post("operator", "/v1/processes/p_1/checkpoints", { name: "here" });
+  const { id } = await made.json();
+  const before = (await at.runtime.trees({ all: true })).length;
+  for (const edits of [{ budget: { usd: -1 } }, { budget: { tokns: 1 } }, { model: "small" }]) {
+    const answer = at.post("operator", `/v1/checkpoints/${id}/fork`, edits);
+    assert.equal(await code(answer), "400 EINVAL", JSON.stringify(edits));
+  }
+  assert.equal((await at.runtime.trees({ all: true })).length, before);
+});
+
 Deno.test("How long payloads are kept is an admin's to say; a plan changes nothing", async () => {
   await using at = await place();
   const path = "/v1/trees/t_1/retention";
