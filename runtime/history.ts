@@ -69,6 +69,32 @@ export async function* linesAfter(
   for await (const batch of store.read(id, past.seq + 1)) yield* reader.read(batch);
 }
 
+/** A log that is read on whenever there may be more of it: its chain is checked from the start. */
+export class FollowedLog {
+  readonly #store: StoreReads;
+  readonly #tree: TreeId;
+  readonly #from: number;
+  readonly #reader: ChainReader;
+
+  /** Gives lines from `from` on. */
+  constructor(store: StoreReads, tree: TreeId, from: number) {
+    this.#store = store;
+    this.#tree = tree;
+    this.#from = from;
+    this.#reader = new ChainReader(tree, 0, GENESIS);
+  }
+
+  /** Lines that were written since this was asked for last. */
+  async *more(): AsyncGenerator<Line> {
+    for await (const batch of this.#store.read(this.#tree, this.#reader.seq + 1)) {
+      if (batch.seq + batch.lines.length <= this.#from) this.#reader.skim(batch);
+      else {
+        for (const line of this.#reader.read(batch)) if (line.seq >= this.#from) yield line;
+      }
+    }
+  }
+}
+
 /** The state of a tree in memory as it was at a line, with what it has not written yet written. */
 export async function stateAt(
   node: {

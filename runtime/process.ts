@@ -17,9 +17,9 @@ import { type LifeState, lifeState, processOf, type Signal } from "../kernel/pro
 import type { Process, State } from "../kernel/state.ts";
 import type { ToolDefinition } from "../kernel/generated.ts";
 import type { Tree } from "../kernel/tree.ts";
-import { changedElsewhere, closedOver, endedOf, stopped } from "./ending.ts";
+import { closedOver, endings } from "./ending.ts";
 import { definitionOf, type ToolInfo, toolsOf } from "./generated.ts";
-import { stateAt } from "./history.ts";
+import { FollowedLog, stateAt } from "./history.ts";
 import type { AgentImage } from "./image.ts";
 import { readLines } from "./load.ts";
 import { lookAt } from "./look.ts";
@@ -154,37 +154,10 @@ export class AgentProcess {
    * when its tree broke, or with `ESTATE` when the runtime was closed before.
    */
   async wait(options: { readonly signal?: AbortSignal } = {}): Promise<ExitStatus> {
-    const { signal } = options;
-    signal?.throwIfAborted();
-    let wake: () => void = () => {};
-    const off = this.#node.listen((tree) => tree === treeOf(this.pid) ? wake() : undefined);
-    const aborted = (): void => wake();
-    signal?.addEventListener("abort", aborted);
-    try {
-      for (;;) {
-        const changed = new Promise<void>((resolve) => wake = resolve);
-        const { status, seq } = await endedOf(this.#node, this.pid);
-        if (status !== null) return status;
-        signal?.throwIfAborted();
-        if (this.#isOver) throw closedOver(this.pid);
-        await this.#changed(changed, seq);
-      }
-    } finally {
-      off();
-      signal?.removeEventListener("abort", aborted);
+    for await (const { status } of endings(this.#node, this.pid, options)) {
+      if (status !== null) return status;
     }
-  }
-
-  get #isOver(): boolean {
-    return this.#node.turns.over.signal.aborted;
-  }
-
-  /** Resolves when somebody told that it changed, it did on another node, or nobody tells more. */
-  async #changed(changed: Promise<void>, seq: number): Promise<void> {
-    const over = new AbortController();
-    const elsewhere = changedElsewhere(this.#node, this.pid, seq, over.signal);
-    const closed = stopped(this.#node, over.signal);
-    await Promise.race([changed, elsewhere, closed]).finally(() => over.abort());
+    throw closedOver(this.pid);
   }
 
   /** Sends a signal to it and all below it. */
@@ -371,29 +344,40 @@ export class AgentProcess {
       chunks.push(chunk);
       wake();
     });
-    const offLines = this.#node.listen((tree) => tree === treeOf(this.pid) ? wake() : undefined);
     try {
-      do {
-        const changed = new Promise<void>((resolve) => wake = resolve);
-        const { status, seq } = await endedOf(this.#node, this.pid);
+      const wakes = (given: () => void): void => void (wake = given);
+      for await (const _ of endings(this.#node, this.pid, { wakes })) {
         while (chunks.length > 0) yield chunks.shift()!;
-        if (status !== null) return;
-        await this.#changed(changed, seq);
-      } while (!this.#isOver);
+      }
       yield* chunks;
     } finally {
       off();
-      offLines();
     }
   }
 
-  /** Lines of its tree's log that are about it, so far. */
-  async *events(options: { readonly from?: number } = {}): AsyncIterable<Line> {
-    await this.#written();
+  /**
+   * Lines of its tree's log that are about it, so far. With `follow` also those to come, each once
+   * it is durable, until it has ended or the runtime is closed; rejects by the signal.
+   */
+  async *events(options: {
+    readonly from?: number;
+    readonly follow?: boolean;
+    readonly signal?: AbortSignal;
+  } = {}): AsyncIterable<Line> {
+    const { from = 1, follow = false, signal } = options;
     const { store } = this.#node.options;
-    for await (const line of readLines(store, treeOf(this.pid), options.from ?? 1)) {
-      const data = line.data as { readonly pid?: string };
-      if (data.pid === this.pid) yield line;
+    await this.#written();
+    if (!follow) return yield* this.#mine(readLines(store, treeOf(this.pid), from));
+    const log = new FollowedLog(store, treeOf(this.pid), from);
+    for await (const _ of endings(this.#node, this.pid, { signal })) {
+      yield* this.#mine(log.more());
+    }
+  }
+
+  async *#mine(lines: AsyncIterable<Line>): AsyncIterable<Line> {
+    for await (const line of lines) {
+      const { pid } = line.data as { readonly pid?: string };
+      if (pid === this.pid) yield line;
     }
   }
 }
