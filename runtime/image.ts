@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { Sys } from "../broker/client.ts";
 import type { Tool, ToolContext } from "../broker/tool.ts";
 import { argumentsSchema, LIBC_CALLS, toolName } from "../tools/libc.ts";
+import { checkLimits } from "../kernel/budget.ts";
 import { checkConstraint } from "../kernel/constraint.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits, ImageData } from "../kernel/event.ts";
@@ -117,9 +118,10 @@ export interface Budget extends Omit<BudgetLimits, "wallMs"> {
   readonly wallClock?: Duration | undefined;
 }
 
-/** A budget as the kernel counts it. */
+/** A budget as the kernel counts it. Throws `EINVAL`. */
 export function budgetLimits(budget: Budget = {}): BudgetLimits {
-  const { wallClock, ...rest } = budget;
+  const { wallClock, ...rest } = Object(budget) as Budget;
+  checkLimits(budget === null || typeof budget !== "object" ? budget : rest, "wallClock");
   return { ...rest, ...(wallClock === undefined ? {} : { wallMs: milliseconds(wallClock) }) };
 }
 

@@ -4,6 +4,8 @@
  * Invariants:
  *   PL1. Two that come with the same key at once get the same tree, at one node or at several.
  *   PL2. Whoever wants a tree that is yet to grow waits until it is whole.
+ *   PL3. What is refused, or cannot be written, leaves no tree behind: it is drafted beside the
+ *        store first.
  * @module
  */
 
@@ -11,6 +13,7 @@ import { Draft } from "../kernel/draft.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Origin } from "../kernel/growth.ts";
 import { type Pid, type TreeId, treeNumber } from "../kernel/ids.ts";
+import { canonical, type Json } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { Tree } from "../kernel/tree.ts";
 import { grow } from "./growth.ts";
@@ -55,6 +58,7 @@ export class Planting {
    * if no other node has it. What begins elsewhere grows from its origin, which is let go then.
    */
   async plant(key: string | null, decide: Decide, origin?: Origin): Promise<Planted> {
+    this.#rehearse(decide);
     if (key === null) return await this.#plant(null, decide, origin);
     const before = this.#keys.get(key) ?? Promise.resolve();
     const planted = before.then(() => this.#plant(key, decide, origin));
@@ -65,6 +69,14 @@ export class Planting {
     } finally {
       if (this.#keys.get(key) === settled) this.#keys.delete(key);
     }
+  }
+
+  /** PL3. */
+  #rehearse(decide: Decide): void {
+    const { clock, context } = this.#parts;
+    const draft = new Draft(Tree.empty("t_0", context), clock.now());
+    decide(draft);
+    canonical(draft.events as unknown as Json);
   }
 
   async #plant(key: string | null, decide: Decide, origin?: Origin): Promise<Planted> {

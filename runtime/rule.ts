@@ -7,7 +7,7 @@ import { SysError } from "../kernel/errors.ts";
 import { checkPattern, formatPattern, parsePattern, type Pattern } from "../kernel/grammar.ts";
 import type { JsonObject } from "../kernel/json.ts";
 import { spellPattern } from "../kernel/path.ts";
-import type { Effect } from "../kernel/policy.ts";
+import { type Effect, EFFECTS } from "../kernel/policy.ts";
 
 /** A duration: `"15m"`, `"8h"`. */
 export type Duration = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
@@ -61,13 +61,25 @@ function rule(effect: Effect, right: string, rest: {
   readonly resource: string;
   readonly options?: RuleOptions;
 }): Rule {
-  checkPattern({ right, resource: rest.resource });
-  const { uses } = rest.options ?? {};
+  const made = { effect, right, resource: rest.resource, ...rest.options };
+  checkRule(made);
+  return made;
+}
+
+/** Refuses a rule that nobody could mean, however it was written, with `EINVAL`. */
+export function checkRule(given: Rule): void {
+  const { effect, right, resource, uses } = Object(given) as Rule;
+  const isText = typeof right === "string" && typeof resource === "string";
+  if (!isText || !EFFECTS.includes(effect)) {
+    const shown = typeof given === "object" ? `${effect} ${right}(${resource})` : given;
+    const expected = "expected what allow(), ask() or deny() gives";
+    throw new SysError("EINVAL", `Cannot use rule "${shown}": no rule, ${expected}`);
+  }
+  checkPattern({ right, resource });
   if (uses !== undefined && !(Number.isSafeInteger(uses) && uses > 0)) {
-    const sentence = `Cannot give "${right}(${rest.resource})" for ${uses} uses`;
+    const sentence = `Cannot give "${right}(${resource})" for ${uses} uses`;
     throw new SysError("EINVAL", `${sentence}: expected a whole number from 1`);
   }
-  return { effect, right, resource: rest.resource, ...rest.options };
 }
 
 /**

@@ -55,6 +55,7 @@ import { Returns } from "./returning.ts";
 import type { RuleBook } from "./rule_book.ts";
 import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
+import { checkModels, checkSpawn } from "./spawn_options.ts";
 import { Watchers } from "./watchers.ts";
 
 export type { RuntimeOptions, SpawnOptions };
@@ -213,16 +214,12 @@ export class Runtime implements AsyncDisposable {
   /** Starts a tree: a root process with the authority given, and no more. */
   async spawn(image: AgentImage, options: SpawnOptions): Promise<AgentProcess> {
     this.#auditing?.refuse();
+    checkSpawn(image, options);
     const { retainDays } = options;
     refuseDays("a new tree", retainDays ?? null, this.node.options.context.retentionDaysMin);
     this.register(image);
     for (const other of options.images ?? []) this.register(other);
-    const unknown = [image, ...options.images ?? []].map(({ data }) => data.model)
-      .find((id) => id !== null && !this.#models.has(id));
-    if (unknown !== undefined) {
-      const expected = "expected one of this runtime's; give it as an image's model or in models";
-      throw new SysError("ENOSYS", `Cannot use model "${unknown}": unknown, ${expected}`);
-    }
+    checkModels([image, ...options.images ?? []], (id) => this.#models.has(id));
     const cwd = resolvePath(".", options.cwd ?? ".");
     const grants = (options.grants ?? []).map((rule) => absolute(rule, cwd));
     const held = grants.filter(({ effect }) => effect !== "deny");
