@@ -6,10 +6,10 @@
 import { RIGHTS } from "../broker/table.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { BudgetLimits } from "../kernel/event.ts";
-import { matchRight, parsePattern, type Pattern } from "../kernel/grammar.ts";
+import { parsePattern, type Pattern } from "../kernel/grammar.ts";
 import type { Json } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
-import { suggest } from "../kernel/policy.ts";
+import { suggest, unknownRight } from "../kernel/policy.ts";
 import { type Duration, milliseconds, type Rule } from "../runtime/rule.ts";
 import { UsageError } from "./exit.ts";
 
@@ -36,11 +36,9 @@ export function portOf(word: string): number {
 /** A pattern like `file.read(./src/**)`. */
 export function patternOf(word: string): Pattern {
   const pattern = usage(() => parsePattern(word.replace(/^allow\s+/, "")));
-  const { right } = pattern;
-  if (right.startsWith("mcp.") || RIGHTS.some((known) => matchRight(right, known))) return pattern;
-  const near = suggest(right, RIGHTS);
-  const hint = near === undefined ? "" : `, did you mean "${near}"?`;
-  throw new UsageError(`Cannot use pattern "${word}": no syscall "${right}"${hint}`);
+  const unknown = unknownRight(pattern.right, { rights: RIGHTS });
+  if (unknown === undefined) return pattern;
+  throw new UsageError(`Cannot use pattern "${word}": ${unknown}`);
 }
 
 /** Rules of the repeatable options `--grant`, `--ask` and `--deny`. */

@@ -25,7 +25,8 @@ import { isPathRight } from "./path.ts";
 import { PatternIndex } from "./pattern_index.ts";
 import type { SinkRule } from "./sink.ts";
 
-export { formatPolicy, formatRule, parsePolicy, type PolicyContext } from "./policy_text.ts";
+export { formatPolicy, formatRule, parsePolicy, unknownRight } from "./policy_text.ts";
+export type { PolicyContext } from "./policy_text.ts";
 export { suggest } from "./suggest.ts";
 
 /** What a rule does, weakest first. */

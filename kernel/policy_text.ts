@@ -155,18 +155,18 @@ function endOfPattern(text: string): number {
 function readPattern(text: string, context: PolicyContext): Pattern {
   if (text === "") throw new Wrong('no right, expected "right(resource)"');
   const pattern = parsePattern(text);
-  checkRightIsKnown(pattern.right, context);
+  const unknown = unknownRight(pattern.right, context);
+  if (unknown !== undefined) throw new Wrong(unknown);
   return spellPattern(pattern, ".");
 }
 
-function checkRightIsKnown(right: string, context: PolicyContext): void {
-  const { rights } = context;
-  if (rights.some((known) => matchRight(right, known))) return;
+/** Why a pattern of rights opens no call, and what may be meant; undefined where it opens some. */
+export function unknownRight(right: string, { rights }: PolicyContext): string | undefined {
+  if (rights.some((known) => matchRight(right, known))) return undefined;
   const [noun = "", server = "", tool] = right.split(".");
-  if (noun === "mcp" && tool !== undefined) return;
-  if (noun === "mcp" && server.includes("*")) return;
+  if (noun === "mcp" && (tool !== undefined || server.includes("*"))) return undefined;
   const hint = noun === "mcp" ? `, did you mean "${right}.*"?` : near(right, rights);
-  throw new Wrong(`no syscall "${right}"${hint}`);
+  return `no syscall "${right}"${hint}`;
 }
 
 type Clauses = Pick<

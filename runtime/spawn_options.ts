@@ -3,9 +3,11 @@
  * @module
  */
 
+import { RIGHTS } from "../broker/table.ts";
 import { SysError } from "../kernel/errors.ts";
+import { unknownRight } from "../kernel/policy.ts";
 import { type AgentImage, budgetLimits } from "./image.ts";
-import { checkRule } from "./rule.ts";
+import { checkRule, formatRule } from "./rule.ts";
 import type { SpawnOptions } from "./runtime_options.ts";
 
 /** Refuses what nobody could mean with `EINVAL`, also from callers that have no types. */
@@ -24,7 +26,12 @@ export function checkSpawn(image: AgentImage, options: SpawnOptions): void {
     throw new SysError("EINVAL", `Cannot start image "${image.ref}": ${state}, expected a string`);
   }
   budgetLimits(budget);
-  for (const rule of [...grants, ...ceiling]) checkRule(rule);
+  for (const rule of [...grants, ...ceiling]) {
+    checkRule(rule);
+    const unknown = unknownRight(rule.right, { rights: RIGHTS });
+    if (unknown === undefined) continue;
+    throw new SysError("EINVAL", `Cannot use rule "${formatRule(rule)}": ${unknown}`);
+  }
 }
 
 function checkImage(image: AgentImage): void {

@@ -226,19 +226,19 @@ Deno.test("G2 refuses before change: a use is given back when the effect certain
 const SEGMENT = fc.constantFrom("a", "b", "*", "**", "src", "s*c");
 const PLAIN = fc.constantFrom("a", "b", "src", "suc", "c");
 const RESOURCE = fc.array(SEGMENT, { minLength: 1, maxLength: 3 }).map((all) => all.join("/"));
-const RIGHT = fc.constantFrom("note.read", "note.write", "note.*");
+const RIGHT = fc.constantFrom("clock.now", "clock.sleep", "clock.*");
 
 Deno.test("G3 authority only narrows: what a child may, its parent may, whatever is granted", () =>
   inWorld(async (world) => {
     await world.start(imageOf(({ sys }) => sys.message.receive({})), {
-      grants: [allow("note.*", "a/**"), allow("note.read", "**"), allow("note.write", "src/*")],
+      grants: [allow("clock.*", "a/**"), allow("clock.now", "**"), allow("clock.sleep", "src/*")],
     });
     const tree = await world.tree();
     fc.assert(
       fc.property(
         fc.array(fc.tuple(RIGHT, RESOURCE), { maxLength: 3 }),
         fc.tuple(
-          fc.constantFrom("note.read", "note.write", "note.burn"),
+          fc.constantFrom("clock.now", "clock.sleep", "clock.burn"),
           fc.array(PLAIN, { minLength: 1, maxLength: 3 }),
         ),
         (grants, [right, parts]) => {

@@ -28,6 +28,9 @@ const REFUSED: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ grants: [{ ...READ, uses: -1 }] }, /for -1 uses: expected a whole number from 1/],
   [{ grants: [{ ...READ, constraint: { type: "no" } }] }, /constraint at "#\/type"/],
   [{ grants: [deny("file.*"), ask("file.read")] }, /can never match/],
+  [{ grants: [allow("file.raed", "./x")] }, /no syscall "file.raed", did you mean "file.read"/],
+  [{ grants: [allow("mcp.box")] }, /no syscall "mcp.box", did you mean "mcp.box.\*"/],
+  [{ ceiling: [allow("fil.*")] }, /rule "allow fil.\*\(\*\*\)": no syscall "fil.\*"/],
   [{ ceiling: [{ ...READ, uses: 0 }] }, /for 0 uses: expected a whole number/],
   [{ input: { n: NaN } }, /encode NaN/],
   [{ priority: NaN }, /encode NaN/],
@@ -49,6 +52,8 @@ Deno.test("A spawn that nobody could mean is refused, and leaves no tree behind"
   }
   await refuses(os, os.spawn(image, undefined as unknown as { goal: string }), /no options/);
   const budget = { tokens: 0, usd: 0.5, bytes: undefined, wallClock: "5m" } as const;
-  const made = await os.spawn(image, { goal: "g", budget, grants: [allow("file.read", "./x")] });
+  const rights = ["file.read", "file.*", "*", "mcp.box.*", "mcp.b*", "tool.limit"];
+  const grants = rights.map((right) => allow(right));
+  const made = await os.spawn(image, { goal: "g", budget, grants });
   assert.equal(made.pid, "p_1");
 });
