@@ -176,7 +176,7 @@ Deno.test("What cannot be started is said in one sentence, with an exit code", (
       [["--frobnicate"], 2, /unknown flag "--frobnicate"/],
       [["--db"], 2, /flag "--db" has no value/],
       [["--db", "a", "--db", "b"], 2, /flag "--db" twice/],
-      [["--db", "sample"], 1, /Cannot open store "sample"/],
+      [["--db", "sample"], 2, /Cannot open store "sample": a folder, expected a file/],
       [["sample", "a", "goal"], 2, /3 arguments/],
       [["sample", "a goal"], 2, /a goal needs a model/],
       [["--model", url], 2, /--model and --model-id come together/],
