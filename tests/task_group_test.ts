@@ -5,7 +5,6 @@
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { realClock } from "../providers/clock.ts";
 import { TaskGroup } from "../providers/task_group.ts";
 import { Place, walled } from "./confined_place.ts";
 
@@ -30,20 +29,23 @@ Deno.test({
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    const said = new Response(child.stderr).text();
-    let most = 0;
-    let hasEnded = false;
-    const ended = child.status.then(() => hasEnded = true);
-    while (!hasEnded && most < 64) {
-      most = Math.max(most, group.tasks);
-      await realClock.sleep(1);
-    }
-    most = Math.max(most, group.tasks);
+    const told = Promise.withResolvers<void>();
+    let said = "";
+    const heard = (async () => {
+      for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+        said += text;
+        if (/fork/i.test(said)) told.resolve();
+      }
+      told.resolve();
+    })();
+    // It is full once its shell says that it can start no more; killed sooner it may say half.
+    await told.promise;
+    const most = group.tasks;
     await group.close();
-    await ended;
+    await Promise.all([child.status, heard]);
     // Its shell may have gone by itself when it could start no more; what it started had not.
     assert.ok(most === 63 || most === 64, String(most));
-    assert.match(await said, /fork/i);
+    assert.match(said, /fork/i);
     assert.throws(() => group.tasks, /ENOENT/);
   },
 });
