@@ -247,12 +247,14 @@ Deno.test({
       };
       const stuck = await os.spawn(allowed, { goal: "stuck", grants: [allow("clock.sleep")] });
       await os.runUntilIdle();
-      const before = await ask();
+      // A beat may have one of its lines just now; it gives it back.
+      const free = (read: Read) => read.of("libos_store_connections", 'state="free"');
+      let before = await ask();
+      while (free(before) !== 4) before = await ask();
       assert.equal(before.of("libos_commit_refused_total"), undefined);
       assert.equal(before.of("libos_node_trees", 'node_name="first"', 'state="idle"'), 1);
       assert.equal(before.of("libos_store_connections_max"), 4);
       assert.equal(before.of("libos_store_connections"), 4);
-      assert.equal(before.of("libos_store_connections", 'state="free"'), 4);
       assert.equal(before.of("libos_store_statements_waiting"), 0);
       assert.equal(before.of("libos_inbox_items"), 0);
       assert.equal(before.of("libos_inbox_age_seconds"), 0);
