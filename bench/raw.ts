@@ -36,6 +36,13 @@ export class RawTable implements Disposable {
     this.#insert.run(body);
   }
 
+  /** Inserts rows in one transaction; all of them are on the disk when this returns. */
+  insertAll(bodies: readonly string[]): void {
+    this.#db.exec("BEGIN");
+    for (const body of bodies) this.insert(body);
+    this.#db.exec("COMMIT");
+  }
+
   [Symbol.dispose](): void {
     this.#db.close();
   }

@@ -205,8 +205,8 @@ export function ruleFor(
     if (denied !== undefined) return denied;
   }
   // The root's rules first: those a parent gave its child never speak before its own.
-  for (const pid of lineage.toReversed()) {
-    const process = tree.state.processes[pid]!;
+  for (let i = lineage.length - 1; i >= 0; i--) {
+    const process = tree.state.processes[lineage[i]!]!;
     if (process.rules === "") continue;
     const sinceMs = process.startedMs;
     const denied = weigh(judge(tree.rulesOf(process), { ...query, sinceMs }).rule);

@@ -116,8 +116,16 @@ export function overlaps(a: Pattern, b: Pattern): boolean {
     segmentsMeet(splitResource(a.resource), splitResource(b.resource));
 }
 
+/** What was cut last: a call has its resource cut by each that judges it. */
+let cut: { readonly resource: string; readonly segments: readonly string[] } | undefined;
+
 /** The segments of a resource or of a pattern of resources; of a URL's the method is the first. */
-export function splitResource(resource: string): string[] {
+export function splitResource(resource: string): readonly string[] {
+  if (cut?.resource !== resource) cut = { resource, segments: segmentsOf(resource) };
+  return cut.segments;
+}
+
+function segmentsOf(resource: string): readonly string[] {
   const segments = resource.split("/");
   // `file:/**` is about names with a colon, `https:/**` about pages.
   const form = segments[1] === "" ? URL_HEAD : segments[1] === "**" ? HTTP_HEAD : null;
