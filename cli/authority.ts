@@ -15,7 +15,7 @@ import type { Command, Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { give, operatorOf } from "./order.ts";
 import { aligned, list, show } from "./output.ts";
-import { capabilityColumns } from "./process_text.ts";
+import { capabilityColumns, wayTo } from "./process_text.ts";
 import { canThere, capsThere } from "./authority_there.ts";
 import { findCapability, findProcess, reading } from "./store.ts";
 import { systemOf } from "./system.ts";
@@ -170,9 +170,7 @@ function explainedLines(tree: Tree, pid: string, explained: Explained): string[]
     `${word}  ${right}(${resource}) for ${pid}  ${from}${ruled}`,
     ...(chain.length === 0 ? [] : [`  chain      ${chainText(tree, chain)}`]),
     ...consideredLines(explained.considered),
-    ...(explained.suggestion === undefined ? [] : [
-      `  to allow   libos caps grant ${pid} '${right}(${resource})' --uses 1`,
-    ]),
+    ...(decision === "none" ? [`  to allow   ${wayTo(pid, explained)}`] : []),
   ];
 }
 

@@ -8,6 +8,7 @@ import type { Client } from "../server/client.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
 import { aligned, show } from "./output.ts";
+import { wayTo } from "./process_text.ts";
 import { systemOf } from "./system.ts";
 import { onlyOne } from "./system_there.ts";
 import { countOf, durationOf, patternOf } from "./words.ts";
@@ -91,7 +92,7 @@ export async function canThere(at: Context, client: Client): Promise<number> {
 }
 
 function explainedLines(explained: ExplanationView): string[] {
-  const { pid, decision, right, resource, cap, chain, rule, considered, suggestion } = explained;
+  const { pid, decision, right, resource, cap, chain, rule, considered } = explained;
   const word = decision === "none" ? "DENY" : decision.toUpperCase();
   const from = cap === null ? "no capability covers it" : `by ${cap}`;
   const via = chain.map(({ id, via, by }) => `${id} (${via} by ${by})`).join(" ⊂ ");
@@ -104,8 +105,6 @@ function explainedLines(explained: ExplanationView): string[] {
       matched ? "MATCH" : "-",
       why,
     ])),
-    ...(suggestion === null ? [] : [
-      `  to allow   libos caps grant ${pid} '${right}(${resource})' --uses 1`,
-    ]),
+    ...(decision === "none" ? [`  to allow   ${wayTo(pid, explained)}`] : []),
   ];
 }

@@ -6,7 +6,6 @@
 import type { HeldCapability } from "../kernel/capability.ts";
 import type { Pid } from "../kernel/ids.ts";
 import { canonical } from "../kernel/json.ts";
-import { leastGrant } from "../kernel/explain.ts";
 import { consideredLines } from "./authority.ts";
 import { type Asked, type CallStory, placeAt, storyOf } from "../runtime/call_story.ts";
 import type { Command } from "./command.ts";
@@ -14,6 +13,7 @@ import { explainThere } from "./evidence_there.ts";
 import { UsageError } from "./exit.ts";
 import { answerText, decisionText, resultText } from "../runtime/line_text.ts";
 import { show } from "./output.ts";
+import { wayTo } from "./process_text.ts";
 import { storyView } from "../server/view/story.ts";
 import { findTree, reading } from "./store.ts";
 import { dateOf, short } from "./words.ts";
@@ -104,8 +104,7 @@ function capText({ id, right, resource, via, by, grant }: HeldCapability): strin
 function suggestionOf({ decided, place, explained }: CallStory): string | null {
   const [need] = decided?.head.decision.needs ?? [];
   if (need === undefined || explained?.decision !== "none") return null;
-  const { right, resource } = leastGrant(need.right, need.resource);
-  return `libos caps grant ${place.pid} '${right}(${resource})' --uses 1`;
+  return wayTo(place.pid, explained);
 }
 
 function askedText({ id, kind, who, seq, answer, answeredSeq, isExpired }: Asked): string {

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { ELSEWHERE } from "../kernel/capability.ts";
 import type { CapabilityView } from "../server/schema/authority.ts";
 import type { ProcessView } from "../server/schema/process.ts";
 import { aligned, type Column } from "./output.ts";
@@ -174,4 +175,19 @@ export function expiryText(expiresMs: number | null, nowMs: number): string {
 /** A time of the wire in milliseconds. */
 export function msOf(time: string | null): number | null {
   return time === null ? null : Date.parse(time);
+}
+
+/** What would let a process do what no capability of it covers. */
+export function wayTo(
+  pid: string,
+  { right, resource, suggestion }: {
+    readonly right: string;
+    readonly resource: string;
+    readonly suggestion?: string | null;
+  },
+): string {
+  const rule = `'${right}(${resource})'`;
+  return suggestion?.endsWith(ELSEWHERE) === true
+    ? `libos run … --grant ${rule}, ${ELSEWHERE}`
+    : `libos caps grant ${pid} ${rule} --uses 1`;
 }

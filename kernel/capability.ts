@@ -227,6 +227,8 @@ export function coveringFor(
 
 /** What is expected of what is over a tree's ceiling: nothing raises that. */
 export const WITHIN = "expected what the tree was started with, or a new tree";
+/** Where a grant would help that is over the tree's ceiling. */
+export const ELSEWHERE = "in a new tree: it is over the ceiling of this one";
 
 /** Whether the manifest a tree was started with covers a call, or a whole pattern. */
 export function ceilingAllows(ceiling: readonly Pattern[], wanted: Pattern): boolean {

@@ -132,7 +132,10 @@ Deno.test("can says what decides, and what would allow it", async () => {
   equal(may.exit, 0);
   const none = await place.libos("can", "p_1", "net.fetch", "https://x.test/");
   match(none.out, /^DENY .* no capability covers it/);
-  match(none.out, /to allow +libos caps grant p_1 'net\.fetch\(https:\/\/x\.test\/\)'/);
+  match(
+    none.out,
+    /to allow +libos run … --grant 'net\.fetch\(https:\/\/x\.test\/\)', in a new tree/,
+  );
   equal(none.exit, 4);
   const asks = await place.json<{ decision: string; rule: string }>(
     "can",
@@ -140,6 +143,11 @@ Deno.test("can says what decides, and what would allow it", async () => {
     "file.write(./out)",
   );
   equal([asks.decision, asks.rule], ["ask", "ask file.write(./out*)"]);
+  // What the tree was started with can be granted again.
+  await place.libos("caps", "revoke", "cap_1.2");
+  const lost = await place.libos("can", "p_1", "file.list", ".");
+  match(lost.out, /to allow +libos caps grant p_1 'file\.list\(\.\)' --uses 1/);
+  equal((await place.libos("caps", "grant", "p_1", "file.list(.)", "--uses", "1")).exit, 0);
 });
 
 Deno.test("explain tells a call's decision, its chain, who approved it, and its line", async () => {
@@ -165,7 +173,7 @@ Deno.test("explain tells a call's decision, its chain, who approved it, and its 
   const denied = await place.libos("explain", "p_1#1.2");
   match(denied.out, /decision +DENY/);
   match(denied.out, /considered +cap_1\.\d +- +the right differs/);
-  match(denied.out, /to allow +libos caps grant p_1 'file\.read\(\.\/secret\.env\)' --uses 1/);
+  match(denied.out, /to allow +libos run … --grant 'file\.read\(\.\/secret\.env\)', in a new tree/);
 });
 
 Deno.test("verify finds a changed byte and its place where the tree refuses to run", async () => {

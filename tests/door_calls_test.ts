@@ -287,7 +287,11 @@ const CAPABILITIES: Readonly<Record<string, readonly [body: Body, result: unknow
     const yes = await sys.capability.explain({ rule: "file.read(./a)" });
     const no = await sys.capability.explain({ rule: "net.fetch(https://x.org/)", args: { a: 1 } });
     return [yes.decision, no.decision, no["suggestion"]];
-  }, ["allow", "none", "net.fetch(https://x.org/) once"]],
+  }, [
+    "allow",
+    "none",
+    "net.fetch(https://x.org/) in a new tree: it is over the ceiling of this one",
+  ]],
   "delegate narrows by constraint, uses and time": [async ({ sys, pid }) => {
     const { capability } = await sys.capability.delegate({
       to: pid,

@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { coveringFor, derive, type HeldCapability } from "../../kernel/capability.ts";
+import { coveringFor, derive, ELSEWHERE, type HeldCapability } from "../../kernel/capability.ts";
 import { explain } from "../../kernel/explain.ts";
 import { SysError } from "../../kernel/errors.ts";
 import { parsePattern } from "../../kernel/grammar.ts";
@@ -229,9 +229,11 @@ export function explainCall(
     label: at.process.label,
   });
   const { decision: capability, ...rest } = held;
+  const isOver = capability === "none" && !underCeiling(at.tree, right, resource);
+  const elsewhere = isOver ? { suggestion: `${right}(${resource}) ${ELSEWHERE}` } : {};
   const decision = capability === "none" ? "none" : sink?.otherwise ?? ruled?.effect ?? "allow";
   const said = sink === undefined
     ? ruled === undefined ? {} : { rule: ruleText(ruled), line: ruled.line }
     : { rule: sinkText(sink), line: sink.line, seen: formatLabel(at.process.label) };
-  return { decision, right, resource, ...rest, ...said };
+  return { decision, right, resource, ...rest, ...elsewhere, ...said };
 }
