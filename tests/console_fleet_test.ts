@@ -50,9 +50,19 @@ test("Nodes are shown with what they do, told what to do, and trees nobody has a
     await page.getByRole("button", { name: "Cordon lima" }).click();
     await row("lima").getByText("cordoned", { exact: true }).waitFor();
     await page.getByText("lima was told to cordon.").waitFor();
+    // What an order did may be seen before its answer: the next is taken when that has come.
+    const goesOn = Promise.withResolvers<void>();
+    await page.route(/\/drain$/, async (route) => {
+      const response = await route.fetch();
+      await goesOn.promise;
+      await route.fulfill({ response });
+    });
     await page.getByRole("button", { name: "Drain lima" }).click();
     await row("lima").getByText("draining", { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Uncordon lima" }).click();
+    const uncordon = page.getByRole("button", { name: "Uncordon lima" });
+    assert.equal(await uncordon.getAttribute("aria-disabled"), "true");
+    goesOn.resolve();
+    await uncordon.click();
     await row("lima").getByText("active", { exact: true }).waitFor();
     // What changes elsewhere is seen without a press.
     await os.node.options.store.fleet!()!.order(other.node.options.id, "cordoned");

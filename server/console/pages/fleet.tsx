@@ -135,6 +135,7 @@ function Nodes({ items, who, act, done }: {
                   key={verb}
                   type="button"
                   aria-label={`${name} ${visible(node.name)}`}
+                  aria-disabled={act.isBusy}
                   onClick={() => order(node, verb)}
                 >
                   {name}
