@@ -22,12 +22,13 @@ async function tabs(at: ConsolePlace, path: string): Promise<{
   readonly streams: readonly { readonly page: Page; readonly url: string }[];
 }> {
   const first = await at.open(path);
+  // Its stream was asked for before it could be joined.
+  await first.locator(".live.live").waitFor();
   const streams: { page: Page; url: string }[] = [{ page: first, url: "" }];
   first.context().on("request", (request) => {
     if (!new URL(request.url()).pathname.endsWith("/v1/events")) return;
     streams.push({ page: request.frame().page(), url: request.url() });
   });
-  await first.locator(".live.live").waitFor();
   const others: Page[] = [];
   for (let i = 1; i < TABS; i++) {
     const page = await first.context().newPage();
