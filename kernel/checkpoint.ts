@@ -10,6 +10,7 @@
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { CheckpointId } from "./ids.ts";
+import type { Label } from "./label.ts";
 import { LIMITS } from "./limits.ts";
 import type { Checkpoint, State } from "./state.ts";
 
@@ -20,6 +21,8 @@ export type Automatic = "ask" | "destructive";
 export function takeCheckpoint(draft: Draft, given: {
   readonly name: string;
   readonly by: string;
+  /** What its maker had seen: whoever reads the name has seen it, too. */
+  readonly label?: Label;
 }): CheckpointId {
   const named = Object.values(draft.tree.state.checkpoints).filter(({ auto }) => auto === null);
   if (named.length >= LIMITS.checkpointsPerTreeMax) {

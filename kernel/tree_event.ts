@@ -52,6 +52,8 @@ export interface TreeEvents {
     readonly by: string;
     /** Why it was taken by itself; null when somebody took it. */
     readonly auto: "ask" | "destructive" | null;
+    /** What the process had seen that gave the name; absent where no process did. */
+    readonly label?: Label;
   };
   /** The tree went back to an earlier position of its log, as far as things can be taken back. */
   "tree.restored": { readonly to: number; readonly by: string; readonly patch: StatePatch };

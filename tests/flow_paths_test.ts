@@ -25,6 +25,7 @@ const GRANTS: readonly Rule[] = [
   allow("message.*", "**"),
   allow("object.*", "**"),
   allow("namespace.*", "**"),
+  allow("checkpoint.*", "**"),
 ];
 
 type Sys = StepContext["sys"];
@@ -69,6 +70,18 @@ const IMAGES = Object.entries(
       const secret = await pay(sys);
       await sys.object.create({ name: `/board/${secret}`, value: 1 });
       await sys.object.create({ name: "/board/told", value: secret });
+    },
+    marks: async ({ sys }) => {
+      await sys.checkpoint.create({ name: `at ${await pay(sys)}` });
+    },
+    spaces: async ({ sys }) => {
+      await sys.namespace.create({ name: (await pay(sys)).replaceAll("_", "-") });
+    },
+    kills: async ({ sys }) => {
+      await sys.process.signal({ pid: "p_1.1", signal: "kill", reason: await pay(sys) });
+    },
+    cancels: async ({ sys }) => {
+      await sys.process.signal({ pid: "p_1.1", signal: "cancel", reason: await pay(sys) });
     },
     tells: async ({ sys }) => {
       await sys.message.send({ to: "p_1", data: await pay(sys) });
@@ -120,6 +133,18 @@ const PATHS: Readonly<Record<string, Body>> = {
     await sys.clock.sleep({ ms: 100 });
     return await leak(sys, JSON.stringify(await sys.process.list({})));
   },
+  "the name of a checkpoint": async ({ sys }) => {
+    await hand(sys, "marks");
+    return await leak(sys, JSON.stringify(await sys.checkpoint.list({})));
+  },
+  "what differs between two positions": async ({ sys }) => {
+    await hand(sys, "spaces");
+    return await leak(sys, JSON.stringify(await sys.checkpoint.diff({ from: 5 })));
+  },
+  "why a child of another was killed": async ({ sys }) =>
+    await leak(sys, await ended(sys, "kills")),
+  "why a child of another was canceled": async ({ sys }) =>
+    await leak(sys, await ended(sys, "cancels")),
   "a file that a child wrote": async ({ sys }) => {
     await hand(sys, "writes");
     return await leak(sys, (await sys.file.read({ path: "tmp/a" }))["text"]);
@@ -153,12 +178,20 @@ const PATHS: Readonly<Record<string, Body>> = {
   },
 };
 
+/** How a child ended that another of the same parent put an end to. */
+async function ended(sys: Sys, image: string): Promise<string> {
+  const { pid } = await sys.process.spawn({ image: "idle", goal: "-", grants: [] });
+  const grants = ["file.*(./**)", "process.*(**)"];
+  await sys.process.spawn({ image, goal: "-", grants });
+  return JSON.stringify(await sys.process.wait({ pids: [pid] }));
+}
+
 /** Lets a child do its work, and hears nothing of it. */
 async function hand(sys: Sys, image: string): Promise<void> {
   await sys.process.spawn({
     image,
     goal: "-",
-    grants: ["file.*(./**)", "object.*(**)"],
+    grants: ["file.*(./**)", "object.*(**)", "namespace.*(**)"],
   });
   await sys.clock.sleep({ ms: 1_000 });
 }
@@ -253,6 +286,29 @@ Deno.test("Files stay marked when a tree goes back to before they were written, 
     assert.deepEqual(marks, { "tmp/a": SECRET });
     await process.signal("kill");
     await world.untilDone();
+  }, { policy: POLICY }));
+
+Deno.test("The name of a checkpoint keeps its label when the tree goes back to before its maker was", () =>
+  inWorld(async (world) => {
+    world.files!.put("hr/pay", "4711");
+    const process = await world.start(
+      imageOf(async ({ sys }) => {
+        await sys.checkpoint.create({ name: "before" });
+        const { messages } = await sys.message.receive({ timeoutMs: 10 });
+        if (messages.length === 0) await hand(sys, "marks");
+        await sys.message.receive({ timeoutMs: 10_000 });
+        return await leak(sys, JSON.stringify(await sys.checkpoint.list({})));
+      }),
+      { grants: GRANTS, images: IMAGES },
+    );
+    await world.pass(5_000);
+    await process.restore("before");
+    const { processes, checkpoints } = (await world.tree()).state;
+    assert.deepEqual(Object.keys(processes), ["p_1"]);
+    assert.ok(Object.values(checkpoints).some(({ name }) => name === "at 4711"));
+    await process.send({ message: "go on" });
+    await world.untilDone();
+    assert.equal((await world.ended(process)).result, "EACCES");
   }, { policy: POLICY }));
 
 Deno.test("What came home after a position brings its label along when a tree goes back there", () =>

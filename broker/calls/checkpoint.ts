@@ -13,7 +13,7 @@ import { type TreeId, treeNumber } from "../../kernel/ids.ts";
 import { askReturn } from "../../kernel/returning.ts";
 import type { State } from "../../kernel/state.ts";
 import { nothing, pidShape } from "../shapes.ts";
-import { type Need, type NeedContext, STEP_OVER, syscall } from "../syscall.ts";
+import { type CallContext, type Need, type NeedContext, STEP_OVER, syscall } from "../syscall.ts";
 
 const position = z.union([z.string().min(1).max(256), z.number().int().min(1)])
   .describe("A checkpoint's id or name, or the number of a line");
@@ -29,6 +29,11 @@ const shown = z.strictObject({
 /** What is looked at is all of the tree: its other processes, too. */
 function whole(right: string, { tree }: NeedContext): Need[] {
   return [{ right, resource: tree.state.tree }];
+}
+
+/** Whoever is told of a whole tree has seen what its processes had. */
+function taintWithAll(at: Pick<CallContext, "taint">, { processes }: State): void {
+  for (const { label } of Object.values(processes)) at.taint(label);
 }
 
 /** A named position, as a right names it; bound to the line, whatever the name means later. */
@@ -52,7 +57,10 @@ export const checkpointCalls = {
     args: z.strictObject({ name: z.string().min(1).max(256) }),
     reply: z.strictObject({ checkpoint: z.string() }),
     needs: () => [],
-    run: (at, { name }) => ({ checkpoint: takeCheckpoint(at.draft, { name, by: at.pid }) }),
+    run(at, { name }) {
+      const { label } = at.process;
+      return { checkpoint: takeCheckpoint(at.draft, { name, by: at.pid, label }) };
+    },
   }),
   "checkpoint.list": syscall({
     about: "List the checkpoints of the own tree, oldest first",
@@ -60,7 +68,14 @@ export const checkpointCalls = {
     args: nothing,
     reply: z.strictObject({ checkpoints: z.array(shown) }),
     needs: () => [],
-    run: (at) => ({ checkpoints: byAge(at.tree.state) }),
+    run(at) {
+      const checkpoints = byAge(at.tree.state).map(({ label, ...one }) => {
+        // Who named it chose the words.
+        if (label !== undefined) at.taint(label);
+        return one;
+      });
+      return { checkpoints };
+    },
   }),
   "checkpoint.inspect": syscall({
     about: "Tell what the own tree was at a position: processes, objects, authority, requests",
@@ -72,7 +87,7 @@ export const checkpointCalls = {
       const seq = findPosition(at.tree.state, args.at);
       const then = await at.world.history(at.tree, seq);
       // It tells of goals, names and requests.
-      for (const { label } of Object.values(then.processes)) at.taint(label);
+      taintWithAll(at, then);
       return summaryOf(then);
     },
   }),
@@ -152,6 +167,8 @@ export const checkpointCalls = {
       const to = args.to === undefined
         ? state
         : await at.world.history(at.tree, findPosition(state, args.to));
+      // What there is, is told by the names that it was given.
+      for (const one of [from, to]) taintWithAll(at, one);
       return { changes: changesBetween(from, to) };
     },
   }),

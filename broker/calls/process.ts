@@ -14,7 +14,8 @@ import { registerFromImage } from "../../kernel/generated.ts";
 import type { Pid, TreeId } from "../../kernel/ids.ts";
 import { parentOf } from "../../kernel/kin.ts";
 import { merge } from "../../kernel/memory.ts";
-import { end, lifeState, processOf, signal, SIGNALS } from "../../kernel/process.ts";
+import { joinLabels } from "../../kernel/label.ts";
+import { end, lifeState, processOf, signal, SIGNALS, subtreeOf } from "../../kernel/process.ts";
 import type { Process } from "../../kernel/state.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import { findImage, fork, spawn } from "../../kernel/spawn.ts";
@@ -77,6 +78,14 @@ function over(right: string, pid: Pid, at: { tree: Tree; process: Process }): Ne
   const known = Object.hasOwn(at.tree.state.processes, pid);
   if (known && at.tree.lineage(pid).includes(at.process.pid)) return [];
   return [{ right, resource: pid }];
+}
+
+/** What ends by the caller's words is read by who waits for it, as what the caller had seen. */
+function passOn({ draft, process: { label }, tree: { state } }: DecideContext, pid: Pid): void {
+  for (const each of subtreeOf(state, pid)) {
+    const { label: own } = processOf(state, each);
+    if (joinLabels(own, label) !== own) draft.add("process.labeled", { pid: each, label });
+  }
 }
 
 /** The image that a child is started from. */
@@ -295,6 +304,8 @@ export const processCalls = {
         const expected = "expected another process; process.exit ends the caller";
         throw new SysError("EINVAL", `Cannot signal "${args.pid}" from inside it: ${expected}`);
       }
+      const isEnd = args.signal === "kill" || args.signal === "cancel";
+      if (isEnd && args.reason !== "") passOn(at, target.pid);
       signal(at.draft, target, { signal: args.signal, by: at.pid, reason: args.reason });
       return {};
     },
