@@ -59,9 +59,10 @@ export const skillCalls = {
       for (const name of skill === undefined ? await namesOf(at) : [skill]) {
         try {
           const { skills, label } = own ?? await sourceOf(at, name);
+          // Why it is refused, and what its files are called, are its words as well.
+          at.taint(labelFor(at.tree.policy, "skill.read", `${name}/SKILL.md`) ?? label);
           const bytes = await skills.read(name, "SKILL.md", LIMITS.skillBytesMax);
           const { instructions: _, ...facts } = parseSkill(name, decodeText(name, bytes));
-          at.taint(labelFor(at.tree.policy, "skill.read", `${name}/SKILL.md`) ?? label);
           found.push(facts as unknown as Record<string, Json> & { name: string });
         } catch (error) {
           if (!(error instanceof SysError)) throw error;
