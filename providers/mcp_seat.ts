@@ -19,6 +19,8 @@ export class Seat {
   version: string;
   protocol = "";
   why = "";
+  /** For which reach it failed: what it says of that is for those alone who may see the same. */
+  whose = "";
   faults = 0;
   restMs = 0;
 
@@ -35,9 +37,13 @@ export class Seat {
 }
 
 /** A failure: it is left alone for longer each time. */
-export function fault(seat: Seat, nowMs: number, why: string): void {
+export function fault(seat: Seat, nowMs: number, failed: {
+  readonly key: string;
+  readonly why: string;
+}): void {
   seat.faults = Math.min(seat.faults + 1, LIMITS.mcpRestartsMax);
-  seat.why = why;
+  seat.why = failed.why;
+  seat.whose = failed.key;
   const restMs = LIMITS.mcpRestartMsMin * 2 ** (seat.faults - 1);
   seat.restMs = seat.faults === 1 ? 0 : nowMs + Math.min(restMs, LIMITS.mcpRestartMsMax);
 }

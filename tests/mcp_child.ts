@@ -12,6 +12,7 @@ type Params = {
 };
 
 const [mode = "good"] = Deno.args;
+if (mode === "tells") tellAndEnd();
 const MB = 1_048_576;
 let calls = 0;
 
@@ -89,6 +90,18 @@ function called({ name, arguments: args = {} }: Params): unknown {
   }
   if (mode === "changes") send({ method: "notifications/tools/list_changed" });
   return text(String(args["text"]));
+}
+
+/** Ends with what it finds, where it finds something. */
+function tellAndEnd(): void {
+  let words: string;
+  try {
+    words = Deno.readTextFileSync("docs/words");
+  } catch {
+    return;
+  }
+  console.error(words);
+  Deno.exit(7);
 }
 
 const asking = new Map<unknown, unknown>();

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { mountReach } from "../kernel/mcp_reach.ts";
-import { NO_REACH } from "../kernel/reach.ts";
+import { NO_REACH, type Reach } from "../kernel/reach.ts";
 import { Programs } from "../providers/confined.ts";
 import { startMcpChild } from "../providers/mcp_child.ts";
 import { mountMcp } from "../providers/mcp_host.ts";
@@ -205,6 +205,24 @@ walled(
         assert.ok(error.message.length < LIMITS.mcpErrorBytesMax + 500);
         return true;
       });
+    }),
+);
+
+walled(
+  "What a server says when it does not start is told to nobody who may see less than it",
+  () =>
+    inWorkspace(async (root) => {
+      const mount = await pinnedMount(mountOf("tells", { areas: DOCS }), root);
+      Deno.writeTextFileSync(`${root}/docs/words`, "the pay is 4711");
+      await using host = mountMcp([mount], { root });
+      const refused = (reach: Reach): Promise<string> =>
+        host.ready("box", reach, AbortSignal.timeout(60_000))
+          .then(() => "up", ({ code, message }: SysError) => `${code} ${message}`);
+      const all = mountReach(mount);
+      for (let i = 0; i < 2; i++) assert.match(await refused(all), /^EIO .*the pay is 4711/);
+      // Now it rests, for whoever asks.
+      assert.match(await refused(NO_REACH), /^EAGAIN .*it failed; it is tried again/);
+      assert.match(await refused(all), /^EAGAIN .*the pay is 4711/);
     }),
 );
 

@@ -116,7 +116,11 @@ export const mcpCalls = {
     preview: (at, { server, tool }) => Promise.resolve(previewOf(at.world.mcp, server, tool)),
     async prepare(at, args) {
       const reach = reachNow(at, args.timeoutMs);
-      const server = await mcpOf(at).ready(args.server, reach, at.signal);
+      const server = await mcpOf(at).ready(args.server, reach, at.signal).catch((error) => {
+        // Why it does not start is told in its words.
+        taint(at, needsOf(args, at)[0]!, reach);
+        throw error;
+      });
       const tool = callable(server, args.tool);
       const wrong = checkAgainst(checkable(tool.definition.inputSchema), args.arguments);
       if (wrong !== null) {
