@@ -234,7 +234,9 @@ export class McpHost implements Mcp {
     }
     const waitMs = seat.restMs - this.#clock.now();
     if (waitMs > 0) {
-      const sentence = `Cannot start MCP server "${seat.mount.name}": ${seat.why}`;
+      // H1: why may tell of what that one saw.
+      const why = seat.whose === key ? seat.why : "it failed";
+      const sentence = `Cannot start MCP server "${seat.mount.name}": ${why}`;
       return Promise.reject(
         new SysError("EAGAIN", `${sentence}; it is tried again in ${waitMs} ms`, {
           retryAfterMs: waitMs,
@@ -252,7 +254,7 @@ export class McpHost implements Mcp {
       else void instance.link.close();
     }, (error) => {
       this.#instances.delete(key);
-      fault(seat, this.#clock.now(), (error as Error).message);
+      fault(seat, this.#clock.now(), { key, why: (error as Error).message });
     });
     return made;
   }
@@ -267,6 +269,7 @@ export class McpHost implements Mcp {
       const link = await McpLink.open(httpTransport(mount, credentials, this.#options.net), {
         http: true,
         legacy: false,
+        clean: (text) => this.#redacted(text),
       });
       const why = () => Promise.resolve("the link is over");
       return opened({ key, seat, link, why, checkUnseen: () => Promise.resolve() });
@@ -335,7 +338,7 @@ export class McpHost implements Mcp {
       if (!link.isClosed) throw new SysError(code, said, error.detail);
       const why = await instance.why();
       this.#drop(instance);
-      fault(seat, this.#clock.now(), why);
+      fault(seat, this.#clock.now(), { key: instance.key, why });
       throw new SysError(code, `${said}; ${why}`);
     } finally {
       instance.inFlight -= 1;

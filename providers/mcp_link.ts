@@ -9,6 +9,8 @@
  * Invariants:
  *   K1. Nothing that a server says is run, compiled or followed: schemas are data, and results too.
  *   K2. A question is answered only with what was said to that very question.
+ *   K3. What a server says is searched for secrets before it is cut: of one that was cut before, a
+ *       part would be left.
  * @module
  */
 
@@ -45,6 +47,9 @@ const UNCHECKED = {
   getValidator: () => (data: unknown) => ({ valid: true, data, errorMessage: undefined }),
 } as unknown as NonNullable<ClientOptions["jsonSchemaValidator"]>;
 
+/** Takes secrets out of a text (K3). */
+type Clean = (text: string) => string;
+
 /** One connection. */
 export class McpLink {
   /** Whether the server said that what it offers has changed. */
@@ -52,19 +57,26 @@ export class McpLink {
   isClosed = false;
   readonly #client: Client;
   readonly #http: boolean;
+  readonly #clean: Clean;
   readonly #under = new Set<Under>();
   /** What the server said last that it offers. */
   #tools: ReadonlyMap<string, McpDefinition> = new Map();
 
-  private constructor(client: Client, http: boolean) {
+  private constructor(client: Client, { http, clean = (text) => text }: {
+    readonly http: boolean;
+    readonly clean?: Clean;
+  }) {
     this.#client = client;
     this.#http = http;
+    this.#clean = clean;
   }
 
   /** Connects, and agrees on a protocol. Throws `EIO`. */
   static async open(transport: Transport, options: {
     readonly http: boolean;
     readonly legacy: boolean;
+    /** Takes out of a text what was sent and is to be seen by nobody; nothing by default. */
+    readonly clean?: Clean;
     /** How long an answer in today's protocol is waited for. */
     readonly probeMs?: number;
   }): Promise<McpLink> {
@@ -82,7 +94,7 @@ export class McpLink {
       inputRequired: { autoFulfill: false },
       listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: stale } },
     });
-    link = new McpLink(client, options.http);
+    link = new McpLink(client, options);
     client.onclose = () => link.isClosed = true;
     client.onerror = () => {};
     client.setRequestHandler(
@@ -93,19 +105,19 @@ export class McpLink {
       await client.connect(transport, { timeout: LIMITS.mcpStartMsMax });
     } catch (error) {
       await client.close().catch(() => {});
-      throw new SysError("EIO", `Cannot connect: ${said(error)}`);
+      throw new SysError("EIO", `Cannot connect: ${said(error, link.#clean)}`);
     }
     return link;
   }
 
   /** What the server calls its version. */
   get version(): string {
-    return exposed(String(this.#client.getServerVersion()?.version ?? ""), 128);
+    return exposed(this.#clean(String(this.#client.getServerVersion()?.version ?? "")), 128);
   }
 
   /** The protocol that was agreed on. */
   get protocol(): string {
-    return exposed(String(this.#client.getNegotiatedProtocolVersion() ?? ""), 32);
+    return exposed(this.#clean(String(this.#client.getNegotiatedProtocolVersion() ?? "")), 32);
   }
 
   /** What the server offers now. Throws `EIO`. */
@@ -145,10 +157,12 @@ export class McpLink {
     const prompts = has.prompts === undefined
       ? []
       : await this.#pages("prompts/list", "prompts", most);
+    const of = (kind: McpReadable["kind"], name: string) => (one: Loose): McpReadable =>
+      readableOf(kind, one[name], { one, clean: this.#clean });
     return [
-      ...resources.map((one) => readableOf("resource", one["uri"], one)),
-      ...templates.map((one) => readableOf("template", one["uriTemplate"], one)),
-      ...prompts.map((one) => readableOf("prompt", one["name"], one)),
+      ...resources.map(of("resource", "uri")),
+      ...templates.map(of("template", "uriTemplate")),
+      ...prompts.map(of("prompt", "name")),
     ].slice(0, most);
   }
 
@@ -163,9 +177,10 @@ export class McpLink {
     try {
       const options = { signal, timeout: LIMITS.mcpCallMsDefault };
       const result = await this.#client.request(request, options) as unknown as Loose;
-      return partsOf(result[what.prompt === undefined ? "contents" : "messages"]);
+      return partsOf(result[what.prompt === undefined ? "contents" : "messages"], this.#clean);
     } catch (error) {
-      throw new SysError("EIO", `Cannot read "${exposed(what.uri, 200)}": ${said(error)}`);
+      const why = said(error, this.#clean);
+      throw new SysError("EIO", `Cannot read "${exposed(what.uri, 200)}": ${why}`);
     }
   }
 
@@ -175,14 +190,14 @@ export class McpLink {
     this.#under.add(under);
     try {
       const result = await this.#send(call, signal);
-      if (result["resultType"] === "input_required") return asked(result);
+      if (result["resultType"] === "input_required") return asked(result, this.#clean);
       // The server was told that nobody answers for now: what it made of that is no result.
       if (under.questions.length > 0) {
         return { kind: "asks", questions: under.questions, state: null };
       }
       return {
         kind: "done",
-        content: partsOf(result["content"]),
+        content: partsOf(result["content"], this.#clean),
         structured: kept(result["structuredContent"]),
         isError: result["isError"] === true,
       };
@@ -190,7 +205,7 @@ export class McpLink {
       if (under.questions.length > 0 && error instanceof ProtocolError) {
         return { kind: "asks", questions: under.questions, state: null };
       }
-      throw failed(call, error);
+      throw failed(call, error, this.#clean);
     } finally {
       this.#under.delete(under);
     }
@@ -230,7 +245,7 @@ export class McpLink {
   #elicited(params: Loose): McpReply {
     const [under, ...others] = this.#under;
     if (under === undefined || others.length > 0) return { action: "cancel" };
-    const question = questionOf(null, params);
+    const question = questionOf(null, params, this.#clean);
     if (question === null) return { action: "decline" };
     const reply = Object.hasOwn(under.replies, question.key)
       ? under.replies[question.key]
@@ -253,7 +268,8 @@ export class McpLink {
           options,
         ) as unknown as Loose;
       } catch (error) {
-        throw new SysError("EIO", `Cannot list what the server offers: ${said(error)}`);
+        const why = said(error, this.#clean);
+        throw new SysError("EIO", `Cannot list what the server offers: ${why}`);
       }
       const items = Array.isArray(result[field]) ? result[field] as unknown[] : [];
       found.push(...items.filter((one) => typeof one === "object" && one !== null) as Loose[]);
@@ -276,23 +292,27 @@ function kept(value: unknown): Json {
   }
 }
 
-function readableOf(kind: McpReadable["kind"], name: unknown, one: Loose): McpReadable {
+function readableOf(
+  kind: McpReadable["kind"],
+  name: unknown,
+  { one, clean }: { readonly one: Loose; readonly clean: Clean },
+): McpReadable {
   const { title, description, mimeType } = one;
   const words = [title, description].find((text) => typeof text === "string") ?? "";
   return {
     kind,
-    name: exposed(String(name ?? ""), 1_024),
-    title: exposed(String(words), 256),
-    mimeType: typeof mimeType === "string" ? exposed(mimeType, 128) : null,
+    name: exposed(clean(String(name ?? "")), 1_024),
+    title: exposed(clean(String(words)), 256),
+    mimeType: typeof mimeType === "string" ? exposed(clean(mimeType), 128) : null,
   };
 }
 
 /** Parts of a result, as many and as large as there may be; what was left out is said. */
-function partsOf(value: unknown): readonly Json[] {
+function partsOf(value: unknown, clean: Clean): readonly Json[] {
   const parts: Json[] = [];
   let left: number = LIMITS.mcpResultBytesMax;
   for (const one of Array.isArray(value) ? value.slice(0, LIMITS.mcpResultPartsMax) : []) {
-    const part = bounded(one as Loose, left);
+    const part = bounded(one as Loose, left, clean);
     left -= JSON.stringify(part).length;
     parts.push(part);
     if (left <= 0) break;
@@ -302,7 +322,7 @@ function partsOf(value: unknown): readonly Json[] {
   return parts;
 }
 
-function bounded(part: Loose, left: number): Json {
+function bounded(part: Loose, left: number, clean: Clean): Json {
   const { text, data, blob, resource } = part;
   const field = typeof text === "string"
     ? "text"
@@ -313,23 +333,25 @@ function bounded(part: Loose, left: number): Json {
     : null;
   if (field !== null && (part[field] as string).length > left) {
     const whole = part[field] as string;
-    const shown = field === "text" ? whole.slice(0, Math.max(0, left)).toWellFormed() : "";
+    const shown = field === "text" ? clean(whole).slice(0, Math.max(0, left)).toWellFormed() : "";
     return kept({ ...part, [field]: shown, truncated: true, characters: whole.length });
   }
   if (typeof resource === "object" && resource !== null && left > 0) {
-    return kept({ ...part, resource: bounded(resource as Loose, left) });
+    return kept({ ...part, resource: bounded(resource as Loose, left, clean) });
   }
   return kept(part);
 }
 
 /** Questions in a result that wants answers before there is another. */
-function asked(result: Loose): McpAnswer {
+function asked(result: Loose, clean: Clean): McpAnswer {
   const { inputRequests, requestState } = result;
   const wanted = Object.entries((inputRequests ?? {}) as Record<string, Loose>);
   const questions = wanted.map(([key, { method, params }]) => {
-    const question = method === "elicitation/create" ? questionOf(key, params as Loose) : null;
+    const question = method === "elicitation/create"
+      ? questionOf(key, params as Loose, clean)
+      : null;
     if (question !== null) return question;
-    const what = exposed(String(method), 64);
+    const what = exposed(clean(String(method)), 64);
     throw new SysError("EIO", `Cannot answer the server: it wants "${what}", which it may not`);
   });
   if (questions.length > LIMITS.mcpQuestionsPerCallMax) {
@@ -346,10 +368,10 @@ function asked(result: Loose): McpAnswer {
 }
 
 /** A question in a form; null for what is asked in another way. */
-function questionOf(key: string | null, params: Loose): McpQuestion | null {
+function questionOf(key: string | null, params: Loose, clean: Clean): McpQuestion | null {
   const { mode = "form", message, requestedSchema } = params;
   if (mode !== "form" || typeof message !== "string") return null;
-  const shown = exposed(message, LIMITS.mcpQuestionCharsMax);
+  const shown = exposed(clean(message), LIMITS.mcpQuestionCharsMax);
   const schema = checkable(objectOf(requestedSchema) ?? {});
   return { key: key ?? hashOf({ message, schema }), message: shown, schema };
 }
@@ -357,21 +379,21 @@ function questionOf(key: string | null, params: Loose): McpQuestion | null {
 /** What a server answered to what it did not take, by its code. */
 const NOT_TAKEN = new Set([-32_600, -32_601, -32_602]);
 
-function failed({ server, tool }: McpCall, error: unknown): SysError {
+function failed({ server, tool }: McpCall, error: unknown, clean: Clean): SysError {
   if (error instanceof SysError) return error;
   const what = `tool "${tool}" of MCP server "${server}"`;
   if (error instanceof ProtocolError && NOT_TAKEN.has(error.code)) {
-    return new SysError("EINVAL", `Cannot call ${what}: it says ${said(error)}`);
+    return new SysError("EINVAL", `Cannot call ${what}: it says ${said(error, clean)}`);
   }
   if (
     error instanceof SdkError && (error.code === "SEND_FAILED" || error.code === "NOT_CONNECTED")
   ) {
-    return new SysError("EIO", `Cannot call ${what}: ${said(error)}`);
+    return new SysError("EIO", `Cannot call ${what}: ${said(error, clean)}`);
   }
-  return new SysError("EINDOUBT", `Cannot tell whether ${what} did it: ${said(error)}`);
+  return new SysError("EINDOUBT", `Cannot tell whether ${what} did it: ${said(error, clean)}`);
 }
 
-function said(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+function said(error: unknown, clean: Clean): string {
+  const text = clean(error instanceof Error ? error.message : String(error));
   return exposed(text.replaceAll("\n", " "), 300) || "no reason";
 }

@@ -103,6 +103,36 @@ export function elsewhere(given: {
   };
 }
 
+/** What a server of before answers to a method in place of the usual; undefined: the usual. */
+export type Saying = (method: string, credential: string) => Record<string, unknown> | undefined;
+
+const USUAL: Readonly<Record<string, unknown>> = {
+  initialize: {
+    protocolVersion: "2025-06-18",
+    capabilities: { tools: {}, resources: {} },
+    serverInfo: { name: "bare", version: "1" },
+  },
+  "tools/list": { tools: [{ name: "echo", inputSchema: { type: "object" } }] },
+  "resources/list": { resources: [] },
+  "resources/templates/list": { resourceTemplates: [] },
+};
+
+/** A server without any library, which says what it is told to, with what it was sent. */
+export function bare(says: Saying): Elsewhere {
+  return elsewhere({
+    async answer(request) {
+      if (request.method !== "POST") return new Response(null, { status: 405 });
+      const { id, method } = await request.json();
+      if (id === undefined) return new Response(null, { status: 202 });
+      const said = says(method, request.headers.get("authorization") ?? "");
+      const usual = Object.hasOwn(USUAL, method)
+        ? { result: USUAL[method] }
+        : { error: { code: -32_601, message: "Method not found" } };
+      return Response.json({ jsonrpc: "2.0", id, ...said ?? usual });
+    },
+  });
+}
+
 /** A mount of a server at a URL. */
 export function mountAt(url: string, more: Partial<McpMount> = {}): McpMount {
   return mountOf("", { command: null, url, code: [], confined: false, ...more });

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import type { SysError } from "../kernel/errors.ts";
 import type { JsonObject } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import type { McpDone } from "../kernel/mcp.ts";
 import { type McpMount, trusted } from "../kernel/mcp_lock.ts";
 import { NO_REACH } from "../kernel/reach.ts";
@@ -15,7 +16,7 @@ import { checkHeaders } from "../providers/mcp_definition.ts";
 import { type McpHost, type McpOptions, mountMcp } from "../providers/mcp_host.ts";
 import { scriptedModel } from "../testing.ts";
 import { callOf } from "./mcp_place.ts";
-import { type Elsewhere, elsewhere, type Era, mountAt } from "./mcp_url_place.ts";
+import { bare, type Elsewhere, elsewhere, type Era, mountAt } from "./mcp_url_place.ts";
 import { TEST_CA } from "./net_place.ts";
 import { inWorld } from "./world_fixture.ts";
 
@@ -207,6 +208,45 @@ Deno.test("A server that says the credential back has it in no result, pin, list
     assert.equal(angry.requests.filter(({ url }) => url.includes("well-known")).length, 0);
   }
 });
+
+const LONG = "x".repeat(LIMITS.mcpResultBytesMax - 20);
+
+/** Where what a server says is cut in the middle of the secret that it was sent. */
+const CUT: readonly (readonly [string, string, (said: string) => Record<string, unknown>])[] = [
+  ["why a call failed", "tools/call", (said) => failing("x".repeat(265) + said)],
+  ["why there is no list", "resources/list", (said) => failing("x".repeat(265) + said)],
+  ["a result", "tools/call", (said) => ({
+    result: { content: [{ type: "text", text: LONG + said }] },
+  })],
+  ["a title", "resources/list", (said) => ({
+    result: { resources: [{ uri: "a://b", name: "n", title: "x".repeat(236) + said }] },
+  })],
+  ["a version", "initialize", (said) => ({
+    result: {
+      protocolVersion: "2025-06-18",
+      capabilities: { tools: {}, resources: {} },
+      serverInfo: { name: "bare", version: "x".repeat(108) + said },
+    },
+  })],
+];
+
+const failing = (message: string) => ({ error: { code: -32_602, message } });
+
+for (const [what, method, says] of CUT) {
+  Deno.test(`No part of a credential is left where ${what} is cut`, async () => {
+    await using there = bare((asked, said) => asked === method ? says(said) : undefined);
+    const credentials = keyFor(there.origin);
+    const mount = mountAt(there.origin, { credential: "shop" });
+    await using host = await hostFor(mount, { credentials });
+    const told = await Promise.all([
+      callOf(host, "echo").catch(({ message }) => message),
+      host.readables("box", NO_REACH, SOON()).catch(({ message }) => message),
+    ]);
+    const whole = JSON.stringify([told, host.servers()]);
+    assert.ok(whole.includes("xxxx"), "what it said");
+    assert.ok(!whole.includes(SECRET.slice(0, 6)), whole.slice(-2_000));
+  });
+}
 
 const named = (header: unknown, type = "string") => ({ type, "x-mcp-header": header });
 
