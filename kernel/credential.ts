@@ -174,9 +174,13 @@ function patternOf(secret: string): RegExp {
   const base64 = [0, 1, 2].flatMap((before) => base64Of(bytes, before));
   const hex = [...bytes.toHex()].map((digit) => either(digit, digit.toUpperCase())).join("");
   const folded = base64.map((text) => [...text].map(loose).join("(?:\\\\r)?(?:\\\\n)?\\s*"));
-  const spelled = [...secret].map(loose).join("");
-  return new RegExp([spelled, ...folded, hex].join("|"), "g");
+  const spelled = [...secret].map(loose).join(BETWEEN);
+  // Names of headers come in small letters.
+  return new RegExp([spelled, ...folded, hex].join("|"), "gi");
 }
+
+/** What may stand between two characters: the other half of one in UTF-16, a soft end of a line. */
+const BETWEEN = "\\0?(?:=\\r?\\n)?";
 
 /** What of the base64 of a longer text is made of these bytes alone, `before` others before it. */
 function base64Of(bytes: Uint8Array, before: number): string[] {
@@ -190,7 +194,7 @@ function base64Of(bytes: Uint8Array, before: number): string[] {
   return [...new Set([known, known.replaceAll("+", "-").replaceAll("/", "_")])];
 }
 
-/** A character, or a way to write it in a URL, in JSON, in HTML. */
+/** A character, or a way to write it in a URL, in JSON, in HTML, in mail. */
 function loose(char: string): string {
   const code = char.charCodeAt(0);
   const hex = [...code.toString(16).padStart(2, "0")]
@@ -200,7 +204,9 @@ function loose(char: string): string {
     [
       literal(char),
       `%(?:25)*${hex}`,
+      `=${hex}`,
       `\\\\+u00${hex}`,
+      `\\\\+u\\{0*${hex}\\}`,
       `\\\\+x${hex}`,
       `&#0*${code};?`,
       `&#[xX]0*${hex};?`,

@@ -106,6 +106,12 @@ const FORMS: readonly (readonly [string, (secret: string) => string])[] = [
     "in base64 in lines in JSON",
     (one) => JSON.stringify(btoa(`ab${one}`).replace(/.{9}/g, "$&\n")),
   ],
+  ["in small letters, as names of headers are", (one) => one.toLowerCase()],
+  ["in large letters", (one) => one.toUpperCase()],
+  ["in UTF-16", (one) => [...one].join("\0")],
+  ["in JavaScript's long escapes", (one) => one.replace(/./g, (c) => `\\u{${hex(c)}}`)],
+  ["in mail, each character", (one) => one.replace(/./g, (c) => `=${hex(c).toUpperCase()}`)],
+  ["in mail, over two lines", (one) => `${one.slice(0, 9)}=\r\n${one.slice(9)}`],
   ["in hex", (one) => encode(one).toHex()],
   ["in large hex", (one) => encode(one).toHex().toUpperCase()],
 ];
