@@ -34,11 +34,29 @@ const NOT_THE_CALLERS = new Set([
   "transfer-encoding",
   "upgrade",
   "via",
-  // These say another method than the one that was judged.
+  // These say another method, path or host than those that were judged.
+  "x-host",
+  "x-http-host-override",
   "x-http-method",
   "x-http-method-override",
   "x-method-override",
+  "x-rewrite-url",
+  // These say whom it is from, which servers behind a proxy believe.
+  "cf-connecting-ip",
+  "true-client-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-real-ip",
 ]);
+
+/** What begins so is as well a proxy's or a browser's to say. */
+const NOT_THE_CALLERS_BEGIN = ["proxy-", "sec-", "x-forwarded", "x-original-"];
+
+/** Whether a header is not the caller's to set. Servers that read "_" as "-" are not told more. */
+function isTaken(name: string): boolean {
+  const read = name.replaceAll("_", "-");
+  return NOT_THE_CALLERS.has(read) || NOT_THE_CALLERS_BEGIN.some((head) => read.startsWith(head));
+}
 
 /** The headers of a caller, checked. Throws `EINVAL`, and `ELIMIT` for too many. */
 export function netHeaders(given: { readonly [name: string]: string }): NetHeader[] {
@@ -48,7 +66,7 @@ export function netHeaders(given: { readonly [name: string]: string }): NetHeade
   for (const [key, value] of Object.entries(given)) {
     const name = key.toLowerCase();
     if (!TOKEN.test(name)) refuse(key, "an odd name", "letters, digits and dashes");
-    if (NOT_THE_CALLERS.has(name) || name.startsWith("proxy-") || name.startsWith("sec-")) {
+    if (isTaken(name)) {
       refuse(key, "it is not the caller's to set", "none; what proves who you are is a credential");
     }
     if (seen.has(name)) refuse(key, "it is there twice", "each once");
