@@ -20,6 +20,7 @@ import type { AttemptEnd, Entering } from "../kernel/gate.ts";
 import type { Head } from "../kernel/gate_head.ts";
 import { sha256 } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { netTarget } from "../kernel/net.ts";
 import type { Attempt, Gate } from "./gate.ts";
 import { usageIn, watched } from "./gate_stream.ts";
 
@@ -54,7 +55,9 @@ type Place = Omit<GateProxyOptions, "upstream"> & { readonly upstream: URL };
 
 async function answer(request: Request, place: Place): Promise<Response> {
   const url = new URL(request.url);
-  if (request.headers.has("origin") || !isOwnName(url.hostname)) {
+  // A page that asks for a picture or a script says no origin; its browser says where it is.
+  const isPage = request.headers.has("origin") || request.headers.has("sec-fetch-site");
+  if (isPage || !isOwnName(url.hostname)) {
     throw new SysError("EACCES", "Cannot ask through a gate: a page asks, expected a program");
   }
   if (url.pathname === "/gate") return Response.json(place.gate.state());
@@ -72,7 +75,7 @@ function isOwnName(hostname: string): boolean {
   return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname);
 }
 
-/** P1: a path of the upstream, which no `..` leaves, since a URL has none any more. */
+/** P1: a path of the upstream, which no `..` leaves: a URL has none, encoded ones are refused. */
 function targetOf(url: URL, upstream: URL): URL {
   if (!url.pathname.startsWith("/v1/")) {
     const sentence = `Cannot ask "${url.pathname}": no path of the gate, expected /v1/…`;
@@ -80,6 +83,7 @@ function targetOf(url: URL, upstream: URL): URL {
   }
   const to = new URL(upstream);
   to.pathname = upstream.pathname.replace(/\/+$/, "") + url.pathname.slice("/v1".length);
+  netTarget("GET", `${to.origin}${to.pathname}`);
   to.search = url.search;
   return to;
 }

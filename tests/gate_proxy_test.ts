@@ -177,6 +177,10 @@ const REFUSED: readonly (readonly [string, string, RequestInit, number])[] = [
   ],
   ["a path that is not under /v1/", "/admin", {}, 404],
   ["a path that leaves /v1/", "/v1/../admin", {}, 404],
+  ["a path that leaves it when it is decoded", "/v1/..%2f..%2fadmin", {}, 400],
+  ["a path that leaves it when it is decoded twice", "/v1/%252e%252e/admin", {}, 400],
+  ["a page's picture", "/v1/x", { headers: { "sec-fetch-site": "cross-site" } }, 403],
+  ["a page of another port", "/gate", { headers: { "sec-fetch-site": "same-site" } }, 403],
   ["an odd name", "/v1/x", { method: "POST", headers: { "x-libos-agent": "a b" } }, 400],
   ["an odd priority", "/v1/x", { method: "POST", headers: { "x-libos-priority": "900" } }, 400],
 ];
