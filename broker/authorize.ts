@@ -7,6 +7,8 @@
  *   A2. A rule can only take away: without a covering capability no rule is even looked at.
  *   A3. Where a rule says ask, only a grant that a person gave for this call will do.
  *   A4. Where a sink does not take what the caller has seen, only a release of exactly this call.
+ *   A5. A bare deny of a call's name refuses it whatever else it needs. Of a call that never needs
+ *       a right it only hides the tools.
  * @module
  */
 
@@ -15,7 +17,7 @@ import { SysError } from "../kernel/errors.ts";
 import type { Decision } from "../kernel/event.ts";
 import type { CapId, Pid } from "../kernel/ids.ts";
 import { hashOf, type Json } from "../kernel/json.ts";
-import { judge, type Policy, type PolicyRule } from "../kernel/policy.ts";
+import { deniedByName as deniedIn, judge, type Policy, type PolicyRule } from "../kernel/policy.ts";
 import type { Label } from "../kernel/label.ts";
 import { sinkAgainst, sinkReason, type SinkRule, sinkText } from "../kernel/sink.ts";
 import type { Process } from "../kernel/state.ts";
@@ -118,6 +120,29 @@ export function judgeCall(question: Question): Verdict {
     }
   }
   return { is: "allowed", decision: allowed(needs, by, decided), spends };
+}
+
+/**
+ * The bare deny of a call's own name, where what this call needs is something else or nothing: so
+ * no such call is made (A5).
+ */
+export function deniedByName(
+  { tree, process, name, needs }: Pick<Question, "name" | "needs" | "process" | "tree">,
+): PolicyRule | undefined {
+  if (needs.some(({ right }) => right === name)) return undefined;
+  const lineage = tree.lineage(process.pid);
+  if (!hasRules(tree, lineage)) return undefined;
+  for (const pid of lineage) {
+    const own = tree.state.processes[pid]!;
+    const denied = own.rules === "" ? undefined : deniedIn(tree.rulesOf(own), name);
+    if (denied !== undefined) return denied;
+  }
+  return deniedIn(tree.policy, name);
+}
+
+/** What a bare deny of a call's own name comes to. */
+export function refuseByName(question: Question, rule: PolicyRule): Verdict {
+  return refuse(question, { right: question.name, resource: "**" }, "EACCES", rule);
 }
 
 /** In the order in which the log has the names of fields: it is then written as it stands. */

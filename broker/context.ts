@@ -16,7 +16,14 @@ import { addTo, type Call, callId, type Host, idempotencyKey, toolOf } from "./c
 import { mayAlso } from "./judge.ts";
 import { Port, type PortRights } from "./port.ts";
 import type { Run } from "./run.ts";
-import type { AnySyscall, CallContext, DecideContext, Need, World } from "./syscall.ts";
+import {
+  type AnySyscall,
+  type CallContext,
+  type DecideContext,
+  isFree,
+  type Need,
+  type World,
+} from "./syscall.ts";
 
 /** The part of the door which a handler reaches through its context. */
 export interface ContextDoor {
@@ -142,11 +149,4 @@ export class DecidingContext extends Context implements DecideContext {
     super(door, call);
     this.draft = draft;
   }
-}
-
-/** Whether a call needs no right, whatever its arguments. */
-export function isFree(def: AnySyscall | undefined): boolean {
-  // Where needs come from arguments there may be some.
-  return def !== undefined && def.needs.length === 0 &&
-    def.needs(undefined, undefined as never).length === 0;
 }

@@ -8,11 +8,11 @@ import { SysError } from "../kernel/errors.ts";
 import { joinLabels, type Label } from "../kernel/label.ts";
 import type { Tree } from "../kernel/tree.ts";
 import { passesOf } from "./ahead.ts";
-import { judgeCall, type Verdict } from "./authorize.ts";
+import { deniedByName, judgeCall, refuseByName, type Verdict } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { affordMost } from "./holding.ts";
 import { refusedUndeclared, undeclared } from "./port.ts";
-import type { Need, World } from "./syscall.ts";
+import { isFree, type Need, type World } from "./syscall.ts";
 
 /** Judges a call as things stand now. */
 export function judgeAtDoor(door: {
@@ -34,7 +34,9 @@ export function judgeAtDoor(door: {
   const nowMs = door.now(tree);
   const label = labelOf(call);
   const passes = def.asks === "ahead" ? passesOf(call) : undefined;
-  return judgeCall({ tree, process, name, args, needs, nowMs, label, sends, passes });
+  const question = { tree, process, name, args, needs, nowMs, label, sends, passes };
+  const denied = isFree(def) ? undefined : deniedByName(question);
+  return denied === undefined ? judgeCall(question) : refuseByName(question, denied);
 }
 
 /** The join of what its process and the call itself have seen. */

@@ -286,3 +286,10 @@ export const NO_CALL: AnySyscall = {
   needs: () => [],
   run: () => null,
 };
+
+/** Whether a call needs no right, whatever its arguments. */
+export function isFree(def: AnySyscall | undefined): boolean {
+  // Where needs come from arguments there may be some.
+  return def !== undefined && def.needs.length === 0 &&
+    def.needs(undefined, undefined as never).length === 0;
+}

@@ -5,7 +5,7 @@
 
 import { SysError } from "../kernel/errors.ts";
 import type { TreeId } from "../kernel/ids.ts";
-import { formatPolicy, parsePolicy } from "../kernel/policy.ts";
+import { checkPolicy, formatPolicy } from "../kernel/policy.ts";
 import { printable } from "../providers/printable.ts";
 import { readLines } from "../runtime/load.ts";
 import { unusedRules } from "../runtime/unused_rules.ts";
@@ -58,7 +58,7 @@ async function test(at: Context, file: string, pid: string): Promise<number> {
 async function check(at: Context, file: string): Promise<number> {
   const text = await readText(at, file);
   try {
-    const read = parsePolicy(text, TREE_CONTEXT);
+    const read = checkPolicy(text, TREE_CONTEXT);
     const [rules, labels, sinks] = [read.rules.length, read.labels.length, read.sinks.length];
     const counts = { file, rules, labels, sinks, errors: [] };
     show(at, counts, {
@@ -88,7 +88,7 @@ function errorsOf(error: unknown): readonly Wrong[] | undefined {
 }
 
 async function format(at: Context, file: string): Promise<number> {
-  const text = formatPolicy(parsePolicy(await readText(at, file), TREE_CONTEXT));
+  const text = formatPolicy(checkPolicy(await readText(at, file), TREE_CONTEXT));
   if (at.flags.on("write")) await writeText(at, file, text);
   else at.io.out(at.io.isTerminal ? printable(text) : text);
   return EXIT.ok;
@@ -110,7 +110,7 @@ export async function policyIn(
   file: string,
 ): Promise<{ readonly text: string; readonly count: number }> {
   const text = await readText(at, file);
-  return { text, count: parsePolicy(text, TREE_CONTEXT).rules.length };
+  return { text, count: checkPolicy(text, TREE_CONTEXT).rules.length };
 }
 
 /** Loads a policy into one tree, or into all that are live. */

@@ -6,7 +6,7 @@
  */
 
 import { basename, dirname, resolve } from "node:path";
-import { RIGHTS } from "../broker/table.ts";
+import { POLICIES } from "../broker/forms.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { CapId, ObjectId, Pid, RequestId, TreeId } from "../kernel/ids.ts";
 import { processOf } from "../kernel/process.ts";
@@ -21,7 +21,7 @@ import { UsageError } from "./exit.ts";
 import { encryptionFor } from "./store_key.ts";
 
 /** What trees are read against. */
-export const TREE_CONTEXT = { rights: RIGHTS };
+export const TREE_CONTEXT = POLICIES;
 /** Trees that are looked through for a prefix. */
 const TREES_SEARCHED_MAX = 200;
 

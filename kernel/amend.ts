@@ -13,7 +13,7 @@ import { SysError } from "./errors.ts";
 import type { EventMap } from "./event.ts";
 import { within } from "./grammar.ts";
 import { judge, parsePolicy, type Policy, type PolicyRule } from "./policy.ts";
-import { formatRule } from "./policy_text.ts";
+import { formatRule } from "./policy_format.ts";
 import { holds } from "./policy.ts";
 import type { RequestRecord } from "./state.ts";
 

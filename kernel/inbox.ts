@@ -23,7 +23,7 @@ import type { Json, JsonObject } from "./json.ts";
 import { SENSITIVITIES, TRUSTS } from "./label.ts";
 import { LIMITS } from "./limits.ts";
 import { deliver } from "./message.ts";
-import { parsePolicy } from "./policy.ts";
+import { checkPolicy } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
 import { hear, type Word } from "./kin_hear.ts";
 import { parseGrant } from "./path.ts";
@@ -248,7 +248,7 @@ export function accept(draft: Draft, item: InboxItem, word?: Word | SysError): v
       draft.add("budget.limited", { pid: order.pid, limits: order.limits, by: order.by });
       break;
     case "policy":
-      parsePolicy(order.text, draft.tree.context);
+      checkPolicy(order.text, draft.tree.context);
       draft.add("policy.loaded", { text: order.text, by: order.by });
       break;
     case "checkpoint":

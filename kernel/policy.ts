@@ -21,11 +21,13 @@ import {
   type Trust,
   TRUSTS,
 } from "./label.ts";
-import { isPathRight } from "./path.ts";
 import { PatternIndex } from "./pattern_index.ts";
+import { isBareDeny } from "./policy_forms.ts";
 import type { SinkRule } from "./sink.ts";
 
-export { formatPolicy, formatRule, parsePolicy, unknownRight } from "./policy_text.ts";
+export { type Forms, neverMatches } from "./policy_forms.ts";
+export { formatPolicy, formatRule } from "./policy_format.ts";
+export { checkPolicy, parsePolicy, unknownRight } from "./policy_text.ts";
 export type { PolicyContext } from "./policy_text.ts";
 export { suggest } from "./suggest.ts";
 
@@ -105,6 +107,8 @@ export interface JudgeQuery {
 interface Ready {
   readonly rules: PatternIndex<PolicyRule>;
   readonly labels: PatternIndex<LabelRule>;
+  /** Bare denies by their right. */
+  readonly denied: ReadonlyMap<string, PolicyRule>;
 }
 
 const ALLOWED: Judgement = { effect: "allow" };
@@ -144,13 +148,15 @@ export function holds(test: LabelTest, label: Label): boolean {
  */
 export function hidden(policy: Policy): (right: string) => boolean {
   const bare = new PatternIndex<true>();
-  for (const { effect, pattern, when, expiresMs } of policy.rules) {
-    if (effect !== "deny" || when !== null || expiresMs !== null) continue;
-    const all = pattern.resource === "**" ||
-      (isPathRight(pattern.right) && pattern.resource === "./**");
-    if (all) bare.add({ right: pattern.right, resource: "**" }, true);
+  for (const rule of policy.rules) {
+    if (isBareDeny(rule)) bare.add({ right: rule.pattern.right, resource: "**" }, true);
   }
   return (right) => bare.find(right, [""]).length > 0;
+}
+
+/** The bare deny that has exactly this right, by whatever its calls need; undefined: none. */
+export function deniedByName(policy: Policy, right: string): PolicyRule | undefined {
+  return policy.rules.length === 0 ? undefined : readyOf(policy).denied.get(right);
 }
 
 /** The label the policy puts on what comes from a resource; null when it has no rule for it. */
@@ -176,7 +182,12 @@ function weight({ effect, people, unasked }: PolicyRule): number {
 function readyOf(policy: Policy): Ready {
   const known = ready.get(policy);
   if (known !== undefined) return known;
-  const made: Ready = { rules: new PatternIndex(), labels: new PatternIndex() };
+  const denied = policy.rules.filter(isBareDeny).map((rule) => [rule.pattern.right, rule] as const);
+  const made: Ready = {
+    rules: new PatternIndex(),
+    labels: new PatternIndex(),
+    denied: new Map(denied),
+  };
   for (const rule of policy.rules) made.rules.add(rule.pattern, rule);
   for (const rule of policy.labels) made.labels.add(rule.pattern, rule);
   ready.set(policy, made);

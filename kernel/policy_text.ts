@@ -24,14 +24,18 @@ import { type Label, SENSITIVITIES, type Sensitivity, type Trust, TRUSTS } from 
 import { LIMITS } from "./limits.ts";
 import { spellPattern } from "./path.ts";
 import { PatternIndex } from "./pattern_index.ts";
+import { formatDuration, formatRule, UNITS } from "./policy_format.ts";
+import { type Forms, isBareDeny, neverMatches } from "./policy_forms.ts";
 import type { Comparison, LabelRule, LabelTest, Policy, PolicyRule, Risk } from "./policy.ts";
-import { formatSink, type SinkRule, sinkText } from "./sink.ts";
+import { type SinkRule, sinkText } from "./sink.ts";
 import { near } from "./suggest.ts";
 
 /** What the text is read against. */
 export interface PolicyContext {
   /** The names of all syscalls; tools of MCP servers need not be known. */
   readonly rights: readonly string[];
+  /** What their resources look like; anything when absent. */
+  readonly forms?: Forms;
 }
 
 /** One thing that is wrong with a text. */
@@ -51,8 +55,23 @@ interface Reading {
 /** What is wrong with a line; never leaves this file. */
 class Wrong extends Error {}
 
-/** Reads a policy. Throws `EINVAL` with all errors, in the message and as `detail.errors`. */
-export function parsePolicy(text: string, context: PolicyContext): Policy {
+/**
+ * Reads a policy that somebody gives: refused, too, is a rule that no call is ever judged by, as
+ * what its right is on never looks like that. Throws `EINVAL`.
+ */
+export function checkPolicy(text: string, context: PolicyContext): Policy {
+  return readPolicy(text, context);
+}
+
+/**
+ * Reads a policy that was taken once, whatever could be known of its resources then. Throws
+ * `EINVAL` with all errors, in the message and as `detail.errors`.
+ */
+export function parsePolicy(text: string, { rights }: PolicyContext): Policy {
+  return readPolicy(text, { rights });
+}
+
+function readPolicy(text: string, context: PolicyContext): Policy {
   if (text.length > LIMITS.policyBytesMax) {
     const found = `${text.length} characters, expected at most ${LIMITS.policyBytesMax}`;
     throw new SysError("EINVAL", `Cannot load policy: ${found}`, { limit: "policyBytesMax" });
@@ -65,35 +84,11 @@ export function parsePolicy(text: string, context: PolicyContext): Policy {
     const message = `${count} rules, expected at most ${LIMITS.policyRulesMax}`;
     reading.errors.unshift({ line: 1, message });
   } else {
+    checkForms(reading);
     checkTogether(reading);
   }
   if (reading.errors.length > 0) throw allErrors(reading.errors);
   return { text, hash: sha256(text), rules, labels, sinks };
-}
-
-/** Writes a policy's rules one a line, in their order, without comments. */
-export function formatPolicy(policy: Policy): string {
-  const { rules, labels, sinks } = policy;
-  const lines = [...rules, ...labels, ...sinks].sort((a, b) => a.line - b.line);
-  return lines.map((rule) => `${formatRule(rule)}\n`).join("");
-}
-
-/** Writes one rule. */
-export function formatRule(rule: PolicyRule | LabelRule | SinkRule): string {
-  if ("otherwise" in rule) return formatSink(rule);
-  const pattern = formatPattern(rule.pattern);
-  if ("label" in rule) {
-    return `label ${pattern} sensitivity=${rule.label.sensitivity} trust=${rule.label.trust}`;
-  }
-  const { when, expiresMs, risk, reason, people, unasked } = rule;
-  let text = `${rule.effect} ${pattern}`;
-  if (unasked === true) text += " unasked";
-  if (when !== null) text += ` when ${when.field}${when.is}${when.value}`;
-  if (expiresMs !== null) text += ` expires ${formatDuration(expiresMs)}`;
-  if (risk !== null) text += ` risk ${risk}`;
-  if (people !== undefined) text += ` people ${people}`;
-  if (reason !== null) text += ` because ${reason}`;
-  return text;
 }
 
 function allErrors(errors: readonly PolicyError[]): SysError {
@@ -338,8 +333,6 @@ function isOneOf<T extends string>(all: readonly T[], text: string): text is T {
   return (all as readonly string[]).includes(text);
 }
 
-const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
-
 function readDuration(text: string): number {
   const match = /^([1-9]\d{0,11})(ms|s|m|h|d)$/.exec(text);
   const ms = match === null ? 0 : Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
@@ -348,11 +341,16 @@ function readDuration(text: string): number {
   throw new Wrong(`"${text}" after "expires", expected a time like "8h", at most ${most}`);
 }
 
-function formatDuration(ms: number): string {
-  for (const [unit, length] of Object.entries(UNITS)) {
-    if (ms % length === 0) return `${ms / length}${unit}`;
+/** Rules over what no call is on. A bare deny also hides tools, whatever their calls need. */
+function checkForms({ context: { rights, forms }, rules, sinks, errors }: Reading): void {
+  if (forms === undefined) return;
+  for (const rule of [...rules, ...sinks]) {
+    if ("effect" in rule && isBareDeny(rule)) continue;
+    const why = neverMatches(rule.pattern, { rights, forms });
+    if (why === undefined) continue;
+    const message = `"${formatPattern(rule.pattern)}" can never match, since ${why}`;
+    errors.push({ line: rule.line, message });
   }
-  return `${ms}ms`;
 }
 
 /** Rules that other rules make useless. */

@@ -31,7 +31,7 @@ import { BOTTOM, type Label } from "./label.ts";
 import { LIMITS } from "./limits.ts";
 import type { Marks } from "./mark.ts";
 import { parseGrant } from "./path.ts";
-import { parsePolicy } from "./policy.ts";
+import { checkPolicy, parsePolicy } from "./policy.ts";
 import { lifeState } from "./process.ts";
 import type { Process, State } from "./state.ts";
 import type { Tree } from "./tree.ts";
@@ -214,7 +214,7 @@ export function checkRoom(draft: Draft, parent: Process, spec: { readonly rules:
     });
   }
   afford(tree.state, parent, { children: 1 }, draft.nowMs);
-  parsePolicy(spec.rules, tree.context);
+  checkPolicy(spec.rules, tree.context);
 }
 
 /** How many processes live; where fewer were ever born than may live, how many those were. */

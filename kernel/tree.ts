@@ -20,7 +20,7 @@ import { canonical, type Json } from "./json.ts";
 import { kinItem, tidings } from "./kin.ts";
 import { encodeLine, GENESIS } from "./log.ts";
 import { type Found, listNames, lookUp, Names, resolve } from "./names.ts";
-import { parsePolicy, type Policy } from "./policy.ts";
+import { type Forms, parsePolicy, type Policy } from "./policy.ts";
 import { lineageOf } from "./process.ts";
 import type { HeldCapability } from "./capability.ts";
 import { parseJson } from "./parse.ts";
@@ -41,6 +41,10 @@ import { ValueCache } from "./values.ts";
 /** What a tree needs to know that no log says: the syscalls which policy may name. */
 export interface TreeContext {
   readonly rights: readonly string[];
+  /** What the resources of those are like, for policies that are given from now on. */
+  readonly forms?: Forms;
+  /** The calls that need no right. */
+  readonly free?: ReadonlySet<string>;
   /** Payloads may not be kept for fewer days; `LIMITS.retentionDaysMin` when absent. */
   readonly retentionDaysMin?: number;
   /** After how long somebody else hears of a request that nobody answers. */

@@ -18,7 +18,7 @@ import type { Line } from "../kernel/event.ts";
 import type { Origin, Past } from "../kernel/growth.ts";
 import { isId, type ObjectId, type Pid, type TreeId, treeNumber } from "../kernel/ids.ts";
 import { refuseKin } from "../kernel/kin.ts";
-import { parsePolicy } from "../kernel/policy.ts";
+import { checkPolicy } from "../kernel/policy.ts";
 import { refuseGone } from "../kernel/retention.ts";
 import { NOTHING_SINCE, readSince, type Since } from "../kernel/rewind.ts";
 import { momentOf, type ObjectRecord, type Process, type State } from "../kernel/state.ts";
@@ -47,7 +47,7 @@ export async function forkTree(node: Node, id: TreeId, given: Forking): Promise<
   const { state } = hosted.tree;
   // What its parent takes back would not reach the branch.
   if (state.kin?.above !== undefined) refuseKin(state, "branch off");
-  if (given.edits.policy !== undefined) parsePolicy(given.edits.policy, node.options.context);
+  if (given.edits.policy !== undefined) checkPolicy(given.edits.policy, node.options.context);
   const seq = findPosition(state, given.at);
   const hold = new Hold(node, hosted, seq);
   try {

@@ -16,9 +16,7 @@ import type { Considered, HeldCapability } from "../kernel/capability.ts";
 import type { StoreReads } from "../kernel/store.ts";
 import { Tree } from "../kernel/tree.ts";
 import { headOf } from "./load.ts";
-import { RIGHTS } from "../broker/table.ts";
-
-const TREE_CONTEXT = { rights: RIGHTS };
+import { POLICIES } from "../broker/forms.ts";
 
 /** What would become of a call, and why. */
 export interface Explained {
@@ -117,7 +115,7 @@ function replay(tree: Tree, line: Line): void {
 
 /** The call that line `seq` is about. Throws `ENOENT` when it is about none. */
 export async function placeAt(store: StoreReads, id: TreeId, seq: number): Promise<CallPlace> {
-  const tree = Tree.empty(id, TREE_CONTEXT);
+  const tree = Tree.empty(id, POLICIES);
   for await (const { line } of chained(store, id)) {
     if (line.seq < seq) {
       replay(tree, line);
@@ -136,7 +134,7 @@ export async function placeAt(store: StoreReads, id: TreeId, seq: number): Promi
 
 /** Tells a call's story. Throws `ENOENT` when the log knows of no such call. */
 export async function storyOf(store: StoreReads, id: TreeId, place: CallPlace): Promise<CallStory> {
-  const tree = Tree.empty(id, TREE_CONTEXT);
+  const tree = Tree.empty(id, POLICIES);
   const asked = new Map<RequestId, Asked>();
   let decided: CallStory["decided"] = null;
   let outcome: CallStory["outcome"] = null;

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { RIGHTS } from "../broker/table.ts";
+import { POLICIES } from "../broker/forms.ts";
 import type { World } from "../broker/syscall.ts";
 import { SysError } from "../kernel/errors.ts";
 import { type NodeLabels, refuseLabels } from "../kernel/fleet.ts";
@@ -28,7 +28,7 @@ export function simulating({ simulators }: RuntimeOptions): Pick<World, "simulat
 export function contextOf(options: RuntimeOptions): TreeContext {
   const { escalateMs, destructiveApprovers, onBudget } = options;
   return {
-    rights: RIGHTS,
+    ...POLICIES,
     ...(escalateMs === undefined ? {} : { escalateMs }),
     ...(destructiveApprovers === undefined ? {} : { destructiveApprovers }),
     ...(onBudget === undefined ? {} : { onBudget }),

@@ -19,7 +19,7 @@
  */
 
 import { z } from "zod";
-import { isFree } from "../broker/context.ts";
+import { isFree } from "../broker/syscall.ts";
 import { budgetShape, jsonObjectShape } from "../broker/shapes.ts";
 import type { AnySyscall } from "../broker/syscall.ts";
 import { RIGHTS, SYSCALLS } from "../broker/table.ts";

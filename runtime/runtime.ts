@@ -5,7 +5,8 @@
 
 import { explainCall } from "../broker/calls/capability.ts";
 import type { Workshop } from "../broker/sandbox.ts";
-import { RIGHTS, SYSCALLS } from "../broker/table.ts";
+import { POLICIES } from "../broker/forms.ts";
+import { SYSCALLS } from "../broker/table.ts";
 import type { Tool } from "../broker/tool.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
@@ -15,7 +16,7 @@ import type { Order } from "../kernel/inbox.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { offered } from "../kernel/needs.ts";
 import { resolvePath } from "../kernel/path.ts";
-import { parsePolicy } from "../kernel/policy.ts";
+import { checkPolicy } from "../kernel/policy.ts";
 import { processOf, residents } from "../kernel/process.ts";
 import { refuseDays } from "../kernel/retention.ts";
 import { plant } from "../kernel/spawn.ts";
@@ -124,7 +125,7 @@ export class Runtime implements AsyncDisposable {
     this.#operator = options.operator ?? "operator";
     this.#policy = policyText(options.policy);
     // What no tree could be started with is refused here.
-    parsePolicy(this.#policy, { rights: RIGHTS });
+    checkPolicy(this.#policy, POLICIES);
     const [days, daysMin] = retentionOf(options);
     const mounted = new McpTools(options.mcp ?? null);
     for (const tool of libc(SYSCALLS)) this.#tools.set(tool.name, tool);

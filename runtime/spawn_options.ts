@@ -3,11 +3,12 @@
  * @module
  */
 
-import { RIGHTS } from "../broker/table.ts";
+import { POLICIES } from "../broker/forms.ts";
 import { SysError } from "../kernel/errors.ts";
-import { unknownRight } from "../kernel/policy.ts";
+import { spellPattern } from "../kernel/path.ts";
+import { neverMatches, unknownRight } from "../kernel/policy.ts";
 import { type AgentImage, budgetLimits } from "./image.ts";
-import { checkRule, formatRule } from "./rule.ts";
+import { checkRule, formatRule, type Rule } from "./rule.ts";
 import type { SpawnOptions } from "./runtime_options.ts";
 
 /** Refuses what nobody could mean with `EINVAL`, also from callers that have no types. */
@@ -28,10 +29,17 @@ export function checkSpawn(image: AgentImage, options: SpawnOptions): void {
   budgetLimits(budget);
   for (const rule of [...grants, ...ceiling]) {
     checkRule(rule);
-    const unknown = unknownRight(rule.right, { rights: RIGHTS });
-    if (unknown === undefined) continue;
-    throw new SysError("EINVAL", `Cannot use rule "${formatRule(rule)}": ${unknown}`);
+    // A grant of what no call needs does no harm; a rule over it would be thought to hold.
+    const wrong = unknownRight(rule.right, POLICIES) ??
+      (isSpoken(rule) ? neverMatches(spellPattern(rule, "."), POLICIES) : undefined);
+    if (wrong === undefined) continue;
+    throw new SysError("EINVAL", `Cannot use rule "${formatRule(rule)}": ${wrong}`);
   }
+}
+
+/** Whether it says something of single calls: a bare deny hides tools as well. */
+function isSpoken({ effect, resource }: Rule): boolean {
+  return effect === "ask" || (effect === "deny" && resource !== "**");
 }
 
 function checkImage(image: AgentImage): void {

@@ -7,8 +7,8 @@ import { z } from "zod";
 import { coveringFor, derive, ELSEWHERE, type HeldCapability } from "../../kernel/capability.ts";
 import { explain } from "../../kernel/explain.ts";
 import { SysError } from "../../kernel/errors.ts";
-import { parsePattern } from "../../kernel/grammar.ts";
-import type { CapId } from "../../kernel/ids.ts";
+import { parsePattern, type Pattern } from "../../kernel/grammar.ts";
+import type { CapId, Pid } from "../../kernel/ids.ts";
 import { hashOf } from "../../kernel/json.ts";
 import { ask } from "../../kernel/human.ts";
 import { formatLabel } from "../../kernel/label.ts";
@@ -25,7 +25,7 @@ import {
   ruleShape,
   timeoutShape,
 } from "../shapes.ts";
-import { ruleFor, ruleText, sinkFor, underCeiling } from "../authorize.ts";
+import { deniedByName, ruleFor, ruleText, sinkFor, underCeiling } from "../authorize.ts";
 import { refusedByPerson } from "../ask.ts";
 import { type CallContext, Parked, syscall } from "../syscall.ts";
 
@@ -200,6 +200,28 @@ function heard(at: CallContext): { granted: true; until: number | null } | null 
   return { granted: true, until: at.nowMs + forMs };
 }
 
+/** Rights that are on processes: none is needed for the caller itself and what it started. */
+const OVER: ReadonlySet<string> = new Set([
+  "budget.inspect",
+  "budget.limit",
+  "capability.delegate",
+  "message.send",
+  "process.inspect",
+  "process.signal",
+]);
+
+/** Whether it takes no right at all: it is about the caller, or what the caller started. */
+function isOwn(
+  { tree, process, pid }: Pick<CallContext, "tree" | "process" | "pid">,
+  { right, resource }: Pattern,
+): boolean {
+  if (tree.context.free?.has(right) === true) return true;
+  if (!OVER.has(right) || !Object.hasOwn(tree.state.processes, resource)) return false;
+  const isFamily = tree.lineage(resource as Pid).includes(pid) ||
+    (right === "message.send" && process.parent === resource);
+  return isFamily && deniedByName({ tree, process, name: right, needs: [] }) === undefined;
+}
+
 /** Why something would be allowed or refused, for the caller or for people who look at it. */
 export function explainCall(
   at: Pick<CallContext, "tree" | "process" | "pid" | "nowMs">,
@@ -208,17 +230,20 @@ export function explainCall(
 ): Record<string, unknown> {
   const pattern = parsePattern(rule);
   const { right, resource } = parseGrant(`${pattern.right}(${pattern.resource})`, at.process.cwd);
+  if (isOwn(at, { right, resource })) {
+    return { decision: "allow", right, resource, chain: [], considered: [] };
+  }
   const lineage = at.tree.lineage(at.pid);
-  const held = explain(at.tree.caps, {
+  const query = {
     lineage: at.tree.reach(at.pid),
     right,
     resource,
     args: args as never,
     argsHash: () => hashOf({ name: right, args }),
     nowMs: at.nowMs,
-    needsGrant: false,
     image: at.process.image,
-  });
+  };
+  const held = explain(at.tree.caps, { ...query, needsGrant: false });
   const ruled = ruleFor(at.tree, lineage, {
     need: { right, resource },
     nowMs: at.nowMs,
@@ -228,10 +253,14 @@ export function explainCall(
     need: { right, resource },
     label: at.process.label,
   });
-  const { decision: capability, ...rest } = held;
+  const asks = sink === undefined && ruled?.effect === "ask" && held.decision === "allow";
+  const granted = asks ? explain(at.tree.caps, { ...query, needsGrant: true }) : held;
+  const isGranted = asks && granted.decision === "allow";
+  const { decision: capability, ...rest } = isGranted ? granted : held;
   const isOver = capability === "none" && !underCeiling(at.tree, right, resource);
   const elsewhere = isOver ? { suggestion: `${right}(${resource}) ${ELSEWHERE}` } : {};
-  const decision = capability === "none" ? "none" : sink?.otherwise ?? ruled?.effect ?? "allow";
+  const ruling = isGranted ? "allow" : sink?.otherwise ?? ruled?.effect ?? "allow";
+  const decision = capability === "none" ? "none" : ruling;
   const said = sink === undefined
     ? ruled === undefined ? {} : { rule: ruleText(ruled), line: ruled.line }
     : { rule: sinkText(sink), line: sink.line, seen: formatLabel(at.process.label) };

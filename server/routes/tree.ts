@@ -7,7 +7,7 @@ import { shownFrom } from "../shown_from.ts";
 import { createHash } from "node:crypto";
 import { createRoute, z } from "@hono/zod-openapi";
 import { type Pid, type TreeId, treeOf } from "../../kernel/ids.ts";
-import { parsePolicy } from "../../kernel/policy.ts";
+import { checkPolicy } from "../../kernel/policy.ts";
 import { residents } from "../../kernel/process.ts";
 import type { Tree } from "../../kernel/tree.ts";
 import type { Api, House } from "../api.ts";
@@ -117,7 +117,7 @@ function policies(app: Api, house: House): void {
       await turns.take(id, async () => {
         const tree = await seenTree(house, who, id);
         refuseStale(c, policyTag(tree.state.policy));
-        parsePolicy(text, house.runtime.node.options.context);
+        checkPolicy(text, house.runtime.node.options.context);
         await house.runtime.order(id, { kind: "policy", text, by: who.name });
       });
       return c.json({ tree: id, text }, 200);
