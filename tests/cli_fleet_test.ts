@@ -204,11 +204,11 @@ Deno.test({
     const fleet = new FleetPlace(server.url, `libos_cli_nodes_${Deno.pid}`);
     {
       const lively = { autorun: true } as const;
-      await using one = await fleet.node({ ...lively, node: { name: "one", leaseMs: 1_500 } });
+      await using one = await fleet.node({ ...lively, node: { name: "one" } });
       const labels = { gpu: "yes" };
       await using two = await fleet.node({
         ...lively,
-        node: { name: "two", labels, leaseMs: 1_500 },
+        node: { name: "two", labels },
       });
       await one.spawn(waiter, { goal: "Wait" });
       await using house = serve(one, { hostname: "127.0.0.1", port: 0 });

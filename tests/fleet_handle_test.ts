@@ -10,10 +10,9 @@ import { rejects } from "./store_fixture.ts";
 
 const claim = fleetClaims("handle");
 
-const LIVELY = { autorun: true, node: { leaseMs: 1_500 } } as const;
+const LIVELY = { autorun: true } as const;
 const idOf = (os: Runtime): string => os.node.options.id;
-const named = (place: FleetPlace, name: string) =>
-  place.node({ ...LIVELY, node: { leaseMs: 1_500, name } });
+const named = (place: FleetPlace, name: string) => place.node({ ...LIVELY, node: { name } });
 const heldBy = (place: FleetPlace, os: Runtime): Promise<void> =>
   place.until("SELECT FROM $.trees WHERE owner = $1 AND NOT ready", [idOf(os)]);
 

@@ -21,7 +21,7 @@ const ready = defineImage({
 });
 const thinker = defineImage({ name: "thinker", model: scriptedModel(["done"]) });
 
-const LIVELY = { autorun: true, node: { leaseMs: 1_500 } } as const;
+const LIVELY = { autorun: true } as const;
 const HAS = { images: [waiter, brief, ready, thinker] };
 const idOf = (os: Runtime): string => os.node.options.id;
 

@@ -88,7 +88,7 @@ claim(
   },
 );
 
-const LIVELY = { autorun: true, node: { leaseMs: 1_500 } } as const;
+const LIVELY = { autorun: true } as const;
 
 claim(
   "PA1 A node that drains gives its trees back, and messages reach them at another",
