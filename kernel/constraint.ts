@@ -7,9 +7,9 @@
  * repetition nor `|`.
  *
  * Invariants:
- *   R1. A schema that was not refused is checked in bounded time: patterns are simple enough that
- *       their work is known from the length of the text, and when it would be too much the
- *       arguments do not satisfy the schema.
+ *   R1. A schema that was not refused is checked in bounded time: the work is counted before it is
+ *       done, patterns being simple enough that theirs is known from the length of the text, and
+ *       when it would be too much the arguments do not satisfy the schema.
  *   R2. The schema in the state is never handed out: the validator works on a copy.
  * @module
  */
@@ -81,14 +81,19 @@ const WORDS: { readonly [word: string]: Shape } = {
 
 const TYPES = ["null", "boolean", "integer", "number", "string", "array", "object"];
 const DEPTH_MAX = 16;
-/** Steps of pattern matching that one check may take. */
+/** Steps of pattern matching that one check may take, or what takes as long. */
 const WORK_MAX = 2 ** 24;
+/** What the validator takes for one value and one schema. */
+const VISIT_STEPS = 16;
+/** What it takes to ask an object for one name. */
+const NAME_STEPS = 8;
+/** What it takes to keep why an item is not the one looked for. */
+const MISS_STEPS = 48;
 const READY_MAX = 1_024;
 
 interface Ready {
   readonly validator: Validator;
-  /** The costs of its patterns; null when it has none. */
-  readonly costs: ReadonlyMap<string, PatternCost> | null;
+  readonly costs: ReadonlyMap<string, PatternCost>;
   readonly schema: JsonObject;
 }
 
@@ -109,9 +114,15 @@ export function checkConstraint(schema: JsonObject): void {
 
 /** Whether the arguments satisfy a constraint that {@linkcode checkConstraint} accepted. */
 export function satisfies(constraint: JsonObject, args: Json): boolean {
-  const { validator, costs, schema } = readyOf(constraint);
-  if (costs !== null && workOf(costs, schema, args) > WORK_MAX) return false;
-  return validator.validate(args).valid;
+  return !isTooMuch(constraint, args) && readyOf(constraint).validator.validate(args).valid;
+}
+
+/** Whether finding out if arguments satisfy a constraint would take too long (R1). */
+export function isTooMuch(constraint: JsonObject, args: Json): boolean {
+  const { costs, schema } = readyOf(constraint);
+  const work = new Work(costs);
+  work.visit(schema, args);
+  return work.isTooMuch;
 }
 
 function readyOf(constraint: JsonObject): Ready {
@@ -136,7 +147,7 @@ function makeReady(source: string): Ready {
   costsIn(schema, costs);
   // The validator writes into its schema, hence two copies.
   const validator = new Validator(parseJson(text) as Schema, "2020-12", true);
-  return { validator, costs: costs.size === 0 ? null : costs, schema };
+  return { validator, costs, schema };
 }
 
 const NOTHING = '{"not":{}}';
@@ -152,41 +163,67 @@ function isUsable(schema: JsonObject): boolean {
 
 function costOf(source: string): PatternCost {
   const cost = patternCost(source);
-  return typeof cost === "string" ? { degree: Infinity, choices: 1 } : cost;
+  return typeof cost === "string" ? { degree: Infinity, choices: 1, spins: 1 } : cost;
 }
 
-// Follows the schema through the arguments as the validator does, counting only patterns.
-function workOf(costs: Ready["costs"] & object, schema: Json | undefined, value: Json): number {
-  if (!isObject(schema)) return 0;
-  let work = 0;
-  const also = (one: Json | undefined, at: Json) => {
-    if (work <= WORK_MAX) work += workOf(costs, one, at);
-  };
-  const cost = typeof schema.pattern === "string" ? costs.get(schema.pattern) : undefined;
-  if (cost !== undefined && typeof value === "string") {
-    work += cost.choices * (value.length + 1) ** cost.degree;
+/** Follows the schema through the arguments as the validator does, only counting. */
+class Work {
+  readonly #costs: Ready["costs"];
+  #steps = 0;
+
+  constructor(costs: Ready["costs"]) {
+    this.#costs = costs;
   }
-  for (const word of ["allOf", "anyOf", "oneOf"]) {
-    for (const one of listOf(schema[word])) also(one, value);
+
+  get isTooMuch(): boolean {
+    return this.#steps > WORK_MAX;
   }
-  for (const word of ["not", "if", "then", "else"]) also(schema[word], value);
-  if (Array.isArray(value)) {
+
+  visit(schema: Json | undefined, value: Json): void {
+    if (schema === undefined || this.isTooMuch) return;
+    this.#steps += VISIT_STEPS;
+    if (!isObject(schema)) return;
+    this.#steps += listOf(schema.enum).length;
+    const cost = typeof schema.pattern === "string" ? this.#costs.get(schema.pattern) : undefined;
+    if (cost !== undefined && typeof value === "string") {
+      this.#steps += cost.choices * cost.spins * (value.length + 1) ** cost.degree;
+    }
+    for (const word of ["allOf", "anyOf", "oneOf"]) {
+      for (const one of listOf(schema[word])) this.visit(one, value);
+    }
+    for (const word of ["not", "if", "then", "else"]) this.visit(schema[word], value);
+    if (Array.isArray(value)) this.#items(schema, value);
+    else if (isObject(value)) this.#fields(schema, value);
+  }
+
+  #items(schema: JsonObject, value: readonly Json[]): void {
+    const { items, contains } = schema;
     const prefix = listOf(schema.prefixItems);
-    for (const [i, item] of value.entries()) {
-      also(prefix[i], item);
-      also(schema.items, item);
-      also(schema.contains, item);
-    }
-  } else if (isObject(value)) {
-    for (const one of Object.values(mapOf(schema.dependentSchemas))) also(one, value);
-    const properties = mapOf(schema.properties);
-    for (const [name, item] of Object.entries(value)) {
-      also(schema.propertyNames, name);
-      if (Object.hasOwn(properties, name)) also(properties[name], item);
-      also(schema.additionalProperties, item);
+    for (let i = 0; i < value.length && !this.isTooMuch; i++) {
+      this.visit(prefix[i], value[i]!);
+      this.visit(items, value[i]!);
+      if (contains === undefined) continue;
+      this.#steps += MISS_STEPS;
+      this.visit(contains, value[i]!);
     }
   }
-  return work;
+
+  #fields(schema: JsonObject, value: JsonObject): void {
+    const { propertyNames, additionalProperties } = schema;
+    const properties = mapOf(schema.properties);
+    const dependent = mapOf(schema.dependentSchemas);
+    const lists = Object.values(mapOf(schema.dependentRequired)).map((one) => listOf(one).length);
+    const named = Object.keys(properties).length + Object.keys(dependent).length +
+      listOf(schema.required).length + lists.reduce((sum, count) => sum + count + 1, 0);
+    this.#steps += named * NAME_STEPS;
+    for (const one of Object.values(dependent)) this.visit(one, value);
+    for (const [name, item] of Object.entries(value)) {
+      if (this.isTooMuch) return;
+      this.visit(propertyNames, name);
+      if (Object.hasOwn(properties, name)) this.visit(properties[name], item);
+      this.visit(additionalProperties, item);
+    }
+  }
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

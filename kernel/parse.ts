@@ -10,8 +10,6 @@
  * @module
  */
 
-/** One string of a JSON text. */
-const STRING = /"[^"\\]*(?:\\.[^"\\]*)*"/g;
 /** What stands between a name and its value. */
 const COLON = /[ \t\n\r]*:/y;
 
@@ -24,11 +22,17 @@ export function parseJson(text: string): unknown {
   if (escaped.length === 0) return JSON.parse(text);
   const mark = unusedIn(text);
   const names = new Map<string, string>();
+  // Of what is written twice, one stands for both: objects with the same names have one shape.
+  const stands = new Map<string, string>();
   let plain = "";
   let end = 0;
   for (const [at, name] of escaped) {
-    const stand = `${mark}${names.size}`;
-    names.set(stand, JSON.parse(name) as string);
+    let stand = stands.get(name);
+    if (stand === undefined) {
+      stand = `${mark}${names.size}`;
+      stands.set(name, stand);
+      names.set(stand, JSON.parse(name) as string);
+    }
     plain += `${text.slice(end, at)}"${stand}"`;
     end = at + name.length;
   }
@@ -50,14 +54,27 @@ export function hasName(value: unknown, name: string): boolean {
 /** Names of fields with an escape in them, as they stand in the text, and where. */
 function escapedNames(text: string): [at: number, name: string][] {
   const found: [number, string][] = [];
-  STRING.lastIndex = 0;
-  for (let match = STRING.exec(text); match !== null; match = STRING.exec(text)) {
-    const [string] = match;
+  let end = 0;
+  for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', end)) {
+    end = afterString(text, at);
+    // What has no end is no JSON: nothing after it has to be looked at.
+    if (end < 0) break;
+    const string = text.slice(at, end);
     if (!string.includes("\\")) continue;
-    COLON.lastIndex = STRING.lastIndex;
-    if (COLON.test(text)) found.push([match.index, string]);
+    COLON.lastIndex = end;
+    if (COLON.test(text)) found.push([at, string]);
   }
   return found;
+}
+
+/** Where the string that begins at `from` is over; -1 when nowhere. Reads each character once. */
+function afterString(text: string, from: number): number {
+  for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let slashes = 0;
+    while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++;
+    if (slashes % 2 === 0) return at + 1;
+  }
+  return -1;
 }
 
 /** A beginning of names that no text says, and that needs no escape. */
@@ -70,19 +87,29 @@ function unusedIn(text: string): string {
 
 /** The value with its names as they were, however deep it is. */
 function renamed(value: unknown, names: ReadonlyMap<string, string>): unknown {
-  const root = { value };
-  const left: [holder: object, key: string][] = [[root, "value"]];
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    const [holder, key] = next;
-    let one = (holder as Record<string, unknown>)[key];
-    if (typeof one !== "object" || one === null) continue;
-    if (!Array.isArray(one) && Object.keys(one).some((name) => names.has(name))) {
-      const fields = Object.entries(one).map(([name, inner]) => [names.get(name) ?? name, inner]);
-      one = Object.fromEntries(fields) as object;
+  const root = [value];
+  const left: (unknown[] | object)[] = [root];
+  for (let holder = left.pop(); holder !== undefined; holder = left.pop()) {
+    const keys = Array.isArray(holder) ? null : Object.keys(holder);
+    const list: unknown[] = Array.isArray(holder) ? holder : Object.values(holder);
+    for (let i = 0; i < list.length; i++) {
+      const was: unknown = list[i];
+      if (typeof was !== "object" || was === null) continue;
+      const one = Array.isArray(was) ? was : named(was, names);
+      left.push(one);
+      if (one === was) continue;
       // Defined and not set: "__proto__" is a name like any other.
-      Object.defineProperty(holder, key, { value: one });
+      if (keys === null) list[i] = one;
+      else Object.defineProperty(holder, keys[i]!, { value: one });
     }
-    for (const inner of Object.keys(one as object)) left.push([one as object, inner]);
   }
-  return root.value;
+  return root[0];
+}
+
+/** An object with its names as they were; the same one when they are. */
+function named(one: object, names: ReadonlyMap<string, string>): object {
+  const keys = Object.keys(one);
+  if (!keys.some((name) => names.has(name))) return one;
+  const fields = Object.entries(one).map(([name, inner]) => [names.get(name) ?? name, inner]);
+  return Object.fromEntries(fields) as object;
 }

@@ -7,10 +7,12 @@
  * @module
  */
 
-/** The worst case on a text of n characters is about `choices * n ** degree` steps. */
+/** The worst case on a text of n characters is about `choices * spins * n ** degree` steps. */
 export interface PatternCost {
   readonly degree: number;
   readonly choices: number;
+  /** Steps of repetitions whose number is written out: `a{9}` takes nine where `a` takes one. */
+  readonly spins: number;
 }
 
 const SOURCE_MAX = 256;
@@ -25,6 +27,9 @@ interface Scan {
   loops: number;
   choices: number;
   quantifiers: number;
+  /** Atoms that one way through takes, each as often as is written out. */
+  atoms: number;
+  spins: number;
   /** What went wrong, as "found, expected". */
   wrong: string | null;
 }
@@ -39,16 +44,17 @@ export function patternCost(source: string): PatternCost | string {
   } catch {
     return "no regular expression, expected one (with flag u)";
   }
-  const scan: Scan = { source, at: 0, loops: 0, choices: 1, quantifiers: 0, wrong: null };
+  const none = { loops: 0, choices: 1, quantifiers: 0, atoms: 0, spins: 0 };
+  const scan: Scan = { source, at: 0, ...none, wrong: null };
   const bars = alternatives(scan);
   if (scan.wrong !== null) return scan.wrong;
   const anchored = source.startsWith("^") && bars === 0;
-  const degree = Math.max(1, scan.loops + (anchored ? 0 : 1));
+  const degree = scan.loops + (anchored ? 0 : 1);
   if (degree > DEGREE_MAX) {
     return `${scan.loops} repetitions, expected at most ${DEGREE_MAX - (anchored ? 0 : 1)}`;
   }
   if (scan.choices > CHOICES_MAX) return `too many choices, expected at most ${CHOICES_MAX}`;
-  return { degree, choices: scan.choices };
+  return { degree, choices: scan.choices, spins: Math.max(1, scan.spins) };
 }
 
 // Reads up to the end or an unmatched ")"; returns how many "|" there were at this level.
@@ -62,12 +68,13 @@ function alternatives(scan: Scan): number {
       scan.at++;
       continue;
     }
-    const { quantifiers, choices } = scan;
+    const { quantifiers, choices, atoms } = scan;
     const isGroup = char === "(";
     atom(scan);
+    if (!isGroup) scan.atoms++;
     if (scan.wrong !== null) break;
     const varies = isGroup && (scan.quantifiers > quantifiers || scan.choices > choices);
-    quantifier(scan, varies);
+    quantifier(scan, varies, scan.atoms - atoms);
   }
   scan.choices *= bars + 1;
   return bars;
@@ -110,7 +117,7 @@ function escape(scan: Scan): void {
   if (/[pPu]/.test(char) && source[scan.at] === "{") scan.at = source.indexOf("}", scan.at) + 1;
 }
 
-function quantifier(scan: Scan, varies: boolean): void {
+function quantifier(scan: Scan, varies: boolean, atoms: number): void {
   const match = /^(?:[*+?]|\{(\d+)(,)?(\d*)\})\??/.exec(scan.source.slice(scan.at));
   if (match === null) return;
   scan.at += match[0].length;
@@ -128,5 +135,6 @@ function quantifier(scan: Scan, varies: boolean): void {
     scan.wrong = `"${match[0]}", expected at most ${REPEAT_MAX} times`;
     return;
   }
-  if (!isFixed) scan.loops++;
+  if (isFixed) scan.spins += Number(match[1]) * atoms;
+  else scan.loops++;
 }

@@ -7,7 +7,7 @@
  */
 
 import { type OutputUnit, type Schema, Validator } from "@cfworker/json-schema";
-import { satisfies } from "./constraint.ts";
+import { isTooMuch, satisfies } from "./constraint.ts";
 import { canonical, type Json, type JsonObject } from "./json.ts";
 import { parseJson } from "./parse.ts";
 
@@ -17,6 +17,7 @@ const EXPLAINED_CHARS_MAX = 2_048;
 /** What is wrong with a value, or null. */
 export function checkAgainst(schema: JsonObject, value: Json): string | null {
   if (Object.keys(schema).length === 0 || satisfies(schema, value)) return null;
+  if (isTooMuch(schema, value)) return "too much to be checked against its schema, expected less";
   const vague = `not what its schema says: ${canonical(schema).slice(0, 200)}`;
   if (canonical(value).length > EXPLAINED_CHARS_MAX) return vague;
   // The validator writes into its schema, hence the copy.

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import type { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
+import { textProblems } from "../sandboxes/compiler/text.ts";
 import { at, problemsOf, TOOL, withCompiler, within } from "./compiler_place.ts";
 
 type Refusal = readonly [what: string, source: string, place: string, sentence: RegExp];
@@ -217,6 +218,16 @@ Deno.test("The JavaScript has no types, no comments and no maps, and does what t
     const module = await import(`data:text/javascript,${encodeURIComponent(checked.code)}`);
     assert.deepEqual(await module.default({ n: 21 }), { total: 42 });
   });
+});
+
+Deno.test("Text is looked through once, whatever runs of slashes and spaces are in it", () => {
+  // Where each slash of a run began anew, one of these would take half a minute of the kernel's turn.
+  for (let count = 65_000; count > 20_000; count -= 1_000) {
+    assert.deepEqual(textProblems("/".repeat(count)), []);
+    assert.deepEqual(textProblems(`${"/".repeat(count / 2)}${" ".repeat(count / 2)}`), []);
+  }
+  const [first] = textProblems(at(`//${"/".repeat(60_000)} <reference />`));
+  assert.deepEqual([first?.line, first?.column], [2, 1]);
 });
 
 Deno.test("Problems come in order of place, and not more than are read", async () => {

@@ -62,10 +62,46 @@ Deno.test("parseJson() refuses what is no JSON, as JSON.parse does", () => {
   }
 });
 
+Deno.test("parseJson() refuses what JSON.parse refuses, and nothing else", () => {
+  const throws = (read: () => unknown): boolean => {
+    try {
+      read();
+      return false;
+    } catch (error) {
+      return error instanceof SyntaxError;
+    }
+  };
+  const pieces = fc.constantFrom(
+    '"',
+    "\\",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "a",
+    "\\t",
+    '"a\\""',
+    "\n",
+    "1",
+  );
+  fc.assert(
+    fc.property(fc.string({ unit: pieces, maxLength: 12 }), (text) => {
+      assert.equal(throws(() => parseJson(text)), throws(() => JSON.parse(text)), text);
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
 Deno.test("parseJson() takes a time in proportion to its text, however it is escaped", () => {
   // Would take minutes if each escape were looked at from each one before it.
   const text = `{"a":"${'\\\\\\"'.repeat(500_000)}","\\t":1}`;
   assert.deepEqual(Object.keys(parseJson(text) as object), ["a", "\t"]);
+  // Nor is what ends nowhere looked at from each of its quotes.
+  for (const open of ['{"a":"', '{"', '["\\\\", "']) {
+    assert.throws(() => parseJson(open + '\\"'.repeat(1_000_000)), SyntaxError, open);
+  }
   // And neither does depth end in an overflow of the stack.
   const deep = `{"\\t":${"[".repeat(200_000)}{"\\n":1}${"]".repeat(200_000)}}`;
   assert.ok(hasName(parseJson(deep), "\n"));

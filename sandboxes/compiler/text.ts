@@ -19,7 +19,8 @@ const UNSEEN =
 // Looked for everywhere, also in strings: who reads a directive may not parse what is around it.
 const DIRECTIVES: readonly (readonly [RegExp, string])[] = [
   [/[#@]\s*source(?:Mapping)?URL/gi, "expected no source URLs and no source maps"],
-  [/\/{3,}\s*</g, "expected no references to files or libraries"],
+  // Only from the first slash of a run: from each of them, a long run would take its square.
+  [/(?<!\/)\/{3,}\s*</g, "expected no references to files or libraries"],
   [/@ts-\w/gi, "expected types that hold; mend what the check reports"],
   [/@deno-\w/gi, "expected no directives"],
   [/@jsx\w*/gi, "expected no JSX"],
