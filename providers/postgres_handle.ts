@@ -92,7 +92,7 @@ export class Postgres {
     const over = this.#sql;
     const query = over.unsafe(sql, [...values] as never[], { prepare: true });
     return await this.#counted(this.#inTime(query, () => {
-      query.cancel();
+      takeBack(query);
       this.#renew(over);
     }));
   };
@@ -196,6 +196,16 @@ export class Postgres {
 }
 
 type Sql = postgres.Sql<{ bigint: number }>;
+
+/**
+ * Asks the database to give a statement up. The library's own `cancel` drops the promise of the
+ * line that it needs for that: where that line is refused, the whole process would end.
+ */
+function takeBack(query: object): void {
+  const { canceller } = query as { canceller: ((query: object) => Promise<void>) | null };
+  canceller?.(query).catch(() => {});
+}
+
 /** For how long what is under way may go on over lines that are given up, in seconds. */
 const ENDING_S = 1;
 

@@ -179,3 +179,19 @@ Deno.test({
       await store.close();
     }),
 });
+
+Deno.test({
+  name: "A statement whose line is silent while whoever comes is refused is told, and ends nothing",
+  ignore,
+  fn: () =>
+    withLine(async ({ url, proxy }) => {
+      const store = await PostgresStore.open(url, { connections: 1, awayMs: 300 });
+      const tree = await newTree(store);
+      proxy.isStalled = true;
+      proxy.shut();
+      // The first is under way when it is given up: taking it back needs a line, and gets none.
+      await rejects(store.head(tree), "EIO");
+      await rejects(store.head(tree), "EIO");
+      await store.close();
+    }),
+});

@@ -39,6 +39,15 @@ export class TcpProxy implements AsyncDisposable {
     this.#open.clear();
   }
 
+  /** Whoever comes from now on is refused; lines that are open stay so. */
+  shut(): void {
+    try {
+      this.#listener.close();
+    } catch {
+      // Closed already.
+    }
+  }
+
   /** Bytes are held back from now on: all of them come late, and none is lost. */
   hold(): void {
     this.#held ??= Promise.withResolvers();
@@ -103,7 +112,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
+    this.shut();
     this.cut();
     this.flow();
     await this.#done;
