@@ -153,21 +153,33 @@ async function finish(
   throw new Error("The tool did not end");
 }
 
-Deno.test("Each run of a tool hears what the run before heard, in the same order, and then goes on", () =>
+/** Here the second run waits again before it has heard all that the first one heard. */
+const SHORTER: [readonly Node[], number[]] = [
+  [
+    {
+      kind: "undeclared",
+      then: [{ kind: "undeclared", then: [] }, { kind: "asked", then: [] }],
+    },
+    { kind: "asked", then: [] },
+  ],
+  [0, 0, 2, 0, 0],
+];
+
+Deno.test("Each run of a tool hears what the last one hears, in the same order, as far as it gets", () =>
   fc.assert(
     fc.asyncProperty(
       nodes.filter((plan) => plan.length > 0),
       fc.array(fc.nat(3), { minLength: 1, maxLength: 17 }),
       async (plan, delays) => {
         const { traces, writes, output } = await play(plan, delays);
+        const last = output as readonly string[];
         for (const [i, trace] of traces.entries()) {
-          const next = traces[i + 1] ?? output as readonly string[];
-          assert.deepEqual(next.slice(0, trace.length), trace, `run ${i + 2} after run ${i + 1}`);
+          assert.deepEqual(last.slice(0, trace.length), trace, `run ${i + 1} of ${traces.length}`);
         }
         assert.equal(new Set(writes).size, writes.length, "a file was written twice");
       },
     ),
-    { numRuns: 60 },
+    { numRuns: Number(Deno.env.get("LIBOS_RUNS") ?? 60), examples: [SHORTER] },
   ));
 
 Deno.test("A slow read that was begun first is heard after a fast one, in both runs", async () => {
