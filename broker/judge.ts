@@ -58,7 +58,8 @@ export function mayAlso(door: { now(tree: Tree): number }, call: Call, need: Nee
 /** Refuses with `EBUDGET` what the budget does not bear. */
 export function affordCall(door: { now(tree: Tree): number }, call: Call): void {
   const { tree, process, def, args } = call;
-  const cost = def.cost?.(args);
+  // What touches the world takes time, whatever else it costs.
+  const cost = def.cost?.(args) ?? (def.effect === "emit" ? {} : undefined);
   if (cost === undefined) return;
   // Composed calls are booked when they end: those under way are counted here.
   const toolCalls = (cost.toolCalls ?? 0) + call.run.composing;

@@ -64,6 +64,24 @@ const LIMITED: Readonly<Record<string, Limited>> = {
     },
     result: ["ok", "ok", "EBUDGET"],
   },
+  "effects by the clock, of all below as well": {
+    budget: { wallClock: "100ms" },
+    body: async ({ sys, goal }) => {
+      const write = (path: string) => codeOf(sys.file.write({ path, text: "" }));
+      if (goal === "child") {
+        await sys.clock.sleep({ ms: 100 });
+        const inTime = await write("c");
+        await sys.clock.sleep({ ms: 1 });
+        return [inTime, await write("d")];
+      }
+      const first = await write("a");
+      const { pid } = await sys.process.fork({ goal: "child", budget: { wallMs: 60_000 } });
+      await sys.clock.sleep({ ms: 101 });
+      const { ended } = await sys.process.wait({ pids: [pid] });
+      return [first, await write("b"), (ended!.outcome as unknown as { result: unknown }).result];
+    },
+    result: ["ok", "EBUDGET", ["ok", "EBUDGET"]],
+  },
   "what children spend": {
     budget: { toolCalls: 1 },
     body: async (context) => {
