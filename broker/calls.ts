@@ -307,7 +307,7 @@ export interface Calls {
       readonly version: number;
     };
   };
-  /** Read an object's value, or items of a list. */
+  /** Read an object's value, or items of a list, and what it links to. */
   readonly "object.read": {
     /** What it takes. */
     readonly args: {
@@ -324,6 +324,15 @@ export interface Calls {
       readonly value: Json;
       /** The version. */
       readonly version: number;
+      /** Absent where there are none. */
+      readonly links?:
+        | readonly ({
+          /** The relation. */
+          readonly relation: string;
+          /** The to. */
+          readonly to: ObjectId;
+        })[]
+        | undefined;
       readonly [key: string]: Json | undefined;
     };
   };

@@ -259,7 +259,7 @@ export const PORT_TYPES: { readonly [call: string]: string } = {
   "object.create":
     '/** Keep a value under a new name. */\n"object.create": { args: { /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ name: string; type?: string; value?: Json; mutable?: boolean; /** An append-only list instead of one value */ list?: boolean }; reply: { object: string; version: number }; at: ["name"] };',
   "object.read":
-    '/** Read an object\'s value, or items of a list. */\n"object.read": { args: { /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ object: string; /** List: first item */ from?: number; /** List: one past the last item */ to?: number }; reply: { value: Json; version: number; [key: string]: Json | undefined }; at: ["object"] };',
+    '/** Read an object\'s value, or items of a list, and what it links to. */\n"object.read": { args: { /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ object: string; /** List: first item */ from?: number; /** List: one past the last item */ to?: number }; reply: { value: Json; version: number; /** Absent where there are none */ links?: ({ relation: string; to: string })[]; [key: string]: Json | undefined }; at: ["object"] };',
   "object.write":
     '/** Replace a mutable object\'s value, if it has not changed since it was read. */\n"object.write": { args: { /** A name in the own memory ("notes/monday"), "/p_2/name" in another namespace, or an id */ object: string; value: Json; from: number }; reply: { version: number }; at: ["object"] };',
   "object.append":

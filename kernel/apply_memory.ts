@@ -36,7 +36,7 @@ export const MEMORY = {
       id: data.id,
       items: [],
       label: data.label,
-      links: [],
+      links: [...data.links ?? []],
       list: data.list,
       mutable: data.mutable,
       name: data.name,
@@ -89,7 +89,11 @@ export const MEMORY = {
   // The copy has its own line: this one says why it has less than what it was made of.
   "label.declassified": () => {},
   "object.linked": ({ state }, data) => {
-    objectOf(state, data.id).links.push({ relation: data.relation, to: data.to });
+    const object = objectOf(state, data.id);
+    const { label, relation, to } = data;
+    if (label === undefined) return void object.links.push({ relation, to });
+    object.label = label;
+    object.links.push({ relation, seq: momentOf(state), to });
   },
 } satisfies Partial<Handlers>;
 

@@ -89,6 +89,14 @@ export type ValueRef =
   | { readonly value: Json }
   | { readonly hash: string; readonly bytes: number };
 
+/** One object's pointer to another. */
+export interface ObjectLink {
+  /** What the one is to the other: `cites`. */
+  readonly relation: string;
+  /** The other. */
+  readonly to: ObjectId;
+}
+
 /** A value's ancestry: who wrote it, in which call, from which objects. */
 export interface Provenance {
   /** The process that wrote it. */
@@ -299,6 +307,8 @@ export interface EventMap extends HumanEvents, ToolEvents, TreeEvents, KinEvents
     /** Present for values; lists start empty or from another list's first items. */
     readonly value?: ValueRef;
     readonly prefix?: { readonly object: ObjectId; readonly length: number };
+    /** What a copy points to, as what it was made of did. */
+    readonly links?: readonly ObjectLink[];
     readonly label: Label;
     readonly from: Provenance;
   };
@@ -343,6 +353,8 @@ export interface EventMap extends HumanEvents, ToolEvents, TreeEvents, KinEvents
     readonly id: ObjectId;
     readonly relation: string;
     readonly to: ObjectId;
+    /** Of the object from then on: who links says something by it. */
+    readonly label?: Label;
     readonly from: Provenance;
   };
   /** An item from outside was refused and has changed nothing. */

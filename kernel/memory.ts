@@ -13,7 +13,7 @@
 import { checkAgainst } from "./schema.ts";
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
-import type { Provenance, ValueRef } from "./event.ts";
+import type { ObjectLink, Provenance, ValueRef } from "./event.ts";
 import type { ObjectId, Pid } from "./ids.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { joinLabels, type Label } from "./label.ts";
@@ -202,6 +202,7 @@ function ownCopy(draft: Draft, writing: Writing, found: Found): ObjectId {
   if (namespaceOf(object.name) === namespaceOf(found.name)) return object.id;
   const id = draft.id("obj");
   const current = object.list ? null : versionAt(object, found.asOf);
+  const links = linksAt(object, found.asOf);
   draft.add("object.created", {
     id,
     name: found.name,
@@ -213,6 +214,7 @@ function ownCopy(draft: Draft, writing: Writing, found: Found): ObjectId {
     ...(object.list
       ? { prefix: { object: object.id, length: lengthAt(object, found.asOf) } }
       : { value: current!.value }),
+    ...(links.length === 0 ? {} : { links }),
     label: joinLabels(object.label, writing.process.label),
     from: { ...provenance(writing), sources: [`${object.id}@${current?.version ?? ""}`] },
   });
@@ -248,6 +250,12 @@ export function lengthAt(object: ObjectRecord, asOf: number | null): number {
   return before + low;
 }
 
+/** What a view as of `asOf` sees an object point to. */
+export function linksAt(object: ObjectRecord, asOf: number | null): ObjectLink[] {
+  return object.links.filter(({ seq }) => asOf === null || seq === undefined || seq <= asOf)
+    .map(({ relation, to }) => ({ relation, to }));
+}
+
 /** Items `from` (inclusive) to `to` (exclusive), through whatever lists this one continues. */
 export function itemsOf(state: State, object: ObjectRecord, from: number, to: number): Item[] {
   const before = object.prefix?.length ?? 0;
@@ -266,16 +274,18 @@ export function link(draft: Draft, writing: Writing, change: {
 }): void {
   const object = existing(change.found, "link");
   const to = existing(change.to, "link to");
-  if (object.links.length >= LIMITS.linksPerObjectMax) {
+  const links = linksAt(object, change.found.asOf);
+  if (links.length >= LIMITS.linksPerObjectMax) {
     const sentence = `Cannot link object "${change.found.name}": too many links`;
     throw new SysError("ELIMIT", sentence, { limit: "linksPerObjectMax" });
   }
-  if (object.links.some((each) => each.relation === change.relation && each.to === to.id)) return;
+  if (links.some((each) => each.relation === change.relation && each.to === to.id)) return;
   const id = ownCopy(draft, writing, change.found);
   draft.add("object.linked", {
     id,
     relation: change.relation,
     to: to.id,
+    label: labelFor(writing, object.label),
     from: provenance(writing),
   });
 }

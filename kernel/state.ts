@@ -18,6 +18,7 @@ import type {
   EventMap,
   ImageData,
   Message,
+  ObjectLink,
   ProcessMode,
   Provenance,
   RequestCall,
@@ -137,6 +138,11 @@ export interface Item {
   readonly value: ValueRef;
 }
 
+/** A pointer to another object, and since when it is there; absent: always, for a view. */
+export interface Link extends ObjectLink {
+  readonly seq?: number;
+}
+
 /** A typed value with versions, or an append-only list. */
 export interface ObjectRecord {
   readonly id: ObjectId;
@@ -155,7 +161,7 @@ export interface ObjectRecord {
   versions: Version[];
   items: Item[];
   readonly prefix: { readonly object: ObjectId; readonly length: number } | null;
-  links: { readonly relation: string; readonly to: ObjectId }[];
+  links: Link[];
   readonly from: Provenance;
   readonly atMs: number;
 }

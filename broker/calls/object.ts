@@ -16,6 +16,7 @@ import {
   itemsOf,
   lengthAt,
   link,
+  linksAt,
   remove,
   versionAt,
   write,
@@ -108,20 +109,27 @@ export const objectCalls = {
       }),
   }),
   "object.read": syscall({
-    about: "Read an object's value, or items of a list",
+    about: "Read an object's value, or items of a list, and what it links to",
     effect: "observe",
     args: z.strictObject({
       object: objectShape,
       from: version.optional().describe("List: first item"),
       to: version.optional().describe("List: one past the last item"),
     }),
-    reply: z.looseObject({ value: jsonShape, version }),
+    reply: z.looseObject({
+      value: jsonShape,
+      version,
+      links: z.array(z.strictObject({ relation: z.string(), to: objectIdShape })).optional()
+        .describe("Absent where there are none"),
+    }),
     needs: ({ object }, at) => [on("object.read", object, at)],
     run(at, args) {
       const found = at.tree.resolve(at.pid, args.object);
       const object = existing(found, "read");
       at.taint(object.label);
-      const base = { id: object.id, type: object.type, label: object.label };
+      const links = linksAt(object, found.asOf);
+      const more = links.length === 0 ? {} : { links };
+      const base = { id: object.id, type: object.type, label: object.label, ...more };
       if (!object.list) {
         const { version, value } = versionAt(object, found.asOf);
         return whenLoaded(at, [value], ([only]) => ({ ...base, version, value: only }));

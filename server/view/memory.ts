@@ -38,7 +38,7 @@ export function objectView(state: State, object: ObjectRecord): ObjectView {
       : last.bytes,
     label: { ...object.label },
     from: { ...object.from, sources: [...object.from.sources] },
-    links: object.links.map((link) => ({ ...link })),
+    links: object.links.map(({ relation, to }) => ({ relation, to })),
     at: timeText(object.atMs),
     deleted: object.deletedSeq !== null,
   };
