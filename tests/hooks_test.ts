@@ -17,6 +17,7 @@ import {
 } from "../mod.ts";
 import { serve } from "../server/mod.ts";
 import { HookBook } from "../providers/hook_book.ts";
+import { hookBookPath } from "../runtime/hooks.ts";
 import { Place } from "./cli_place.ts";
 
 const CHILD = fileURLToPath(new URL("hooks_child.ts", import.meta.url));
@@ -260,6 +261,10 @@ Deno.test("An event that a killed kernel had not told is told by the next, under
     const [one, two] = await receiver.upTo(2);
     assert.equal(two!.body["id"], one!.body["id"]);
     assert.deepEqual(two!.body["request"], one!.body["request"]);
+    // It is told when its answer is written down: ended before, the third would tell it again.
+    const book = new HookBook(hookBookPath(store));
+    while (book.counts().due > 0) await new Promise((next) => setTimeout(next, 5));
+    book.close();
     await second.stdin.close();
     assert.equal((await second.status).code, 0);
     // It was told: a third tells nothing.
