@@ -13,7 +13,7 @@ import { RealChildren } from "../../providers/children.ts";
 import { allBodies } from "./all.ts";
 import type { Attack, Said } from "./driver.ts";
 import type { Hostile } from "./hostile.ts";
-import { notHeld } from "./residual.ts";
+import { notHeld, unsteady } from "./residual.ts";
 
 /** What came of one body. */
 export interface Verdict {
@@ -39,8 +39,8 @@ const WAVE_OF_WORKERS = 12;
 const ABREAST = 3;
 /** Kernels at a time. */
 const LANES = 2;
-/** How often a body is tried once more that was slow, since the machine has other work as well. */
-const SLOW_TRIES = 4;
+/** How often a body is tried once more, since the machine has other work as well. */
+const TRIES = 4;
 /** How long a kernel may take for one wave before it counts as hung. */
 const WAVE_MS_MAX = 30_000;
 const DENO = Deno.execPath();
@@ -136,19 +136,24 @@ class Trial {
   /** Each suspect in a fresh kernel; what is slow there again, with nothing of ours beside it. */
   async alone(): Promise<void> {
     const left = [...new Set(this.#suspects)];
-    const slow: number[] = [];
+    const again: { readonly n: number; readonly isDue: (broken: readonly string[]) => boolean }[] =
+      [];
     const lane = async () => {
       for (let n = left.shift(); n !== undefined; n = left.shift()) {
         const broken = await this.#alone(n);
         this.broken.set(n, broken);
+        const { name } = this.#bodies[n]!;
+        const isKnown = notHeld(this.#tier).has(name);
         // What a tier is known not to hold need not be slow each time.
-        const isKnown = notHeld(this.#tier).has(this.#bodies[n]!.name);
-        if (isSlow(broken) && !isKnown) slow.push(n);
+        if (!isKnown && isSlow(broken)) again.push({ n, isDue: isSlow });
+        // On a busy machine its slowness may be taken for that of others.
+        const isSure = isKnown && !unsteady(this.#tier).has(name);
+        if (isSure && isHeld(broken)) again.push({ n, isDue: isHeld });
       }
     };
     await Promise.all(Array.from({ length: LANES }, lane));
-    for (const n of slow) {
-      for (let i = 0; i < SLOW_TRIES && isSlow(this.broken.get(n)!); i++) {
+    for (const { n, isDue } of again) {
+      for (let i = 0; i < TRIES && isDue(this.broken.get(n)!); i++) {
         this.broken.set(n, await this.#alone(n));
       }
     }
@@ -203,6 +208,10 @@ class Trial {
 
 function isSlow(broken: readonly string[]): boolean {
   return broken.length > 0 && broken.every((one) => one.startsWith("slow"));
+}
+
+function isHeld(broken: readonly string[]): boolean {
+  return broken.length === 0;
 }
 
 async function underAttack(attack: Attack): Promise<Kernel> {
