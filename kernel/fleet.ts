@@ -201,7 +201,9 @@ const LABELS_MAX = 32;
 /** Throws `EINVAL` for labels or a selector with words that are none. */
 export function refuseLabels(what: string, labels: NodeLabels): void {
   const all = Object.entries(labels);
-  const wrong = all.find(([key, value]) => !LABEL_KEY.test(key) || !LABEL_VALUE.test(value));
+  const wrong = all.find(([key, value]) =>
+    !LABEL_KEY.test(key) || typeof value !== "string" || !LABEL_VALUE.test(value)
+  );
   if (wrong === undefined && all.length <= LABELS_MAX) return;
   const state = wrong === undefined ? `${all.length} of them` : JSON.stringify(wrong.join("="));
   const expected = `expected at most ${LABELS_MAX}, of letters, digits and ._/-, 63 each`;

@@ -121,7 +121,8 @@ export interface Budget extends Omit<BudgetLimits, "wallMs"> {
 /** A budget as the kernel counts it. Throws `EINVAL`. */
 export function budgetLimits(budget: Budget = {}): BudgetLimits {
   const { wallClock, ...rest } = Object(budget) as Budget;
-  checkLimits(budget === null || typeof budget !== "object" ? budget : rest, "wallClock");
+  const isObject = typeof budget === "object" && budget !== null && !Array.isArray(budget);
+  checkLimits(isObject ? rest : budget, "wallClock");
   return { ...rest, ...(wallClock === undefined ? {} : { wallMs: milliseconds(wallClock) }) };
 }
 

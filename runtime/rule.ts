@@ -8,6 +8,7 @@ import { checkPattern, formatPattern, parsePattern, type Pattern } from "../kern
 import type { JsonObject } from "../kernel/json.ts";
 import { spellPattern } from "../kernel/path.ts";
 import { type Effect, EFFECTS } from "../kernel/policy.ts";
+import { near } from "../kernel/suggest.ts";
 
 /** A duration: `"15m"`, `"8h"`. */
 export type Duration = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
@@ -68,7 +69,7 @@ function rule(effect: Effect, right: string, rest: {
 
 /** Refuses a rule that nobody could mean, however it was written, with `EINVAL`. */
 export function checkRule(given: Rule): void {
-  const { effect, right, resource, uses } = Object(given) as Rule;
+  const { effect, right, resource, uses, expiresIn, delegable } = Object(given) as Rule;
   const isText = typeof right === "string" && typeof resource === "string";
   if (!isText || !EFFECTS.includes(effect)) {
     const shown = typeof given === "object" ? `${effect} ${right}(${resource})` : given;
@@ -80,7 +81,31 @@ export function checkRule(given: Rule): void {
     const sentence = `Cannot give "${right}(${resource})" for ${uses} uses`;
     throw new SysError("EINVAL", `${sentence}: expected a whole number from 1`);
   }
+  const refused = `Cannot use rule "${right}(${resource})"`;
+  if (expiresIn !== undefined && milliseconds(expiresIn) === 0) {
+    throw new SysError("EINVAL", `${refused} for ${expiresIn}: expected at least 1ms`);
+  }
+  if (delegable !== undefined && typeof delegable !== "boolean") {
+    const expected = "expected true or false";
+    throw new SysError("EINVAL", `${refused} with delegable "${delegable}": ${expected}`);
+  }
+  // What narrows nothing since its name is mistyped would give more than was meant.
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(FIELDS, name));
+  if (unknown === undefined) return;
+  const expected = `expected one of ${NARROWS.join(", ")}${near(unknown, NARROWS)}`;
+  throw new SysError("EINVAL", `${refused} with "${unknown}": unknown, ${expected}`);
 }
+
+const FIELDS: { readonly [K in keyof Required<Rule>]: boolean } = {
+  effect: false,
+  right: false,
+  resource: false,
+  uses: true,
+  expiresIn: true,
+  delegable: true,
+  constraint: true,
+};
+const NARROWS = Object.entries(FIELDS).flatMap(([name, narrows]) => narrows ? [name] : []);
 
 /**
  * A right, given outright.
@@ -131,7 +156,7 @@ export function deny(right: string, resource = "**"): Rule {
  * ```
  */
 export function parseRule(text: string): Rule {
-  const match = /^(allow|ask|deny)\s+(.*)$/s.exec(text.trim());
+  const match = /^(allow|ask|deny)\s+(.*)$/s.exec(String(text).trim());
   if (match === null) {
     const expected = 'expected "allow", "ask" or "deny", and right(resource)';
     throw new SysError("EINVAL", `Cannot read rule "${text}": ${expected}`);

@@ -56,7 +56,7 @@ import { Returns } from "./returning.ts";
 import type { RuleBook } from "./rule_book.ts";
 import type { RuntimeOptions, SpawnOptions } from "./runtime_options.ts";
 import { type Sealed, treesOf } from "./seal.ts";
-import { checkModels, checkSpawn } from "./spawn_options.ts";
+import { checkModels, checkSpawn, inputOf } from "./spawn_options.ts";
 import { Watchers } from "./watchers.ts";
 
 export type { RuntimeOptions, SpawnOptions };
@@ -227,6 +227,7 @@ export class Runtime implements AsyncDisposable {
     const key = options.idempotencyKey ?? null;
     const selector = selectorOf(this.node, image.nodeSelector, options.nodeSelector);
     const nonce = this.#random.bytes(16).toHex();
+    const input = inputOf(options);
     const models = [...new Set([image, ...options.images ?? []].map(({ data }) => data.model))]
       .filter((model) => model !== null);
     const caps = [
@@ -253,7 +254,7 @@ export class Runtime implements AsyncDisposable {
         caps,
         image: image.data,
         goal: options.goal,
-        input: options.input ?? null,
+        input,
         cwd,
         grants: [],
         rules: rulesText(grants),
