@@ -10,7 +10,7 @@
 import { type Errno, SysError } from "../kernel/errors.ts";
 import type { EventMap, Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
-import { type Order, orderItem } from "../kernel/inbox.ts";
+import { copiedOrder, type Order, orderItem } from "../kernel/inbox.ts";
 import type { Store } from "../kernel/store.ts";
 import { realClock } from "../providers/clock.ts";
 import { realRandom } from "../providers/random.ts";
@@ -52,7 +52,7 @@ export async function give(at: Context, tree: TreeId, order: Order): Promise<Tak
   }
   const store = await openStore(at, "join");
   try {
-    await store.putInbox(tree, orderItem(id, order));
+    await store.putInbox(tree, orderItem(id, copiedOrder(order)));
     for (let polls = 1; realClock.now() < untilMs; polls++) {
       const lines = await linesSince(store, tree, from);
       if (outcomeOf(lines, id)) return { lines, isRunning: true };

@@ -24,6 +24,7 @@ export function takeCheckpoint(draft: Draft, given: {
   /** What its maker had seen: whoever reads the name has seen it, too. */
   readonly label?: Label;
 }): CheckpointId {
+  checkName(given.name);
   const named = Object.values(draft.tree.state.checkpoints).filter(({ auto }) => auto === null);
   if (named.length >= LIMITS.checkpointsPerTreeMax) {
     const sentence = `Cannot take checkpoint "${given.name}": the tree has ${named.length}`;
@@ -32,6 +33,16 @@ export function takeCheckpoint(draft: Draft, given: {
   const id = draft.id("ck");
   draft.add("checkpoint.taken", { id, ...given, auto: null });
   return id;
+}
+
+const NAME_CHARS_MAX = 256;
+
+/** Refuses what no position could be found by; digits alone are a line's number. */
+function checkName(name: unknown): void {
+  if (typeof name === "string" && /\D/.test(name) && name.length <= NAME_CHARS_MAX) return;
+  const shown = typeof name === "string" ? JSON.stringify(name.slice(0, 64)) : `"${name}"`;
+  const expected = `expected a text of at most ${NAME_CHARS_MAX} characters, not digits alone`;
+  throw new SysError("EINVAL", `Cannot name a checkpoint ${shown}: ${expected}`);
 }
 
 /** Decides a checkpoint that nobody asked for. */

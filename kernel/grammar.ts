@@ -54,6 +54,9 @@ const compiled = new Map<string, ResourceGlob>();
 
 /** Reads `right(resource)`; a bare right is that right on every resource. Throws `EINVAL`. */
 export function parsePattern(text: string): Pattern {
+  if (typeof text !== "string") {
+    throw new SysError("EINVAL", `Cannot read pattern "${text}": no text, expected "noun.verb"`);
+  }
   if (text.length > LIMITS.ruleBytesMax) refuseLength(text.length);
   const open = text.indexOf("(");
   const right = open < 0 ? text : text.slice(0, open);

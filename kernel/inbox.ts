@@ -19,11 +19,11 @@ import type { CapId, Pid, RequestId } from "./ids.ts";
 import { isId } from "./ids.ts";
 import { answer } from "./answer.ts";
 import type { BudgetLimits, Message } from "./event.ts";
-import type { Json, JsonObject } from "./json.ts";
+import { type Json, type JsonObject, plain } from "./json.ts";
 import { SENSITIVITIES, TRUSTS } from "./label.ts";
 import { LIMITS } from "./limits.ts";
-import { deliver } from "./message.ts";
-import { checkPolicy } from "./policy.ts";
+import { boundMessage, deliver } from "./message.ts";
+import { checkPolicy, unknownRight } from "./policy.ts";
 import { processOf, type Signal, signal, SIGNALS } from "./process.ts";
 import { hear, type Word } from "./kin_hear.ts";
 import { parseGrant } from "./path.ts";
@@ -34,7 +34,7 @@ import type { InboxItem } from "./store.ts";
 import { type PersonAnswer, SCOPES } from "./world.ts";
 
 const pid = z.custom<Pid>((value) => isId("p", value), "expected a pid");
-const json = z.any() as unknown as z.ZodType<Json>;
+const json = z.custom<Json>((value) => value !== undefined, "expected a JSON value");
 const by = z.string().min(1).max(256);
 
 const ANSWER = z.discriminatedUnion("outcome", [
@@ -214,16 +214,36 @@ export type Order =
     readonly by: string;
   };
 
+/** A value in an order stands so deep. */
+const VALUE_LEVELS = 2;
+const BOUNDS = {
+  depthMax: LIMITS.jsonDepthMax + VALUE_LEVELS,
+  bytesMax: LIMITS.objectBytesMax + LIMITS.callArgumentBytesMax,
+};
+
+/**
+ * A copy of an order which its giver changes no more. Refuses what no inbox could hold, before it
+ * is put into one: whatever stands in an inbox can be taken out.
+ */
+export function copiedOrder(given: Order): Order {
+  const { kind } = Object(given) as Partial<Order>;
+  if (typeof kind === "string") return plain(given, BOUNDS, `order "${kind}"`) as unknown as Order;
+  throw new SysError("EINVAL", "Cannot use an order: no kind, expected an object with one");
+}
+
+function parsed(body: InboxItem["body"]): Order {
+  const read = ORDERS.safeParse(body);
+  if (read.success) return read.data as Order;
+  const [issue] = read.error.issues;
+  const path = issue?.path.join(".") ?? "";
+  const where = path === "" ? "" : ` at "${path}"`;
+  throw new SysError("EINVAL", `Cannot use order "${body.kind}"${where}: ${issue?.message}`);
+}
+
 /** Decides what an item does; throws `SysError` when it is refused. */
 export function accept(draft: Draft, item: InboxItem, word?: Word | SysError): void {
   if (item.body.kind === "kin") return hear(draft, item, word);
-  const parsed = ORDERS.safeParse(item.body);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const where = issue === undefined ? "" : `: ${issue.message} at "${issue.path.join(".")}"`;
-    throw new SysError("EINVAL", `Cannot take inbox item "${item.id}"${where}`);
-  }
-  const order = parsed.data as Order;
+  const order = parsed(item.body);
   const { state } = draft.tree;
   switch (order.kind) {
     case "answer":
@@ -234,6 +254,7 @@ export function accept(draft: Draft, item: InboxItem, word?: Word | SysError): v
       break;
     case "message": {
       const { to, from, type, data, interrupt, replyTo, label } = order;
+      boundMessage(to, data);
       deliver(draft, { to, from, type, data, interrupt, replyTo, label });
       break;
     }
@@ -279,6 +300,10 @@ function whatOf(order: Order): string {
 function grant(draft: Draft, order: Order & { kind: "grant" }): void {
   const process = processOf(draft.tree.state, order.pid);
   const pattern = parseGrant(order.rule, process.cwd);
+  const unknown = unknownRight(pattern.right, draft.tree.context);
+  if (unknown !== undefined) {
+    throw new SysError("EINVAL", `Cannot grant "${order.rule}": ${unknown}`);
+  }
   if (order.constraint !== undefined) checkConstraint(order.constraint);
   if (!ceilingAllows(draft.tree.state.ceiling, pattern)) {
     throw new SysError("EPERM", `Cannot grant ${order.rule}: over the tree's ceiling, ${WITHIN}`);

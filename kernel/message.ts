@@ -11,6 +11,7 @@
 import type { Draft } from "./draft.ts";
 import { SysError } from "./errors.ts";
 import type { Message, MessageFilter } from "./event.ts";
+import { canonical, type Json } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import { processOf, waitOf, wake } from "./process.ts";
 
@@ -19,6 +20,15 @@ export function matches(filter: MessageFilter, message: Message): boolean {
   return (filter.from === undefined || filter.from === message.from) &&
     (filter.type === undefined || filter.type === message.type) &&
     (filter.replyTo === undefined || filter.replyTo === message.replyTo);
+}
+
+/** Refuses data that is no message any more but an object, with `ELIMIT`. */
+export function boundMessage(to: Message["to"], data: Json): void {
+  if (canonical(data).length <= LIMITS.messageBytesMax) return;
+  const sentence = `Cannot send to process "${to}": the message is too large`;
+  throw new SysError("ELIMIT", `${sentence}, expected an object's name in it`, {
+    limit: "messageBytesMax",
+  });
 }
 
 /** Decides that a message is put into the mailbox of a process of this tree. */

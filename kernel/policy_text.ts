@@ -72,6 +72,9 @@ export function parsePolicy(text: string, { rights }: PolicyContext): Policy {
 }
 
 function readPolicy(text: string, context: PolicyContext): Policy {
+  if (typeof text !== "string") {
+    throw new SysError("EINVAL", `Cannot load policy "${text}": no text, expected a rule a line`);
+  }
   if (text.length > LIMITS.policyBytesMax) {
     const found = `${text.length} characters, expected at most ${LIMITS.policyBytesMax}`;
     throw new SysError("EINVAL", `Cannot load policy: ${found}`, { limit: "policyBytesMax" });

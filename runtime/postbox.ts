@@ -10,7 +10,7 @@
 import { Draft } from "../kernel/draft.ts";
 import { SysError, toOutcome } from "../kernel/errors.ts";
 import type { TreeId } from "../kernel/ids.ts";
-import { accept, type Order, orderItem } from "../kernel/inbox.ts";
+import { accept, copiedOrder, type Order, orderItem } from "../kernel/inbox.ts";
 import type { Word } from "../kernel/kin_hear.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import type { InboxItem, Store } from "../kernel/store.ts";
@@ -57,7 +57,8 @@ export class Postbox {
   }
 
   /** Puts an order in; `take` has it taken out. Throws what refuses it. */
-  async send(tree: TreeId, order: Order, take: () => Promise<void>): Promise<void> {
+  async send(tree: TreeId, given: Order, take: () => Promise<void>): Promise<void> {
+    const order = copiedOrder(given);
     const id = `${this.#parts.node}:${this.#parts.clock.now()}:${++this.#orders}`;
     const { promise: heard, ...sender } = Promise.withResolvers<void>();
     heard.catch(() => {});

@@ -31,7 +31,7 @@ import { pastOf, type Restored, restoreTree } from "./rewind.ts";
 import { type FileUndo, planUndo } from "./undo.ts";
 import { leastFor, type Needed, type Otherwise, whatIf } from "./what_if.ts";
 import type { Node } from "./node.ts";
-import { formatPatternOf, milliseconds, type Rule } from "./rule.ts";
+import { checkRule, formatPatternOf, milliseconds, type Rule } from "./rule.ts";
 
 /** What can be told of a process. */
 export interface ProcessInfo {
@@ -306,6 +306,7 @@ export class AgentProcess {
 
   /** Gives it a right, inside the tree's ceiling. */
   async grant(rule: Rule): Promise<void> {
+    checkRule(rule);
     if (rule.effect !== "allow") {
       const expected = 'expected "allow"; load a policy for others';
       throw new SysError("EINVAL", `Cannot grant a rule that says "${rule.effect}": ${expected}`);

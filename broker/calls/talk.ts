@@ -5,13 +5,11 @@
 
 import { z } from "zod";
 import { checkConstraint } from "../../kernel/constraint.ts";
-import { SysError } from "../../kernel/errors.ts";
 import { ask } from "../../kernel/human.ts";
 import { isId, type MessageId, treeOf } from "../../kernel/ids.ts";
 import { joinLabels } from "../../kernel/label.ts";
 import { LIMITS } from "../../kernel/limits.ts";
-import { deliver, waiting } from "../../kernel/message.ts";
-import { canonical } from "../../kernel/json.ts";
+import { boundMessage, deliver, waiting } from "../../kernel/message.ts";
 import type { MessageFilter } from "../../kernel/event.ts";
 import { refusedByPerson } from "../ask.ts";
 import { jsonObjectShape, jsonShape, nothing, pidShape, timeoutShape } from "../shapes.ts";
@@ -114,12 +112,7 @@ export const messageCalls = {
       return [{ right: interrupt ? "message.interrupt" : "message.send", resource: to }];
     },
     run(at, args) {
-      if (canonical(args.data).length > LIMITS.messageBytesMax) {
-        const sentence = `Cannot send to process "${args.to}": the message is too large`;
-        throw new SysError("ELIMIT", `${sentence}, expected an object's name in it`, {
-          limit: "messageBytesMax",
-        });
-      }
+      boundMessage(args.to, args.data);
       const { to, type, data, interrupt } = args;
       const sent = { from: at.pid, to, type, data, interrupt, label: at.process.label };
       const replyTo = args.replyTo ?? null;
