@@ -3,21 +3,16 @@
  * @module
  */
 
-import { explainCall } from "../broker/calls/capability.ts";
 import type { BranchEdits } from "../kernel/branch.ts";
-import { SysError } from "../kernel/errors.ts";
-import { type Pid, treeNumber, treeOf } from "../kernel/ids.ts";
+import { treeOf } from "../kernel/ids.ts";
 import type { Process, State } from "../kernel/state.ts";
-import type { Tree } from "../kernel/tree.ts";
-import { treeAt } from "../runtime/history.ts";
-import type { Command, Context } from "./command.ts";
+import { editsOf } from "./branch_edits.ts";
+import type { Command } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { readText } from "./files.ts";
 import { show } from "./output.ts";
 import { checkpointAt, owning, positionOf, positionText } from "./position.ts";
 import { forkThere } from "./state_there.ts";
-import { findProcess, reading, TREE_CONTEXT } from "./store.ts";
-import { budgetOf } from "./words.ts";
+import { findProcess, reading } from "./store.ts";
 
 /** `fork`. */
 export const fork: Command = {
@@ -43,8 +38,6 @@ export const fork: Command = {
     const from = await reading(at, async (store) => {
       const { tree: { state }, process: { pid } } = await findProcess(store, word);
       const seq = positionOf(state, wanted);
-      const { tree } = await treeAt(store, state.tree, seq, TREE_CONTEXT);
-      checkModel(tree, edits.model);
       return { pid, tree: state.tree, seq, checkpoint: checkpointAt(state, seq) };
     });
     const { pid, state } = await owning(at, `fork "${from.pid}"`, async (runtime) => {
@@ -65,41 +58,6 @@ export const fork: Command = {
     return EXIT.ok;
   },
 };
-
-async function editsOf(at: Context): Promise<BranchEdits> {
-  const { flags } = at;
-  const [goal, model, message] = ["goal", "model", "message"].map((name) => flags.text(name));
-  const policy = flags.text("policy");
-  const budget = budgetOf(flags.texts("budget"));
-  return {
-    ...(goal === undefined ? {} : { goal }),
-    ...(model === undefined ? {} : { model }),
-    ...(message === undefined ? {} : { message }),
-    ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
-    ...(Object.keys(budget).length === 0 ? {} : { budget }),
-  };
-}
-
-/** Refuses a model that the root could never call: a fork brings no new authority. */
-function checkModel(tree: Tree, model: string | undefined): void {
-  const pid: Pid = `p_${treeNumber(tree.state.tree)}`;
-  const process = tree.state.processes[pid];
-  if (model === undefined || process === undefined) return;
-  const nowMs = tree.state.atMs;
-  const { decision } = explainCall(
-    { tree, process, pid, nowMs },
-    `model.generate(${model})`,
-    {},
-  );
-  if (decision === "allow" || decision === "ask") return;
-  const held = [...tree.caps.heldBy([pid])].filter(({ right }) => right === "model.generate")
-    .map(({ resource }) => resource);
-  const expected = held.length === 0 ? "it may use none" : `expected one of ${held.join(", ")}`;
-  throw new SysError(
-    "EPERM",
-    `Cannot fork "${pid}" with model "${model}": not its own, ${expected}`,
-  );
-}
 
 function goalOf({ goal, upcoming }: Process): string {
   return upcoming?.goal ?? goal;

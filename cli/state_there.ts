@@ -10,16 +10,15 @@ import type { Client } from "../server/client.ts";
 import type * as wire from "../server/client.ts";
 import type { StateView } from "../server/schema/evidence.ts";
 import type { ChangesView, ObjectView, VersionView } from "../server/schema/memory.ts";
+import { editsOf } from "./branch_edits.ts";
 import { listChanges, listCheckpoints, showState } from "./checkpoint_text.ts";
 import type { Context } from "./command.ts";
 import { EXIT, UsageError } from "./exit.ts";
-import { readText } from "./files.ts";
 import { listObjects, listVersions, printDiff, printValue } from "./object_text.ts";
 import { type Versions, versionsOf } from "./object_text.ts";
 import { aligned, show } from "./output.ts";
 import { systemOf } from "./system.ts";
 import { onlyOne, treesThere } from "./system_there.ts";
-import { budgetOf } from "./words.ts";
 
 /** `objects ls | cat | history | diff`. */
 export async function objectsThere(at: Context, client: Client): Promise<number> {
@@ -213,17 +212,8 @@ async function isWanted(lines: readonly string[], question: string): Promise<boo
 
 /** `fork`. */
 export async function forkThere(at: Context, client: Client): Promise<number> {
-  const { flags } = at;
+  const body = await editsOf(at);
   const { pid, checkpoint } = await checkpointOf(at, client);
-  const policy = flags.text("policy");
-  const budget = budgetOf(flags.texts("budget"));
-  const body = {
-    goal: flags.text("goal"),
-    model: flags.text("model"),
-    message: flags.text("message"),
-    ...(policy === undefined ? {} : { policy: await readText(at, policy) }),
-    ...(Object.keys(budget).length === 0 ? {} : { budget }),
-  };
   const path = `/v1/checkpoints/${checkpoint.id}/fork`;
   const made = await client.send<wire.Process>("POST", path, { body });
   show(at, made, {

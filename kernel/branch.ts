@@ -13,7 +13,8 @@ import type { BudgetLimits, ImageData, Message } from "./event.ts";
 import { SysError } from "./errors.ts";
 import type { CapId, MessageId, Pid, TreeId } from "./ids.ts";
 import { hashOf, type Json } from "./json.ts";
-import { type Label, PERSON } from "./label.ts";
+import { type Label, PERSON, SENSITIVITIES, TRUSTS } from "./label.ts";
+import { LIMITS } from "./limits.ts";
 import { loosened, owned, type Process, type State } from "./state.ts";
 import { near } from "./suggest.ts";
 
@@ -44,7 +45,7 @@ const EDITS: { readonly [K in keyof Required<BranchEdits>]: "a string" | "an obj
 
 /** Refuses edits that nobody could mean with `EINVAL`; a policy is read where rights are known. */
 export function checkEdits(edits: BranchEdits): void {
-  if (typeof edits !== "object" || edits === null) {
+  if (typeof edits !== "object" || edits === null || Array.isArray(edits)) {
     throw new SysError("EINVAL", "Cannot fork with these edits: no object, expected one");
   }
   for (const [name, value] of Object.entries(edits)) {
@@ -57,12 +58,35 @@ export function checkEdits(edits: BranchEdits): void {
     if (value === undefined || type.endsWith(` ${typeof value}`)) continue;
     throw new SysError("EINVAL", `Cannot fork with another ${name}: expected ${type}`);
   }
-  const { budget, model } = edits;
+  const { budget, model, goal = "", message = "", sender } = edits;
+  checkLengths({ goal, message });
+  if (sender !== undefined) checkSender(sender);
   if (budget !== undefined) checkLimits(budget);
   if (model !== undefined && !/^[^\s/]+\/\S/.test(model)) {
     const expected = 'expected "provider/model"';
     throw new SysError("EINVAL", `Cannot fork with model "${model}": ${expected}`);
   }
+}
+
+function checkLengths(
+  { goal, message }: { readonly goal: string; readonly message: string },
+): void {
+  refuseLonger("goal", goal, "goalBytesMax");
+  refuseLonger("message", message, "messageBytesMax");
+}
+
+function refuseLonger(what: string, text: string, limit: "goalBytesMax" | "messageBytesMax"): void {
+  if (text.length <= LIMITS[limit]) return;
+  const sentence = `Cannot fork with a ${what} of ${text.length} characters`;
+  throw new SysError("ELIMIT", `${sentence}: expected at most ${LIMITS[limit]}`, { limit });
+}
+
+function checkSender({ from, label }: NonNullable<BranchEdits["sender"]>): void {
+  const { sensitivity, trust } = Object(label) as Label;
+  const isLabel = SENSITIVITIES.includes(sensitivity) && TRUSTS.includes(trust);
+  if (typeof from === "string" && from !== "" && isLabel) return;
+  const expected = "expected whose words they are, and a label with sensitivity and trust";
+  throw new SysError("EINVAL", `Cannot fork with a message from "${from}": ${expected}`);
 }
 
 /** A state as a new tree may begin with it; it shares with `given` what is the same there. */

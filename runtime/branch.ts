@@ -11,9 +11,11 @@
  * @module
  */
 
-import { type BranchEdits, checkEdits, livingRoot } from "../kernel/branch.ts";
+import { explainCall } from "../broker/calls/capability.ts";
+import { branched, type BranchEdits, checkEdits, livingRoot } from "../kernel/branch.ts";
 import { findPosition } from "../kernel/checkpoint.ts";
 import type { Draft } from "../kernel/draft.ts";
+import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { Origin, Past } from "../kernel/growth.ts";
 import { isId, type ObjectId, type Pid, type TreeId, treeNumber } from "../kernel/ids.ts";
@@ -23,7 +25,7 @@ import { refuseGone } from "../kernel/retention.ts";
 import { NOTHING_SINCE, readSince, type Since } from "../kernel/rewind.ts";
 import { momentOf, type ObjectRecord, type Process, type State } from "../kernel/state.ts";
 import { entryFrom, type Mark, objectIdsFrom, recallFrom } from "../kernel/trail.ts";
-import type { Tree } from "../kernel/tree.ts";
+import { Tree } from "../kernel/tree.ts";
 import type { Branch } from "../kernel/tree_event.ts";
 import type { Hosted } from "./forest.ts";
 import { until } from "./growth.ts";
@@ -40,7 +42,7 @@ export interface Forking {
   readonly key?: string;
 }
 
-/** Starts a new tree from a position of another. Throws `ENOENT`, `ESTATE`, `EINVAL`. */
+/** Starts a new tree from a position of another. Throws `ENOENT`, `ESTATE`, `EINVAL`, `EPERM`. */
 export async function forkTree(node: Node, id: TreeId, given: Forking): Promise<Pid> {
   checkEdits(given.edits);
   const hosted = await node.hosted(id);
@@ -52,6 +54,7 @@ export async function forkTree(node: Node, id: TreeId, given: Forking): Promise<
   const hold = new Hold(node, hosted, seq);
   try {
     const branch = await hold.begin(given.edits);
+    if (given.edits.model !== undefined) checkModel(node, hold.past().then, given.edits);
     const nonce = node.options.world.random.bytes(16).toHex();
     const decide = (draft: Draft): Pid =>
       decideBranch(draft, hosted.tree, { branch, nonce, given });
@@ -60,6 +63,22 @@ export async function forkTree(node: Node, id: TreeId, given: Forking): Promise<
     hold.letGo();
     throw error;
   }
+}
+
+/** Refuses a model that the root could never call: a branch brings no new authority. */
+function checkModel({ options }: Node, then: State, edits: BranchEdits): void {
+  const pid: Pid = `p_${treeNumber(then.tree)}`;
+  const tree = new Tree(branched(then, pid, edits), "", options.context);
+  const process = tree.state.processes[pid]!;
+  const nowMs = Math.max(options.world.clock.now(), then.atMs);
+  const asked = { tree, process, pid, nowMs };
+  const { decision } = explainCall(asked, `model.generate(${edits.model})`, {});
+  if (decision === "allow" || decision === "ask") return;
+  const held = [...tree.caps.heldBy([pid])].filter(({ right }) => right === "model.generate")
+    .map(({ resource }) => resource);
+  const expected = held.length === 0 ? "it may use none" : `expected one of ${held.join(", ")}`;
+  const sentence = `Cannot fork "${pid}" with model "${edits.model}": not its own, ${expected}`;
+  throw new SysError("EPERM", sentence, { right: "model.generate", resource: edits.model });
 }
 
 function decideBranch(draft: Draft, { state }: Tree, { branch, nonce, given: { by } }: {

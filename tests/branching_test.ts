@@ -4,6 +4,8 @@
  */
 
 import assert from "node:assert/strict";
+import { PERSON } from "../kernel/label.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { allow, ask, type BranchEdits } from "../mod.ts";
 import { MemoryStore } from "../testing.ts";
 import { type Body, codeOf, imageOf, inWorld, World } from "./world_fixture.ts";
@@ -95,22 +97,50 @@ const UNMEANT: readonly (readonly [unknown, RegExp])[] = [
   [{ model: "some/" }, /expected "provider\/model"/],
   [{ model: "/small" }, /expected "provider\/model"/],
   [{ goal: 5 }, /another goal: expected a string/],
+  [{ sender: { from: "ada", label: {} } }, /message from "ada": expected whose words they are/],
+  [{ sender: { from: "", label: PERSON } }, /message from "": expected whose words they are/],
+  [[], /no object/],
   [{ mesage: "x" }, /"mesage": unknown, expected one of .*, did you mean "message"\?/],
   [null, /no object/],
 ];
 
 Deno.test("Edits that nobody could mean are refused before a tree is made", () =>
   inWorld(async (world) => {
-    const process = await world.start(imageOf(TWO_WAYS), { grants: GRANTS });
+    const grants = [...GRANTS, allow("model.generate", "some/*")];
+    const process = await world.start(imageOf(TWO_WAYS), { grants });
     for (const [edits, message] of UNMEANT) {
       await assert.rejects(process.fork("draft", edits as BranchEdits), {
         code: "EINVAL",
         message,
       });
     }
+    const goal = "g".repeat(LIMITS.goalBytesMax + 1);
+    assert.equal(await codeOf(process.fork("draft", { goal })), "ELIMIT");
+    const message = "m".repeat(LIMITS.messageBytesMax + 1);
+    assert.equal(await codeOf(process.fork("draft", { message })), "ELIMIT");
     assert.equal((await world.os.trees({ all: true })).length, 1);
     const meant = { budget: { usd: 0.5, wallMs: 1_000 }, model: "some/model:7b", goal: "other" };
     assert.equal((await process.fork("draft", meant)).pid, "p_2");
+  }));
+
+Deno.test("A branch with a model that its root may not use there is refused before it is made", () =>
+  inWorld(async (world) => {
+    const grants = [
+      ...GRANTS,
+      allow("model.generate", "some/*"),
+      allow("model.generate", "once/*", { uses: 1 }),
+    ];
+    const process = await world.start(imageOf(TWO_WAYS), { grants });
+    const refused = /with model "(other|once)\/one": not its own, expected one of some\/\*/;
+    const from = (edits: BranchEdits) => process.fork("draft", edits);
+    await assert.rejects(from({ model: "other/one" }), { code: "EPERM", message: refused });
+    // What could be used twice goes along with no branch.
+    await assert.rejects(from({ model: "once/one" }), { code: "EPERM", message: refused });
+    const policy = "deny model.generate(some/one)";
+    const edits = { model: "some/one", policy };
+    await assert.rejects(from(edits), { code: "EPERM" });
+    assert.equal((await world.os.trees({ all: true })).length, 1);
+    assert.equal((await from({ model: "some/one" })).pid, "p_2");
   }));
 
 Deno.test("What the forker has seen goes along with what it says to the branch", () =>

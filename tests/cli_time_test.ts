@@ -52,6 +52,8 @@ const REFUSALS: readonly (readonly [argv: string, exit: number, says: RegExp])[]
   ["fork p_1 nowhere", 3, /Cannot find checkpoint "nowhere"/],
   ["fork p_1 draft --policy nosuch.policy", 3, /Cannot read "nosuch.policy"/],
   ["fork p_1 draft --model other/one", 4, /with model "other\/one": not its own, it may use none/],
+  ["fork p_1 draft --model=", 2, /with model "": expected "provider\/model"/],
+  ["fork p_1 draft --model small", 2, /with model "small": expected "provider\/model"/],
   ["fork p_1 1", 1, /its root does not live there/],
   ["replay p_1", 3, /program "editor@1" is not known here, expected one of "model-loop"; --image/],
   ["replay p_1 --until none", 2, /Cannot use --until "none"/],
