@@ -4,6 +4,7 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { near } from "../kernel/suggest.ts";
 import type { Client } from "../server/client.ts";
 import { UsageError } from "./exit.ts";
 import type { Io } from "./io.ts";
@@ -131,7 +132,8 @@ export function contextOf(command: Command, argv: readonly string[], io: Io): Co
   const isWrong = positionals.length < least || positionals.length > most;
   if (isWrong && !flags.on("help")) {
     const found = `${positionals.length} arguments`;
-    throw new UsageError(`Cannot run "${command.name}": ${found}, expected ${command.usage}`);
+    const expected = command.usage === "" ? "none" : command.usage;
+    throw new UsageError(`Cannot run "${command.name}": ${found}, expected ${expected}`);
   }
   return { command, io, words: positionals, flags, format, client: null };
 }
@@ -149,9 +151,16 @@ function read(
     });
   } catch (thrown) {
     if (!(thrown instanceof Error)) throw thrown;
-    const [sentence] = thrown.message.split("\n");
-    throw new UsageError(`Cannot run "${command.name}": ${sentence}`);
+    throw new UsageError(`Cannot run "${command.name}": ${saidOf(command, thrown.message)}`);
   }
+}
+
+/** What is wrong with options: of an unknown one its name, and which may be meant. */
+function saidOf({ options }: Command, message: string): string {
+  const [said, word] = /^Unknown option '([^']+)'/.exec(message) ?? [message.split("\n")[0]!];
+  if (word === undefined) return said;
+  const known = Object.keys({ ...GLOBAL_OPTIONS, ...options }).map((name) => `--${name}`);
+  return said + near(word, known);
 }
 
 function isFormat(text: string): text is Format {

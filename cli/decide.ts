@@ -6,7 +6,7 @@
 import { oneLine } from "../providers/printable.ts";
 import { type Errno, SysError, toOutcome } from "../kernel/errors.ts";
 import { matchRight, type Pattern } from "../kernel/grammar.ts";
-import { canonical, type Json } from "../kernel/json.ts";
+import type { Json } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
 import { type PersonAnswer, type Scope, SCOPES } from "../kernel/world.ts";
 import { edited } from "../providers/editor.ts";
@@ -67,7 +67,7 @@ export const approve: Command = {
       ...(uses === undefined ? {} : { uses }),
       ...(pattern === undefined ? {} : { resource: pattern.resource }),
       ...(note === undefined ? {} : { note }),
-    }, pattern);
+    }, { pattern });
   },
 };
 
@@ -164,7 +164,8 @@ export const answer: Command = {
   remote: "same",
   run(at) {
     const [id, value] = at.words as [string, string];
-    return say({ ...at, words: [id] }, { outcome: "answer", value: valueOf(value) });
+    const said = { outcome: "answer", value: valueOf(value) } as const;
+    return say({ ...at, words: [id] }, said, { word: value });
   },
 };
 
@@ -173,16 +174,27 @@ function scopeOf(word: string): Scope {
   throw new UsageError(`Cannot approve for "${word}": unknown, expected ${SCOPES.join(", ")}`);
 }
 
+/** How an answer was said. */
+interface Saying {
+  readonly pattern?: Pattern | undefined;
+  /** An answer as it was written. */
+  readonly word?: string;
+}
+
 /** Gives an answer to each request that is named, after all were found to be alike. */
-async function say(at: Context, said: PersonAnswer, pattern?: Pattern): Promise<number> {
-  if (at.client !== null) return await sayThere(at, said, pattern);
+async function say(at: Context, said: PersonAnswer, how: Saying = {}): Promise<number> {
+  if (at.client !== null) return await sayThere(at, said, how);
+  const { pattern, word } = how;
   const found = await reading(
     at,
     (store) => Promise.all(at.words.map((word) => findRequest(store, word))),
   );
   const right = found.find(({ request }) => request?.call != null)?.request?.call?.right;
   if (pattern !== undefined && right !== undefined) mustMatch(pattern, right);
-  if (found.length === 1) return await sayTo(at, said, found[0]!);
+  const [first] = found;
+  if (found.length === 1) {
+    return await sayTo(at, textFor(first!.request?.schema, said, word), first!);
+  }
   mustBeAlike(
     found.flatMap(({ request }) => request?.status === "pending" ? [request] : []),
     said,
@@ -227,7 +239,7 @@ export async function answerHere(
   const taken = await give(at, tree.state.tree, {
     kind: "answer",
     request: id,
-    answer: textFor(request?.schema, said),
+    answer: said,
     ...(argsHash === undefined ? {} : { argsHash }),
     // A no is for whoever asks.
     ...(askers === undefined || said.outcome === "deny" ? {} : { askers }),
@@ -238,7 +250,11 @@ export async function answerHere(
 }
 
 /** Answers requests of a server. */
-async function sayThere(at: Context, said: PersonAnswer, pattern?: Pattern): Promise<number> {
+async function sayThere(
+  at: Context,
+  said: PersonAnswer,
+  { pattern, word }: Saying,
+): Promise<number> {
   const system = systemOf(at);
   const found: RequestView[] = [];
   for (const word of at.words) found.push(await system.request(word));
@@ -247,7 +263,7 @@ async function sayThere(at: Context, said: PersonAnswer, pattern?: Pattern): Pro
   if (found.length > 1) return await sayToAll(at, said, found);
   const [request] = found;
   const { id } = request!;
-  const lines = await system.decide(request!, textFor(request!.schema, said));
+  const lines = await system.decide(request!, textFor(request!.schema, said, word));
   show(at, { request: id, answer: said }, { name: id, lines });
   return 0;
 }
@@ -282,12 +298,12 @@ function mustMatch(pattern: Pattern, right: string): void {
   throw new UsageError(`Cannot approve "${pattern.right}": ${state}, expected the same right`);
 }
 
-/** Where a text is wanted, `42` is that text and no number. */
+/** Where a text is wanted, `1.10` is that text and no number. */
 function textFor(
   schema: { readonly [key: string]: unknown } | null | undefined,
   said: PersonAnswer,
+  word: string | undefined,
 ): PersonAnswer {
-  if (said.outcome !== "answer" || typeof said.value === "string") return said;
   const wantsText = schema === null || schema?.["type"] === "string";
-  return wantsText ? { outcome: "answer", value: canonical(said.value) } : said;
+  return word === undefined || !wantsText ? said : { outcome: "answer", value: word };
 }

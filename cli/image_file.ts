@@ -16,7 +16,7 @@ import type { Package } from "../runtime/package.ts";
 import { madeAgain, MadeImages, refOf } from "../server/image_book.ts";
 import type { SpawnOptions } from "../runtime/runtime.ts";
 import type { Context } from "./command.ts";
-import { SysError } from "../kernel/errors.ts";
+import { spoken, SysError } from "../kernel/errors.ts";
 import { credentialRules } from "./credential_place.ts";
 import { UsageError } from "./exit.ts";
 import { packageBook, packageFile, startablePackage } from "./package_file.ts";
@@ -85,8 +85,28 @@ export async function startableOf(at: Context, word: string): Promise<Startable>
     const state = 'no such file, expected a TypeScript module, "agent", or one of libos images';
     throw new SysError("ENOENT", `Cannot run "${word}": ${state}`);
   }
-  const module: unknown = await import(pathToFileURL(resolve(at.io.cwd, word)).href);
-  return exported(word, module);
+  return exported(word, await loaded(at, word));
+}
+
+/** A module of a person's; why one does not load is told with its name. */
+async function loaded({ io }: Context, word: string): Promise<unknown> {
+  try {
+    return await import(pathToFileURL(resolve(io.cwd, word)).href);
+  } catch (thrown) {
+    if (thrown instanceof SysError) throw thrown;
+    const expected = "expected a TypeScript module that exports an image";
+    throw new SysError(
+      "EINVAL",
+      `Cannot load "${word}": ${spoken(thrown)}${placeOf(thrown)}\n${expected}`,
+    );
+  }
+}
+
+/** Where it was thrown, if its sentence does not say so. */
+function placeOf(thrown: unknown): string {
+  const { message = "", stack = "" } = Object(thrown) as { message?: string; stack?: string };
+  const place = /\n\s+(at .*file:.*)/.exec(stack)?.[1];
+  return place === undefined || message.includes("file:") ? "" : `, ${place}`;
 }
 
 /** The package that a word means: the file of one, or one that is kept; undefined for another. */

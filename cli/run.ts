@@ -8,7 +8,7 @@ import { SysError } from "../kernel/errors.ts";
 import { type Pid, treeOf } from "../kernel/ids.ts";
 import { realClock } from "../providers/clock.ts";
 import { TerminalPerson } from "../providers/person.ts";
-import { oneLine, printable, quoted } from "../providers/printable.ts";
+import { oneLine, printable, quoted, shellWord } from "../providers/printable.ts";
 import { verifyTree } from "../runtime/load.ts";
 import { pendingRequests } from "../runtime/people.ts";
 import type { AgentProcess, ExitStatus } from "../runtime/process.ts";
@@ -321,7 +321,8 @@ class Session {
     const waiting = [...this.#view.waiting];
     if (waiting.length > 0) io.err(`Waits for an answer: ${waiting.join(", ")}\n`);
     const jit = this.#at.flags.on("jit") ? " --jit" : "";
-    for (const pid of pids) io.err(`Go on with: libos run ${this.#word} ${pid} --resume${jit}\n`);
+    const word = shellWord(this.#word);
+    for (const pid of pids) io.err(`Go on with: libos run ${word} ${pid} --resume${jit}\n`);
     switch (ending.is) {
       case "waiting":
         return EXIT.waiting;

@@ -192,6 +192,8 @@ export const gc: Command = {
   options: {},
   words: [0, 0],
   async run(at) {
+    // There is nothing to collect where no store is, and none is made.
+    await reading(at, () => Promise.resolve());
     const made = await progressing(at, "Looking for values that nothing refers to", () =>
       owning(
         at,

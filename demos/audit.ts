@@ -26,6 +26,7 @@ import {
 } from "@agent-libos/core";
 import { type TreeId, treeOf } from "../kernel/ids.ts";
 import { sha256 } from "../kernel/json.ts";
+import { shellWord } from "../providers/printable.ts";
 import { nameOf, readArgs, USAGE } from "./audit_args.ts";
 import { openFolder } from "./audit_folder.ts";
 import { GRANTS, images, POLICY } from "./audit_images.ts";
@@ -221,8 +222,8 @@ async function summarize(runtime: Runtime, run: {
   ].join(" · "));
   const db = typeof options.store === "string" ? options.store : ".libos/demo.db";
   const path = relative(".", join(folder, REPORT));
-  const inspect = `deno task libos --db ${db} ps -a`;
-  out(`Next: ${written === "done" ? `cat ${path} · ` : ""}${inspect}`);
+  const inspect = `deno task libos --db ${shellWord(db)} ps -a`;
+  out(`Next: ${written === "done" ? `cat ${shellWord(path)} · ` : ""}${inspect}`);
   if (log.broken !== null) return EXIT.integrity;
   if (!ended.ok) {
     const { outcome } = ended;

@@ -52,7 +52,8 @@ interface CallData {
   readonly step: number;
   readonly key: string;
   readonly name: string;
-  readonly args: Readonly<Record<string, unknown>>;
+  /** null where what was given is no JSON. */
+  readonly args: Readonly<Record<string, unknown>> | null;
   readonly decision: {
     readonly effect: string;
     readonly needs: readonly { readonly resource: string }[];
@@ -141,9 +142,10 @@ export class Screen {
     const { pid, name, decision, result } = call;
     if (name === "tool.call" && (result.ok || this.#told.delete(idOf(call)))) return;
     if (!result.ok) this.#told.add(idOf({ ...call, key: call.key.replace(/\.\d+$/, "") }));
-    const what = oneLine(decision.needs[0]?.resource ?? String(call.args["name"] ?? ""));
+    const named = call.args?.["name"] ?? call.args?.["path"] ?? "";
+    const what = oneLine(decision.needs[0]?.resource ?? String(named));
     if (decision.effect === "deny") {
-      const why = decision.rule === undefined ? "no capability covers it" : `${decision.rule}`;
+      const why = decision.rule ?? refusal(result);
       this.#row(pid, name, what, `${this.#paint("red", "DENY ")} ${why}`);
       return;
     }
@@ -153,7 +155,7 @@ export class Screen {
       this.#row(pid, name, what, `${this.#paint("yellow", result.code ?? "")} ${message}`);
       return;
     }
-    if (QUIET.has(name) || call.args["type"] === "context") return;
+    if (QUIET.has(name) || call.args?.["type"] === "context") return;
     if (!isEffect && this.#isFull(pid)) return;
     const said = isEffect ? this.#paint("green", "done ") : this.#paint("green", "allow");
     const cap = decision.by[0]?.[0] ?? "";
@@ -198,6 +200,12 @@ export class Screen {
       `  ${start} ${pid.padEnd(6)} ${verb.padEnd(13)} ${what.padEnd(width)} ${rest}`.trimEnd(),
     );
   }
+}
+
+/** Why a call was refused that no rule was about. */
+function refusal({ code, message = "" }: CallData["result"]): string {
+  if (code === "EPERM") return "no capability covers it";
+  return oneLine(`${code} ${message}`).slice(0, 100);
 }
 
 function idOf({ pid, step, key }: { pid: string; step: number; key: string }): string {

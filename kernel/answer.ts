@@ -108,7 +108,9 @@ function checkAnswer(request: RequestRecord, said: PersonAnswer): void {
   const may: readonly string[] = REFUSED[request.kind];
   if (!may.includes(said.outcome)) {
     const kind = request.kind === "doubt" ? "question" : request.kind;
-    const expected = may[0] === "answer" ? "an answer" : [...may, "deny"].join(" or ");
+    const expected = may[0] === "answer"
+      ? 'an answer to it, by outcome "answer" or libos answer, or deny'
+      : [...may, "deny"].join(" or ");
     throw new SysError("EINVAL", `${refused}: a ${kind}, expected ${expected}`);
   }
   if (said.outcome === "answer") checkValue(request, said.value);

@@ -31,6 +31,14 @@ export function oneLine(text: string): string {
   return printable(text).replaceAll("\n", "\\n");
 }
 
+/** A word as it can be put into a command: quoted where a shell would read it otherwise. */
+export function shellWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  if (word.search(UNSAFE) < 0) return `'${word.replaceAll("'", "'\\''")}'`;
+  const hex = (char: string): string => char.codePointAt(0)!.toString(16).padStart(8, "0");
+  return `$'${word.replace(/[\\']/g, "\\$&").replace(UNSAFE, (char) => `\\U${hex(char)}`)}'`;
+}
+
 /** Like `printable`, each line behind a bar, at most `lengthMax` characters. */
 export function quoted(text: string, lengthMax: number): { text: string; isCut: boolean } {
   const isCut = text.length > lengthMax;

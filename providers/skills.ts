@@ -23,7 +23,7 @@ export class FolderSkills implements Skills {
 
   /** Opens folders. Errors: those of files, for one that is not there. */
   static async open(folders: readonly string[]): Promise<FolderSkills> {
-    return new FolderSkills(await Promise.all(folders.map((folder) => RootedFiles.open(folder))));
+    return new FolderSkills(await Promise.all(folders.map(opened)));
   }
 
   async names(): Promise<readonly string[]> {
@@ -65,6 +65,15 @@ export class FolderSkills implements Skills {
       "ENOENT",
       `Cannot find skill "${skill}": absent, expected one of skill.list`,
     );
+  }
+}
+
+async function opened(folder: string): Promise<Files> {
+  try {
+    return await RootedFiles.open(folder);
+  } catch (error) {
+    if (!(error instanceof SysError) || error.code !== "ENOENT") throw error;
+    throw new SysError("ENOENT", `Cannot find skills in "${folder}": absent, expected a folder`);
   }
 }
 

@@ -249,3 +249,30 @@ Deno.test("policy load reaches a live tree, and unused says what never decided",
   ok(left.every(({ rule }) => rule.startsWith("deny file.remove")));
   equal(left.length, 1);
 });
+
+Deno.test("Where a text is wanted, an answer is what was written, and no number", async () => {
+  await using place = await Place.make();
+  const version = `import { allow, defineImage } from "@agent-libos/core";
+const image = defineImage({
+  name: "version",
+  program: async ({ sys }) => {
+    const { answer: text } = await sys.human.ask({ prompt: "Which version?" });
+    const schema = { type: "number" };
+    const { answer: count } = await sys.human.ask({ prompt: "How many?", schema });
+    await sys.process.exit({ result: { text, count } });
+  },
+});
+export default { image, spawn: { goal: "Ask", grants: [allow("human.ask", "**")] } };
+`;
+  await place.write("version.ts", version);
+  equal((await place.libos("run", "version.ts", "--no-wait")).exit, 5);
+  const wrong = await place.libos("approve", "req_1.1");
+  equal(wrong.exit, 1);
+  match(wrong.err, /a question, expected an answer to it, by .* libos answer, or deny/);
+  match((await place.libos("answer", "req_1.1", "1.10")).out, /answered 1\.10 req_1\.1/);
+  equal((await place.libos("run", "version.ts", "--resume", "--no-wait")).exit, 5);
+  equal((await place.libos("answer", "req_1.2", "1.10")).exit, 0);
+  const ended = await place.libos("run", "version.ts", "--resume", "--no-wait", "-o", "json");
+  match(ended.out, /"text": "1\.10"/);
+  match(ended.out, /"count": 1\.1,/);
+});

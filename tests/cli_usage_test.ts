@@ -18,7 +18,11 @@ const REFUSALS: readonly Row[] = [
   ["help nosuch", 2, /no such command/],
   ["aprove req_1.1", 2, /did you mean "approve"/],
   ["ps extra", 2, /1 arguments, expected/],
-  ["ps --nosuch", 2, /Unknown option '--nosuch'/],
+  ["ps --nosuch", 2, /Cannot run "ps": Unknown option '--nosuch'\n/],
+  ["ps --stat ready", 2, /Unknown option '--stat', did you mean "--state"\?/],
+  ["overview p_1", 2, /1 arguments, expected none\n/],
+  ["gc", 3, /Cannot open store ".*": absent, expected a store/],
+  ["skills ls --skills nosuch", 3, /Cannot find skills in ".*nosuch": absent, expected a folder/],
   ["ps -o toml", 2, /Cannot print "toml": unknown, expected table/],
   ["ps --state waitng", 2, /Cannot list state "waitng": unknown, expected ready, running/],
   ["ps --state waiting/persn", 2, /unknown, expected .*waiting\/person/],
@@ -54,6 +58,13 @@ const REFUSALS: readonly Row[] = [
   ["run", 2, /0 arguments/],
   ["run nosuch.ts go", 3, /Cannot run "nosuch.ts": no such file/],
   ["run nothing.ts go", 2, /it exports no image/],
+  ["run notes.md go", 1, /Cannot load "notes.md": Expected a JavaScript or TypeScript module/],
+  ["run cut.ts go", 1, /Cannot load "cut.ts": SyntaxError: [^]*cut.ts:1:/],
+  [
+    "run boom.ts go",
+    1,
+    /Cannot load "boom.ts": boom, at file:.*boom.ts:1:7\nexpected a TypeScript/,
+  ],
   ["run greeter.ts", 2, /no goal, expected one, or --resume/],
   ["run greeter.ts go --no-wait --grant file.wriet(./x)", 2, /did you mean "file.write"/],
   ["run greeter.ts go --grant x", 2, /column 1 has no verb/],
@@ -67,6 +78,9 @@ const REFUSALS: readonly Row[] = [
 
 Deno.test("main() refuses wrong usage with its exit code and one sentence", async (test) => {
   await using place = await Place.make();
+  await place.write("notes.md", "# Notes\n");
+  await place.write("cut.ts", "const x = ;\n");
+  await place.write("boom.ts", 'throw new Error("boom");\n');
   for (const [argv, exit, says] of REFUSALS) {
     await test.step(`libos ${argv}`, async () => {
       const said = await place.libos(...argv.split(" ").filter((word) => word !== ""));

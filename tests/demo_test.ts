@@ -156,6 +156,11 @@ Deno.test("Any folder will do: hidden, binary, huge and oddly named things", () 
     const { code, out, err } = await demo([odd], cwd);
     assert.equal(code, 0, out + err);
     assert.doesNotMatch(out, new RegExp(`${String.fromCharCode(27)}\\[2J`));
+    assert.match(
+      out,
+      /file\.list +\.\/b\*c +DENY +EINVAL Cannot use path "\.\/b\*c": "\*" in a name/,
+    );
+    assert.match(out, /Next: cat '.*odd folder\/libos-audit\/report\.md' ·/);
     const report = await Deno.readTextFile(join(odd, "libos-audit/report.md"));
     for (const part of ["./a (1)/x y.txt", "./ü/x y.txt", "./deep/er/est/x y.txt", "too large"]) {
       assert(report.includes(part), `${part} in\n${report}`);
