@@ -5,6 +5,7 @@
  *   A1. A session changes nothing without the CSRF value of its page in a header.
  *   A2. Whoever guesses is slowed down, and learns only that it was wrong; nobody else who asks
  *       from the same address waits for it.
+ *   A3. Whose token was taken back hears no more of what it asked for before.
  * @module
  */
 
@@ -120,6 +121,15 @@ export function signOut(
   const secret = getCookie(c, name);
   if (secret !== undefined) quietly(house.failed, () => house.tokens.end(secret));
   deleteCookie(c, name, { path: "/", secure: isSecure(c, house) });
+}
+
+/** Whether who asks is let in still, which is looked at before what took its time is told. */
+export function isStillIn(
+  c: Context<Env>,
+  { tokens, failed }: Pick<House, "tokens" | "failed">,
+): boolean {
+  const standing = { token: c.get("who").token, session: c.get("session") };
+  return quietly(failed, () => tokens.goodUntil(standing)) !== undefined;
 }
 
 /** Refuses whoever's role does not reach `role`. */

@@ -10,6 +10,8 @@
  *   T2. A session can do what its token can, and ends with it.
  *   T3. A one-time link opens one session.
  *   T4. Whoever listens hears of every change, this program's at once.
+ *   T5. Nobody signs others out by signing in: where there are too many sessions, the oldest of the
+ *       token that has the most of them ends.
  * @module
  */
 
@@ -217,8 +219,7 @@ export class TokenBook {
     const session = { hash: hashOf(secret), token, expiresMs: nowMs + LIMITS.sessionMsMax };
     this.#change((kept) => ({
       ...kept,
-      sessions: [...kept.sessions.filter(({ expiresMs }) => expiresMs > nowMs), session]
-        .slice(-LIMITS.sessionsMax),
+      sessions: bounded([...kept.sessions.filter(({ expiresMs }) => expiresMs > nowMs), session]),
     }));
     return secret;
   }
@@ -284,6 +285,14 @@ export class TokenBook {
     this.#stamp = undefined;
     this.#refresh();
   }
+}
+
+/** T5 */
+function bounded(sessions: Kept["sessions"]): Kept["sessions"] {
+  if (sessions.length <= LIMITS.sessionsMax) return sessions;
+  const own = [...Map.groupBy(sessions, ({ token }) => token).values()];
+  const [oldest] = own.reduce((most, one) => one.length > most.length ? one : most);
+  return bounded(sessions.filter((one) => one !== oldest));
 }
 
 function readTokens(text: string): Kept {

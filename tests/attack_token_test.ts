@@ -8,6 +8,7 @@ import { LIMITS } from "../kernel/limits.ts";
 import { realClock } from "../providers/clock.ts";
 import { privateFile } from "../providers/private_file.ts";
 import { realRandom } from "../providers/random.ts";
+import { defineImage } from "../mod.ts";
 import { serve, TokenBook } from "../server/mod.ts";
 import { VirtualClock } from "../testing.ts";
 import { serverPlace } from "./server_place.ts";
@@ -137,4 +138,68 @@ Deno.test("A link is nobody's after its time, after a restart, and when its toke
     const secrets = [late, restarted, unread, taken].map((one) => new URL(one).search.slice(3));
     assert(secrets.every((secret) => !told.join().includes(secret)));
   });
+});
+
+Deno.test("Who signs in on and on ends sessions of its own, and nobody else's", async () => {
+  await using at = await serverPlace();
+  const { tokens: book } = at.server;
+  const of = (name: string) => book.create({ name, role: "viewer" }).record.id;
+  const open = (token: string) => book.follow(book.link(token))!;
+  const ada = open(of("ada"));
+  const eve = of("eve");
+  const [first, ...more] = Array.from({ length: LIMITS.sessionsMax }, () => open(eve));
+  assert.equal(book.session(ada)?.who.name, "ada");
+  assert.equal(book.session(first!), undefined);
+  assert.equal(book.session(more[0]!)?.who.name, "eve");
+});
+
+const waiter = defineImage({
+  name: "waiter",
+  program: async ({ sys }) => {
+    await sys.message.receive({});
+    await sys.process.exit({ result: "what it found" });
+  },
+});
+
+Deno.test("A wait that began before its token was taken back tells nothing", async () => {
+  await using at = await serverPlace();
+  const process = await at.runtime.spawn(waiter, { goal: "wait" });
+  const { secret, record } = at.server.tokens.create({ name: "gone", role: "operator" });
+  const headers = { authorization: `Bearer ${secret}` };
+  const wait = () => at.ask(null, `/v1/processes/${process.pid}/wait?timeoutMs=60000`, { headers });
+  const waits = Array.from({ length: LIMITS.httpWaitsPerPrincipalMax + 1 }, wait);
+  // As many as there may be wait now: one more was refused.
+  assert.equal((await Promise.race(waits)).status, 429);
+  at.server.tokens.revoke(record.id);
+  await process.send("go on");
+  const answers = await Promise.all(waits);
+  const texts = await Promise.all(answers.map((one) => one.text()));
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))].sort(), [401, 429]);
+  assert.ok(texts.every((text) => !text.includes("what it found")));
+});
+
+const writer = defineImage({
+  name: "writer",
+  program: async ({ sys }) => {
+    const value = "x".repeat(900_000);
+    for (let i = 0; i < 24; i++) await sys.object.create({ name: `o${i}`, type: "text", value });
+    await sys.process.exit({});
+  },
+});
+
+Deno.test("An export is cut off when its token is taken back", async () => {
+  await using at = await serverPlace();
+  const process = await at.runtime.spawn(writer, { goal: "write" });
+  await process.wait();
+  const { secret, record } = at.server.tokens.create({ name: "gone", role: "operator" });
+  const headers = { authorization: `Bearer ${secret}` };
+  const answer = await at.ask(null, "/v1/trees/t_1/export", { headers });
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = (await reader.read()).value!;
+  at.server.tokens.revoke(record.id);
+  for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+  const whole = await (await at.ask("operator", "/v1/trees/t_1/export")).text();
+  const last = (lines: string): string => lines.trimEnd().split("\n").at(-1)!;
+  assert.ok(text.length < whole.length / 2, `${text.length} of ${whole.length}`);
+  assert.notEqual(JSON.parse(last(text)).type, JSON.parse(last(whole)).type);
 });

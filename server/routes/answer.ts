@@ -32,11 +32,14 @@ export function jsonLines(description: string) {
   return { content: { [LINES]: { schema: z.string() } }, description };
 }
 
-/** Records as a body; `begin` is run when there is a first, and before anybody has it. */
-export async function linesBody(
-  records: AsyncIterable<string>,
-  begin: () => Promise<void>,
-): Promise<ReadableStream<Uint8Array>> {
+/**
+ * Records as a body; `begin` is run when there is a first, and before anybody has it. Where
+ * `mayGoOn` says no there are no more: what is cut off so has no record that it is whole.
+ */
+export async function linesBody(records: AsyncIterable<string>, { begin, mayGoOn }: {
+  readonly begin: () => Promise<void>;
+  readonly mayGoOn: () => boolean;
+}): Promise<ReadableStream<Uint8Array>> {
   const encoder = new TextEncoder();
   const iterator = records[Symbol.asyncIterator]();
   // What refuses the whole of it is said in an answer, and not by breaking off.
@@ -46,7 +49,9 @@ export async function linesBody(
     async pull(controller) {
       const { done, value } = first ?? await iterator.next();
       first = null;
-      if (done === true) controller.close();
+      const isCut = !mayGoOn();
+      if (isCut) await iterator.return?.();
+      if (done === true || isCut) controller.close();
       else controller.enqueue(encoder.encode(`${value}\n`));
     },
     cancel: async () => void await iterator.return?.(),

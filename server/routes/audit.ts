@@ -9,7 +9,7 @@ import type { TreeId } from "../../kernel/ids.ts";
 import { LIMITS } from "../../kernel/limits.ts";
 import type { Checked } from "../../runtime/auditing.ts";
 import type { Api, House } from "../api.ts";
-import { need } from "../auth.ts";
+import { isStillIn, need } from "../auth.ts";
 import { Held, Rate } from "../guard.ts";
 import { isConfined } from "../principal.ts";
 import { checkedListShape, verifiedShape } from "../schema/evidence.ts";
@@ -123,11 +123,14 @@ function exports(app: Api, house: House): void {
       if (c.req.method === "HEAD") return new Response(null, { headers });
       const records = house.runtime.exportAudit(id === undefined ? {} : { tree: id });
       return new Response(
-        await linesBody(records, async () => {
-          // Of all trees, a line in each of their logs would wake every one of them.
-          if (id !== undefined) {
-            await house.reveals.noteOften(id, { what: "the log", by: who.name });
-          }
+        await linesBody(records, {
+          begin: async () => {
+            // Of all trees, a line in each of their logs would wake every one of them.
+            if (id !== undefined) {
+              await house.reveals.noteOften(id, { what: "the log", by: who.name });
+            }
+          },
+          mayGoOn: () => isStillIn(c, house),
         }),
         { headers },
       );

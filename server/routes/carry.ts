@@ -13,7 +13,7 @@ import { SysError } from "../../kernel/errors.ts";
 import type { TreeId } from "../../kernel/ids.ts";
 import { exportTree, type Imported, importTree, moveTree } from "../../runtime/portable.ts";
 import type { Api, House } from "../api.ts";
-import { need } from "../auth.ts";
+import { isStillIn, need } from "../auth.ts";
 import { bodyLines, Held } from "../guard.ts";
 import { isConfined } from "../principal.ts";
 import { BrokenBody } from "../problem.ts";
@@ -51,8 +51,9 @@ function leaving(app: Api, house: House): void {
       const headers = { "content-type": LINES };
       if (c.req.method === "HEAD") return new Response(null, { headers });
       const records = exportTree(house.runtime.node.options.store, tree);
-      const note = () => house.reveals.note(tree, { what: "an export", by: who.name });
-      return new Response(await linesBody(records, note), { headers });
+      const begin = () => house.reveals.note(tree, { what: "an export", by: who.name });
+      const mayGoOn = () => isStillIn(c, house);
+      return new Response(await linesBody(records, { begin, mayGoOn }), { headers });
     },
   );
   app.openapi(
@@ -69,7 +70,8 @@ function leaving(app: Api, house: House): void {
       const who = c.get("who");
       const { state: { tree } } = await seenTree(house, who, c.req.valid("param").tree as TreeId);
       const records = moveTree(house.runtime.node, tree, { to: "an export", by: who.name });
-      const body = await linesBody(records, () => Promise.resolve());
+      const mayGoOn = () => isStillIn(c, house);
+      const body = await linesBody(records, { begin: () => Promise.resolve(), mayGoOn });
       return new Response(body, { headers: { "content-type": LINES } });
     },
   );

@@ -15,9 +15,10 @@ import { LIMITS } from "../../kernel/limits.ts";
 import { parseRule } from "../../runtime/rule.ts";
 import type { SpawnOptions } from "../../runtime/runtime.ts";
 import type { Api, House } from "../api.ts";
-import { need } from "../auth.ts";
+import { isStillIn, need } from "../auth.ts";
 import { Held } from "../guard.ts";
 import { tagged } from "../page.ts";
+import { Refusal } from "../problem.ts";
 import { type Principal, reaches } from "../principal.ts";
 import { processesNamed, processesOf } from "../search.ts";
 import { seenProcess } from "../sight.ts";
@@ -110,6 +111,9 @@ function waiting(app: Api, house: House): void {
         c.get("who").token,
         () => waited(house, pid as Pid, c.req.valid("query").timeoutMs),
       );
+      if (!isStillIn(c, house)) {
+        throw new Refusal("unauthenticated", "Cannot answer: signed out meanwhile");
+      }
       const seen = await seenProcess(house, c.get("who"), pid as Pid);
       const process = processView(seen, seen.process);
       const result = reaches(c.get("who").role, "operator") ? resultOf(seen.process) : null;
