@@ -231,6 +231,7 @@ export const LIMITS = {
   mcpResultPartsMax: 256,
   mcpQuestionsPerCallMax: 16,
   mcpQuestionCharsMax: 2_000,
+  mcpRequestCharsMax: 16_000,
   mcpCallsInFlightMax: 16,
   mcpStartMsMax: 30_000,
   mcpProbeMsMax: 5_000,

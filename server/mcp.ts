@@ -27,11 +27,12 @@ import {
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import { z } from "zod";
+import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { exposed } from "../kernel/mcp_text.ts";
 import type { Ask } from "./mcp_ask.ts";
 import { type ApiRequest, OFFERED, type OfferedTool } from "./mcp_tools.ts";
-import { questionFor, replyTo } from "./mcp_question.ts";
+import { type FormQuestion, questionFor, replyTo } from "./mcp_question.ts";
 import { reaches, type Role } from "./principal.ts";
 import type { RequestView } from "./schema/request.ts";
 
@@ -157,7 +158,14 @@ async function asking(
     const expected = "expected a decision: this client asks no person";
     return refused("EINVAL", `Cannot answer request "${id}": no decision, ${expected}`);
   }
-  const { message, schema, state } = questionFor(view);
+  let question: FormQuestion;
+  try {
+    question = questionFor(view);
+  } catch (error) {
+    if (error instanceof SysError) return refused(error.code, error.message);
+    throw error;
+  }
+  const { message, schema, state } = question;
   return inputRequired({
     inputRequests: { decision: inputRequired.elicit({ message, requestedSchema: schema }) },
     requestState: state,

@@ -1,9 +1,14 @@
 /**
  * Requests to people as questions of MCP: what the person at a client is shown, and what they say.
+ *
+ * Invariants:
+ *   Q1. What an agent wrote stands behind a line that says so, however it is spelled.
+ *   Q2. A person is shown all of a call, or is not asked here.
  * @module
  */
 
 import { z } from "zod";
+import { SysError } from "../kernel/errors.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { exposed } from "../kernel/mcp_text.ts";
 import { parseJson } from "../kernel/parse.ts";
@@ -34,8 +39,15 @@ const SAID = z.object({
   content: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** A request as a form: yes or no to a call, one field for an answer. */
+/** A request as a form: yes or no to a call, one field for an answer. `ELIMIT` for a long one. */
 export function questionFor(view: RequestView): FormQuestion {
+  const message = exposed(wordsOf(view), Infinity);
+  const most = LIMITS.mcpRequestCharsMax;
+  if (message.length > most) {
+    const sentence = `Cannot put request "${view.id}" before the person: ${message.length} ` +
+      `characters, expected ${most} at most; the console and libos approve show all of it`;
+    throw new SysError("ELIMIT", sentence, { limit: "mcpRequestCharsMax" });
+  }
   const isQuestion = view.kind === "question" || view.kind === "doubt";
   const state: z.infer<typeof STATE> = {
     way: isQuestion ? "question" : "permission",
@@ -44,7 +56,7 @@ export function questionFor(view: RequestView): FormQuestion {
     askers: Math.max(1, view.askers.length),
   };
   return {
-    message: exposed(wordsOf(view), LIMITS.mcpQuestionCharsMax),
+    message,
     schema: {
       type: "object",
       properties: (isQuestion ? answerField(view) : YES_OR_NO) as Record<string, never>,
@@ -64,7 +76,7 @@ function answerField({ choices }: RequestView): unknown {
   return { answer: { type: "string", title: "Answer", ...isChoice ? { enum: choices } : {} } };
 }
 
-/** What the kernel knows stands before what agents wrote, so that nothing passes for it. */
+/** What the kernel knows stands before what agents wrote, each in one line (Q1). */
 function wordsOf({ pid, goal, prompt, call, risk, because, preview, schema }: RequestView): string {
   const form = JSON.stringify(schema);
   return [
@@ -72,10 +84,13 @@ function wordsOf({ pid, goal, prompt, call, risk, because, preview, schema }: Re
     ...because === null ? [] : [`Because: ${because}`],
     ...schema === null ? [] : [`The answer is JSON of ${form}`],
     "What agents wrote:",
+  ].map((line) => line.replaceAll("\n", "\\n")).concat(
     prompt,
     `Goal: ${goal}`,
+    // Q2
+    ...call === null ? [] : [`Arguments: ${JSON.stringify(call.args)}`],
     ...preview === null ? [] : [preview.body],
-  ].join("\n");
+  ).join("\n");
 }
 
 /** What was said, as a decision of the API; a sentence where it is none. */

@@ -329,6 +329,7 @@ for (const [verb, image, content, result] of PEOPLE) {
     assert.equal((done as { request: { by: string } }).request.by, "approver", String(done));
     const head = image === "maker" ? "asks: object.create\\(.*thing\\), risk" : "asks\n";
     assert.match(shown, new RegExp(`^Process ${pid} ${head}[^]*What agents wrote:`));
+    assert.match(shown, image === "maker" ? /\nArguments: \{.*"value":"x"/ : /asks\n/);
     const process = (await at.runtime.get(pid))!;
     assert.equal((await process.wait()).result, result);
   });
