@@ -19,53 +19,11 @@ import { serve } from "../server/mod.ts";
 import { HookBook } from "../providers/hook_book.ts";
 import { hookBookPath } from "../runtime/hooks.ts";
 import { Place } from "./cli_place.ts";
+import { Receiver } from "./hook_receiver.ts";
 
 const CHILD = fileURLToPath(new URL("hooks_child.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
 const SECRET = "a secret of enough characters";
-
-interface Got {
-  readonly headers: Headers;
-  readonly text: string;
-  readonly body: Record<string, unknown>;
-}
-
-/** A receiver: answers what `answer` says, and remembers. */
-class Receiver implements AsyncDisposable {
-  readonly got: Got[] = [];
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  #heard = Promise.withResolvers<void>();
-
-  constructor(answer: (nth: number, got: Got) => Response | Promise<Response>, port = 0) {
-    const options = { port, hostname: "127.0.0.1", onListen: () => {} };
-    this.#server = Deno.serve(options, async (request) => {
-      const text = await request.text();
-      const got = { headers: request.headers, text, body: JSON.parse(text) };
-      this.got.push(got);
-      this.#heard.resolve();
-      this.#heard = Promise.withResolvers();
-      return await answer(this.got.length, got);
-    });
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}/hook?key=PRIVATE-KEY`;
-  }
-
-  get port(): number {
-    return this.#server.addr.port;
-  }
-
-  /** Waits until `count` requests have come. */
-  async upTo(count: number): Promise<readonly Got[]> {
-    while (this.got.length < count) await this.#heard.promise;
-    return this.got;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
-  }
-}
 
 const ok = (): Response => new Response(null, { status: 204 });
 
