@@ -57,7 +57,7 @@ export async function testTool(workshop: Workshop, tool: Tested, given: {
       throw new SysError("ECANCELED", `Cannot test tool "${tool.name}": stopped`);
     }
     const why = script.wrong ?? misfit(tool, test, end) ?? script.missing ?? "";
-    const logs = end.logs.slice(-LOGS_SHOWN);
+    const logs = end.logs.slice(-LOGS_SHOWN).map(short);
     results.push({ name: test.name, passed: why === "", why, logs });
   }
   return results;
@@ -84,8 +84,8 @@ class Script {
     if (!fits) {
       const wanted = expected === undefined
         ? "no more calls"
-        : `${expected.name}(${canonical(expected.args ?? "any")})`;
-      const message = `call ${this.#at} was ${name}(${canonical(args)}), expected ${wanted}`;
+        : `${expected.name}(${shown(expected.args ?? "any")})`;
+      const message = `call ${this.#at} was ${name}(${shown(args)}), expected ${wanted}`;
       this.wrong ??= message;
       return { ok: false, code: "EINVAL", message, atMs: this.#nowMs };
     }
@@ -100,7 +100,7 @@ class Script {
   #waited(args: Json): PortAnswer {
     const { ms } = (args ?? {}) as { readonly ms?: Json };
     if (!Number.isSafeInteger(ms) || Number(ms) < 0 || Number(ms) > LIMITS.waitMsMax) {
-      const message = `clock.wait(${canonical(args)}), expected {"ms":0} to ${LIMITS.waitMsMax}`;
+      const message = `clock.wait(${shown(args)}), expected {"ms":0} to ${LIMITS.waitMsMax}`;
       this.wrong ??= message;
       return { ok: false, code: "EINVAL", message, atMs: this.#nowMs };
     }
@@ -115,6 +115,17 @@ class Script {
   }
 }
 
+/** A value as it is told: many tests with long ones would be more than one answer holds. */
+function shown(value: Json): string {
+  return short(canonical(value));
+}
+
+function short(text: string): string {
+  const most = LIMITS.toolTestShownCharsMax;
+  if (text.length <= most) return text;
+  return `${text.slice(0, most).toWellFormed()}… (${text.length} characters)`;
+}
+
 function misfit(tool: Tested, test: ToolTest, end: CageEnd): string | null {
   const input = checkAgainst(tool.inputSchema, test.input);
   if (input !== null) return `the input does not fit the schema: ${input}`;
@@ -123,7 +134,7 @@ function misfit(tool: Tested, test: ToolTest, end: CageEnd): string | null {
     const wrong = tool.outputSchema === null ? null : checkAgainst(tool.outputSchema, end.output);
     if (wrong !== null) return `the output does not fit the schema: ${wrong}`;
     if (test.output === undefined || canonical(test.output) === canonical(end.output)) return null;
-    return `it returned ${canonical(end.output)}, expected ${canonical(test.output)}`;
+    return `it returned ${shown(end.output)}, expected ${shown(test.output)}`;
   }
   const code = end.kind === "limit" ? "ELIMIT" : end.kind === "threw" ? end.code ?? "EIO" : "EIO";
   if (test.error?.code === code) return null;

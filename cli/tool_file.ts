@@ -4,13 +4,14 @@
  */
 
 import { basename } from "node:path";
-import { SYSCALLS } from "../broker/table.ts";
+import { RIGHTS, SYSCALLS } from "../broker/table.ts";
 import { type Problem, type Review, REVIEWS, type Tier, TIERS } from "../broker/sandbox.ts";
 import { SysError } from "../kernel/errors.ts";
 import { checkContract, type ToolTest } from "../kernel/generated.ts";
 import { parsePattern } from "../kernel/grammar.ts";
 import type { Json, JsonObject } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
+import { unknownRight } from "../kernel/policy.ts";
 import { oneLine } from "../providers/printable.ts";
 import type { JitOptions } from "../runtime/workshop.ts";
 import type { Context } from "./command.ts";
@@ -106,7 +107,10 @@ function parseContract(
   const contract = { ...rest, outputSchema, tests: tests as ToolTest[] };
   try {
     checkContract(null, { ...contract, taken: [] });
-    for (const right of contract.rights) parsePattern(right);
+    for (const text of contract.rights) {
+      const unknown = unknownRight(parsePattern(text).right, { rights: RIGHTS });
+      if (unknown !== undefined) throw new SysError("EINVAL", `right "${text}": ${unknown}`);
+    }
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     throw new SysError(error.code, `${what}: ${error.message}`);

@@ -188,6 +188,7 @@ const REFUSALS: readonly (readonly [argv: string, exit: number, says: RegExp])[]
   ["tools test bare.ts", 3, /no contract, expected bare\.tool\.json beside it/],
   ["tools test torn.ts", 1, /Cannot read "torn\.tool\.json": no JSON/],
   ["tools test odd.ts", 1, /Cannot read "odd\.tool\.json": .*column 1 has no verb/],
+  ["tools run misspelt.ts", 1, /misspelt\.tool\.json": .*no syscall "file\.raed", did you mean/],
   ["tools run csv_sum.ts --grant x", 2, /column 1 has no verb/],
   ["tools run csv_sum.ts --input {", 2, /Cannot use --input: .*expected JSON, or @FILE/],
   ["tools run csv_sum.ts --input @nosuch", 3, /Cannot read "nosuch"/],
@@ -200,9 +201,11 @@ const REFUSALS: readonly (readonly [argv: string, exit: number, says: RegExp])[]
 Deno.test("tools refuses wrong usage with its exit code and one sentence", async (test) => {
   await using place = await withTool();
   await place.write("bare.ts", SUM);
-  for (const name of ["torn", "odd"]) await place.write(`${name}.ts`, SUM);
+  for (const name of ["torn", "odd", "misspelt"]) await place.write(`${name}.ts`, SUM);
   await place.write("torn.tool.json", "{");
   await place.write("odd.tool.json", JSON.stringify({ ...CONTRACT, rights: ["file"] }));
+  const raed = { ...CONTRACT, rights: ["file.raed(./data/**)"] };
+  await place.write("misspelt.tool.json", JSON.stringify(raed));
   for (const [argv, exit, says] of REFUSALS) {
     await test.step(`libos ${argv}`, async () => {
       const said = await place.libos(...argv.split(" "));

@@ -74,6 +74,7 @@ const SHAPES: readonly Refusal[] = [
   ["import() as a type", within('let a: import("/etc/passwd").A;'), "2:10", IMPORT],
   ["typeof import()", within('let a: typeof import("/etc/passwd");'), "2:10", IMPORT],
   ["import.meta", within("return import.meta.url;"), "2:10", /import\.meta/],
+  ["import.defer()", within('await import.defer("node:fs");'), "2:9", IMPORT],
   ["require()", within('require("fs");'), "2:3", IMPORT],
   ["declare global", at("declare global { var a: 1 }"), "2:1", NAMESPACE],
   ["a namespace", at("namespace A { export const b = 1; }"), "2:1", NAMESPACE],

@@ -310,6 +310,28 @@ for (const [claim, test, why] of SCRIPTS) {
   });
 }
 
+Deno.test("What tests say of long values and logs fits into one answer, however many they are", () =>
+  inWorld(async (world) => {
+    const told = await world.result(async ({ sys }) => {
+      const { tool } = await sys.tool.propose(contract("long"));
+      const tests = Array.from({ length: 64 }, (_, i) => ({ name: `t${i}`, input: {}, output: 1 }));
+      const { failed, results } = await sys.tool.test({ tool, tests });
+      return [failed, results[63]!.why.replace(/x+/, "x"), results[63]!.logs[0]!.slice(-19)];
+    });
+    assert.deepEqual(told, [
+      64,
+      'it returned "x… (200002 characters), expected 1',
+      "l… (6000 characters)".slice(-19),
+    ]);
+  }, {
+    workshop: FakeWorkshop.of({
+      long: (_, os) => {
+        for (let i = 0; i < 10; i++) os.log("l".repeat(6_000));
+        return Promise.resolve("x".repeat(200_000));
+      },
+    }),
+  }));
+
 for (const args of [null, 3, [], { ms: "1" }, { ms: -1 }, { ms: 1e400 }, {}]) {
   Deno.test(`A tool under test that waits for ${JSON.stringify(args)} fails its test`, () =>
     inWorld(async (world) => {

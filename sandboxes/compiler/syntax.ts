@@ -27,6 +27,7 @@ const DEPTH_MAX = 500;
 
 const DEEP = `Cannot check the source: nested deeper than ${DEPTH_MAX}, expected flatter code`;
 const IMPORT = "Cannot import: a tool has no modules, expected only os and the globals";
+const META = 'Cannot use "import.meta": a tool does not know where it is';
 const EXPORT = 'Cannot export this: expected one "export default" and no other export';
 const NAMESPACE = "Cannot declare a namespace or global: expected plain declarations";
 const DECLARE = 'Cannot use "declare": what is not there cannot be declared into being';
@@ -167,10 +168,12 @@ class Walk {
       case SyntaxKind.Identifier:
       case SyntaxKind.PrivateIdentifier:
         return this.#nameProblem(node);
-      case SyntaxKind.MetaProperty:
-        return (node as ts.MetaProperty).keywordToken === SyntaxKind.ImportKeyword
-          ? 'Cannot use "import.meta": a tool does not know where it is'
-          : undefined;
+      case SyntaxKind.MetaProperty: {
+        const { keywordToken, name } = node as ts.MetaProperty;
+        if (keywordToken !== SyntaxKind.ImportKeyword) return undefined;
+        // Otherwise it is a phase of an import: `import.defer("…")`.
+        return name.text === "meta" ? META : IMPORT;
+      }
       case SyntaxKind.CallExpression:
       case SyntaxKind.NewExpression:
         return this.#callProblem(node as ts.CallExpression | ts.NewExpression);

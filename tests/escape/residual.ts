@@ -80,6 +80,14 @@ const NOT_HELD: Readonly<Record<Tier, readonly string[]>> = {
     "sorts numbers without a comparator",
     "writes a BigInt in decimal",
     "tries to bring its isolate down with odd uses of the engine",
+    "compiles expressions that are large when they are compiled",
+    "matches sets of texts by the newest flag",
+    "maps helpers of iterators over what has no end",
+    "counts days between the ends of time",
+    "takes addresses apart that are long in each way",
+    "is told in hexadecimal what it holds",
+    "keeps a million templates and private names",
+    "joins signals without end, and listens to all",
   ],
 };
 
