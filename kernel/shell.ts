@@ -118,9 +118,14 @@ const KNOWN: Readonly<Record<string, Known>> = {
   ...every("cat tac head tail wc nl od cut comm cmp diff fold expand paste join rev", {
     class: "reads",
   }),
-  ...every("ls stat du df tree realpath readlink test [ grep egrep fgrep which", {
+  ...every("ls stat du df realpath readlink test [ grep egrep fgrep which", {
     class: "reads",
   }),
+  tree: {
+    class: "reads",
+    // Letters of options may stand together.
+    worse: [[/^(-[A-Za-z]*[oR]|--output)/, "changes", "it writes what it found into files"]],
+  },
   ...every("md5sum sha1sum sha224sum sha256sum sha384sum sha512sum cksum b2sum", {
     class: "reads",
   }),
@@ -132,8 +137,11 @@ const KNOWN: Readonly<Record<string, Known>> = {
   uniq: { class: "reads", options: /^-(c|d|D|i|u|z)+$/, wordsMax: 1 },
   file: { class: "reads", options: /^(-[bihkLnNprsz0]+|--mime(-type|-encoding)?|--brief)$/ },
   find: { class: "reads", worse: ACTIONS },
-  ...every("mkdir touch cp mv ln install tee mktemp chmod patch split csplit", {
+  ...every("mkdir touch cp mv ln tee mktemp chmod csplit", { class: "changes" }),
+  ...every("install split", {
     class: "changes",
+    // Any beginning of the option means the whole.
+    worse: [[/^--(f|strip-)/, "anything", "it starts the program that an option names"]],
   }),
   ...every("gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd", { class: "changes" }),
   ...every("rm rmdir unlink shred dd truncate mkfs wipefs fdisk sfdisk parted mkswap", {
@@ -174,6 +182,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     /^(make|gmake|cmake|ninja|npm|npx|pnpm|yarn|pip|pipx|uv|cargo|go|mvn|gradle|tox|pytest)/,
     "it runs what files of the workspace say",
   ],
+  [/^patch$/, "a patch may be a script of ed, which starts programs"],
   [/^(curl|wget|ssh|scp|sftp|rsync|nc|ncat|telnet|ftp|socat)$/, "it speaks to other machines"],
 ];
 
