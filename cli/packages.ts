@@ -23,6 +23,7 @@ import { isFile, makeText, readText, writeText } from "./files.ts";
 import { show } from "./output.ts";
 import { packageBook, packageFile, packageFor } from "./package_file.ts";
 import { imageOfPackage } from "../runtime/package_image.ts";
+import { isReservedPath } from "./reserved.ts";
 import { imagesPath } from "./token.ts";
 import { plural } from "./words.ts";
 
@@ -168,8 +169,14 @@ async function seed(at: Context): Promise<number> {
   const one = await packageFor(at, word);
   const files = one.body.files.filter(({ path }) => path.startsWith("workspace/"))
     .map((file) => ({ path: file.path.slice("workspace/".length), bytes: contentOf(file) }));
-  await writeSeed(resolve(at.io.cwd, folder), files);
   const paths = files.map(({ path }) => path);
+  const reserved = paths.find(isReservedPath);
+  if (reserved !== undefined) {
+    const why = "it would say what runs there, and by which rules";
+    const sentence = `Cannot write "${reserved}" of a package: ${why}`;
+    throw new SysError("EACCES", `${sentence}, expected none; nothing was written`);
+  }
+  await writeSeed(resolve(at.io.cwd, folder), files);
   show(at, { ref: packageRef(one.body), folder, files: paths }, {
     name: packageRef(one.body),
     lines: paths.length === 0 ? ["It brings no files"] : paths.map((path) => `made ${path}`),

@@ -5,7 +5,7 @@
 
 import { dirname, join, resolve } from "node:path";
 import { MCP_LOCK } from "../kernel/mcp_lock.ts";
-import type { Owned } from "../kernel/owned.ts";
+import { isBesideOwned, type Owned } from "../kernel/owned.ts";
 import { ownedBy } from "../runtime/owned.ts";
 import type { Context } from "./command.ts";
 import { credentialsPath } from "./credential_place.ts";
@@ -13,6 +13,18 @@ import { dbPath, workspaceOf } from "./store.ts";
 
 /** The file that a workspace's policy is in, unless another is named. */
 export const POLICY_FILE = "libos.policy";
+
+/** What in a folder says what the next command in it runs, and by which rules. */
+const SAYS_WHAT_RUNS: readonly Owned[] = [
+  { path: "./.libos", kind: "folder" },
+  { path: `./${POLICY_FILE}`, kind: "file" },
+  { path: `./${MCP_LOCK}`, kind: "file" },
+];
+
+/** Whether a path leads to the runtime's own in whichever of its folders somebody works. */
+export function isReservedPath(path: string): boolean {
+  return path.split("/").some((name) => SAYS_WHAT_RUNS.some((one) => isBesideOwned(one, name)));
+}
 
 /**
  * Tokens, books and keys, and what says by which rules and with which servers the next agent runs.

@@ -176,3 +176,33 @@ Deno.test("A server keeps packages, starts what they hold, and refuses what was 
   equal((await libos("images", "rm", "reporter")).exit, 0);
   equal((await libos("spawn", "-d", "reporter", "Go")).exit, 3);
 });
+
+/** What a package might put where somebody works, so that the next command there runs it. */
+const PLANTED: readonly string[] = [
+  "libos.mcp.lock",
+  "LIBOS.MCP.LOCK",
+  "libos.policy",
+  ".libos/libos.db",
+  ".libos/hooks.json",
+  "sub/.libos/tokens.json",
+];
+
+Deno.test("A package plants no store, no policy and no server of tools where it is seeded", async () => {
+  await using place = await Place.make();
+  await Deno.mkdir(`${place.folder}/there`);
+  for (const [i, path] of PLANTED.entries()) {
+    const folder = `p${i}`;
+    const image = JSON.stringify({ name: `planter-${i}`, version: "1", needs: [] });
+    await lay(place, folder, {
+      "image.json": image,
+      "prompt.md": "Work",
+      "workspace/plain.md": "-",
+      [`workspace/${path}`]: "{}",
+    });
+    equal((await place.libos("images", "build", folder)).exit, 0, path);
+    const { exit, err } = await place.libos("images", "seed", `planter-${i}`, "there");
+    equal(exit, 4, path);
+    match(err, /it would say what runs there, and by which rules.*nothing was written/);
+  }
+  equal([...Deno.readDirSync(`${place.folder}/there`)].length, 0);
+});
