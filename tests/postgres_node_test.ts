@@ -82,7 +82,7 @@ Deno.test({
   fn: () =>
     withLine(async (store, proxy) => {
       const tree = await newTree(store);
-      const options = { schema: fresh(), connections: 1, awayMs: 300, isPatient: false };
+      const options = { schema: fresh(), connections: 1, awayMs: 1_000, isPatient: false };
       const hasty = await PostgresStore.open(through(proxy), options);
       proxy.isDown = true;
       proxy.cut();

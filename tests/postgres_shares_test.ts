@@ -128,7 +128,7 @@ Deno.test({
     await using proxy = new TcpProxy(Number(new URL(server.url).port));
     const at = new URL(server.url);
     at.port = `${proxy.port}`;
-    const options = { schema: SCHEMA, awayMs: 300, isPatient: false };
+    const options = { schema: SCHEMA, awayMs: 1_500, isPatient: false };
     const far = await PostgresStore.open(at.href, options);
     const model = counting();
     const rate = { requestsPerMinute: 5, minuteMs: HOUR, waitMs: 60_000, tries: 1 };
