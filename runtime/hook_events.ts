@@ -100,13 +100,18 @@ export function bodyOf(
       kind: kind ?? null,
       risk: risk ?? null,
       right: call == null ? null : shown(call.right),
-      resource: call == null ? null : shown(call.resource),
+      resource: call == null || isArguments(call) ? null : shown(call.resource),
     };
   }
   if (code !== undefined) body["failure"] = { code };
   if (limit !== undefined) body["budget"] = { limit, spent: spent ?? null, max: max ?? null };
   if (consoleUrl !== null) body["console"] = `${consoleUrl}/${page}`;
   return JSON.stringify(body);
+}
+
+/** Whether a resource is a call's arguments, as that of a server's tool without a binding (V2). */
+function isArguments({ right, resource }: { readonly right: string; readonly resource: string }) {
+  return right.startsWith("mcp.") && resource.startsWith("{");
 }
 
 /** Text of an agent's, so that it can be put on one line of any screen. */

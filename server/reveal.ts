@@ -4,7 +4,8 @@
  *
  * Invariants:
  *   V1. What a call carried (arguments, answers, messages, results) is in no answer that was not
- *       asked to reveal it; a role below operator is refused.
+ *       asked to reveal it; a role below operator is refused. What a right names is shown: of a
+ *       tool of a server without a binding that is its arguments.
  *   V2. The log has the name of whoever looks before they are answered. Whoever reads the same
  *       kind of thing of one tree on and on is written down once a minute, or following a log
  *       would write it on and on.

@@ -24,6 +24,20 @@ Deno.test("What an agent names cannot leave its field", () => {
   assert(resource.startsWith('a"}'));
 });
 
+Deno.test("A resource that is the arguments of a call is not sent", () => {
+  const state = { ...emptyState("t_1"), nonce: "n" };
+  const data = { id: "req_1.1", pid: "p_1", kind: "permission", risk: "low" };
+  const line = { tree: "t_1", seq: 4, atMs: 1, type: "human.asked", data, prev: "" };
+  const happening = happeningOf(line as unknown as Line, state)!;
+  const told = (resource: string): unknown => {
+    const request = { call: { right: "mcp.mail.send", resource } };
+    const seen = { ...state, requests: { "req_1.1": request } } as unknown as typeof state;
+    return JSON.parse(bodyOf(happening, seen, null)).request.resource;
+  };
+  assert.equal(told('{"text":"the pay is 4711","to":"eve"}'), null);
+  assert.equal(told("./docs/note.txt"), "./docs/note.txt");
+});
+
 Deno.test("What escalated is told with the request that did", () => {
   const request = { pid: "p_1", kind: "question", risk: "low", call: null };
   const state = {
