@@ -40,6 +40,7 @@ import {
   mustAwaitTheSame,
   mustRepeat,
   newNotes,
+  noSuchCall,
   replyOf,
   settle,
   stillMay,
@@ -131,7 +132,7 @@ export class Broker {
   lookUp(name: string): AnySyscall {
     const def = this.table.get(name);
     if (def !== undefined) return def;
-    throw new SysError("ENOSYS", `Cannot call "${name}": no such syscall`);
+    throw noSuchCall(name);
   }
 
   /** A call which the log knows: answered from there (D1), or an effect whose outcome is open. */

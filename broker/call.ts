@@ -71,6 +71,11 @@ export function newNotes(needs: readonly Pattern[] = []): Notes {
   return { label: null, spent: {}, needs, sends: undefined };
 }
 
+/** What the door says of a name that no call has. */
+export function noSuchCall(name: string): SysError {
+  return new SysError("ENOSYS", `Cannot call "${name}": no such syscall`);
+}
+
 /** Copies, bounds and checks what a caller gave: `EINVAL` or `ELIMIT`. */
 export function decode(def: AnySyscall, name: string, rawArgs: unknown): Json {
   const bounds = { depthMax: LIMITS.jsonDepthMax, bytesMax: LIMITS.callArgumentBytesMax };

@@ -277,7 +277,7 @@ export class AgentProcess {
       context,
       program,
       tool: (name) => world.tool(name),
-      call: (name) => table[name],
+      call: (name) => Object.hasOwn(table, name) ? table[name] : undefined,
     };
     const lines = wholeLines(await this.#lines(), this.pid);
     return await replayProcess(lines, this.pid, code, options.until);

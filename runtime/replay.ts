@@ -6,7 +6,7 @@
  * @module
  */
 
-import { decode } from "../broker/call.ts";
+import { decode, noSuchCall } from "../broker/call.ts";
 import { clientOver } from "../broker/client.ts";
 import type { AnySyscall } from "../broker/syscall.ts";
 import type { Tool } from "../broker/tool.ts";
@@ -263,6 +263,8 @@ class ReplayRun {
 
   /** Nothing stands there: the log ends there, or the code does more than it did. */
   #unknown(key: string, name: string, args: unknown): Promise<Json> {
+    const mistake = mistakeIn(name, args, this.#code.call(name));
+    if (mistake !== null) return Promise.reject(mistake);
     if (this.#record.ended === null || key.includes(".")) return this.#open();
     const later = [...this.#record.calls.keys()].some((each) => !each.includes("."));
     if (!later && this.#record.calls.size > 0) return this.#open();
@@ -329,6 +331,18 @@ function decoded(name: string, args: unknown, def: AnySyscall | undefined): Json
     return def === undefined ? given : decode(def, name, given);
   } catch {
     return given;
+  }
+}
+
+/** Why the door refuses a call without a line in the log; null where it does not. */
+function mistakeIn(name: string, args: unknown, def: AnySyscall | undefined): SysError | null {
+  if (def === undefined) return noSuchCall(name);
+  try {
+    decode(def, name, args);
+    return null;
+  } catch (error) {
+    if (error instanceof SysError) return error;
+    throw error;
   }
 }
 

@@ -65,6 +65,28 @@ export default defineImage({
   match(mended.out, /came to EIO "Cannot finish the call: boom", and comes to its end now/);
 });
 
+Deno.test("A call that the door refused before its log heard of it is no difference", async () => {
+  await using place = await Place.make();
+  await place.write(
+    "clumsy.ts",
+    `import { defineImage } from "@agent-libos/core";
+const mistake = (made) => made.then(() => "", ({ code }) => code);
+export default defineImage({
+  name: "clumsy",
+  program: async ({ sys }) => {
+    const codes = [await mistake(sys("object.burn", {})), await mistake(sys.clock.sleep({ ms: "x" }))];
+    await sys.object.create({ name: "codes", value: codes });
+    await sys.human.ask({ question: "?" });
+  },
+});
+`,
+  );
+  await place.libos("run", "clumsy.ts", "Go");
+  const { exit, out } = await place.libos("replay", "p_1", "--image", "clumsy.ts");
+  equal(exit, 0, out);
+  match(out, /^p_1 does the same: 1 step and 1 call, to its end\n/);
+});
+
 Deno.test("The built-in model loop is known to replay, and its own tools are named", async () => {
   await using place = await Place.make();
   await place.libos("run", "spender.ts", "Spend");
