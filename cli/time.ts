@@ -155,7 +155,7 @@ function planLines(plan: Plan, withFiles: boolean): string[] {
     ...(refused === null ? [] : [`It would be refused: ${refused}`]),
     ...section(`What changes in ${tree} (${changes.length})`, changeLines(changes)),
     "What was spent, revoked and answered since stays so.",
-    ...section("Outside, this stands", effectLines(plan, withFiles ? plan.files : [])),
+    ...section("Outside, this stands", effectLines(plan, withFiles)),
     ...section("Messages that are not delivered again", messageLines(messages)),
     ...section(withFiles ? "Files" : "Files that --files would put back", files),
   ];
@@ -168,7 +168,7 @@ function doneLines(plan: Plan, restored: Restored, withFiles: boolean): string[]
   return [
     `${pid} is back at ${positionText(to, checkpoint)}; line ${at} says so`,
     ...section(heads, fileLines(files)),
-    ...section("Outside, this stands", effectLines({ effects }, withFiles ? files : [])),
+    ...section("Outside, this stands", effectLines({ effects, files }, withFiles)),
     ...section("Messages that are not delivered again", messageLines(messages)),
   ];
 }
@@ -189,19 +189,16 @@ function fileLines(files: readonly FileUndo[]): string[] {
 const EFFECTS_SHOWN = 20;
 
 /** Effects that stand: those on files that are put back do not, and calls of models are counted. */
-function effectLines(
-  { effects }: { readonly effects: readonly LaterEffect[] },
-  files: readonly FileUndo[],
-): string[] {
-  const undone = new Set(
-    files.filter(({ state }) => state === "ready" || state === "done").map(({ path }) => path),
-  );
-  const left = new Set(files.map(({ path }) => path));
+function effectLines({ effects, files }: {
+  readonly effects: readonly LaterEffect[];
+  readonly files: readonly FileUndo[];
+}, withFiles: boolean): string[] {
+  const isBack = ({ state }: FileUndo) => withFiles && (state === "ready" || state === "done");
+  // A path that is as it was needs no undoing.
+  const left = new Set(files.filter((file) => !isBack(file)).map(({ path }) => path));
   const stands = effects.filter(({ touches, result }) => {
     if (result !== null && !result.ok && result.code !== "EINDOUBT") return false;
-    if (files.length === 0 || touches.length === 0) return true;
-    // A path that is as it was needs no undoing.
-    return !touches.every(({ path }) => undone.has(path) || !left.has(path));
+    return touches.length === 0 || touches.some(({ path }) => left.has(path));
   });
   const models = stands.filter(({ name }) => name === "model.generate").length;
   const others = stands.filter(({ name }) => name !== "model.generate");

@@ -6,10 +6,12 @@
 import { SysError } from "../kernel/errors.ts";
 import type { Line } from "../kernel/event.ts";
 import type { TreeId } from "../kernel/ids.ts";
-import type { Json } from "../kernel/json.ts";
+import { type Json, sha256 } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { ChainReader, GENESIS } from "../kernel/log.ts";
 import { parseJson } from "../kernel/parse.ts";
+import { wants } from "../kernel/schedule.ts";
+import type { State } from "../kernel/state.ts";
 import type { StoreReads, TreeHead } from "../kernel/store.ts";
 import { Tree, type TreeContext } from "../kernel/tree.ts";
 import { unproved } from "./kin.ts";
@@ -130,8 +132,8 @@ export interface Verified {
 const TRIES = 3;
 
 /**
- * Checks a whole chain, and that state is what the log says: fold and snapshot agree. `pace` lets
- * others have their turn after so many lines.
+ * Checks a whole chain, and that state is what the log says: every snapshot, and what lists show of
+ * the tree, agree with the fold. `pace` lets others have their turn after so many lines.
  */
 export async function verifyTree(
   store: StoreReads,
@@ -154,7 +156,7 @@ async function verifyOnce(
   pace?: Pace,
 ): Promise<Verified> {
   const head = await headOf(store, id);
-  const snapshot = await store.getSnapshot(id);
+  const snapshots = await snapshotsOf(store, id);
   const tree = Tree.empty(id, context);
   const reader = new ChainReader(id, 0, GENESIS);
   let broken: string | null = null;
@@ -166,18 +168,53 @@ async function verifyOnce(
         const turn = pace?.();
         if (turn !== undefined) await turn;
         replay(tree, line);
-        if (line.seq !== snapshot?.seq || tree.dump() === snapshot.state) continue;
+        const snapshot = snapshots.get(line.seq);
+        if (snapshot === undefined || snapshot === signOf(reader.head, tree.dump())) continue;
         broken = `Snapshot at line ${line.seq} differs from what the log says`;
         return { tree: id, lines: head.seq, head: head.head, erased: reader.erased, broken };
       }
     }
     reader.finish(head.seq, head.head);
-    broken = await unproved(store, tree.state);
+    broken = mislisted(head, tree.state, reader.erased) ?? await unproved(store, tree.state);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     broken = error.message;
   }
   return { tree: id, lines: head.seq, head: head.head, erased: reader.erased, broken };
+}
+
+/** What each snapshot of a tree says, by its line: looking back starts from any of them. */
+async function snapshotsOf(store: StoreReads, id: TreeId): Promise<ReadonlyMap<number, string>> {
+  const signs = new Map<number, string>();
+  for (let at = await store.getSnapshot(id); at !== undefined;) {
+    signs.set(at.seq, signOf(at.head, at.state));
+    at = await store.getSnapshot(id, at.seq - 1);
+  }
+  return signs;
+}
+
+function signOf(head: string, state: string): string {
+  return `${head} ${sha256(state)}`;
+}
+
+/** What is listed of a tree, and is not what its log says: who finds trees by it would go wrong. */
+function mislisted(head: TreeHead, state: State, erased: number): string | null {
+  // It was made, and nothing was written yet.
+  if (head.seq === 0) return null;
+  const { dueMs, summary } = wants(state);
+  const { live, ready, key, title, asking = 0 } = head.summary;
+  const same = {
+    live: live === summary.live,
+    ready: ready === summary.ready,
+    key: key === summary.key,
+    // Of what was taken away the log has a hash, and the list a beginning.
+    title: title === summary.title || erased > 0,
+    // A store of before counts one where it did not count.
+    asking: asking === (summary.asking ?? 0) || (asking === 1 && summary.asking === undefined),
+    due: head.dueMs === dueMs,
+  };
+  const [wrong] = Object.entries(same).find(([, isSame]) => !isSame) ?? [];
+  return wrong === undefined ? null : `The store lists another "${wrong}" than the log says`;
 }
 
 /** Fetches a value by hash, and keeps it in memory. `EINTEGRITY` when it is not there. */

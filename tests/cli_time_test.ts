@@ -129,6 +129,8 @@ Deno.test("Going back tells as JSON what it did, and exits 0 when all was done",
   equal(files, [{ path: "docs/a.txt", action: "write", state: "done", why: "" }]);
   equal(effects.map(({ call }) => call), ["p_1#2.2"]);
   equal((await place.libos("rollback", "p_1", "draft", "-y")).exit, 0);
+  const again = await place.libos("rollback", "p_1", "draft", "--preview", "--files");
+  equal(again.out.includes("Outside, this stands"), false, "what was put back stands no more");
 });
 
 Deno.test("While a kernel runs, going back is refused and says what to do; looking is not", async () => {
