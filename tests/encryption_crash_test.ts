@@ -25,7 +25,11 @@ async function killAfter(child: Deno.ChildProcess, words: number): Promise<strin
     said += chunk;
     if (isKilled || said.split("\n").length <= words) continue;
     isKilled = true;
-    child.kill("SIGKILL");
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It came to its end first.
+    }
   }
   await child.status;
   return said.split("\n").slice(0, -1);
