@@ -556,6 +556,10 @@ export interface Calls {
       readonly forMs?: number | undefined;
       /** The delegable. */
       readonly delegable?: boolean | undefined;
+      /** How many times, one after another, it may be handed on. */
+      readonly depth?: number | undefined;
+      /** Most bytes that one call may move; only calls that say how many. */
+      readonly bytes?: number | undefined;
     };
     /** What it answers. */
     readonly reply: {

@@ -47,7 +47,7 @@ export interface Capability {
   readonly usesMax: number | null;
   /** When it ends, in milliseconds since 1970; null: with its holder. */
   readonly expiresMs: number | null;
-  /** Most bytes that one call may move, where a call says how many; null: any number. */
+  /** Most bytes that one call may move; it opens none that does not say how many. Null: any. */
   readonly bytesMax: number | null;
   /** Whether others may be derived from it. */
   readonly delegable: boolean;
@@ -107,7 +107,7 @@ export interface AuthorityQuery {
    * "released": one that was given for exactly this call with these arguments.
    */
   readonly needsGrant: boolean | "shown" | "released";
-  /** How many bytes the call moves, where that is known beforehand. */
+  /** How many bytes the call moves, where that is known beforehand; a bound takes no other. */
   readonly bytes?: number | undefined;
   /** Hash of the caller's image. */
   readonly image?: string;

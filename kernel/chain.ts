@@ -91,7 +91,8 @@ function check(cap: HeldCapability, { query, segments }: ChainQuery): string | n
   const bound = cap.grant?.argsHash ?? null;
   if (bound !== null && bound !== query.argsHash()) return WHY.bound;
   if (cap.image !== undefined && cap.image !== query.image) return WHY.image;
-  if (cap.bytesMax !== null && (query.bytes ?? 0) > cap.bytesMax) return WHY.bytes;
+  // What nobody counts may be any number.
+  if (cap.bytesMax !== null && (query.bytes ?? Infinity) > cap.bytesMax) return WHY.bytes;
   if (cap.constraint !== null && !constrained(cap.constraint, query)) return WHY.constraint;
   return null;
 }

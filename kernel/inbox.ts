@@ -98,6 +98,8 @@ const ORDERS = z.discriminatedUnion("kind", [
     uses: z.number().int().min(1).optional(),
     forMs: z.number().int().min(1).optional(),
     delegable: z.boolean().optional(),
+    depth: z.number().int().min(0).max(LIMITS.capabilityDepthMax).optional(),
+    bytes: z.number().int().min(0).optional(),
     constraint: z.record(z.string(), json).optional(),
     by,
   }),
@@ -166,6 +168,8 @@ export type Order =
     readonly uses?: number | undefined;
     readonly forMs?: number | undefined;
     readonly delegable?: boolean | undefined;
+    readonly depth?: number | undefined;
+    readonly bytes?: number | undefined;
     readonly constraint?: JsonObject | undefined;
     readonly by: string;
   }
@@ -315,6 +319,8 @@ function grant(draft: Draft, order: Order & { kind: "grant" }): void {
       ...pattern,
       ...(order.uses === undefined ? {} : { usesMax: order.uses }),
       ...(order.delegable === undefined ? {} : { delegable: order.delegable }),
+      ...(order.depth === undefined ? {} : { depthMax: order.depth }),
+      ...(order.bytes === undefined ? {} : { bytesMax: order.bytes }),
       ...(order.constraint === undefined ? {} : { constraint: order.constraint }),
       ...(order.forMs === undefined ? {} : { expiresMs: draft.nowMs + order.forMs }),
     }, { via: "operator", by: order.by }),

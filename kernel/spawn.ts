@@ -318,7 +318,12 @@ export interface TreeSpec extends SpawnSpec {
   readonly label?: Label;
   readonly caps: readonly (
     & Pick<Capability, "right" | "resource">
-    & Partial<Pick<Capability, "constraint" | "usesMax" | "expiresMs" | "bytesMax" | "delegable">>
+    & Partial<
+      Pick<
+        Capability,
+        "bytesMax" | "constraint" | "delegable" | "depthMax" | "expiresMs" | "usesMax"
+      >
+    >
   )[];
 }
 

@@ -318,6 +318,8 @@ export class AgentProcess {
       ...(rule.uses === undefined ? {} : { uses: rule.uses }),
       ...(rule.expiresIn === undefined ? {} : { forMs: milliseconds(rule.expiresIn) }),
       ...(rule.delegable === undefined ? {} : { delegable: rule.delegable }),
+      ...(rule.depth === undefined ? {} : { depth: rule.depth }),
+      ...(rule.bytes === undefined ? {} : { bytes: rule.bytes }),
       ...(rule.constraint === undefined ? {} : { constraint: rule.constraint }),
       by: this.#operator,
     });

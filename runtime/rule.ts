@@ -6,6 +6,7 @@
 import { SysError } from "../kernel/errors.ts";
 import { checkPattern, formatPattern, parsePattern, type Pattern } from "../kernel/grammar.ts";
 import type { JsonObject } from "../kernel/json.ts";
+import { LIMITS } from "../kernel/limits.ts";
 import { spellPattern } from "../kernel/path.ts";
 import { type Effect, EFFECTS } from "../kernel/policy.ts";
 import { near } from "../kernel/suggest.ts";
@@ -51,12 +52,19 @@ export interface Rule {
   readonly expiresIn?: Duration;
   /** Whether its holder may hand it on, narrowed or whole; true when absent. */
   readonly delegable?: boolean;
+  /** How many times, one after another, it may be handed on; as the system lets when absent. */
+  readonly depth?: number;
+  /** Most bytes that one call may move: it opens no call that does not say how many. */
+  readonly bytes?: number;
   /** A JSON Schema over the call's arguments. */
   readonly constraint?: JsonObject;
 }
 
 /** What narrows a rule. */
-export type RuleOptions = Pick<Rule, "uses" | "expiresIn" | "delegable" | "constraint">;
+export type RuleOptions = Pick<
+  Rule,
+  "uses" | "expiresIn" | "delegable" | "depth" | "bytes" | "constraint"
+>;
 
 function rule(effect: Effect, right: string, rest: {
   readonly resource: string;
@@ -69,7 +77,8 @@ function rule(effect: Effect, right: string, rest: {
 
 /** Refuses a rule that nobody could mean, however it was written, with `EINVAL`. */
 export function checkRule(given: Rule): void {
-  const { effect, right, resource, uses, expiresIn, delegable } = Object(given) as Rule;
+  const { effect, right, resource, uses, ...bounds } = Object(given) as Rule;
+  const { expiresIn, delegable, depth, bytes } = bounds;
   const isText = typeof right === "string" && typeof resource === "string";
   if (!isText || !EFFECTS.includes(effect)) {
     const shown = typeof given === "object" ? `${effect} ${right}(${resource})` : given;
@@ -81,6 +90,8 @@ export function checkRule(given: Rule): void {
     const sentence = `Cannot give "${right}(${resource})" for ${uses} uses`;
     throw new SysError("EINVAL", `${sentence}: expected a whole number from 1`);
   }
+  checkBound(given, { name: "depth", value: depth, max: LIMITS.capabilityDepthMax });
+  checkBound(given, { name: "bytes", value: bytes, max: Number.MAX_SAFE_INTEGER });
   const refused = `Cannot use rule "${right}(${resource})"`;
   if (expiresIn !== undefined && milliseconds(expiresIn) === 0) {
     throw new SysError("EINVAL", `${refused} for ${expiresIn}: expected at least 1ms`);
@@ -96,6 +107,19 @@ export function checkRule(given: Rule): void {
   throw new SysError("EINVAL", `${refused} with "${unknown}": unknown, ${expected}`);
 }
 
+function checkBound(
+  { right, resource }: Rule,
+  { name, value, max }: {
+    readonly name: string;
+    readonly value: number | undefined;
+    readonly max: number;
+  },
+): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 0 && value <= max)) return;
+  const sentence = `Cannot give "${right}(${resource})" with ${name} ${value}`;
+  throw new SysError("EINVAL", `${sentence}: expected a whole number from 0 to ${max}`);
+}
+
 const FIELDS: { readonly [K in keyof Required<Rule>]: boolean } = {
   effect: false,
   right: false,
@@ -103,6 +127,8 @@ const FIELDS: { readonly [K in keyof Required<Rule>]: boolean } = {
   uses: true,
   expiresIn: true,
   delegable: true,
+  depth: true,
+  bytes: true,
   constraint: true,
 };
 const NARROWS = Object.entries(FIELDS).flatMap(([name, narrows]) => narrows ? [name] : []);
@@ -202,14 +228,18 @@ export function capabilityOf(nowMs: number): (rule: Rule) => {
   readonly usesMax?: number;
   readonly expiresMs?: number;
   readonly delegable?: boolean;
+  readonly depthMax?: number;
+  readonly bytesMax?: number;
   readonly constraint?: NonNullable<Rule["constraint"]>;
 } {
-  return ({ right, resource, uses, expiresIn, delegable, constraint }) => ({
+  return ({ right, resource, uses, expiresIn, delegable, depth, bytes, constraint }) => ({
     right,
     resource,
     ...(uses === undefined ? {} : { usesMax: uses }),
     ...(expiresIn === undefined ? {} : { expiresMs: nowMs + milliseconds(expiresIn) }),
     ...(delegable === undefined ? {} : { delegable }),
+    ...(depth === undefined ? {} : { depthMax: depth }),
+    ...(bytes === undefined ? {} : { bytesMax: bytes }),
     ...(constraint === undefined ? {} : { constraint }),
   });
 }

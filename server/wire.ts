@@ -582,6 +582,10 @@ export interface Grant {
   readonly forMs?: number;
   /** Delegable. */
   readonly delegable?: boolean;
+  /** Depth. */
+  readonly depth?: number;
+  /** Bytes. */
+  readonly bytes?: number;
   /** Constraint. */
   readonly constraint?: { readonly [key: string]: unknown };
 }

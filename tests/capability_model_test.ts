@@ -58,7 +58,7 @@ const queries: fc.Arbitrary<AuthorityQuery> = fc.record({
   argsHash: fc.constantFrom("h1", "h2").map((hash) => () => hash),
   nowMs: fc.constantFrom(0, 10, 25),
   needsGrant: fc.boolean(),
-  bytes: fc.constantFrom(0, 15, 25),
+  bytes: fc.constantFrom(0, 15, 25, undefined),
 }, plainRecord);
 
 type Step =
@@ -190,7 +190,7 @@ function opens(cap: HeldCapability, query: AuthorityQuery): boolean {
     (cap.usesMax === null || cap.usesSpent < cap.usesMax) &&
     (cap.grant === null || cap.grant.argsHash === null ||
       cap.grant.argsHash === query.argsHash()) &&
-    (cap.bytesMax === null || (query.bytes ?? 0) <= cap.bytesMax) &&
+    (cap.bytesMax === null || (query.bytes ?? Infinity) <= cap.bytesMax) &&
     (cap.constraint === null || satisfies(cap.constraint, query.args));
 }
 

@@ -143,7 +143,7 @@ Deno.test("authorize() checks the whole chain", () => {
   const top = world.root("file.*(./a/**)", { constraint: schema, expiresMs: 100, bytesMax: 50 });
   const middle = world.derive(top, { right: "file.read", constraint: { required: ["m"] } });
   const low = world.derive(middle, { resource: "./a/b" });
-  const query = ask("file.read", "./a/b", { lineage: [CHILD], args: { n: 1, m: 1 } });
+  const query = ask("file.read", "./a/b", { lineage: [CHILD], args: { n: 1, m: 1 }, bytes: 50 });
   const answer = authorize(world.index, query);
   assert(answer.ok);
   assert.equal(answer.cap.id, middle.id);

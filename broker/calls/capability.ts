@@ -40,6 +40,8 @@ function shown(cap: HeldCapability): Record<string, unknown> {
     expiresMs: cap.expiresMs,
     constraint: cap.constraint,
     delegable: cap.delegable && cap.depthMax > 0,
+    depthLeft: cap.delegable ? cap.depthMax : 0,
+    bytesMax: cap.bytesMax,
   };
 }
 
@@ -91,6 +93,10 @@ export const capabilityCalls = {
       uses: z.number().int().min(1).optional(),
       forMs: timeoutShape.optional(),
       delegable: z.boolean().default(false),
+      depth: z.number().int().min(0).max(LIMITS.capabilityDepthMax).optional()
+        .describe("How many times, one after another, it may be handed on"),
+      bytes: z.number().int().min(0).optional()
+        .describe("Most bytes that one call may move; only calls that say how many"),
     }),
     reply: z.strictObject({ capability: capIdShape }),
     hands: ({ rule }) => [rule],
@@ -125,6 +131,8 @@ export const capabilityCalls = {
         ...(args.constraint === undefined ? {} : { constraint: args.constraint }),
         ...(args.uses === undefined ? {} : { usesMax: args.uses }),
         ...(args.forMs === undefined ? {} : { expiresMs: at.nowMs + args.forMs }),
+        ...(args.depth === undefined ? {} : { depthMax: args.depth }),
+        ...(args.bytes === undefined ? {} : { bytesMax: args.bytes }),
       }, { id: at.draft.id("cap"), via: "delegate", by: at.pid, nowMs: at.nowMs });
       at.draft.add("cap.granted", cap);
       return { capability: cap.id };
@@ -210,6 +218,9 @@ const OVER: ReadonlySet<string> = new Set([
   "process.signal",
 ]);
 
+/** Rights of calls that say how many bytes they move. */
+const COUNTED: ReadonlySet<string> = new Set(["file.read", "file.write", "net.fetch"]);
+
 /** Whether it takes no right at all: it is about the caller, or what the caller started. */
 function isOwn(
   { tree, process, pid }: Pick<CallContext, "tree" | "process" | "pid">,
@@ -242,6 +253,8 @@ export function explainCall(
     argsHash: () => hashOf({ name: right, args }),
     nowMs: at.nowMs,
     image: at.process.image,
+    // A call that says how many bytes it moves may move few.
+    bytes: COUNTED.has(right) ? 0 : undefined,
   };
   const held = explain(at.tree.caps, { ...query, needsGrant: false });
   const ruled = ruleFor(at.tree, lineage, {

@@ -90,6 +90,12 @@ export function encodeBytes(text: string, encoding: "utf8" | "base64"): Uint8Arr
   }
 }
 
+/** How many bytes a text is, or at most where it is base64. */
+export function bytesIn(text: string, encoding: "utf8" | "base64"): number {
+  if (encoding === "base64") return Math.ceil(text.length * 3 / 4);
+  return new TextEncoder().encode(text).length;
+}
+
 /** What is at a path now, with a file's content where that is not too much to keep. */
 export async function seen(files: Files, path: string): Promise<{
   readonly digest: Digest;
@@ -154,7 +160,9 @@ export const fileCalls = {
       bytesMax: z.number().int().min(1).max(LIMITS.fileBytesMax).default(LIMITS.fileBytesMax),
     }),
     reply: z.strictObject({ text: z.string(), bytes: z.number(), sha256: z.string() }),
-    needs: ({ path }, at) => [need("file.read", at, path)],
+    needs: ({ path, bytesMax }, at) => [
+      { ...need("file.read", at, path), bytes: bytesMax },
+    ],
     async run(at, args) {
       const { path, resource } = inside(at, args.path);
       const bytes = await filesOf(at).read(path, { bytesMax: args.bytesMax });
@@ -206,8 +214,8 @@ export const fileCalls = {
         .describe("create: it must not exist; replace: it must exist"),
     }),
     reply: z.strictObject({ bytes: z.number(), sha256: z.string() }),
-    needs: ({ path, text }, at) => [
-      { ...need("file.write", at, path), bytes: text.length },
+    needs: ({ path, text, encoding }, at) => [
+      { ...need("file.write", at, path), bytes: bytesIn(text, encoding) },
     ],
     async preview(at, args) {
       const bytes = encodeBytes(args.text, args.encoding);

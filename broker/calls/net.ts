@@ -24,6 +24,7 @@ import { addressKind } from "../../kernel/net_address.ts";
 import { type NetHeader, netHeaders, netPreview, redirectOf } from "../../kernel/net_request.ts";
 import { labelFor, type Risk } from "../../kernel/policy.ts";
 import { type CallContext, type Need, syscall } from "../syscall.ts";
+import { bytesIn } from "./file.ts";
 
 /** What an answer carries when no rule says otherwise: anybody may have written it. */
 const NET_LABEL: Label = { sensitivity: "internal", trust: "untrusted" };
@@ -77,9 +78,9 @@ function netOf({ world }: CallContext): Net {
   throw new SysError("ENOSYS", `Cannot use the net: this runtime has none, ${expected}`);
 }
 
-function needsOf({ url, method, body, credential }: Args): Need[] {
+function needsOf({ url, method, body, encoding, credential }: Args): Need[] {
   const { resource } = netTarget(method, url);
-  const fetch: Need = { right: "net.fetch", resource, bytes: body.length };
+  const fetch: Need = { right: "net.fetch", resource, bytes: bytesIn(body, encoding) };
   if (credential === undefined) return [fetch];
   return [fetch, { right: "credential.use", resource: credential }];
 }

@@ -120,16 +120,13 @@ function changing(app: Api, house: House): void {
       const who = c.get("who");
       const pid = c.req.valid("param").pid as Pid;
       const { tree } = await seenProcess(house, who, pid);
-      const { rule, uses, forMs, delegable, constraint } = c.req.valid("json");
+      const { rule, ...bounds } = c.req.valid("json");
       const before = new Set(Object.keys(tree.state.caps));
       await house.runtime.order(treeOf(pid), {
         kind: "grant",
         pid,
         rule: formatPattern(parseRule(`allow ${rule.replace(/^allow\s+/, "")}`)),
-        uses,
-        forMs,
-        delegable,
-        constraint,
+        ...bounds,
         by: who.name,
       });
       const { tree: after } = await seenProcess(house, who, pid);

@@ -4,6 +4,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
+import { LIMITS } from "../../kernel/limits.ts";
 import { capIdShape, jsonShape, pageShape, pidShape, timeShape, treeShape } from "./shape.ts";
 import { spentShape } from "./process.ts";
 
@@ -45,6 +46,8 @@ export const grantShape = z.strictObject({
   uses: z.number().int().min(1).optional(),
   forMs: z.number().int().min(1).optional(),
   delegable: z.boolean().optional(),
+  depth: z.number().int().min(0).max(LIMITS.capabilityDepthMax).optional(),
+  bytes: z.number().int().min(0).optional(),
   constraint: z.record(z.string(), jsonShape).optional(),
 }).openapi("Grant");
 
