@@ -261,7 +261,8 @@ Deno.test("G3 a branch has no use and no grant that its origin could use, too", 
 
 Deno.test("A branch takes edits: policy, budget, model; bad ones are refused, and nothing is made", async () => {
   await inWorld(async (world) => {
-    const agent = await world.start(reader(), { grants: [allow("file.read", "./**")] });
+    const grants = [allow("file.read", "./**"), allow("model.generate", "some/*")];
+    const agent = await world.start(reader(), { grants });
     const policy = "deny file.read(./a)";
     const branch = await agent.fork(world.os.node.trees[0]!.state.seq, {
       policy,
@@ -274,9 +275,12 @@ Deno.test("A branch takes edits: policy, budget, model; bad ones are refused, an
     assert.equal(state.policy.text, policy);
     await tell(world, branch, "stop");
     assert.deepEqual((await world.ended(branch)).result, ["EACCES"]);
-    const other = await agent.fork(world.os.node.trees[0]!.state.seq, { model: "some/model" });
+    const now = world.os.node.trees[0]!.state.seq;
+    const other = await agent.fork(now, { model: "some/model" });
     const { images, processes } = (await world.tree("t_3")).state;
     assert.equal(images[processes[other.pid]!.image]!.model, "some/model");
+    const foreign = await errorOf(agent.fork(now, { model: "other/model" }));
+    assert.equal(foreign?.code, "EPERM");
     const error = await errorOf(agent.fork(1_000_000));
     assert.equal(error?.code, "ENOENT");
     assert.equal((await errorOf(agent.fork(3, { policy: "deny nothing" })))?.code, "EINVAL");
