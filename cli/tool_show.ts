@@ -7,6 +7,7 @@ import { diffText } from "../kernel/diff.ts";
 import { SysError } from "../kernel/errors.ts";
 import type { ValueRef } from "../kernel/event.ts";
 import type { ToolTest } from "../kernel/generated.ts";
+import type { TreeId } from "../kernel/ids.ts";
 import { canonical, type Json } from "../kernel/json.ts";
 import { parseJson } from "../kernel/parse.ts";
 import type { ToolRecord } from "../kernel/state.ts";
@@ -19,7 +20,7 @@ import { RUN_LINES_MAX, toolView } from "../server/view/memory.ts";
 import { printable } from "../providers/printable.ts";
 import type { Context } from "./command.ts";
 import { list, painter, show } from "./output.ts";
-import { findProcess, headsOf, reading, treeIn } from "./store.ts";
+import { findProcess, findTree, headsOf, reading, treeIn } from "./store.ts";
 import {
   findTool,
   type FoundTool,
@@ -40,13 +41,13 @@ interface Row {
   readonly held: Registration | null;
 }
 
-/** Lists versions of the whole store, or those of one process. */
+/** Lists versions of the whole store or of one tree, or those of one process. */
 export async function listTools(at: Context, word: string | undefined): Promise<number> {
   if (["json", "jsonl", "yaml"].includes(at.format)) return await toolViews(at, word);
   const rows = await reading(at, async (store) => {
     if (word === undefined) {
       const found: Row[] = [];
-      for (const { tree } of await headsOf(store, true)) {
+      for (const tree of await treesOf(at, store)) {
         found.push(...(await storiesOf(store, await treeIn(store, tree))).flatMap(rowsOf));
       }
       return found;
@@ -81,12 +82,19 @@ async function toolViews(at: Context, word: string | undefined): Promise<number>
       const found = word === undefined ? null : await findProcess(store, word);
       const trees = found !== null
         ? [found.tree]
-        : await Promise.all((await headsOf(store, true)).map(({ tree }) => treeIn(store, tree)));
+        : await Promise.all((await treesOf(at, store)).map((tree) => treeIn(store, tree)));
       return trees
         .flatMap(({ state }) => Object.values(state.tools).map((tool) => toolView(state, tool)))
         .filter((one) => found === null || isOf(one, found.process.pid));
     }),
   );
+}
+
+/** The tree that `--tree` names, or all. */
+async function treesOf({ flags }: Context, store: Store): Promise<TreeId[]> {
+  const named = flags.text("tree");
+  if (named !== undefined) return [await findTree(store, named)];
+  return (await headsOf(store, true)).map(({ tree }) => tree);
 }
 
 function rowsOf(story: ToolStory): Row[] {

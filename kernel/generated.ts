@@ -209,7 +209,8 @@ export function checkRegistration(process: Process, given: {
   const what = `Cannot register tool "${record.name}"`;
   if (record.revoked !== null) {
     const { by, reason } = record.revoked;
-    throw new SysError("EACCES", `${what}: ${by} revoked this version: ${reason}`);
+    const why = reason === "" ? "" : `: ${reason}`;
+    throw new SysError("EACCES", `${what}: ${by} revoked this version${why}`);
   }
   if (process.tools.includes(record.name)) {
     throw new SysError("EEXIST", `${what}: a tool of the image has this name, expected another`);

@@ -277,6 +277,12 @@ Deno.test("tools lists, shows, compares, lets in and takes back what an agent wr
   match(revoked.out, /revoked csv_sum [0-9a-f]{12} in t_1 by ada: it guesses\ntaken from p_1/);
   match((await place.libos("tools", "ls")).out, new RegExp(`${now!.slice(0, 12)} .* revoked `));
   equal((await place.libos("tools", "revoke", now!)).exit, 1);
+  match((await place.libos("tools", "ls", "--tree", "t_1")).out, new RegExp(now!.slice(0, 12)));
+  for (const form of ["table", "json"]) {
+    const none = await place.libos("tools", "ls", "--tree", "t_9", "-o", form);
+    equal([none.exit, none.out], [3, ""]);
+    match(none.err, /Cannot find tree \\?"t_9\\?": absent/);
+  }
   const absent = await place.libos("tools", "show", "nosuch");
   equal(absent.exit, 3);
   match(absent.err, /Cannot find tool "nosuch": absent, expected a name/);

@@ -251,6 +251,24 @@ Deno.test("A version that was revoked is never registered again, by anyone, unde
     ]);
   }, { workshop: shop() }));
 
+Deno.test("A version that was revoked without a reason is refused without one", () =>
+  inWorld(async (world) => {
+    let hash = "";
+    const process = await world.start(
+      imageOf(async ({ sys }) => {
+        hash = await install(sys, "one");
+        await sys.message.receive({});
+        return (await errorOf(install(sys, "one")))!.message;
+      }),
+      { grants: [ANY] },
+    );
+    await world.os.order("t_1", { kind: "revoke-tool", hash, reason: "", by: "ops" });
+    await process.send("go");
+    await world.os.runUntilIdle();
+    const said = 'Cannot register tool "one": ops revoked this version';
+    assert.deepEqual((await world.ended(process)).result, said);
+  }, { workshop: shop() }));
+
 Deno.test("Without a workshop nothing is proposed or tested, and models are not told how", () =>
   inWorld(async (world) => {
     const told = await world.result(async ({ sys }) => [
