@@ -148,7 +148,10 @@ export class Redactor {
 
   /** The text without them. */
   text(text: string): string {
-    return this.#known.size === 0 ? text : fromLatin1(this.#latin1(toLatin1(encode(text))));
+    if (this.#known.size === 0) return text;
+    const bytes = toLatin1(encode(text));
+    const clean = this.#latin1(bytes);
+    return clean === bytes ? text.toWellFormed() : fromLatin1(clean);
   }
 
   /** The bytes without them. */
@@ -173,7 +176,7 @@ function patternOf(secret: string): RegExp {
   const bytes = encode(secret);
   const base64 = [0, 1, 2].flatMap((before) => base64Of(bytes, before));
   const hex = [...bytes.toHex()].map((digit) => either(digit, digit.toUpperCase())).join("");
-  const folded = base64.map((text) => [...text].map(loose).join("(?:\\\\r)?(?:\\\\n)?\\s*"));
+  const folded = base64.map((text) => [...text].map(loose).join("(?:\\\\r)?(?:\\\\n)?\\s{0,16}"));
   const spelled = [...secret].map(loose).join(BETWEEN);
   // Names of headers come in small letters.
   return new RegExp([spelled, ...folded, hex].join("|"), "gi");
@@ -194,8 +197,12 @@ function base64Of(bytes: Uint8Array, before: number): string[] {
   return [...new Set([known, known.replaceAll("+", "-").replaceAll("/", "_")])];
 }
 
-/** A character, or a way to write it in a URL, in JSON, in HTML, in mail. */
-function loose(char: string): string {
+/**
+ * A character, or a way to write it in a URL, in JSON, in HTML, in mail. What repeats is bounded,
+ * and a secret begins with the last slash before it: else some texts would cost their square.
+ */
+function loose(char: string, at: number): string {
+  const slashes = at === 0 ? "\\\\" : "\\\\{1,15}";
   const code = char.charCodeAt(0);
   const hex = [...code.toString(16).padStart(2, "0")]
     .map((digit) => either(digit, digit.toUpperCase())).join("");
@@ -203,15 +210,15 @@ function loose(char: string): string {
   return `(?:${
     [
       literal(char),
-      `%(?:25)*${hex}`,
+      `%(?:25){0,8}${hex}`,
       `=${hex}`,
-      `\\\\+u00${hex}`,
-      `\\\\+u\\{0*${hex}\\}`,
-      `\\\\+x${hex}`,
-      `&#0*${code};?`,
-      `&#[xX]0*${hex};?`,
+      `${slashes}u00${hex}`,
+      `${slashes}u\\{0{0,8}${hex}\\}`,
+      `${slashes}x${hex}`,
+      `&#0{0,8}${code};?`,
+      `&#[xX]0{0,8}${hex};?`,
       ...(named === undefined ? [] : named.map(literal)),
-      ...(/[\\"'/]/.test(char) ? [`\\\\+${literal(char)}`] : []),
+      ...(/[\\"'/]/.test(char) ? [`${slashes}${literal(char)}`] : []),
       ...(char === " " ? ["\\+"] : []),
     ].join("|")
   })`;

@@ -136,6 +136,14 @@ function put(
   to[key] = words;
 }
 
+/** By hand: an expression would try each of many spaces on to the last. */
+function withoutComment(words: string): string {
+  let end = words.indexOf(" #");
+  if (end < 0) return words;
+  while (words[end - 1] === " ") end -= 1;
+  return words.slice(0, end);
+}
+
 /** Indented lines that follow. */
 function blockAt(lines: readonly string[], from: number): string[] {
   const block: string[] = [];
@@ -159,5 +167,5 @@ function scalar(text: string, refuse: Refuse): string {
   if (/^[&*!{[>|@`%"']/.test(words)) {
     refuse(`it begins a value with ${JSON.stringify(words[0])}`, "words, in quotes if need be");
   }
-  return words.replace(/ +#.*$/, "");
+  return withoutComment(words);
 }

@@ -152,6 +152,19 @@ Deno.test("Redactor takes a pair of user and password for the password too", () 
   assert.equal(redactor.text("you are correct horse battery"), "you are [credential shop]");
 });
 
+/** What would be tried from each of its characters on to its end, were that not bounded. */
+const LONG: readonly string[] = ["\\", "%", "%25", "&#0", "=\r\n", "c ", "\\u{0", "s\0"];
+
+Deno.test("Redactor takes a time that grows with a text, whatever stands in it", () => {
+  const redactor = new Redactor();
+  redactor.add("github", `Bearer ${SECRET}`);
+  for (const piece of LONG) {
+    // The square of this would be hours.
+    const text = piece.repeat(1_000_000 / piece.length);
+    assert.equal(redactor.text(text), text);
+  }
+});
+
 Deno.test("Redactor leaves bytes alone in which there is nothing", () => {
   const redactor = new Redactor();
   const bytes = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 7) % 256);

@@ -94,6 +94,9 @@ Deno.test("net.fetch reads bodies however they are cut and packed, as text or as
   assert.deepEqual(told, ["abcde", "to the end", "ok", '{"a":1}', "AP8=", "//4=", "gü", ""]);
 });
 
+/** What an expression would try each of on to the last. */
+const SPACES = " ".repeat(60_000);
+
 const BROKEN: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
   ["nothing", "", /EIO: .*ended in its head/],
   ["no HTTP", "SSH-2.0-OpenSSH\r\n\r\n", /EIO: .*no HTTP/],
@@ -106,6 +109,8 @@ const BROKEN: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
   ["space before a colon", "HTTP/1.1 200 x\r\na : b\r\n\r\n", /EIO: .*no header/],
   ["a huge header", `HTTP/1.1 200 x\r\na: ${"b".repeat(70_000)}\r\n\r\n`, /ELIMIT: .*head/],
   ["many headers", `HTTP/1.1 200 x\r\n${"a: b\r\n".repeat(20_000)}\r\n`, /ELIMIT: .*head/],
+  ["spaces in a header", `HTTP/1.1 200 x\r\na: b${SPACES}c\u0001\r\n\r\n`, /EIO: .*no header/],
+  ["spaces in a length", `HTTP/1.1 200 x\r\ncontent-length: 1${SPACES}2\r\n\r\n`, /EIO: .*number/],
   ["heads without end", "HTTP/1.1 100 x\r\n\r\n".repeat(50), /EIO: .*heads/],
   ["two lengths", "HTTP/1.1 200 x\r\ncontent-length: 1, 2\r\n\r\nab", /EIO: .*two lengths/],
   ["an odd length", "HTTP/1.1 200 x\r\ncontent-length: +1\r\n\r\na", /EIO: .*number/],

@@ -90,6 +90,10 @@ Deno.test("Front matter that is long is read in time that grows with it", () => 
   ) {
     assert.throws(() => parseSkill("sums", head(NAME, line)), { code: "EINVAL" });
   }
+  const spaces = head(NAME, `description: a${" ".repeat(200_000)}b`);
+  assert.throws(() => parseSkill("sums", spaces), { code: "EINVAL" });
+  const commented = head(NAME, "description: a   # b # c");
+  assert.equal(parseSkill("sums", commented).description, "a");
 });
 
 /** Runs a program over folders of skills. */
