@@ -28,6 +28,8 @@ browserTest(
     await button.focus();
     await page.keyboard.press("Enter");
     for (const each of [page, tab]) {
+      // A page that is left may say so, too, by its stream.
+      await each.waitForURL(`${at.server.url}/`);
       await each.getByText("Open the link that").waitFor();
       assert.equal(await each.getByText("Count the geese").count(), 0);
       assert.equal(new URL(each.url()).pathname, "/");
