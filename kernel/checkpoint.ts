@@ -37,11 +37,15 @@ export function takeCheckpoint(draft: Draft, given: {
 
 const NAME_CHARS_MAX = 256;
 
-/** Refuses what no position could be found by; digits alone are a line's number. */
+/** Names of other positions: digits alone are a line, and no name stands for an id. */
+const TAKEN = /^(?:\d*|ck_\d+(?:\.\d*)?)$/;
+
+/** Refuses what no position could be found by, or another one than the checkpoint that has it. */
 function checkName(name: unknown): void {
-  if (typeof name === "string" && /\D/.test(name) && name.length <= NAME_CHARS_MAX) return;
+  if (typeof name === "string" && !TAKEN.test(name) && name.length <= NAME_CHARS_MAX) return;
   const shown = typeof name === "string" ? JSON.stringify(name.slice(0, 64)) : `"${name}"`;
-  const expected = `expected a text of at most ${NAME_CHARS_MAX} characters, not digits alone`;
+  const expected =
+    `expected a text of at most ${NAME_CHARS_MAX} characters, not digits alone or an id`;
   throw new SysError("EINVAL", `Cannot name a checkpoint ${shown}: ${expected}`);
 }
 
@@ -59,10 +63,16 @@ export function findPosition(state: State, wanted: string | number): number {
       `Cannot go to line ${wanted} of "${state.tree}": it has lines 1 to ${state.seq}`;
     throw new SysError("ENOENT", sentence);
   }
-  const found = byAge(state).findLast(({ id, name }) => id === wanted || name === wanted);
+  const found = checkpointCalled(state, wanted);
   if (found !== undefined) return found.seq;
   const sentence = `Cannot find checkpoint "${wanted}" of "${state.tree}": absent`;
   throw new SysError("ENOENT", `${sentence}, expected one of checkpoint.list, or a line's number`);
+}
+
+/** The checkpoint of an id, which no name stands for, or else the latest of a name. */
+export function checkpointCalled(state: State, wanted: string): Checkpoint | undefined {
+  const known = byAge(state);
+  return known.find(({ id }) => id === wanted) ?? known.findLast(({ name }) => name === wanted);
 }
 
 /** Checkpoints, oldest first. */

@@ -5,10 +5,11 @@
 
 import assert from "node:assert/strict";
 import { allow, ask } from "../mod.ts";
+import { byAge, findPosition } from "../kernel/checkpoint.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { MemoryStore } from "../providers/memory_store.ts";
 import type { StepContext } from "../runtime/program.ts";
-import { CountedFiles, errorOf, imageOf, inWorld, World } from "./world_fixture.ts";
+import { codeOf, CountedFiles, errorOf, imageOf, inWorld, World } from "./world_fixture.ts";
 
 /** A store that outlives its runtime. */
 class OpenStore extends MemoryStore {
@@ -74,6 +75,29 @@ Deno.test("A destructive call has a checkpoint before its intent", async () => {
     const kinds = (await world.lines()).map(({ type }) => type);
     assert.equal(kinds[kinds.indexOf("call.intent") - 1], "checkpoint.taken");
   }, { files });
+});
+
+Deno.test("No name stands for the id of another checkpoint", async () => {
+  const codes: string[] = [];
+  await inWorld(async (world) => {
+    const agent = await world.start(imageOf(async ({ sys }) => {
+      await sys.checkpoint.create({ name: "draft" });
+      for (const name of ["ck_1.1", "ck_1.2", "ck_1.", "ck_1", "12"]) {
+        codes.push(await codeOf(sys.checkpoint.create({ name })));
+      }
+      await sys.checkpoint.create({ name: "ck_1.1 again" });
+      await sys.message.receive({});
+    }));
+    assert.deepEqual(codes, Array(5).fill("EINVAL"));
+    await assert.rejects(agent.checkpoint("ck_1.1"), { code: "EINVAL" });
+    // A log of before may have such a name.
+    const { state } = await world.tree();
+    const [first, last] = byAge(state);
+    const old = { ...last!, id: "ck_1.9", name: first!.id } as const;
+    const named = { ...state, checkpoints: { ...state.checkpoints, [old.id]: old } };
+    assert.equal(findPosition(named, first!.id), first!.seq);
+    assert.equal(findPosition(named, old.id), old.seq);
+  });
 });
 
 Deno.test("Automatic checkpoints are forgotten oldest first; named ones stay", async () => {

@@ -7,7 +7,7 @@
  */
 
 import { z } from "zod";
-import { byAge, findPosition, takeCheckpoint } from "../../kernel/checkpoint.ts";
+import { byAge, checkpointCalled, findPosition, takeCheckpoint } from "../../kernel/checkpoint.ts";
 import { changesBetween, summaryOf } from "../../kernel/describe.ts";
 import { type TreeId, treeNumber } from "../../kernel/ids.ts";
 import { askReturn } from "../../kernel/returning.ts";
@@ -41,7 +41,7 @@ function named(right: string, name: string, at: {
   readonly state: State;
   readonly ask: string;
 }): Need {
-  const found = byAge(at.state).findLast((one) => one.id === name || one.name === name);
+  const found = checkpointCalled(at.state, name);
   const { ask } = at;
   return { right, resource: found?.name ?? name, shown: name, ask, binds: found?.seq ?? null };
 }
