@@ -46,11 +46,15 @@ export function samePlace(isOurs: (host: string) => boolean): MiddlewareHandler 
       throw new Refusal("body_too_large", "Cannot answer: the address is too long");
     }
     const host = c.req.header("host") ?? new URL(c.req.url).host;
-    if (!isOurs(host)) {
+    // Who writes a whole address into the first line says a host there, of which links are made.
+    const named = URL.parse(c.req.url)?.host ?? host;
+    const isSame = named === URL.parse(`http://${host}`)?.host;
+    const foreign = isOurs(host) ? (isSame || isOurs(named) ? null : named) : host;
+    if (foreign !== null) {
       const expected = "expected this server's own; allow others with --host-name";
       throw new Refusal(
         "host_refused",
-        `Cannot answer for host "${host.slice(0, 128)}": ${expected}`,
+        `Cannot answer for host "${foreign.slice(0, 128)}": ${expected}`,
       );
     }
     const origin = c.req.header("origin");

@@ -33,6 +33,20 @@ Deno.test("A Host is a name with a port: no user, no path, no trailing dot, no o
   }
 });
 
+Deno.test("A whole address in the first line names this server, or nothing is answered", async () => {
+  await using at = await serverPlace();
+  const { port } = at.server;
+  for (const host of ["evil.test", `evil.test:${port}`, `127.0.0.1:${port + 1}`]) {
+    for (const line of [`GET http://${host}/v1/whoami`, `POST http://${host}/v1/session/link`]) {
+      const answer = await sent(at, asked(at, line));
+      assert.match(answer, /^HTTP\/1.1 421[\s\S]*host_refused/, line);
+      assert.doesNotMatch(answer, /[?]t=/);
+    }
+  }
+  const own = await sent(at, asked(at, `GET http://127.0.0.1:${port}/v1/whoami`));
+  assert.match(own, /^HTTP\/1.1 200/);
+});
+
 Deno.test("Forwarding headers change nothing: not the host, not the address, not the redirect", async () => {
   await using at = await serverPlace();
   const lies = {
