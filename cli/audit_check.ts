@@ -3,6 +3,7 @@
  * @module
  */
 
+import { SysError } from "../kernel/errors.ts";
 import { oneLine } from "../providers/printable.ts";
 import type { Anchor } from "../kernel/seal.ts";
 import type { Fault } from "../kernel/history.ts";
@@ -62,10 +63,24 @@ async function sealsOf(at: Context, parts: Audited): Promise<AuditReport | null>
     latest: () => Promise.resolve(heads.at(-1)),
     all: () => Promise.resolve(heads),
   };
-  const anchors = [...anchorsOf(at), ...(heads.length > 0 ? [kept] : [])];
+  const named = anchorsOf(at);
+  const anchors = [...named, ...(heads.length > 0 ? [kept] : [])];
   const report = await auditReport({ ...parts, anchors }, trust);
   const isSealed = report.head !== null || report.faults.length > 0;
+  if (isSealed || at.flags.text("anchor") !== undefined) await refuseEmpty(named);
   return isSealed || trust.keys.length > 0 ? report : null;
+}
+
+/** Refuses an anchor that keeps nothing: whoever names one would take it for compared. */
+async function refuseEmpty(anchors: readonly Anchor[]): Promise<void> {
+  for (const anchor of anchors) {
+    if (await anchor.latest() !== undefined) continue;
+    const sentence = `Cannot compare with ${anchor.name}: it keeps no head`;
+    throw new SysError(
+      "ENOENT",
+      `${sentence}, expected one; libos audit seal --anchor puts it there`,
+    );
+  }
 }
 
 /** Puts what is wrong with sealed lines to their trees, and adds a row for the seals. */

@@ -187,6 +187,12 @@ Deno.test("A store set back to an earlier seal is found with a head that was kep
   await using place = await sealed();
   const db = await Deno.readFile(place.db);
   await place.libos("run", "spender.ts", "Again");
+  await place.write("empty.jsonl", "");
+  for (const nothing of ["heads.jsonl", "empty.jsonl"]) {
+    const { exit, err } = await place.libos("verify", "--anchor", nothing);
+    equal(exit, 3);
+    match(err, /it keeps no head, expected one/);
+  }
   await place.libos("audit", "seal", "--anchor", "heads.jsonl");
   await into(place, "head.json", "audit", "seal", "-o", "json");
   match(
