@@ -38,8 +38,9 @@ export class FleetPlace {
     this.#admin = postgres(server, { max: 1, onnotice: () => {} });
   }
 
-  /** A node that runs nothing by itself. */
+  /** A node that runs nothing by itself, and so does not beat: its lease outlasts any test. */
   async node(options: RuntimeOptions = {}): Promise<Runtime> {
+    const lasting = options.autorun === true ? {} : { leaseMs: 86_400_000 };
     return await createRuntime({
       store: this.url,
       workspace: null,
@@ -47,6 +48,7 @@ export class FleetPlace {
       approvals: "deny",
       autorun: false,
       ...options,
+      node: { ...lasting, ...options.node },
     });
   }
 

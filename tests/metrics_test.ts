@@ -282,8 +282,7 @@ Deno.test({
     const server = await startPostgres(["fsync=off"]);
     const place = new FleetPlace(server.url, `libos_depth_${Deno.pid}`);
     {
-      // It beats when it starts, and not again while its lines are counted.
-      await using os = await place.node({ node: { leaseMs: 86_400_000 } });
+      await using os = await place.node();
       const { store } = os.node.options;
       const read = async (): Promise<Read> => {
         const book = os.watchers.measure(os.node);
