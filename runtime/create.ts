@@ -13,6 +13,7 @@ import { FolderSkills } from "../providers/skills.ts";
 import { LocalShell } from "../providers/shell.ts";
 import { openAuditing } from "./auditing.ts";
 import { closeAll } from "./closing.ts";
+import { checkRuntime } from "./given_runtime.ts";
 import { openStore } from "./open_store.ts";
 import { ownedBy } from "./owned.ts";
 import { openRuleBook } from "./rule_book.ts";
@@ -49,6 +50,7 @@ type Closes = (() => Promise<unknown>)[];
  * ```
  */
 export async function createRuntime(given: RuntimeOptions = {}): Promise<Runtime> {
+  checkRuntime(given);
   const { concurrency = 1 } = given;
   // With none at a time it only takes orders.
   if (!(concurrency >= 0)) {

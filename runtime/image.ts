@@ -18,6 +18,18 @@ import { parseJson } from "../kernel/parse.ts";
 import type { Skills } from "../kernel/skill.ts";
 import type { Model } from "../kernel/world.ts";
 import { aiSdkModel, type LanguageModel } from "../providers/models/ai_sdk.ts";
+import {
+  ANY,
+  checkGiven,
+  CODE,
+  LIST,
+  oneOf,
+  type Shape,
+  type Shapes,
+  TEXT,
+  TEXTS,
+  wholeNumber,
+} from "./given.ts";
 import type { Program } from "./program.ts";
 import { type Duration, milliseconds, type Rule } from "./rule.ts";
 
@@ -60,6 +72,21 @@ export interface ToolSpec<T> {
   execute(input: T, context: ToolContext & { readonly sys: Sys }): unknown | Promise<unknown>;
 }
 
+const SCHEMA: Shape = {
+  is: (value) => typeof Object(Object(value)["~standard"]).validate === "function",
+  state: "is no schema",
+  expected: "a Standard Schema, such as one of zod",
+};
+
+const TOOL: Shapes<ToolSpec<unknown>> = {
+  name: TEXT,
+  description: TEXT,
+  inputSchema: SCHEMA,
+  inputJsonSchema: oneOf([], "an object"),
+  uses: LIST,
+  execute: CODE,
+};
+
 const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
 
 /**
@@ -84,6 +111,7 @@ const TOOL_NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/;
  * ```
  */
 export function defineTool<T>(spec: ToolSpec<T>): Tool {
+  checkGiven("Cannot define a tool", spec, TOOL, ["name", "inputSchema", "execute"]);
   if (!TOOL_NAME.test(spec.name)) {
     const expected = "expected letters, digits, _ and - after a letter";
     throw new SysError("EINVAL", `Cannot define tool "${spec.name}": ${expected}`);
@@ -183,6 +211,40 @@ export interface AgentImage {
   readonly skills?: Skills;
 }
 
+const TOOLS: Shape = {
+  is: (value) => Array.isArray(value) && value.every((one) => CODE.is(Object(one).execute)),
+  state: "are no tools",
+  expected: "an array of what defineTool() gives",
+};
+const REQUESTS: Shape = {
+  is: (value) => Array.isArray(value) && value.every((one) => TEXT.is(Object(one).resource)),
+  state: "are no rules",
+  expected: "an array of what allow() gives",
+};
+
+const IMAGE: Shapes<ImageSpec> = {
+  name: TEXT,
+  version: TEXT,
+  instructions: { ...TEXT, is: (value) => typeof value === "string", expected: "a string" },
+  model: { ...oneOf([], "an object"), is: isModel, expected: "a model, or provider/model" },
+  tools: TOOLS,
+  libc: LIST,
+  requests: REQUESTS,
+  budget: ANY,
+  onBudget: oneOf(["ask", "fail"]),
+  nodeSelector: TEXTS,
+  maxSteps: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  program: CODE,
+  types: ANY,
+  generated: LIST,
+};
+
+/** Whether it is a model of ours, of an AI SDK provider, or the name of one. */
+export function isModel(value: unknown): boolean {
+  const { generate, doGenerate } = Object(value) as { generate?: unknown; doGenerate?: unknown };
+  return TEXT.is(value) || CODE.is(generate) || CODE.is(doGenerate);
+}
+
 const IMAGE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
 
 /**
@@ -198,6 +260,7 @@ const IMAGE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
  * ```
  */
 export function defineImage(spec: ImageSpec): AgentImage {
+  checkGiven("Cannot define an image", spec, IMAGE, ["name"]);
   const version = spec.version ?? "1";
   if (!IMAGE_NAME.test(spec.name) || !/^[\w.-]{1,32}$/.test(version)) {
     const expected = "expected small letters, digits and - after a letter";

@@ -211,7 +211,8 @@ export async function imageOf(known: Code, tree: Tree, pid: Pid, given: {
   );
   if (code === undefined) throw unknown("program", program);
   const image = defineImage({
-    ...given,
+    name: given.name,
+    version: given.version,
     instructions,
     ...(model === null ? {} : { model }),
     libc: process.tools.filter(isBuiltIn),

@@ -9,48 +9,19 @@ import { type Json, plain } from "../kernel/json.ts";
 import { LIMITS } from "../kernel/limits.ts";
 import { spellPattern } from "../kernel/path.ts";
 import { neverMatches, unknownRight } from "../kernel/policy.ts";
-import { near } from "../kernel/suggest.ts";
+import { ANY, checkGiven, LIST, type Shapes, TEXT, TEXTS, wholeNumber } from "./given.ts";
 import { type AgentImage, budgetLimits } from "./image.ts";
 import { checkRule, formatRule, type Rule } from "./rule.ts";
 import type { SpawnOptions } from "./runtime_options.ts";
 
-/** What an option has to be. */
-interface Shape {
-  is(value: unknown): boolean;
-  /** What to say of one that is not. */
-  readonly state: string;
-  readonly expected: string;
-}
-
-const ANY: Shape = { is: () => true, state: "", expected: "" };
-const LIST: Shape = { is: Array.isArray, state: "are no list", expected: "an array" };
-const TEXT: Shape = {
-  is: (value) => typeof value === "string" && value !== "",
-  state: "is no text",
-  expected: "a string that is not empty",
-};
-const TEXTS: Shape = {
-  is: (value) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) &&
-    Object.values(value).every((one) => typeof one === "string"),
-  state: "are no texts by their names",
-  expected: "an object of strings",
-};
-const PRIORITY: Shape = {
-  is: (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 100,
-  state: "is out of range",
-  expected: "a whole number from 1 to 100",
-};
-
-/** What is more to say of one that may be anything here is said where it is read. */
-const OPTIONS: { readonly [K in keyof Required<SpawnOptions>]: Shape } = {
+const OPTIONS: Shapes<SpawnOptions> = {
   goal: ANY,
   input: ANY,
   grants: LIST,
   budget: ANY,
   labels: TEXTS,
   cwd: TEXT,
-  priority: PRIORITY,
+  priority: wholeNumber(1, 100),
   idempotencyKey: TEXT,
   ceiling: LIST,
   by: TEXT,
@@ -64,7 +35,7 @@ export function checkSpawn(image: AgentImage, options: SpawnOptions): void {
   if (typeof options !== "object" || options === null) {
     throw new SysError("EINVAL", "Cannot start a tree: no options, expected an object with a goal");
   }
-  for (const [name, value] of Object.entries(options)) checkOption(name, value);
+  checkGiven("Cannot start a tree", options, OPTIONS);
   const { goal, labels = {}, budget, grants = [], ceiling = [], images = [] } = options;
   for (const one of [image, ...images]) checkImage(one);
   if (typeof goal !== "string") {
@@ -87,22 +58,6 @@ export function checkSpawn(image: AgentImage, options: SpawnOptions): void {
 /** Whether it says something of single calls: a bare deny hides tools as well. */
 function isSpoken({ effect, resource }: Rule): boolean {
   return effect === "ask" || (effect === "deny" && resource !== "**");
-}
-
-function checkOption(name: string, value: unknown): void {
-  if (!Object.hasOwn(OPTIONS, name)) {
-    const known = Object.keys(OPTIONS);
-    const expected = `expected one of ${known.join(", ")}${near(name, known)}`;
-    throw new SysError("EINVAL", `Cannot start a tree with "${name}": unknown, ${expected}`);
-  }
-  const { is, state, expected } = OPTIONS[name as keyof SpawnOptions];
-  if (value === undefined || is(value)) return;
-  const isShown = state.startsWith("is ") && typeof value !== "object";
-  const shown = isShown ? ` "${String(value)}"` : "";
-  throw new SysError(
-    "EINVAL",
-    `Cannot start a tree: ${name}${shown} ${state}, expected ${expected}`,
-  );
 }
 
 function bound(
