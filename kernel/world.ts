@@ -323,6 +323,12 @@ export type PersonAnswer =
   }
   | { readonly outcome: "answer"; readonly value: Json };
 
+/** Code that answers requests. Undefined means: not now; the request stays in the queue. */
+export type Answerer = (
+  request: PersonRequest,
+  signal: AbortSignal,
+) => PersonAnswer | undefined | Promise<PersonAnswer | undefined>;
+
 /** Someone who answers requests: a terminal, a script, a queue. */
 export interface Person {
   /** Undefined means: not now; the request stays in the queue. */

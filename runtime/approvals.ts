@@ -12,6 +12,7 @@ import { AskingTrees, pendingRequests } from "./asking.ts";
 import { decide, decideAll, matches } from "./decide.ts";
 import type { Matches } from "./matches.ts";
 import { shownRequest } from "./people.ts";
+import type { RuntimeOptions } from "./runtime_options.ts";
 
 /** Requests to people, and their answers. */
 export interface Approvals {
@@ -186,8 +187,11 @@ async function* unseen(
 }
 
 /** Who answers, as an embedder names it; null for nobody but the queue. */
-export function personOf(given: "queue" | "terminal" | "deny" | Person): Person | null {
+export function personOf(given: NonNullable<RuntimeOptions["approvals"]>): Person | null {
   if (typeof given === "object") return given;
+  if (typeof given === "function") {
+    return { ask: (request, signal) => Promise.resolve(given(request, signal)) };
+  }
   switch (given) {
     case "queue":
       return null;

@@ -46,6 +46,14 @@ const MODELS: Shape = {
   expected: "an array of models or AI SDK provider objects",
 };
 
+const WHO: Shape = {
+  is: (value) =>
+    ["queue", "terminal", "deny"].includes(value as string) || typeof value === "function" ||
+    typeof Object(value).ask === "function",
+  state: "is unknown",
+  expected: "queue or terminal or deny or a function or an object with ask()",
+};
+
 const OPTIONS: Shapes<RuntimeOptions> = {
   store: STORE,
   readUrl: TEXT,
@@ -67,7 +75,7 @@ const OPTIONS: Shapes<RuntimeOptions> = {
   quotas: LIST,
   simulators: LIST,
   skills: LIST,
-  approvals: oneOf(["queue", "terminal", "deny"], "an object"),
+  approvals: WHO,
   concurrency: ANY,
   clock: ANY,
   random: ANY,

@@ -130,9 +130,17 @@ export class Desk {
       const { tree } = next.tree.state;
       this.#seen.set(tree, (this.#seen.get(tree) ?? new Set()).add(next.request.id));
       const shown = shownRequest(next.tree, next.request);
-      // Somebody who cannot answer has not answered: the request stays in the queue.
-      const answer = await this.#person.ask(shown, this.#stop.signal).catch(() => undefined);
+      const answer = await this.#asked(shown);
       if (answer !== undefined) await this.#answer(shown, answer);
+    }
+  }
+
+  /** Somebody who cannot answer has not answered: the request stays in the queue. */
+  async #asked(shown: PersonRequest): Promise<PersonAnswer | undefined> {
+    try {
+      return await this.#person.ask(shown, this.#stop.signal);
+    } catch {
+      return undefined;
     }
   }
 

@@ -10,7 +10,7 @@ import type { Net } from "../kernel/net.ts";
 import type { Prices } from "../kernel/price.ts";
 import type { Simulator } from "../kernel/simulate.ts";
 import type { Durability, Store } from "../kernel/store.ts";
-import type { Clock, Model, Person, Random } from "../kernel/world.ts";
+import type { Answerer, Clock, Model, Person, Random } from "../kernel/world.ts";
 import type { GateOptions } from "../kernel/gate_options.ts";
 import type { LanguageModel } from "../providers/models/ai_sdk.ts";
 import type { Quota } from "../providers/quota.ts";
@@ -86,8 +86,11 @@ export interface RuntimeOptions {
   readonly simulators?: readonly Simulator[];
   /** Folders with Agent Skills, which agents may list and load. None without it. */
   readonly skills?: readonly string[];
-  /** Who answers requests: the queue (`runtime.approvals`), a terminal, or code. */
-  readonly approvals?: "queue" | "terminal" | "deny" | Person;
+  /**
+   * Who answers requests: the queue (`runtime.approvals`), a terminal, or code, as a function or a
+   * {@linkcode Person}. What code does not answer stays in the queue.
+   */
+  readonly approvals?: "queue" | "terminal" | "deny" | Person | Answerer;
   /** Steps that run at the same time; those that only wait at a gate are not counted. */
   readonly concurrency?: number;
   /** Time, for tests. */

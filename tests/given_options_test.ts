@@ -20,6 +20,7 @@ const RUNTIMES: readonly Row[] = [
   [{ workspace: 5 }, /workspace "5" is no folder, expected its path, or null for none/],
   [{ approvals: "denny" }, /approvals "denny" is unknown, expected queue or terminal or deny or/],
   [{ approvals: null }, /approvals is unknown/],
+  [{ approvals: {} }, /approvals .*is unknown, .*a function or an object with ask\(\)/],
   [{ policy: 5 }, /policy are no rules/],
   [{ images: ["idle"] }, /images are no images, expected an array of what defineImage\(\) gives/],
   [{ models: ["a/b"] }, /models are no models/],

@@ -39,7 +39,8 @@ const PAGE = "<!doctype html><script>fetch('/v1/whoami')</script>";
 const SVG = `<svg xmlns="http://www.w3.org/2000/svg"><script>window.evil=1</script></svg>`;
 
 Deno.test("Content is called what its bytes are, and is a file to keep, never a page", async () => {
-  const claim = { mediaType: "text/html", base64: btoa(PAGE), bytes: PAGE.length, sha256: "" };
+  // Its names stand in the order of the log.
+  const claim = { base64: btoa(PAGE), bytes: PAGE.length, mediaType: "text/html", sha256: "" };
   const KEPT: readonly (readonly [type: string, value: Json, is: string, bytes: Uint8Array])[] = [
     ["image", media(PNG), "image/png", PNG],
     ["image", media(JPEG), "image/jpeg", JPEG],
