@@ -7,6 +7,7 @@
  * @module
  */
 
+import { parseJson } from "../kernel/parse.ts";
 import { audit } from "./audit.ts";
 import { authority } from "./authority.ts";
 import { cage } from "./cage.ts";
@@ -37,13 +38,39 @@ const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> =
   context,
 };
 
+/**
+ * Sections with a process of their own, as a kernel has: what those before them left in memory, and
+ * taught the engine, is not theirs. Cages stay here: another process would share their pages.
+ */
+const APART: readonly string[] = ["durable"];
+const ONE = "--one=";
+
+/** A section that is measured by another process. */
+async function apart(name: string, { long, folder }: Extent): Promise<Section> {
+  const args = [`${ONE}${name}`, `--folder=${folder}`, ...(long ? ["--long"] : [])];
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", import.meta.filename!, ...args],
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`Section "${name}" was not measured`);
+  return parseJson(new TextDecoder().decode(stdout)) as Section;
+}
+
+/** What stands behind an option that begins so. */
+function optionOf(head: string): string | undefined {
+  return Deno.args.find((arg) => arg.startsWith(head))?.slice(head.length);
+}
+
 const RESULTS = new URL("./RESULTS.md", import.meta.url);
 
-if (import.meta.main) {
+const one = optionOf(ONE);
+if (import.meta.main && one !== undefined) {
+  const extent = { long: Deno.args.includes("--long"), folder: optionOf("--folder=")! };
+  console.log(JSON.stringify(await SECTIONS[one]!(extent)));
+} else if (import.meta.main) {
   const chosen = Deno.args.filter((arg) => !arg.startsWith("--"));
   const long = Deno.args.includes("--long");
-  const taken = Deno.args.find((arg) => arg.startsWith("--date="))?.slice("--date=".length) ??
-    new Date().toISOString().slice(0, 10);
+  const taken = optionOf("--date=") ?? new Date().toISOString().slice(0, 10);
   const folder = await Deno.makeTempDir({ prefix: "bench-", dir: import.meta.dirname! });
   const load = Deno.loadavg()[0]!.toFixed(1);
   const start = performance.now();
@@ -52,7 +79,8 @@ if (import.meta.main) {
     for (const [name, measure] of Object.entries(SECTIONS)) {
       if (chosen.length > 0 && !chosen.includes(name)) continue;
       const before = performance.now();
-      const section = await measure({ long, folder });
+      const extent = { long, folder };
+      const section = APART.includes(name) ? await apart(name, extent) : await measure(extent);
       sections.push(section);
       console.log(asText(section));
       console.log(`  (${name}: ${Math.round((performance.now() - before) / 1_000)} s)`);
